@@ -1,0 +1,57 @@
+# Everything runs in .venv, which 'make setup' creates; each target works alone.
+
+PYTHON ?= python3
+STUDY  ?= studies/classifier
+ARGS   ?=
+
+BIN   := .venv/bin
+PY    := $(BIN)/python
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup tune test test-faults lint bench docs docs-check models clean
+
+help: ## show this help
+	@echo "make TARGET [PYTHON=python3.12] [STUDY=studies/NAME] [ARGS='-k word']"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## install autotune and its tools into .venv
+
+# Also runs again whenever the dependencies change.
+$(STAMP): pyproject.toml constraints.txt
+	@echo "installing into .venv: one to three minutes the first time"
+	@$(PYTHON) -m venv .venv
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	@touch $@
+
+tune: $(STAMP) ## tune a study (STUDY=studies/classifier), or continue it
+	@$(PY) studies/fetch_model.py --study '$(STUDY)'
+	$(BIN)/autotune tune '$(STUDY)'
+
+models: $(STAMP) ## obtain the models of all example studies
+	@$(PY) studies/fetch_model.py --all
+
+test: docs-check models ## run every test but the heavy faults (ARGS: options for pytest)
+	$(PY) -m pytest $(ARGS)
+
+test-faults: models ## run the heavy fault tests
+	$(PY) -m pytest -m faults $(ARGS)
+
+lint: $(STAMP) ## check style, formatting, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: models ## measure the ratios that the tests do not assert on
+	$(PY) -m tests.bench $(ARGS)
+
+docs: $(STAMP) ## write the generated parts of docs/
+	$(PY) docs/generate.py
+
+docs-check: $(STAMP) ## check that the generated parts of docs/ are up to date
+	$(PY) docs/generate.py --check
+
+clean: ## remove build output and caches; databases, results and models stay
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find autotune tests studies docs -type d -name __pycache__ -prune -exec rm -rf {} +

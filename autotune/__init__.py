@@ -1,0 +1,1 @@
+"""autotune: the OpenVINO settings with the highest throughput under a latency cap."""

@@ -1,0 +1,1 @@
+"""Questions to stored evidence: pure functions, nothing is measured."""

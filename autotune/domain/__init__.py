@@ -1,0 +1,1 @@
+"""Frozen values and the rules between them; standard library only."""

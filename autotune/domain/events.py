@@ -1,0 +1,53 @@
+"""What the tuner says while it works; whoever listens decides what to print."""
+
+from dataclasses import dataclass
+
+from autotune.domain.configuration import Configuration
+from autotune.domain.goal import Goal
+from autotune.domain.trial import Origin, Trial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyOpened:
+    """The study is locked, checked and ready."""
+
+    name: str
+    goal: Goal
+    machine: str
+    space_size: int
+    trials_before: int
+    spent_s: float
+    budget_s: float | None
+    budget_trials: int | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialStarted:
+    """A configuration's turn has begun."""
+
+    configuration: Configuration
+    origin: Origin
+    left_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialFinished:
+    """A trial was recorded and told."""
+
+    trial: Trial
+    best: Trial | None
+    better_hint: Trial | None
+    trials: int
+    """Trials with a result so far, this one included."""
+    left_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyFinished:
+    """The tuner stops, for one of: budget, trials, exhausted, stopped, interrupted."""
+
+    reason: str
+
+
+Event = StudyOpened | TrialStarted | TrialFinished | StudyFinished

@@ -1,0 +1,57 @@
+"""What a study looks for, and the three answers that a test of the SLA can give."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Objective(StrEnum):
+    """What is optimised."""
+
+    THROUGHPUT = "throughput"  # the most items per second while the SLA holds
+    LATENCY = "latency"  # the lowest latency percentile
+    PARETO = "pareto"  # both: the front between them
+
+
+class Verdict(StrEnum):
+    """Outcome of the SLA test: a test result, never a point estimate."""
+
+    MET = "met"
+    MISSED = "missed"
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True, slots=True)
+class Sla:
+    """A cap on a percentile of request latency."""
+
+    percentile: float
+    """In percent, above 0 and below 100."""
+    cap_ms: float
+    """A request slower than this, or failed, is over-cap."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.percentile < 100:
+            message = f"percentile must lie between 0 and 100, got {self.percentile:g}"
+            raise ValueError(message)
+        if not self.cap_ms > 0:
+            message = f"the latency cap must be more than zero, got {self.cap_ms:g} ms"
+            raise ValueError(message)
+
+    @property
+    def over_rate(self) -> float:
+        """Share of requests that may be over the cap: q0 = 1 − percentile."""
+        return 1 - self.percentile / 100
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """An objective, the percentile it speaks of, and the cap if there is one."""
+
+    objective: Objective
+    percentile: float
+    cap_ms: float | None
+
+    @property
+    def sla(self) -> Sla | None:
+        """The constraint, or None when the goal has no cap."""
+        return None if self.cap_ms is None else Sla(self.percentile, self.cap_ms)

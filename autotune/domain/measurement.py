@@ -1,0 +1,168 @@
+"""Evidence: blocks of completed requests, and what they add up to."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from autotune.domain.configuration import Configuration, Effective
+from autotune.domain.goal import Verdict
+
+TICK_MS = 1e-4
+"""Latencies are whole ticks of 100 ns, so that every count against a cap can be repeated exactly."""
+
+
+class StopReason(StrEnum):
+    """Why a measurement ended."""
+
+    MISSED = "missed"  # the SLA is clearly missed
+    DOMINATED = "dominated"  # clearly slower than the best feasible configuration
+    DECIDED = "decided"  # verdict reached and throughput known well enough
+    LIMIT = "limit"  # the plan's time limit
+
+
+class Flag(StrEnum):
+    """A reason to doubt a block; flagged blocks are kept and shown."""
+
+    LOOP_BOUND = "loop_bound"  # occupancy < 0.97: our loop was the bottleneck
+    CLOCK = "clock"  # occupancy > 1.001, or clocks drifted apart
+    STEAL = "steal"  # the hypervisor took more than 5 % of the CPUs
+    THROTTLED = "throttled"  # the cgroup's CPU quota ran out
+    MAJOR_FAULTS = "major_faults"  # pages came from disk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A slice's share of statistics: an uninterrupted stretch of load with all requests in flight."""
+
+    duration_s: float
+    """From one completion to a later one; completions of the fill and drain are left out."""
+    latency_ticks: bytes
+    """Latencies of all completions, ascending little-endian uint32 ticks of 100 ns."""
+    occupancy: float
+    """U = Σ latency / Σ (restart − previous start) over the completed requests: the share of
+    its time that a request slot was busy (Little's law, per slot)."""
+    loop_cpu_s: float
+    """CPU time of the thread that drives the load."""
+    process_cpu_s: float
+    """CPU time of the whole worker."""
+    steal_s: float | None = None
+    """CPU time taken by the hypervisor, all CPUs; None where /proc does not tell."""
+    pressure_s: float | None = None
+    """Time in which some task of the machine waited for a CPU (PSI); None where unknown."""
+    throttled: int | None = None
+    """Periods in which the cgroup's quota ran out; None without cgroup accounting."""
+    major_faults: int = 0
+    clock_drift_s: float = 0.0
+    """How much the wall clock moved against the monotonic clock."""
+    cpus: int = 1
+    """CPUs that the worker may use."""
+
+    @property
+    def completions(self) -> int:
+        """Requests completed in the block."""
+        return len(self.latency_ticks) // 4
+
+    @property
+    def flags(self) -> frozenset[Flag]:
+        """Everything that speaks against this block."""
+        found = set()
+        if self.occupancy < 0.97:
+            found.add(Flag.LOOP_BOUND)
+        if self.occupancy > 1.001 or abs(self.clock_drift_s) > max(0.05, 1e-3 * self.duration_s):
+            found.add(Flag.CLOCK)
+        if self.steal_s is not None and self.steal_s > 0.05 * self.duration_s * self.cpus:
+            found.add(Flag.STEAL)
+        if self.throttled:
+            found.add(Flag.THROTTLED)
+        if self.major_faults:
+            found.add(Flag.MAJOR_FAULTS)
+        return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate with a two-sided confidence interval; the bounds are None below three blocks."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+    @property
+    def half_width(self) -> float | None:
+        """Relative half-width, or None when there is no interval."""
+        if self.low is None or self.high is None or self.mean <= 0:
+            return None
+        return (self.high - self.low) / (2 * self.mean)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Request latency over all counted blocks, in milliseconds."""
+
+    requests: int
+    mean_ms: float
+    p50_ms: float
+    p90_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+    goal_ms: float
+    """The percentile that the study's goal speaks of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What it took to get a compiled model, and what it turned out to be."""
+
+    effective: Effective
+    start_s: float
+    """From spawning the worker to its first word (process and runtime import)."""
+    read_s: float
+    compile_s: float
+    first_inference_ms: float
+    output_error: float | None = None
+    """Largest deviation from the reference outputs, relative to their largest value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """One measured configuration."""
+
+    configuration: Configuration
+    opening: Opening
+    num_requests: int
+    blocks: tuple[Block, ...]
+    """Warm-up first. Left out (empty) where only the statistics are wanted."""
+    warmup_blocks: int
+    """How many of the first blocks were warm-up; they are kept but not counted."""
+    verdict: Verdict | None
+    """None when the goal has no cap."""
+    stop_reason: StopReason
+    throughput: Interval
+    """Items (not requests) per second."""
+    latency: Latency
+    over_cap: int
+    """Requests above the study's cap, 0 without a cap."""
+    occupancy: float
+    """Slot occupancy over the counted blocks, weighted by time."""
+    loop_cpu_share: float
+    """CPU share of the load loop among the CPUs that the worker may use."""
+    measure_s: float
+    """Time under load, warm-up included."""
+    peak_rss_bytes: int | None
+    flags: frozenset[Flag] = field(default_factory=frozenset)
+    """Flags on more than a fifth of the counted blocks."""
+
+    @property
+    def counted(self) -> tuple[Block, ...]:
+        """The blocks that the statistics are made of."""
+        return self.blocks[self.warmup_blocks :]
+
+    @property
+    def throughput_per_s(self) -> float:
+        """Mean items per second."""
+        return self.throughput.mean
+
+    @property
+    def claim_per_s(self) -> float:
+        """Lower end of the throughput interval: what configurations are ranked by."""
+        return self.throughput.mean if self.throughput.low is None else self.throughput.low

@@ -1,0 +1,63 @@
+"""Which trial is best: by what it can claim, and only among those whose SLA verdict is met."""
+
+from collections.abc import Iterable, Sequence
+
+from autotune.domain.goal import Goal, Objective, Verdict
+from autotune.domain.measurement import Measurement
+from autotune.domain.trial import Trial
+
+
+def is_feasible(measurement: Measurement, goal: Goal) -> bool:
+    """Whether the SLA was shown to be met; `unclear` is not enough."""
+    return goal.cap_ms is None or measurement.verdict is Verdict.MET
+
+
+def best(trials: Iterable[Trial], goal: Goal) -> Trial | None:
+    """The feasible trial with the highest throughput lower bound (or the lowest latency)."""
+    feasible = [t for t in trials if t.measurement is not None and is_feasible(t.measurement, goal)]
+    return max(feasible, key=lambda trial: merit(trial, goal), default=None)
+
+
+def merit(trial: Trial, goal: Goal) -> float:
+    """What feasible trials are ranked by: larger is better."""
+    assert trial.measurement is not None  # noqa: S101 - only measured trials are ranked
+    if goal.objective is Objective.LATENCY:
+        return -trial.measurement.latency.goal_ms
+    return trial.measurement.claim_per_s
+
+
+def nearest_miss(trials: Iterable[Trial]) -> Trial | None:
+    """The measured trial whose latency percentile comes nearest to the cap from above."""
+    measured = [t for t in trials if t.measurement is not None]
+    return min(
+        measured, key=lambda t: t.measurement.latency.goal_ms if t.measurement else 0, default=None
+    )
+
+
+def baselines(trials: Iterable[Trial]) -> dict[str, Trial]:
+    """The measured hints, by a name such as ``CPU THROUGHPUT``."""
+    return {
+        f"{trial.configuration.device} {trial.configuration.hint}": trial
+        for trial in trials
+        if trial.configuration.is_hint and trial.measurement is not None
+    }
+
+
+def better_hint(trials: Sequence[Trial], goal: Goal) -> Trial | None:
+    """The hint to beat: the best feasible one, else the fastest."""
+    hints = list(baselines(trials).values())
+    return best(hints, goal) or max(hints, key=lambda trial: merit(trial, goal), default=None)
+
+
+def ratio(trial: Trial | None, baseline: Trial | None, goal: Goal) -> float | None:
+    """How many times better than the baseline, by means; above 1 is better."""
+    if (
+        trial is None
+        or baseline is None
+        or trial.measurement is None
+        or baseline.measurement is None
+    ):
+        return None
+    if goal.objective is Objective.LATENCY:
+        return baseline.measurement.latency.goal_ms / trial.measurement.latency.goal_ms
+    return trial.measurement.throughput_per_s / baseline.measurement.throughput_per_s

@@ -1,0 +1,170 @@
+"""The search space: ordered dimensions, and the one canonical form of every combination.
+
+A point is a tuple of indices, one for each dimension. Combinations that make no sense, such as more
+threads than CPUs, are repaired to a point that does before anything is spent on them, so that the
+space stays flat and static (a requirement of the samplers) and no configuration has two names.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from autotune.domain.configuration import Api, Configuration, Effective, PerformanceHint
+
+Point = tuple[int, ...]
+
+DIMENSIONS = (
+    "device",
+    "threads_per_stream",
+    "streams",
+    "requests_per_stream",
+    "batch",
+    "pinning",
+    "precision",
+    "api",
+)
+"""Names of all dimensions, in the order of a point's indices."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSpace:
+    """The choices of every dimension, and the CPUs that bound streams x threads."""
+
+    choices: Mapping[str, tuple[Any, ...]]
+    """Ordered choices by the names in `DIMENSIONS`; none is empty."""
+    cpus: int
+    """min(affinity, cgroup quota)."""
+
+    def __post_init__(self) -> None:
+        if tuple(self.choices) != DIMENSIONS or not all(self.choices.values()):
+            message = (
+                f"a space has the dimensions {DIMENSIONS}, none empty; got {dict(self.choices)}"
+            )
+            raise ValueError(message)
+        if not self._legal_pairs():
+            message = (
+                f"no combination of streams {list(self.choices['streams'])} and threads_per_stream "
+                f"{list(self.choices['threads_per_stream'])} fits the {self.cpus} CPUs of this machine"
+            )
+            raise ValueError(message)
+
+    @property
+    def sampled(self) -> tuple[str, ...]:
+        """Dimensions with more than one choice."""
+        return tuple(name for name in DIMENSIONS if len(self.choices[name]) > 1)
+
+    @property
+    def size(self) -> int:
+        """Number of distinct configurations."""
+        return sum(1 for _ in self.points())
+
+    def points(self) -> Iterator[Point]:
+        """Every canonical point, once."""
+        indices = itertools.product(*(range(len(self.choices[name])) for name in DIMENSIONS))
+        return (point for point in indices if self.canonical(point) == point)
+
+    def values(self, point: Point) -> dict[str, Any]:
+        """The chosen value of every dimension."""
+        return {
+            name: self.choices[name][index] for name, index in zip(DIMENSIONS, point, strict=True)
+        }
+
+    def canonical(self, point: Point) -> Point:
+        """The point that stands for all combinations with the same meaning.
+
+        A blocking request uses one stream; threads beyond the CPUs are taken from the streams
+        (from the threads where even one stream has too many); dimensions that the device does not
+        have stand at their first choice.
+        """
+        index = dict(zip(DIMENSIONS, point, strict=True))
+        values = self.values(point)
+        if values["api"] is Api.SYNC:
+            index["streams"] = index["requests_per_stream"] = 0
+        if not is_cpu(values["device"]):
+            index["threads_per_stream"] = index["pinning"] = 0
+        else:
+            index["threads_per_stream"], index["streams"] = self._nearest_legal(
+                index["threads_per_stream"], index["streams"]
+            )
+        return tuple(index.values())
+
+    def configuration(self, point: Point) -> Configuration:
+        """The configuration at a canonical point."""
+        values = self.values(self.canonical(point))
+        cpu, synchronous = is_cpu(values["device"]), values["api"] is Api.SYNC
+        streams = values["streams"]
+        return Configuration(
+            device=values["device"],
+            hint=PerformanceHint.LATENCY if synchronous else PerformanceHint.THROUGHPUT,
+            streams=streams,
+            threads_per_stream=values["threads_per_stream"] if cpu else None,
+            pinning=values["pinning"] if cpu else None,
+            precision=values["precision"],
+            batch_size=values["batch"],
+            num_requests=1 if synchronous else streams * values["requests_per_stream"],
+            api=values["api"],
+        )
+
+    def locate(
+        self, configuration: Configuration, effective: Effective | None = None
+    ) -> Point | None:
+        """The point at which a configuration lies, or None if it is outside of the space.
+
+        With `effective`, settings that were left to the runtime are taken from what it chose.
+        """
+        chosen = effective.properties if effective else {}
+        requests = effective.requests(configuration) if effective else configuration.num_requests
+        streams = configuration.streams or _integer(chosen.get("NUM_STREAMS"))
+        threads = configuration.threads_per_stream
+        if threads is None and streams:
+            total = _integer(chosen.get("INFERENCE_NUM_THREADS")) or 0
+            threads = total // streams if total % streams == 0 else None
+        pinning = configuration.pinning
+        if pinning is None and "ENABLE_CPU_PINNING" in chosen:
+            pinning = chosen["ENABLE_CPU_PINNING"] == "YES"
+        cpu = is_cpu(configuration.device)
+        values = {
+            "device": configuration.device,
+            "threads_per_stream": threads if cpu else self.choices["threads_per_stream"][0],
+            "streams": streams,
+            "requests_per_stream": requests / streams if requests and streams else None,
+            "batch": configuration.batch_size,
+            "pinning": pinning if cpu else self.choices["pinning"][0],
+            "precision": configuration.precision or chosen.get("INFERENCE_PRECISION_HINT"),
+            "api": configuration.api,
+        }
+        if any(values[name] not in self.choices[name] for name in DIMENSIONS):
+            return None
+        point = tuple(self.choices[name].index(values[name]) for name in DIMENSIONS)
+        return point if self.canonical(point) == point else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dictionary: what a study must not change while it goes on."""
+        return {"cpus": self.cpus, **{name: list(self.choices[name]) for name in DIMENSIONS}}
+
+    def _nearest_legal(self, threads: int, streams: int) -> tuple[int, int]:
+        pairs = self._legal_pairs()
+        if (threads, streams) in pairs:
+            return threads, streams
+        same_threads = [pair for pair in pairs if pair[0] == threads]
+        return min(
+            same_threads or pairs, key=lambda pair: (abs(pair[0] - threads), abs(pair[1] - streams))
+        )
+
+    def _legal_pairs(self) -> list[tuple[int, int]]:
+        return [
+            (i, j)
+            for i, threads in enumerate(self.choices["threads_per_stream"])
+            for j, streams in enumerate(self.choices["streams"])
+            if threads * streams <= self.cpus
+        ]
+
+
+def is_cpu(device: str) -> bool:
+    """Whether threads and pinning of this device are ours to choose."""
+    return device == "CPU"
+
+
+def _integer(text: str | None) -> int | None:
+    return int(text) if text is not None and text.lstrip("-").isdigit() else None

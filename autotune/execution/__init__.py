@@ -1,0 +1,1 @@
+"""Workers and the machine: spawn, give turns, watch deadlines, classify faults, measure."""

@@ -1,0 +1,68 @@
+"""One tuner for each study, one measurement on each machine."""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from autotune.errors import BusyError, StorageError
+
+_MACHINE_LOCK = "autotune-machine.lock"
+
+
+@contextlib.contextmanager
+def study_lock(folder: Path) -> Iterator[None]:
+    """Hold a study.
+
+    Raises:
+        BusyError: another process tunes it; the message has its pid.
+    """
+    with _held(folder / ".lock", f"the study {folder} is being tuned"):
+        yield
+
+
+@contextlib.contextmanager
+def machine_lock() -> Iterator[None]:
+    """Hold the right to measure on this machine: two measurements at once are two wrong numbers.
+
+    Raises:
+        BusyError: another process measures; the message has its pid.
+    """
+    folder = Path(os.environ.get("AUTOTUNE_LOCK_DIR") or tempfile.gettempdir())
+    with _held(folder / _MACHINE_LOCK, "another measurement runs on this machine"):
+        yield
+
+
+@contextlib.contextmanager
+def _held(path: Path, busy: str) -> Iterator[None]:
+    # Shared by all users of the machine, so the lock file is open to all; who holds it is written
+    # beside it, because opening a lock file may truncate it.
+    lock = FileLock(path, timeout=0, mode=0o666)
+    holder = path.with_suffix(".holder")
+    try:
+        lock.acquire()
+    except Timeout:
+        message = f"{busy} by {_name(holder)}; wait for it to end, or stop it"
+        raise BusyError(message) from None
+    except OSError as error:
+        message = f"{path}: cannot be locked: {error.strerror}"
+        raise StorageError(message) from error
+    try:
+        with contextlib.suppress(OSError):
+            holder.write_text(json.dumps({"pid": os.getpid()}))
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            holder.unlink()
+        lock.release()
+
+
+def _name(holder: Path) -> str:
+    try:
+        return f"process {int(json.loads(holder.read_text())['pid'])}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "a process that did not say its pid"

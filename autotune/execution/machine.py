@@ -1,0 +1,112 @@
+"""The machine a study belongs to: what must be the same for two numbers to be compared."""
+
+import math
+import os
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Fingerprint of hardware, limits and runtime."""
+
+    cpu_model: str
+    logical_cpus: int
+    usable_cpus: int
+    """min(affinity, cgroup quota), at least 1."""
+    memory_bytes: int
+    system: str
+    openvino: str
+    devices: dict[str, str]
+    """Full name by device, as the runtime reports them."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dictionary."""
+        return asdict(self)
+
+    def differences(self, other: dict[str, Any]) -> list[str]:
+        """What differs from a stored fingerprint, in words; the kernel may be updated."""
+        mine = self.to_dict()
+        return [
+            f"{name}: {other.get(name)!r} then, {mine[name]!r} now"
+            for name in ("cpu_model", "logical_cpus", "usable_cpus", "openvino", "devices")
+            if other.get(name) != mine[name]
+        ]
+
+
+def fingerprint(openvino: str, devices: dict[str, str]) -> Machine:
+    """This machine; the runtime's part comes from a worker, as the parent never imports it."""
+    return Machine(
+        cpu_model=_cpu_model(),
+        logical_cpus=os.cpu_count() or 1,
+        usable_cpus=usable_cpus(),
+        memory_bytes=psutil.virtual_memory().total,
+        system=f"{platform.system()} {platform.release()} {platform.machine()}",
+        openvino=openvino,
+        devices=devices,
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on, from package metadata."""
+    found = {"python": platform.python_version()}
+    for name in ("autotune", "openvino", "optuna", "numpy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "unknown"
+    return found
+
+
+def usable_cpus() -> int:
+    """CPUs that work may really use: OpenVINO sees the affinity, but not the cgroup quota."""
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    quota = cpu_quota()
+    return max(1, min(affinity or 1, math.floor(quota) if quota is not None else affinity or 1))
+
+
+def cpu_quota() -> float | None:
+    """CPUs that the cgroup's quota allows, None without a quota."""
+    quotas = [quota for group in _cgroups() if (quota := _quota(group)) is not None]
+    return min(quotas, default=None)
+
+
+def _cgroups() -> list[Path]:
+    """This process's cgroup and all above it, version 2 and version 1."""
+    found = [Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/cpu")]
+    for line in _read(Path("/proc/self/cgroup")).splitlines():
+        _, controllers, path = line.split(":", 2)
+        root = Path("/sys/fs/cgroup") if not controllers else Path("/sys/fs/cgroup/cpu")
+        if not controllers or "cpu" in controllers.split(","):
+            own = root / path.lstrip("/")
+            found += [own, *own.parents]
+    return [group for group in found if group.is_relative_to("/sys/fs/cgroup")]
+
+
+def _quota(group: Path) -> float | None:
+    limit = _read(group / "cpu.max").split()
+    if len(limit) == 2 and limit[0] != "max":
+        return int(limit[0]) / int(limit[1])
+    quota, period = _read(group / "cpu.cfs_quota_us"), _read(group / "cpu.cfs_period_us")
+    if quota.strip() and period.strip() and int(quota) > 0:
+        return int(quota) / int(period)
+    return None
+
+
+def _cpu_model() -> str:
+    for line in _read(Path("/proc/cpuinfo")).splitlines():
+        if line.lower().startswith(("model name", "hardware")):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

@@ -1,0 +1,189 @@
+"""Measure one configuration: warm up, then blocks until the answer is known or time is up.
+
+Every decision here is a pure function of the blocks seen so far, so a simulated machine and a real
+one are measured by the same rules.
+"""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autotune.domain.configuration import Configuration
+from autotune.domain.failure import Failure, FailureKind, TrialFault
+from autotune.domain.goal import Goal, Sla, Verdict
+from autotune.domain.measurement import Block, Flag, Interval, Measurement, StopReason
+from autotune.execution.runner import Load, OpenModel
+from autotune.stats.block_means import is_steady, mean_interval
+from autotune.stats.latency import cap_ticks, over_cap, summarise, ticks_of
+from autotune.stats.tail_test import sla_verdict
+
+CONTENDER_FACTOR = 4
+"""How many times the limit a contender may take whose verdict is still open."""
+_PRECISE = 0.02
+_MIN_BLOCKS = 4
+_HOPELESS_FACTOR = 1.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How long to look, in seconds.
+
+    A measurement ends at the first of: the SLA is clearly missed; it is clearly slower than the
+    best feasible configuration; the verdict is reached and the throughput's half-width is at most
+    2 %; `limit_s` is spent. A contender, whose verdict is still open and whose throughput may be
+    the best, goes on to `longest_s`.
+    """
+
+    limit_s: float
+    longest_s: float
+    warmup_s: float = 1.0
+    block_s: float = 0.5
+
+    @property
+    def longest_warmup_s(self) -> float:
+        """Time after which the warm-up ends, steady or not."""
+        return 3 * self.warmup_s
+
+
+def measure(
+    model: OpenModel,
+    configuration: Configuration,
+    goal: Goal,
+    plan: Plan,
+    to_beat_per_s: float = 0.0,
+) -> Measurement:
+    """Put an open model under load until the plan says stop.
+
+    Args:
+        model: compiled for `configuration`.
+        configuration: what was requested.
+        goal: its cap decides the verdict.
+        plan: how long to look.
+        to_beat_per_s: throughput lower bound of the best feasible configuration so far.
+
+    Raises:
+        TrialFault: the worker failed.
+    """
+    num_requests = model.opening.effective.requests(configuration)
+    load = Load(
+        num_requests=num_requests,
+        api=configuration.api,
+        block_s=plan.block_s,
+        limit_s=plan.longest_warmup_s + plan.longest_s,
+    )
+    progress = Progress(configuration.batch_size, num_requests, goal, plan, to_beat_per_s)
+    with contextlib.closing(model.load(load)) as blocks:
+        for block in blocks:
+            progress.add(block)
+            if progress.stop_reason is not None:
+                break
+    if not progress.counted:
+        message = "the load ended before anything was counted"
+        raise TrialFault(Failure(FailureKind.LOST, message, "load"))
+    counted = progress.counted
+    return Measurement(
+        configuration=configuration,
+        opening=model.opening,
+        num_requests=num_requests,
+        blocks=(*progress.warmup, *counted),
+        warmup_blocks=len(progress.warmup),
+        verdict=progress.verdict,
+        stop_reason=progress.stop_reason or StopReason.LIMIT,
+        throughput=progress.throughput,
+        latency=summarise(counted, goal.percentile),
+        over_cap=sum(progress.over),
+        occupancy=_per_time(counted, sum(b.occupancy * b.duration_s for b in counted)),
+        loop_cpu_share=_per_time(counted, sum(b.loop_cpu_s / b.cpus for b in counted)),
+        measure_s=sum(block.duration_s for block in (*progress.warmup, *counted)),
+        peak_rss_bytes=model.peak_rss_bytes,
+        flags=common_flags(counted),
+    )
+
+
+class Progress:
+    """What is known after each block."""
+
+    def __init__(
+        self, batch_size: int, num_requests: int, goal: Goal, plan: Plan, to_beat_per_s: float
+    ) -> None:
+        self._batch_size = batch_size
+        self._num_requests = num_requests
+        self._goal = goal
+        self._plan = plan
+        self._to_beat_per_s = to_beat_per_s
+        self.warmup: list[Block] = []
+        self.counted: list[Block] = []
+        self.over: list[int] = []
+        self.verdict: Verdict | None = None
+        self.throughput = Interval(0.0, None, None)
+        self.stop_reason: StopReason | None = None
+
+    def add(self, block: Block) -> None:
+        """Take in one block, as warm-up or as evidence."""
+        if self.counted or self._is_warm():
+            self._count(block)
+        elif self._goal.sla is not None and _is_hopeless(block, self._goal.sla, self._num_requests):
+            # The fastest of many requests is far beyond the cap: warming up will not mend that.
+            self._count(block)
+        else:
+            self.warmup.append(block)
+
+    def _is_warm(self) -> bool:
+        spent = sum(block.duration_s for block in self.warmup)
+        done = sum(block.completions for block in self.warmup)
+        if spent >= self._plan.longest_warmup_s:
+            return True
+        enough = spent >= self._plan.warmup_s and done >= max(30, 3 * self._num_requests)
+        # The last two blocks agree, or four of them show no trend.
+        rates = [block.completions / block.duration_s for block in self.warmup]
+        return enough and (is_steady(rates, window=2) or is_steady(rates))
+
+    def _count(self, block: Block) -> None:
+        self.counted.append(block)
+        self.throughput = mean_interval(block_rates(self.counted, self._batch_size))
+        sla = self._goal.sla
+        if sla is not None:
+            self.over.append(over_cap(block, sla.cap_ms))
+            requests = [counted.completions for counted in self.counted]
+            self.verdict = sla_verdict(requests, self.over, sla, self._num_requests)
+        self.stop_reason = self._reason()
+
+    def _reason(self) -> StopReason | None:
+        spent = sum(block.duration_s for block in self.counted)
+        if self.verdict is Verdict.MISSED:
+            return StopReason.MISSED
+        if self.throughput.high is not None and self.throughput.high < self._to_beat_per_s:
+            return StopReason.DOMINATED
+        half_width = self.throughput.half_width
+        precise = (
+            len(self.counted) >= _MIN_BLOCKS and half_width is not None and half_width <= _PRECISE
+        )
+        if precise and self.verdict in (None, Verdict.MET):
+            return StopReason.DECIDED
+        contends = self.verdict is Verdict.UNCLEAR and self.throughput.mean >= self._to_beat_per_s
+        limit = self._plan.longest_s if contends else self._plan.limit_s
+        return StopReason.LIMIT if spent >= limit else None
+
+
+def block_rates(blocks: Sequence[Block], batch_size: int) -> list[float]:
+    """Items per second of every block."""
+    return [batch_size * block.completions / block.duration_s for block in blocks]
+
+
+def _per_time(blocks: Sequence[Block], total: float) -> float:
+    return total / sum(block.duration_s for block in blocks)
+
+
+def common_flags(blocks: Sequence[Block]) -> frozenset[Flag]:
+    """Flags on more than a fifth of the blocks."""
+    counts = {flag: sum(flag in block.flags for block in blocks) for flag in Flag}
+    return frozenset(flag for flag, count in counts.items() if 5 * count > len(blocks))
+
+
+def _is_hopeless(block: Block, sla: Sla, num_requests: int) -> bool:
+    ticks = ticks_of([block])
+    # The first round runs on cold caches; the fastest later request is what counts.
+    fast = ticks[: max(1, ticks.size - num_requests)]
+    return ticks.size >= 2 * num_requests and bool(
+        fast[0] > _HOPELESS_FACTOR * cap_ticks(sla.cap_ms)
+    )

@@ -1,0 +1,156 @@
+"""One worker process: spawned in its own group, heard over its own pipe, killed when it is late."""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from autotune.domain.failure import Failure, FailureKind, TrialFault
+from autotune.execution.protocol import MAX_LINE_BYTES, Answer, parse_answer
+
+WORKER = (sys.executable, "-m", "autotune.worker")
+_TERM_GRACE_S = 2.0
+_TAIL_BYTES = 4096
+# Settings of other tools that change how many threads a runtime starts or what it loads.
+_SCRUBBED = ("OMP_", "KMP_", "MKL_", "GOMP_", "LD_PRELOAD", "OPENVINO_LOG_LEVEL")
+
+
+class WorkerProcess:
+    """A child that answers commands. Every method may raise `TrialFault`; after that it is dead."""
+
+    def __init__(self, log: Path, command: Sequence[str] = WORKER) -> None:
+        self._log = log
+        self._phase = "start"
+        self._buffer = b""
+        receive, send = os.pipe()
+        self._receive = receive
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(_SCRUBBED)}
+        try:
+            with log.open("ab") as output:
+                self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                    [*command, str(send)],
+                    stdin=subprocess.PIPE,
+                    stdout=output,
+                    stderr=output,
+                    pass_fds=[send],
+                    start_new_session=True,
+                    env=environment,
+                    bufsize=0,
+                )
+        except BaseException:
+            os.close(receive)
+            raise
+        finally:
+            os.close(send)
+
+    @property
+    def pid(self) -> int:
+        """Process id, which is also the id of its group."""
+        return self._process.pid
+
+    def tell(self, do: str, **fields: Any) -> None:
+        """Send a command."""
+        self._phase = self._phase if do == "stop" else do
+        # A worker that is gone says so when it is listened to.
+        with contextlib.suppress(BrokenPipeError):
+            assert self._process.stdin is not None  # noqa: S101 - for the type checker
+            self._process.stdin.write(json.dumps({"do": do, **fields}).encode() + b"\n")
+
+    def hear(self, timeout_s: float) -> Answer:
+        """The next answer, at the latest `timeout_s` from now.
+
+        Raises:
+            TrialFault: the deadline passed (the process group is then dead), the worker is gone, or
+                it sent something that is no answer.
+        """
+        deadline = time.monotonic() + timeout_s
+        while b"\n" not in self._buffer:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self._receive], [], [], left)[0]:
+                kind = FailureKind.COMPILE_TIMEOUT if self._phase == "open" else FailureKind.HANG
+                raise self._fault(kind, f"no answer within {timeout_s:.0f} s of '{self._phase}'")
+            chunk = os.read(self._receive, 1 << 20)
+            if not chunk:
+                raise self._gone()
+            self._buffer += chunk
+            if len(self._buffer) > MAX_LINE_BYTES:
+                raise self._fault(
+                    FailureKind.PROTOCOL, f"an answer of more than {MAX_LINE_BYTES} bytes"
+                )
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        try:
+            return parse_answer(line)
+        except ValueError as error:
+            message = f"the worker said what is no answer: {error}"
+            raise self._fault(FailureKind.PROTOCOL, message) from None
+
+    def close(self) -> None:
+        """End the process group; a worker that is asked nicely leaves at once."""
+        if self._process.poll() is None:
+            self.tell("close")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_TERM_GRACE_S)
+        self.kill()
+
+    def kill(self) -> None:
+        """SIGTERM, then SIGKILL, to the whole group; never raises."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_TERM_GRACE_S)
+                if number is signal.SIGTERM and not _group_exists(self.pid):
+                    break
+        with contextlib.suppress(OSError):
+            os.close(self._receive)
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        self._receive = -1
+
+    def _gone(self) -> TrialFault:
+        """The pipe is closed: why?"""
+        try:
+            code = self._process.wait(_TERM_GRACE_S)
+        except subprocess.TimeoutExpired:
+            return self._fault(FailureKind.PROTOCOL, "the worker closed its pipe and went on")
+        if code >= 0:
+            return self._fault(
+                FailureKind.LOST, f"the worker left with exit code {code}, without a result", code
+            )
+        name = signal.Signals(-code).name
+        if code == -signal.SIGKILL:
+            return self._fault(
+                FailureKind.OUT_OF_MEMORY,
+                "the worker was killed from outside, most likely for its memory",
+                code,
+            )
+        return self._fault(FailureKind.CRASH, f"the worker crashed with {name}", code)
+
+    def _fault(self, kind: FailureKind, message: str, code: int | None = None) -> TrialFault:
+        phase = self._phase
+        self.kill()
+        return TrialFault(Failure(kind, message, phase, self._tail(), code))
+
+    def _tail(self) -> str:
+        try:
+            with self._log.open("rb") as file:
+                file.seek(max(0, self._log.stat().st_size - _TAIL_BYTES))
+                return file.read().decode(errors="replace")
+        except OSError:
+            return ""
+
+
+def _group_exists(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True

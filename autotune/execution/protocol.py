@@ -1,0 +1,130 @@
+"""What a worker may say. Its lines are outside input: validated, bounded, never evaluated."""
+
+import base64
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from autotune.domain.measurement import Block
+
+MAX_LINE_BYTES = 32 * 2**20
+_MAX_TEXT = 20_000
+
+
+def _decoded(value: object) -> object:
+    return base64.b64decode(value, validate=True) if isinstance(value, str) else value
+
+
+Ticks = Annotated[bytes, BeforeValidator(_decoded), Field(min_length=4)]
+Text = Annotated[str, Field(max_length=_MAX_TEXT)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Ready(_Answer):
+    """The worker has imported the runtime."""
+
+    say: Literal["ready"]
+
+
+class Failed(_Answer):
+    """A command could not be carried out; the worker lives on."""
+
+    say: Literal["failed"]
+    kind: Text
+    message: Text
+
+
+class Port(_Answer):
+    """An input or output of a model."""
+
+    name: Text
+    shape: Text
+    type: Text
+
+
+class Device(_Answer):
+    """A device as the runtime describes it."""
+
+    name: Text
+    capabilities: list[Text]
+    streams: list[int] | None
+
+
+class Inspected(_Answer):
+    """A model and the devices here."""
+
+    say: Literal["inspected"]
+    openvino: Text
+    devices: dict[str, Device]
+    default_precision: Text
+    precision_errors: dict[str, float | None]
+    """Deviation from the f32 outputs by precision, relative to their largest value; None where
+    the precision gives values that are not finite."""
+    why_no_batch: Text | None
+    static_shapes: dict[str, list[int]]
+    inputs: list[Port]
+    outputs: list[Port]
+
+
+class Opened(_Answer):
+    """A compiled model, checked."""
+
+    say: Literal["opened"]
+    effective: dict[str, Text]
+    optimal_requests: Annotated[int, Field(ge=1)]
+    read_s: Seconds
+    compile_s: Seconds
+    first_inference_ms: Seconds
+    output_error: float
+
+
+class BlockDone(_Answer):
+    """One block of load."""
+
+    say: Literal["block"]
+    duration_s: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    latency_ticks: Ticks
+    occupancy: float
+    loop_cpu_s: Seconds
+    process_cpu_s: Seconds
+    steal_s: float | None
+    pressure_s: float | None
+    throttled: int | None
+    major_faults: int
+    clock_drift_s: float
+
+    def block(self, cpus: int) -> Block:
+        """As a value of the domain."""
+        if len(self.latency_ticks) % 4:
+            message = "latencies are not whole 4-byte numbers"
+            raise ValueError(message)
+        return Block(cpus=cpus, **self.model_dump(exclude={"say"}))
+
+
+class Stopped(_Answer):
+    """The load has ended and every request is home."""
+
+    say: Literal["stopped"]
+    peak_rss_bytes: int | None
+
+
+Answer = Ready | Failed | Inspected | Opened | BlockDone | Stopped
+_ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="say")])
+
+
+def parse_answer(line: bytes) -> Answer:
+    """The answer in one line.
+
+    Raises:
+        ValueError: it is no answer.
+    """
+    try:
+        return _ANSWER.validate_json(line)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        message = f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+        raise ValueError(message) from None

@@ -1,0 +1,244 @@
+"""From a compile key to blocks of load: what the tuner and the race need of a machine."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from autotune.domain.configuration import Api, CompileKey, Effective
+from autotune.domain.failure import Failure, FailureKind, TrialFault
+from autotune.domain.measurement import Block, Opening
+from autotune.errors import DeviceError, ModelError
+from autotune.execution.machine import usable_cpus
+from autotune.execution.process import WORKER, WorkerProcess
+from autotune.execution.protocol import Answer, BlockDone, Failed, Inspected, Opened, Ready, Stopped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """Longest time for each phase of a worker, in seconds on the monotonic clock."""
+
+    start_s: float = 60.0
+    inspect_s: float = 600.0
+    open_s: float = 300.0
+    block_s: float = 30.0
+    """Beyond the block's own least duration, and beyond ten times the block before it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSource:
+    """A model file and the data that it is fed with."""
+
+    path: Path
+    shapes: dict[str, list[int]]
+    inputs: Path | None
+    reference: Path
+    """Where the reference outputs are kept."""
+
+    def fields(self) -> dict[str, Any]:
+        """As the worker's commands name them."""
+        return {
+            "path": str(self.path),
+            "shapes": self.shapes,
+            "inputs": None if self.inputs is None else str(self.inputs),
+            "reference": str(self.reference),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """A closed loop, and how it is cut into blocks."""
+
+    num_requests: int
+    api: Api = Api.ASYNC
+    block_s: float = 0.5
+    limit_s: float
+    """The worker stops by itself then; the caller normally stops earlier."""
+
+    @property
+    def block_requests(self) -> int:
+        """Fewest completions of a block: five rounds of all requests."""
+        return 5 * self.num_requests
+
+
+class OpenModel(Protocol):
+    """A compiled model, resident and idle until it is put under load."""
+
+    opening: Opening
+
+    def load(self, load: Load) -> Iterator[Block]:
+        """Blocks of uninterrupted load; closing the iterator ends it.
+
+        Raises:
+            TrialFault: the worker failed; the model is then no longer open.
+        """
+
+    @property
+    def peak_rss_bytes(self) -> int | None:
+        """High-water mark of the worker's resident memory, once a load has ended."""
+
+    def close(self) -> None:
+        """Let the worker go."""
+
+
+class Runner(Protocol):
+    """Real workers, or a simulation on a clock of its own."""
+
+    def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspected:
+        """The model's inputs and the devices here; keeps the reference outputs.
+
+        Raises:
+            ModelError: unreadable model, or one that needs other shapes.
+            DeviceError: an unknown device.
+        """
+
+    def open(self, key: CompileKey) -> OpenModel:
+        """Compile in a fresh process.
+
+        Raises:
+            TrialFault: refused, failed, crashed, or late.
+        """
+
+    def clock(self) -> float:
+        """Monotonic seconds."""
+
+
+class SubprocessRunner:
+    """Every compile key in a fresh worker process."""
+
+    def __init__(
+        self,
+        source: ModelSource,
+        log_folder: Path,
+        deadlines: Deadlines | None = None,
+        command: Sequence[str] = WORKER,
+    ) -> None:
+        self._source = source
+        self._logs = log_folder
+        self._deadlines = deadlines or Deadlines()
+        self._command = command
+
+    def clock(self) -> float:
+        return time.monotonic()
+
+    def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspected:
+        try:
+            worker, _ = self._spawn()
+            try:
+                worker.tell(
+                    "inspect", devices=list(devices), try_batch=try_batch, **self._source.fields()
+                )
+                answer = worker.hear(self._deadlines.inspect_s)
+            finally:
+                worker.close()
+        except TrialFault as fault:
+            message = f"{self._source.path}: the model cannot be looked at: {fault.failure.message}"
+            raise ModelError(message) from None
+        if isinstance(answer, Inspected):
+            return answer
+        said = answer.message if isinstance(answer, Failed) else f"unexpected answer {answer.say!r}"
+        if isinstance(answer, Failed) and answer.kind == "device":
+            raise DeviceError(said)
+        what = "" if isinstance(answer, Failed) and answer.kind == "shape" else "cannot be read: "
+        message = f"{self._source.path}: {what}{said}"
+        raise ModelError(message)
+
+    def open(self, key: CompileKey) -> "WorkerModel":
+        worker, start_s = self._spawn()
+        try:
+            worker.tell(
+                "open",
+                device=key.device,
+                properties=dict(key.properties),
+                batch_size=key.batch_size,
+                **self._source.fields(),
+            )
+            answer = _expect(worker.hear(self._deadlines.open_s), Opened, "open")
+        except BaseException:
+            worker.kill()
+            raise
+        opening = Opening(
+            effective=Effective(answer.effective, answer.optimal_requests),
+            start_s=start_s,
+            read_s=answer.read_s,
+            compile_s=answer.compile_s,
+            first_inference_ms=answer.first_inference_ms,
+            output_error=answer.output_error,
+        )
+        return WorkerModel(worker, opening, self._deadlines)
+
+    def _spawn(self) -> tuple[WorkerProcess, float]:
+        self._logs.mkdir(parents=True, exist_ok=True)
+        log = self._logs / "worker.log"
+        if log.exists() and log.stat().st_size > 2**20:
+            log.replace(log.with_suffix(".log.1"))
+        begun = time.monotonic()
+        worker = WorkerProcess(log, self._command)
+        try:
+            _expect(worker.hear(self._deadlines.start_s), Ready, "start")
+        except BaseException:
+            worker.kill()
+            raise
+        return worker, time.monotonic() - begun
+
+
+class WorkerModel:
+    """An `OpenModel` in a worker process."""
+
+    def __init__(self, worker: WorkerProcess, opening: Opening, deadlines: Deadlines) -> None:
+        self._worker = worker
+        self._deadlines = deadlines
+        self._peak_rss_bytes: int | None = None
+        self.opening = opening
+
+    @property
+    def peak_rss_bytes(self) -> int | None:
+        return self._peak_rss_bytes
+
+    def load(self, load: Load) -> Iterator[Block]:
+        patience = load.block_s + self._deadlines.block_s
+        cpus = usable_cpus()
+        self._worker.tell(
+            "load",
+            num_requests=load.num_requests,
+            api=load.api.value,
+            block_s=load.block_s,
+            block_requests=load.block_requests,
+            limit_s=load.limit_s,
+        )
+        stopped = False
+        try:
+            while isinstance(answer := self._hear(patience), BlockDone):
+                patience = max(patience, 10 * answer.duration_s)
+                yield answer.block(cpus)
+            stopped = True
+        except GeneratorExit:
+            self._worker.tell("stop")
+            while isinstance(answer := self._hear(patience), BlockDone):
+                continue
+            stopped = True
+            raise
+        finally:
+            if not stopped:
+                self._worker.kill()
+
+    def close(self) -> None:
+        self._worker.close()
+
+    def _hear(self, patience: float) -> BlockDone | Stopped:
+        answer = _expect(self._worker.hear(patience), BlockDone | Stopped, "load")
+        if isinstance(answer, Stopped):
+            self._peak_rss_bytes = answer.peak_rss_bytes
+        return answer
+
+
+def _expect(answer: Answer, wanted: Any, phase: str) -> Any:
+    """The answer if it is of the wanted kind; a fault otherwise."""
+    if isinstance(answer, wanted):
+        return answer
+    if isinstance(answer, Failed):
+        known = answer.kind in FailureKind.__members__.values()
+        kind = FailureKind(answer.kind) if known else FailureKind.COMPILE_ERROR
+        raise TrialFault(Failure(kind, answer.message, phase))
+    raise TrialFault(Failure(FailureKind.PROTOCOL, f"unexpected answer {answer.say!r}", phase))

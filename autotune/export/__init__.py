@@ -1,0 +1,1 @@
+"""best.json, and later one module for each deployment target."""

@@ -1,0 +1,1 @@
+"""Numbers for people: terminal tables and the one formatting of every figure."""

@@ -1,0 +1,1 @@
+"""From a space to what is tried next."""

@@ -1,0 +1,94 @@
+"""The space of a study, derived from the machine, the model and the study's overrides."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from autotune.domain.configuration import Configuration, PerformanceHint
+from autotune.domain.space import SearchSpace, is_cpu
+from autotune.errors import SpecError
+from autotune.spec import SpaceSpec
+
+_BATCHES = (1, 2, 4, 8, 16, 32, 64)
+_REQUESTS_PER_STREAM = (1, 2, 3, 4)
+_FEW = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128)
+# How far a reduced precision may be from f32, relative to the largest output, without being asked
+# for; farther only where the runtime's own default is just as far.
+_PRECISION_TOLERANCE = 0.05
+
+
+def derive_space(  # noqa: PLR0913 - the facts that a space follows from
+    spec: SpaceSpec,
+    cpus: int,
+    *,
+    device_streams: Mapping[str, int],
+    precision_errors: Mapping[str, float | None],
+    default_precision: str,
+    why_no_batch: str | None,
+) -> SearchSpace:
+    """The dimensions and their choices.
+
+    Args:
+        spec: what the study fixes, narrows or widens.
+        cpus: min(affinity, cgroup quota).
+        device_streams: the most streams of devices other than the CPU, as far as known.
+        precision_errors: deviation from f32 by natively supported precision.
+        default_precision: what the runtime chooses by itself.
+        why_no_batch: reason why the model cannot be batched correctly, or None.
+
+    Raises:
+        SpecError: the overrides contradict the machine, the model or each other.
+    """
+    most_streams = max([cpus if is_cpu(d) else device_streams.get(d, 4) for d in spec.device])
+    if spec.batch is not None and spec.batch != (1,) and why_no_batch is not None:
+        raise SpecError(
+            f"[space] batch: the model cannot be batched: {why_no_batch}; leave batch out"
+        )
+    choices: dict[str, tuple[Any, ...]] = {
+        "device": spec.device,
+        "threads_per_stream": spec.threads_per_stream or _up_to(cpus),
+        "streams": spec.streams or _up_to(most_streams),
+        "requests_per_stream": spec.requests_per_stream or _REQUESTS_PER_STREAM,
+        "batch": spec.batch or (_BATCHES if why_no_batch is None else (1,)),
+        "pinning": spec.pinning or (True, False),
+        "precision": spec.precision or trusted_precisions(precision_errors, default_precision),
+        "api": spec.api,
+    }
+    ordered = ("threads_per_stream", "streams", "requests_per_stream", "batch")
+    choices = {name: tuple(sorted(v)) if name in ordered else v for name, v in choices.items()}
+    try:
+        return SearchSpace(choices, cpus)
+    except ValueError as error:
+        raise SpecError(f"[space]: {error}") from None
+
+
+def trusted_precisions(errors: Mapping[str, float | None], default: str) -> tuple[str, ...]:
+    """Precisions that may be used without being asked for.
+
+    f32, what the runtime uses by itself, and any other that stays within 5 % of the largest f32
+    output, or at least as near to it as the runtime's default. A tuner that gains speed by giving
+    other answers has not tuned.
+    """
+    limit = max(_PRECISION_TOLERANCE, errors.get(default) or 0.0)
+    chosen = [
+        name
+        for name, error in errors.items()
+        if name in {"f32", default} or (error is not None and error <= limit)
+    ]
+    return tuple(chosen) or (default,)
+
+
+def seeds(space: SearchSpace) -> list[Configuration]:
+    """What every study measures first: both hints of each device, and a single request."""
+    found = [
+        Configuration(device=device, hint=hint)
+        for device in space.choices["device"]
+        for hint in (PerformanceHint.LATENCY, PerformanceHint.THROUGHPUT)
+    ]
+    lone = dict.fromkeys(space.choices, 0)
+    threads = space.choices["threads_per_stream"]
+    lone["threads_per_stream"] = max(i for i, n in enumerate(threads) if n <= space.cpus)
+    return [*found, space.configuration(tuple(lone.values()))]
+
+
+def _up_to(most: int) -> tuple[int, ...]:
+    return tuple(sorted({n for n in _FEW if n < most} | {most}))

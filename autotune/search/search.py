@@ -1,0 +1,139 @@
+"""Ask, begin, tell: the study as the tuner sees it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+from optuna.trial import Trial as OptunaTrial
+from optuna.trial import TrialState
+
+from autotune.domain.configuration import Configuration
+from autotune.domain.goal import Goal
+from autotune.domain.space import Point, SearchSpace
+from autotune.domain.trial import Trial
+from autotune.search.sampler import (
+    DistinctSampler,
+    distributions,
+    parameters,
+    point_of,
+)
+from autotune.search.score import CONSTRAINT, score
+from autotune.storage.optuna_study import optuna_faults_explained
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A configuration to try, and the running trial that it belongs to."""
+
+    number: int
+    configuration: Configuration
+
+
+class Search:
+    """The Optuna study, its sampler, and what need not be tried."""
+
+    def __init__(
+        self, study: optuna.Study, space: SearchSpace, goal: Goal, seed: int, name: Path
+    ) -> None:
+        self._study = study
+        self._space = space
+        self._goal = goal
+        self._name = name
+        self._taken: set[Point] = set()
+        self._size = space.size
+        self._running: dict[int, OptunaTrial] = {}
+        study.sampler = DistinctSampler(space, seed, self._taken.__contains__)
+
+    def ask(self) -> Proposal | None:
+        """The next configuration, none of the known; None when the space is exhausted."""
+        if len(self._taken) >= self._size:
+            return None
+        with optuna_faults_explained(self._name):
+            trial = self._study.ask(distributions(self._space))
+            point = point_of(self._space, trial.params)
+        assert point is not None  # noqa: S101 - the sampler fills the whole space
+        return self._begun(trial, point, self._space.configuration(point))
+
+    def begin(self, configuration: Configuration, point: Point | None) -> Proposal:
+        """A running trial for a configuration that is not the sampler's own idea.
+
+        `point` is where it lies in the space, so that the sampler can learn from it; None if it
+        lies outside.
+        """
+        with optuna_faults_explained(self._name):
+            params = {} if point is None else parameters(self._space, point)
+            self._study.enqueue_trial(params)
+            trial = self._study.ask(None if point is None else distributions(self._space))
+        return self._begun(trial, point, configuration)
+
+    def tell(self, trial: Trial) -> None:
+        """Tell a finished trial, whose evidence is stored already."""
+        running = self._running.pop(trial.number, None) or self._revived(trial.number)
+        with optuna_faults_explained(self._name):
+            if trial.failure is not None and trial.failure.kind.is_machine_fault:
+                self._study.tell(running, state=TrialState.FAIL)
+                return
+            told = score(trial, self._goal)
+            running.set_constraint(CONSTRAINT, told.constraint)
+            self._study.tell(running, list(told.values))
+
+    def forget(self, number: int) -> None:
+        """End a trial that has nothing to show: it was interrupted."""
+        with optuna_faults_explained(self._name):
+            self._study.tell(number, state=TrialState.FAIL)
+        self._running.pop(number, None)
+
+    def take(self, points: Iterable[Point]) -> None:
+        """Never propose these."""
+        self._taken.update(points)
+
+    def release(self, point: Point) -> None:
+        """Allow this again."""
+        self._taken.discard(point)
+
+    @property
+    def taken(self) -> frozenset[Point]:
+        """Points that are known, running or ruled out."""
+        return frozenset(self._taken)
+
+    def reconcile(self, recorded: dict[int, Trial]) -> tuple[list[int], list[Configuration]]:
+        """Bring Optuna's side up to date after a crash.
+
+        A trial that is still running was cut off: if its evidence was stored it is told now, else
+        it failed, and its configuration is to be tried again.
+
+        Returns:
+            Numbers of the trials that were told, and configurations that were lost in flight.
+        """
+        told, lost = [], []
+        with optuna_faults_explained(self._name):
+            for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+                self._study.ask()
+                self._study.tell(frozen.number, state=TrialState.FAIL)
+            running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        for frozen in running:
+            if frozen.number in recorded:
+                self.tell(recorded[frozen.number])
+                told.append(frozen.number)
+                continue
+            point = point_of(self._space, frozen.params)
+            self.forget(frozen.number)
+            if point is not None:
+                lost.append(self._space.configuration(point))
+        return told, lost
+
+    def _begun(
+        self, trial: OptunaTrial, point: Point | None, configuration: Configuration
+    ) -> Proposal:
+        self._running[trial.number] = trial
+        if point is not None:
+            self._taken.add(point)
+        with optuna_faults_explained(self._name):
+            # Parameters are indices; this is for people who look with other tools.
+            trial.set_user_attr("configuration", str(configuration))
+        return Proposal(trial.number, configuration)
+
+    def _revived(self, number: int) -> OptunaTrial:
+        frozen = self._study.get_trials(deepcopy=False)[number]
+        return OptunaTrial(self._study, frozen._trial_id)  # noqa: SLF001 - no public way to a running trial

@@ -1,0 +1,42 @@
+"""Another request count on a model that is open anyway: cheap when compiling is not."""
+
+from autotune.domain.goal import Goal
+from autotune.domain.measurement import Measurement
+from autotune.domain.space import DIMENSIONS, Point, SearchSpace
+
+_WORTHWHILE = 0.3
+_PROMISING = 0.5
+
+
+def is_worthwhile(measurement: Measurement) -> bool:
+    """Whether opening the model cost enough, beside measuring it, to make more of it."""
+    opening = measurement.opening
+    cost = opening.start_s + opening.read_s + opening.compile_s
+    return cost > _WORTHWHILE * measurement.measure_s
+
+
+def next_point(
+    space: SearchSpace, point: Point, measurement: Measurement, goal: Goal, best_per_s: float
+) -> Point | None:
+    """The neighbour in requests per stream that is most worth measuring, or None.
+
+    In a saturated closed loop latency grows in proportion to the requests (Little's law), so one
+    measurement says which count would just meet the cap: above it, the largest smaller count that
+    should; below it, the next larger one while it should and there is throughput to gain.
+    """
+    axis = DIMENSIONS.index("requests_per_stream")
+    choices = space.choices["requests_per_stream"]
+    here = choices[point[axis]]
+    ratio = measurement.latency.goal_ms / goal.cap_ms if goal.cap_ms else 0.0
+    if ratio > 1:
+        fitting = [i for i in range(point[axis]) if choices[i] <= here / ratio]
+        wanted = fitting[-1] if fitting else None
+    else:
+        larger = point[axis] + 1
+        promising = measurement.throughput_per_s >= _PROMISING * best_per_s
+        fits = larger < len(choices) and ratio * choices[larger] / here <= 1
+        wanted = larger if promising and fits else None
+    if wanted is None:
+        return None
+    moved = (*point[:axis], wanted, *point[axis + 1 :])
+    return moved if space.canonical(moved) == moved else None

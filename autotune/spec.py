@@ -1,0 +1,294 @@
+"""study.toml to StudySpec and back: the only place that knows the keys of a study file."""
+
+import difflib
+import tomllib
+from datetime import time
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
+
+from autotune.domain.configuration import Api
+from autotune.domain.goal import Goal, Objective
+from autotune.domain.units import format_duration, parse_duration
+from autotune.errors import SpecError
+
+STUDY_FILE = "study.toml"
+Precision = Literal["f32", "bf16", "f16"]
+T = TypeVar("T")
+
+
+def _seconds(value: object) -> float:
+    if not isinstance(value, str):
+        message = f'{value!r} has no unit; write a text such as "2.5ms", "800us" or "10m"'
+        raise ValueError(message)  # noqa: TRY004 - pydantic collects ValueErrors only
+    return parse_duration(value)
+
+
+def _listed(value: object) -> object:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _local_time(value: str) -> str:
+    time.fromisoformat(value)
+    return value
+
+
+def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
+    if len(set(values)) < len(values):
+        message = f"has a value twice: {list(values)}"
+        raise ValueError(message)
+    return values
+
+
+Duration = Annotated[float, BeforeValidator(_seconds), PlainSerializer(format_duration)]
+Positive = Annotated[int, Field(ge=1, le=65536)]
+Choices = Annotated[
+    tuple[T, ...], Field(min_length=1), BeforeValidator(_listed), AfterValidator(_distinct)
+]
+LocalTime = Annotated[str, AfterValidator(_local_time)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class ModelSpec(_Section):
+    """The model to deploy."""
+
+    path: str = Field(
+        min_length=1,
+        description="Model file, relative to this file (.xml, .onnx, .pb, .tflite, .pdmodel).",
+    )
+    shape: str | None = Field(
+        None,
+        description='Static input shapes, "name:1,3,48,192", ";" between inputs; the name may be left out for one input.',
+    )
+    inputs: str | None = Field(
+        None,
+        description="A .npz file with one array per input, samples along the first axis; random data without it.",
+    )
+
+
+class GoalSpec(_Section):
+    """What to look for."""
+
+    objective: Objective = Field(
+        Objective.THROUGHPUT,
+        description='"throughput" under the cap, the lowest "latency", or both as "pareto".',
+    )
+    max_latency: Duration | None = Field(
+        None,
+        description='The cap on request latency, with a unit: "2.5ms", "800us", "1s". Needed for "throughput".',
+    )
+    percentile: float = Field(
+        99.0, gt=0, lt=100, description="The percentile of request latency that the cap is on."
+    )
+
+    @model_validator(mode="after")
+    def _throughput_needs_a_cap(self) -> "GoalSpec":
+        if self.objective is Objective.THROUGHPUT and self.max_latency is None:
+            message = 'max_latency is missing: write for instance max_latency = "20ms"'
+            raise ValueError(message)
+        return self
+
+    @property
+    def goal(self) -> Goal:
+        """The goal in the words of the domain, milliseconds."""
+        cap_ms = None if self.max_latency is None else self.max_latency * 1000
+        return Goal(self.objective, self.percentile, cap_ms)
+
+
+class BudgetSpec(_Section):
+    """When to stop: at the first of these."""
+
+    duration: Duration | None = Field(
+        None, description='Time spent on the study over all runs: "3m", "8h". Default 10m.'
+    )
+    trials: Positive | None = Field(None, description="Number of trials with a result.")
+    until: LocalTime | None = Field(
+        None, description='Local time of day at which to stop: "07:00".'
+    )
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds for the whole study; ten minutes when no budget of any kind is given."""
+        if self.duration is None and self.trials is None and self.until is None:
+            return 600.0
+        return self.duration
+
+
+def _dimension(description: str) -> Any:
+    return Field(None, description=description)
+
+
+class SpaceSpec(_Section):
+    """Overrides of the space: one value fixes a dimension, a list narrows or widens it."""
+
+    device: Choices[str] = Field(
+        ("CPU",), description="Devices to choose from; any name that OpenVINO takes."
+    )
+    streams: Choices[Positive] | None = _dimension("Streams; derived from the CPUs if left out.")
+    threads_per_stream: Choices[Positive] | None = _dimension("Threads of each stream (CPU).")
+    requests_per_stream: Choices[Positive] | None = _dimension(
+        "Requests in flight for each stream; 1 to 4 if left out."
+    )
+    batch: Choices[Positive] | None = _dimension(
+        "Items in a request; powers of two up to 64 if left out and the model can be batched correctly."
+    )
+    pinning: Choices[bool] | None = _dimension("Whether threads are bound to cores (CPU).")
+    precision: Choices[Precision] | None = _dimension(
+        "Inference precision; what the hardware computes natively if left out."
+    )
+    api: Choices[Api] = Field(
+        (Api.ASYNC,), description='"async" keeps requests in flight, "sync" blocks on one.'
+    )
+
+
+class MeasureSpec(_Section):
+    """How long to measure one configuration."""
+
+    limit: Duration | None = Field(
+        None,
+        description="Longest measurement of one configuration; a contender whose verdict is open may take four times as long. "
+        "Default: a fortieth of the budget, between 3s and 30s.",
+    )
+    warmup: Duration = Field(1.0, description="Shortest warm-up before the first counted block.")
+
+
+class SearchSpec(_Section):
+    """How to choose what to try next."""
+
+    sampler: Literal["tpe"] = Field("tpe", description="Optuna's tree-structured Parzen estimator.")
+    seed: int = Field(
+        0, ge=0, lt=2**31, description="Each proposal follows from this and the trial number."
+    )
+
+
+class StudySpec(_Section):
+    """One study: a model, a goal, a space, a budget. Frozen; durations are in seconds."""
+
+    model: ModelSpec
+    goal: GoalSpec
+    budget: BudgetSpec = BudgetSpec()
+    space: SpaceSpec = SpaceSpec()
+    measure: MeasureSpec = MeasureSpec()
+    search: SearchSpec = SearchSpec()
+
+    @property
+    def limit_s(self) -> float:
+        """Longest measurement of one configuration, in seconds."""
+        if self.measure.limit is not None:
+            return self.measure.limit
+        if self.budget.duration_s is not None:
+            return min(30.0, max(3.0, self.budget.duration_s / 40))
+        return 10.0
+
+
+def load_spec(path: Path) -> StudySpec:
+    """The study in a `study.toml`, or in the folder that holds one.
+
+    Raises:
+        SpecError: the file is missing, is no TOML, or has faults; the message lists all of them.
+    """
+    file = path / STUDY_FILE if path.is_dir() else path
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise SpecError(message) from error
+    return parse_spec(text, str(file))
+
+
+def parse_spec(text: str, name: str = STUDY_FILE) -> StudySpec:
+    """The study in the text of a study file; `name` is what messages call it.
+
+    Raises:
+        SpecError: lists every fault, each with its key, value and way out.
+    """
+    try:
+        values = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        message = f"{name}: not a TOML file: {error}"
+        raise SpecError(message) from error
+    return build_spec(values, name)
+
+
+def build_spec(values: dict[str, Any], name: str) -> StudySpec:
+    """The study in nested dictionaries, as TOML gives them.
+
+    Raises:
+        SpecError: lists every fault.
+    """
+    try:
+        return StudySpec.model_validate(values)
+    except ValidationError as error:
+        faults = [f"{name}: {_fault(fault)}" for fault in error.errors()]
+        raise SpecError("\n".join(faults)) from None
+
+
+def _fault(fault: Any) -> str:
+    location = [str(part) for part in fault["loc"] if not str(part).startswith("function-")]
+    where = f"[{location[0]}] " + ".".join(location[1:]) if location else ""
+    if fault["type"] == "extra_forbidden":
+        return f"{where.strip()}: unknown key{_suggestion(location)}"
+    if fault["type"] == "missing":
+        return f"{where.strip()}: is missing"
+    message = fault["msg"].removeprefix("Value error, ")
+    value = fault["input"]
+    shown = (
+        ""
+        if isinstance(value, dict | BaseModel) or repr(value) in message
+        else f", got {value!r:.80}"
+    )
+    return f"{where.strip()}: {message[:1].lower()}{message[1:]}{shown}"
+
+
+def _suggestion(location: list[str]) -> str:
+    fields = StudySpec.model_fields
+    if len(location) > 1 and location[0] in fields:
+        section = fields[location[0]].annotation
+        fields = getattr(section, "model_fields", {})
+    close = difflib.get_close_matches(location[-1], fields, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known here: {', '.join(fields)}"
+
+
+def to_toml(spec: StudySpec, comments: tuple[str, ...] = ()) -> str:
+    """A study file that `parse_spec` reads back as the same spec; defaults are left out."""
+    lines = [f"# {line}" for line in comments]
+    for section, values in spec.model_dump(mode="json", exclude_defaults=True).items():
+        written = {key: value for key, value in values.items() if value is not None}
+        if written:
+            lines += [
+                "",
+                f"[{section}]",
+                *(f"{key} = {_toml(value)}" for key, value in written.items()),
+            ]
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, str):
+        return '"' + "".join(_escape(character) for character in value) + '"'
+    return repr(value)
+
+
+def _escape(character: str) -> str:
+    if character in '"\\':
+        return "\\" + character
+    return character if character.isprintable() else f"\\U{ord(character):08x}"

@@ -1,0 +1,1 @@
+"""Pure statistics on blocks and counts: no clock, no process, no database."""

@@ -1,0 +1,110 @@
+"""Is a latency percentile under its cap? A test that may be looked at after every request.
+
+``percentile <= cap`` means that at most a share ``q0 = 1 - percentile`` of requests is over the cap.
+Two mixture e-values weigh the count of over-cap requests against the boundary rate q0: one with a
+beta prior truncated to rates below q0 (evidence that the SLA is met) and one truncated to rates
+above it. Each is a non-negative supermartingale under the hypothesis that it speaks against, so by
+Ville's inequality it ever reaches 1/alpha with probability at most alpha, whenever one stops
+(Ville 1939; Robbins 1970, Annals of Mathematical Statistics 41).
+
+Requests of a closed loop are not quite independent; a burst inside one block is one event. That is
+why `missed` needs over-cap requests in two blocks, and why a certificate needs several processes.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import betainc, betaincc, betaln
+
+from autotune.domain.goal import Sla, Verdict
+
+SEARCH_ALPHA = 0.05
+CERTIFICATE_ALPHA = 0.01
+_MIN_REQUESTS_TO_MISS = 100
+
+
+def log_e_pass(requests: int, over: int, over_rate: float) -> float:
+    """Natural logarithm of the evidence that the true over-cap rate is below `over_rate`.
+
+    With a = 1, b = 1/q0 and the regularised incomplete beta function I::
+
+        E = B(a+x, b+n-x) I_q0(a+x, b+n-x) / [B(a, b) I_q0(a, b) q0^x (1-q0)^(n-x)]
+    """
+    return _log_e(requests, over, over_rate, b=1 / over_rate, tail=betainc)
+
+
+def log_e_fail(requests: int, over: int, over_rate: float) -> float:
+    """Natural logarithm of the evidence that the true over-cap rate is above `over_rate`.
+
+    As `log_e_pass` with 1 - I in both places, a = 1 and b = 0.3/q0.
+    """
+    return _log_e(requests, over, over_rate, b=0.3 / over_rate, tail=betaincc)
+
+
+def _log_e(requests: int, over: int, q0: float, *, b: float, tail: np.ufunc) -> float:
+    if not 0 <= over <= requests:
+        message = f"over-cap requests must be between 0 and {requests}, got {over}"
+        raise ValueError(message)
+    under = requests - over
+    posterior, prior = tail(1 + over, b + under, q0), tail(1.0, b, q0)
+    if posterior == 0.0:  # below the smallest double: no evidence at all
+        return -math.inf
+    return float(
+        betaln(1 + over, b + under)
+        + math.log(posterior)
+        - betaln(1.0, b)
+        - math.log(prior)
+        - over * math.log(q0)
+        - under * math.log1p(-q0)
+    )
+
+
+def requests_needed(over: int, percentile: float, alpha: float = SEARCH_ALPHA) -> int:
+    """Fewest requests that can show the percentile with `over` of them over the cap."""
+    over_rate, threshold = 1 - percentile / 100, -math.log(alpha)
+    low, high = over, max(1, over)
+    while log_e_pass(high, over, over_rate) < threshold:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if log_e_pass(middle, over, over_rate) < threshold:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def provable_percentile(requests: int, alpha: float = SEARCH_ALPHA) -> float:
+    """The highest percentile, in percent, that so many requests can show at all.
+
+    With none over the cap, a fixed-size binomial test shows at most ``alpha ** (1/n)``.
+    """
+    return 100 * alpha ** (1 / requests) if requests else 0.0
+
+
+def sla_verdict(
+    requests: Sequence[int],
+    over: Sequence[int],
+    sla: Sla,
+    num_requests: int,
+    alpha: float = SEARCH_ALPHA,
+) -> Verdict:
+    """The verdict on counts per block: `requests[i]` completed, `over[i]` of them over the cap.
+
+    `missed` needs over-cap requests in at least two blocks and max(100, 10 `num_requests`)
+    requests, because E_fail taken literally falls for a single early hiccup; or the median itself
+    above the cap, which the same test with q0 = 1/2 decides within a dozen requests.
+    """
+    n, x, threshold = sum(requests), sum(over), -math.log(alpha)
+    if n == 0:
+        return Verdict.UNCLEAR
+    if log_e_pass(n, x, sla.over_rate) >= threshold:
+        return Verdict.MET
+    spread = sum(count > 0 for count in over) >= 2
+    enough = n >= max(_MIN_REQUESTS_TO_MISS, 10 * num_requests)
+    if spread and enough and log_e_fail(n, x, sla.over_rate) >= threshold:
+        return Verdict.MISSED
+    if n >= 2 * num_requests and log_e_fail(n, x, max(0.5, sla.over_rate)) >= threshold:
+        return Verdict.MISSED
+    return Verdict.UNCLEAR

@@ -1,0 +1,148 @@
+"""Rows to values of the domain and back."""
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from autotune.domain.configuration import Configuration, Effective
+from autotune.domain.failure import Failure, FailureKind
+from autotune.domain.goal import Verdict
+from autotune.domain.measurement import (
+    Block,
+    Flag,
+    Interval,
+    Latency,
+    Measurement,
+    Opening,
+    StopReason,
+)
+
+_MAX_LATENCY_BYTES = 256 * 2**20
+
+
+def pack_ticks(ticks: bytes) -> bytes:
+    """Ascending latencies as compressed differences: about a byte for each request."""
+    differences = np.diff(np.frombuffer(ticks, dtype="<u4"), prepend=np.uint32(0))
+    return zlib.compress(differences.astype("<u4").tobytes())
+
+
+def unpack_ticks(packed: bytes) -> bytes:
+    """What `pack_ticks` packed.
+
+    Raises:
+        ValueError: it did not pack this.
+    """
+    try:
+        raw = zlib.decompressobj().decompress(packed, _MAX_LATENCY_BYTES)
+        return np.cumsum(np.frombuffer(raw, dtype="<u4"), dtype="<u4").tobytes()
+    except (zlib.error, ValueError) as error:
+        message = f"latencies are damaged: {error}"
+        raise ValueError(message) from error
+
+
+def block_row(block: Block) -> dict[str, Any]:
+    """Columns of `autotune_block`."""
+    row = asdict(block)
+    row["latencies"] = pack_ticks(row.pop("latency_ticks"))
+    return row
+
+
+def block_of(row: Mapping[str, Any]) -> Block:
+    """The block in a row."""
+    values = {
+        k: v for k, v in row.items() if k not in {"id", "measurement_id", "position", "latencies"}
+    }
+    return Block(latency_ticks=unpack_ticks(row["latencies"]), **values)
+
+
+def measurement_row(measurement: Measurement) -> dict[str, Any]:
+    """Columns of `autotune_measurement` that follow from the measurement itself."""
+    configuration, opening, latency = (
+        measurement.configuration,
+        measurement.opening,
+        measurement.latency,
+    )
+    return {
+        "configuration": json.dumps(configuration.to_dict(), sort_keys=True),
+        "configuration_key": configuration.key,
+        "compile_key": configuration.compile_key.key,
+        "effective": json.dumps(dict(opening.effective.properties), sort_keys=True),
+        "effective_key": opening.effective.key(configuration),
+        "optimal_requests": opening.effective.optimal_requests,
+        "num_requests": measurement.num_requests,
+        "verdict": measurement.verdict,
+        "stop_reason": measurement.stop_reason,
+        "throughput_per_s": measurement.throughput.mean,
+        "throughput_low_per_s": measurement.throughput.low,
+        "throughput_high_per_s": measurement.throughput.high,
+        "requests": latency.requests,
+        "over_cap": measurement.over_cap,
+        **{
+            f"latency_{name}": value
+            for name, value in asdict(latency).items()
+            if name != "requests"
+        },
+        "occupancy": measurement.occupancy,
+        "loop_cpu_share": measurement.loop_cpu_share,
+        "measure_s": measurement.measure_s,
+        "peak_rss_bytes": measurement.peak_rss_bytes,
+        "start_s": opening.start_s,
+        "read_s": opening.read_s,
+        "compile_s": opening.compile_s,
+        "first_inference_ms": opening.first_inference_ms,
+        "output_error": opening.output_error,
+        "flags": json.dumps(sorted(measurement.flags)),
+        "warmup_blocks": measurement.warmup_blocks,
+    }
+
+
+def measurement_of(row: Mapping[str, Any], blocks: tuple[Block, ...]) -> Measurement:
+    """The measurement in a row and its blocks."""
+    return Measurement(
+        configuration=Configuration.from_dict(json.loads(row["configuration"])),
+        opening=Opening(
+            effective=Effective(json.loads(row["effective"]), row["optimal_requests"]),
+            start_s=row["start_s"],
+            read_s=row["read_s"],
+            compile_s=row["compile_s"],
+            first_inference_ms=row["first_inference_ms"],
+            output_error=row["output_error"],
+        ),
+        num_requests=row["num_requests"],
+        blocks=blocks,
+        warmup_blocks=row["warmup_blocks"],
+        verdict=None if row["verdict"] is None else Verdict(row["verdict"]),
+        stop_reason=StopReason(row["stop_reason"]),
+        throughput=Interval(
+            row["throughput_per_s"], row["throughput_low_per_s"], row["throughput_high_per_s"]
+        ),
+        latency=Latency(
+            requests=row["requests"],
+            **{name: row[f"latency_{name}"] for name in _LATENCIES},
+        ),
+        over_cap=row["over_cap"],
+        occupancy=row["occupancy"],
+        loop_cpu_share=row["loop_cpu_share"],
+        measure_s=row["measure_s"],
+        peak_rss_bytes=row["peak_rss_bytes"],
+        flags=frozenset(Flag(name) for name in json.loads(row["flags"])),
+    )
+
+
+_LATENCIES = ("mean_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms", "max_ms", "goal_ms")
+
+
+def failure_row(failure: Failure) -> dict[str, Any]:
+    """Columns of `autotune_failure` that follow from the failure itself."""
+    return asdict(failure)
+
+
+def failure_of(row: Mapping[str, Any]) -> Failure:
+    """The failure in a row."""
+    return Failure(
+        FailureKind(row["kind"]), row["message"], row["phase"], row["stderr_tail"], row["exit_code"]
+    )

@@ -1,0 +1,110 @@
+"""Connections: SQLite made durable, faults turned into messages with a way out."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, inspect, select
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from autotune.errors import StorageError
+from autotune.storage.schema import SCHEMA_VERSION, STUDY
+
+BUSY_TIMEOUT_S = 30.0
+CONNECT_ARGS = {"timeout": BUSY_TIMEOUT_S}
+
+
+def database_url(folder: Path) -> str:
+    """Where a study's database lies."""
+    return f"sqlite:///{(folder / 'study.db').absolute()}"
+
+
+def make_durable(engine: Engine) -> None:
+    """Commits survive a power cut; foreign keys hold. A rollback journal: WAL has had a
+    corruption race up to SQLite 3.51.2, and our few rows for each trial gain nothing from it.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _: Any) -> None:
+        for pragma in ("journal_mode = DELETE", "synchronous = FULL", "foreign_keys = ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    engine.dispose()
+
+
+def open_read_only(folder: Path) -> Engine:
+    """An engine that cannot write, for viewers; also while a tuner runs.
+
+    Raises:
+        StorageError: no study there, or not one that this version reads.
+    """
+    file = folder / "study.db"
+    if not file.is_file():
+        message = f"{file}: there is no study here yet; start one with: autotune tune {folder}"
+        raise StorageError(message)
+    # A journal left by a killed tuner must be rolled back before anything can be read, which
+    # SQLite does itself if it may write.
+    mode = "rw" if file.with_name("study.db-journal").exists() else "ro"
+    uri = f"{file.absolute().as_uri()}?mode={mode}"
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    engine = create_engine("sqlite://", creator=connect)
+    check_schema(engine, file)
+    return engine
+
+
+def check_schema(engine: Engine, name: object) -> None:
+    """Refuse what is no study of ours, or one of a newer schema.
+
+    Raises:
+        StorageError: with the way out.
+    """
+    with faults_explained(name), engine.connect() as connection:
+        if not inspect(connection).has_table(STUDY.name):
+            message = f"{name}: this database holds no autotune study; give the folder of a study"
+            raise StorageError(message)
+        version = connection.execute(select(STUDY.c.schema_version)).scalar_one_or_none()
+    if version is None:
+        message = f"{name}: the study was never begun; remove the file and tune again"
+        raise StorageError(message)
+    if version > SCHEMA_VERSION:
+        message = f"{name}: written by a newer autotune (schema {version}, this one reads {SCHEMA_VERSION}); upgrade autotune"
+        raise StorageError(message)
+
+
+@contextlib.contextmanager
+def faults_explained(name: object) -> Iterator[None]:
+    """Turn the database's faults into `StorageError`s that name the file and the way out."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise StorageError(f"{name}: {explain(str(error.orig))}") from error
+    except SQLAlchemyError as error:
+        raise StorageError(f"{name}: {str(error).splitlines()[0]}") from error
+    except sqlite3.Error as error:
+        raise StorageError(f"{name}: {explain(str(error))}") from error
+
+
+def explain(text: str) -> str:
+    """SQLite's words with what to do about them."""
+    remedies = {
+        "not a database": "give the folder of a study, or move this file away",
+        "malformed": "the file is damaged; move it away, or restore a copy",
+        "disk is full": "free some space; everything up to the last trial is kept",
+        "readonly": "make the folder writable",
+        "unable to open": "make the folder readable and writable",
+        "locked": "another program holds the database open for writing; close it",
+        "disk I/O error": "check the disk and its free space; everything up to the last trial is kept",
+    }
+    for sign, remedy in remedies.items():
+        if sign in text:
+            return f"{text}: {remedy}"
+    return text

@@ -1,0 +1,56 @@
+"""Optuna's side of the database: opened, and its faults explained."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
+from sqlalchemy import Engine
+
+from autotune.domain.goal import Goal, Objective
+from autotune.errors import StorageError
+from autotune.storage.database import (
+    CONNECT_ARGS,
+    database_url,
+    explain,
+    faults_explained,
+    make_durable,
+)
+
+DIRECTIONS = {
+    Objective.THROUGHPUT: ["maximize"],
+    Objective.LATENCY: ["minimize"],
+    Objective.PARETO: ["maximize", "minimize"],
+}
+
+
+def open_study(folder: Path, name: str, goal: Goal) -> tuple[optuna.Study, Engine]:
+    """The Optuna study in a folder's database, made if it is not there, and the shared engine.
+
+    Raises:
+        StorageError: the database cannot be opened or written.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with optuna_faults_explained(folder / "study.db"):
+        storage = RDBStorage(database_url(folder), engine_kwargs={"connect_args": CONNECT_ARGS})
+        make_durable(storage.engine)
+        study = optuna.create_study(
+            storage=storage,
+            study_name=name,
+            directions=DIRECTIONS[goal.objective],
+            load_if_exists=True,
+        )
+    return study, storage.engine
+
+
+@contextlib.contextmanager
+def optuna_faults_explained(name: object) -> Iterator[None]:
+    """As `faults_explained`, for calls that go through Optuna."""
+    try:
+        with faults_explained(name):
+            yield
+    except StorageInternalError as error:
+        reason = error.__cause__ or error
+        raise StorageError(f"{name}: {explain(str(getattr(reason, 'orig', reason)))}") from error

@@ -1,0 +1,181 @@
+"""Our tables, beside Optuna's in the same database; documented by their comments.
+
+History: 1, the first.
+"""
+
+from sqlalchemy import (
+    Column,
+    Float,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+SCHEMA_VERSION = 1
+
+METADATA = MetaData()
+
+
+def _text(name: str, comment: str, *, nullable: bool = False, index: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=nullable, comment=comment, index=index)
+
+
+def _real(name: str, comment: str, *, nullable: bool = True) -> Column[float]:
+    return Column(name, Float, nullable=nullable, comment=comment)
+
+
+def _whole(name: str, comment: str, *, nullable: bool = True) -> Column[int]:
+    return Column(name, Integer, nullable=nullable, comment=comment)
+
+
+STUDY = Table(
+    "autotune_study",
+    METADATA,
+    Column("id", Integer, primary_key=True, comment="Always 1: a database holds one study."),
+    _whole("schema_version", "Version of the autotune tables.", nullable=False),
+    _text("name", "Name of the study, also in Optuna's tables."),
+    _text("created_at", "UTC, ISO 8601."),
+    _text("spec", "The study as TOML, when it began."),
+    _text("model_sha256", "Digest of the model file and its weights."),
+    _text("goal", "JSON: objective, percentile, cap_ms. Must not change."),
+    _text("space", "JSON: choices of every dimension. Must not change."),
+    comment="What the study is; one row.",
+)
+
+SESSION = Table(
+    "autotune_session",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    _text("started_at", "UTC, ISO 8601."),
+    _real("elapsed_s", "Monotonic time spent, brought up to date at every trial.", nullable=False),
+    _text("end", "Why it ended; null while it runs or after a crash.", nullable=True),
+    _text("machine", "JSON: fingerprint of machine and runtime."),
+    _text("versions", "JSON: versions of Python and packages."),
+    comment="One row for each start of the tuner; their times add up to the budget spent.",
+)
+
+MEASUREMENT = Table(
+    "autotune_measurement",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("session_id", ForeignKey("autotune_session.id"), nullable=False),
+    Column(
+        "trial_number", Integer, nullable=True, unique=True, comment="Number of the Optuna trial."
+    ),
+    Column("phase", String(16), nullable=False, comment="search; later: reference, race, verify."),
+    Column("origin", String(16), nullable=False, comment="seed, sampled, sweep."),
+    _text("measured_at", "UTC, ISO 8601."),
+    _text("configuration", "JSON: as requested."),
+    _text("configuration_key", "Digest of the configuration.", index=True),
+    _text("compile_key", "Digest of what needs a new compile_model."),
+    _text("effective", "JSON: every property read back from the compiled model."),
+    _text(
+        "effective_key",
+        "Digest of what decides the speed; equal keys are measured once.",
+        index=True,
+    ),
+    _whole(
+        "optimal_requests",
+        "What the compiled model calls its optimal request count.",
+        nullable=False,
+    ),
+    _whole("num_requests", "Requests kept in flight.", nullable=False),
+    _whole("reused_from", "Trial whose measurement this row repeats: same effective key."),
+    _text(
+        "verdict",
+        "met, missed, unclear against the study's cap; null without a cap.",
+        nullable=True,
+    ),
+    _text("stop_reason", "missed, dominated, decided, limit."),
+    _real("throughput_per_s", "Mean items per second over the counted blocks.", nullable=False),
+    _real("throughput_low_per_s", "Lower end of the 95 % interval from block means."),
+    _real("throughput_high_per_s", "Upper end."),
+    _whole("requests", "Completed requests in the counted blocks.", nullable=False),
+    _whole("over_cap", "Of these, slower than the study's cap.", nullable=False),
+    _real("latency_mean_ms", "Request latency over the counted blocks.", nullable=False),
+    _real("latency_p50_ms", "Nearest rank.", nullable=False),
+    _real("latency_p90_ms", "Nearest rank.", nullable=False),
+    _real("latency_p95_ms", "Nearest rank.", nullable=False),
+    _real("latency_p99_ms", "Nearest rank.", nullable=False),
+    _real("latency_max_ms", "Slowest request.", nullable=False),
+    _real("latency_goal_ms", "The percentile of the study's goal.", nullable=False),
+    _real("occupancy", "Share of time in which a request slot was busy.", nullable=False),
+    _real("loop_cpu_share", "CPU share of the load loop.", nullable=False),
+    _real("measure_s", "Time under load, warm-up included.", nullable=False),
+    _whole("peak_rss_bytes", "High-water mark of the worker's resident memory."),
+    _real("start_s", "Spawning the worker and importing the runtime.", nullable=False),
+    _real("read_s", "Reading and reshaping the model.", nullable=False),
+    _real("compile_s", "compile_model.", nullable=False),
+    _real("first_inference_ms", "First request after compiling.", nullable=False),
+    _real("output_error", "Largest deviation from batch 1, relative to the largest output."),
+    _text("flags", "JSON list: reasons to doubt the blocks."),
+    _whole("warmup_blocks", "How many of the first blocks are not counted.", nullable=False),
+    comment="One row for each measured configuration; statistics repeat what the blocks say, "
+    "so that a viewer need not decode them.",
+)
+
+BLOCK = Table(
+    "autotune_block",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("measurement_id", ForeignKey("autotune_measurement.id"), nullable=False, index=True),
+    _whole(
+        "position",
+        "Order within the measurement, from 0; the first ones are warm-up.",
+        nullable=False,
+    ),
+    _real("duration_s", "From one completion to a later one.", nullable=False),
+    Column(
+        "latencies",
+        LargeBinary,
+        nullable=False,
+        comment="zlib of little-endian uint32 differences of ascending latencies in ticks of 100 ns.",
+    ),
+    _real("occupancy", "Share of time in which a request slot was busy.", nullable=False),
+    _real("loop_cpu_s", "CPU time of the load loop.", nullable=False),
+    _real("process_cpu_s", "CPU time of the worker.", nullable=False),
+    _real("steal_s", "CPU time taken by the hypervisor, all CPUs."),
+    _real("pressure_s", "Time in which some task waited for a CPU."),
+    _whole("throttled", "Periods in which the cgroup's quota ran out."),
+    _whole("major_faults", "Pages that came from disk.", nullable=False),
+    _real("clock_drift_s", "Wall clock against monotonic clock.", nullable=False),
+    _whole("cpus", "CPUs that the worker may use.", nullable=False),
+    UniqueConstraint("measurement_id", "position"),
+    comment="One row for each block of load.",
+)
+
+FAILURE = Table(
+    "autotune_failure",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("session_id", ForeignKey("autotune_session.id"), nullable=False),
+    Column(
+        "trial_number", Integer, nullable=False, unique=True, comment="Number of the Optuna trial."
+    ),
+    Column("origin", String(16), nullable=False, comment="seed, sampled, sweep."),
+    _text("failed_at", "UTC, ISO 8601."),
+    _text("configuration", "JSON: as requested."),
+    _text("configuration_key", "Digest of the configuration.", index=True),
+    Column("kind", String(32), nullable=False, comment="See FailureKind."),
+    Column("phase", String(16), nullable=False, comment="start, open, load, close."),
+    _text("message", "One line."),
+    _text("stderr_tail", "Last output of the worker."),
+    _whole("exit_code", "Of the worker; negative for a signal."),
+    comment="One row for each trial without a measurement.",
+)
+
+EVENT = Table(
+    "autotune_event",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("session_id", ForeignKey("autotune_session.id"), nullable=False),
+    _text("at", "UTC, ISO 8601."),
+    Column("kind", String(32), nullable=False, comment="start, repaired, stop, accepted_change."),
+    _text("data", "JSON."),
+    comment="What else happened.",
+)

@@ -1,0 +1,317 @@
+"""A study's evidence: written by one tuner, read by anyone."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy import Engine, func, insert, inspect, select, update
+
+from autotune.domain.configuration import Configuration
+from autotune.domain.goal import Goal, Objective
+from autotune.domain.measurement import Block, Measurement
+from autotune.domain.trial import Origin, Trial
+from autotune.errors import StorageError, StudyMismatchError
+from autotune.storage import codec
+from autotune.storage.database import check_schema, faults_explained, open_read_only
+from autotune.storage.schema import (
+    BLOCK,
+    EVENT,
+    FAILURE,
+    MEASUREMENT,
+    METADATA,
+    SCHEMA_VERSION,
+    SESSION,
+    STUDY,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What a study must keep for its numbers to belong together."""
+
+    name: str
+    spec: str
+    """The study as TOML, when it began."""
+    model_sha256: str
+    goal: Goal
+    space: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRow:
+    """One start of the tuner."""
+
+    started_at: str
+    elapsed_s: float
+    end: str | None
+    machine: dict[str, Any]
+    versions: dict[str, str]
+
+
+class StudyStore:
+    """The autotune tables of one study."""
+
+    def __init__(self, engine: Engine, name: object) -> None:
+        self._engine = engine
+        self._name = name
+        self._session_id: int | None = None
+
+    @classmethod
+    def read_only(cls, folder: Path) -> Self:
+        """For viewers.
+
+        Raises:
+            StorageError: there is no readable study.
+        """
+        return cls(open_read_only(folder), folder / "study.db")
+
+    @property
+    def name(self) -> object:
+        """What messages call the database: its path."""
+        return self._name
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._engine.dispose()
+
+    @property
+    def engine(self) -> Engine:
+        """For read-only queries of analyses."""
+        return self._engine
+
+    def begin(self, identity: Identity) -> None:
+        """Create the tables and the study's row, or check that they are this study's.
+
+        Raises:
+            StudyMismatchError: the database holds another study; the message lists what differs.
+            StorageError: it cannot be used.
+        """
+        with faults_explained(self._name):
+            is_new = not inspect(self._engine).has_table(STUDY.name)
+            METADATA.create_all(self._engine)
+            with self._engine.begin() as connection:
+                is_new = (
+                    is_new
+                    or not connection.execute(select(func.count()).select_from(STUDY)).scalar()
+                )
+                if is_new:
+                    connection.execute(
+                        insert(STUDY).values(
+                            id=1,
+                            schema_version=SCHEMA_VERSION,
+                            created_at=_now(),
+                            name=identity.name,
+                            spec=identity.spec,
+                            model_sha256=identity.model_sha256,
+                            goal=json.dumps(asdict(identity.goal)),
+                            space=json.dumps(identity.space),
+                        )
+                    )
+        if not is_new:
+            check_schema(self._engine, self._name)
+            _compare(self.identity(), identity, self._name)
+
+    def identity(self) -> Identity:
+        """What the study is."""
+        row = self._one(select(STUDY))
+        goal = json.loads(row["goal"])
+        return Identity(
+            name=row["name"],
+            spec=row["spec"],
+            model_sha256=row["model_sha256"],
+            goal=Goal(Objective(goal["objective"]), goal["percentile"], goal["cap_ms"]),
+            space=json.loads(row["space"]),
+        )
+
+    def start_session(self, machine: dict[str, Any], versions: dict[str, str]) -> None:
+        """Begin to account for time; everything recorded from now on belongs to this session."""
+        with faults_explained(self._name), self._engine.begin() as connection:
+            result = connection.execute(
+                insert(SESSION).values(
+                    started_at=_now(),
+                    elapsed_s=0.0,
+                    machine=json.dumps(machine),
+                    versions=json.dumps(versions),
+                )
+            )
+            assert result.inserted_primary_key is not None  # noqa: S101 - for the type checker
+            self._session_id = result.inserted_primary_key[0]
+
+    def end_session(self, elapsed_s: float, reason: str) -> None:
+        """Note the time spent and why the session ended."""
+        self._write(
+            update(SESSION)
+            .where(SESSION.c.id == self._session_id)
+            .values(elapsed_s=elapsed_s, end=reason)
+        )
+
+    def sessions(self) -> list[SessionRow]:
+        """Every start of the tuner, in order."""
+        return [
+            SessionRow(
+                started_at=row["started_at"],
+                elapsed_s=row["elapsed_s"],
+                end=row["end"],
+                machine=json.loads(row["machine"]),
+                versions=json.loads(row["versions"]),
+            )
+            for row in self._all(select(SESSION).order_by(SESSION.c.id))
+        ]
+
+    def record(self, trial: Trial, elapsed_s: float) -> None:
+        """Write a trial's evidence and the time spent, in one transaction.
+
+        Raises:
+            StorageError: the database cannot be written.
+        """
+        with faults_explained(self._name), self._engine.begin() as connection:
+            common = {
+                "session_id": self._session_id,
+                "trial_number": trial.number,
+                "origin": trial.origin,
+            }
+            if trial.measurement is not None:
+                row = codec.measurement_row(trial.measurement)
+                # A reused measurement keeps what was requested this time, and no blocks of its own.
+                row["configuration"] = json.dumps(trial.configuration.to_dict(), sort_keys=True)
+                row["configuration_key"] = trial.configuration.key
+                row["compile_key"] = trial.configuration.compile_key.key
+                result = connection.execute(
+                    insert(MEASUREMENT).values(
+                        **common,
+                        **row,
+                        phase="search",
+                        measured_at=_now(),
+                        reused_from=trial.reused_from,
+                    )
+                )
+                assert result.inserted_primary_key is not None  # noqa: S101 - for the type checker
+                if trial.reused_from is None:
+                    measurement_id = result.inserted_primary_key[0]
+                    connection.execute(
+                        insert(BLOCK),
+                        [
+                            {
+                                "measurement_id": measurement_id,
+                                "position": i,
+                                **codec.block_row(block),
+                            }
+                            for i, block in enumerate(trial.measurement.blocks)
+                        ],
+                    )
+            elif trial.failure is not None:
+                connection.execute(
+                    insert(FAILURE).values(
+                        **common,
+                        **codec.failure_row(trial.failure),
+                        failed_at=_now(),
+                        configuration=json.dumps(trial.configuration.to_dict(), sort_keys=True),
+                        configuration_key=trial.configuration.key,
+                    )
+                )
+            connection.execute(
+                update(SESSION).where(SESSION.c.id == self._session_id).values(elapsed_s=elapsed_s)
+            )
+
+    def note(self, kind: str, **data: Any) -> None:
+        """Write an event."""
+        self._write(
+            insert(EVENT).values(
+                session_id=self._session_id,
+                at=_now(),
+                kind=kind,
+                data=json.dumps(data, default=str),
+            )
+        )
+
+    def trials(self) -> list[Trial]:
+        """Every recorded trial by number, without blocks: the statistics are what was stored."""
+        measured = [
+            self._trial(row)
+            for row in self._all(select(MEASUREMENT).where(MEASUREMENT.c.trial_number.is_not(None)))
+        ]
+        failed = [
+            Trial(
+                number=row["trial_number"],
+                configuration=Configuration.from_dict(json.loads(row["configuration"])),
+                origin=Origin(row["origin"]),
+                failure=codec.failure_of(row),
+            )
+            for row in self._all(select(FAILURE))
+        ]
+        return sorted(measured + failed, key=lambda trial: trial.number)
+
+    def with_blocks(self, trial: Trial) -> Trial:
+        """The same trial, its measurement complete with blocks."""
+        if trial.measurement is None:
+            return trial
+        number = trial.number if trial.reused_from is None else trial.reused_from
+        return replace(trial, measurement=replace(trial.measurement, blocks=self.blocks(number)))
+
+    def blocks(self, trial_number: int) -> tuple[Block, ...]:
+        """Blocks of a trial's own measurement, warm-up first."""
+        query = (
+            select(BLOCK)
+            .join(MEASUREMENT)
+            .where(MEASUREMENT.c.trial_number == trial_number)
+            .order_by(BLOCK.c.position)
+        )
+        return tuple(codec.block_of(row) for row in self._all(query))
+
+    def _trial(self, row: Any) -> Trial:
+        try:
+            measurement: Measurement = codec.measurement_of(row, ())
+        except (ValueError, KeyError, TypeError) as error:
+            message = f"{self._name}: measurement {row['id']} cannot be read: {error}"
+            raise StorageError(message) from error
+        return Trial(
+            number=row["trial_number"],
+            configuration=measurement.configuration,
+            origin=Origin(row["origin"]),
+            measurement=measurement,
+            reused_from=row["reused_from"],
+        )
+
+    def _write(self, statement: Any) -> None:
+        with faults_explained(self._name), self._engine.begin() as connection:
+            connection.execute(statement)
+
+    def _all(self, query: Any) -> Sequence[Any]:
+        with faults_explained(self._name), self._engine.connect() as connection:
+            return connection.execute(query).mappings().all()
+
+    def _one(self, query: Any) -> Any:
+        with faults_explained(self._name), self._engine.connect() as connection:
+            return connection.execute(query).mappings().one()
+
+
+def _compare(stored: Identity, current: Identity, name: object) -> None:
+    faults = []
+    if stored.model_sha256 != current.model_sha256:
+        faults.append("the model file has changed since the study began")
+    if stored.goal != current.goal:
+        faults.append(f"the goal has changed: {_goal(stored.goal)} then, {_goal(current.goal)} now")
+    for dimension, choices in stored.space.items():
+        now = current.space.get(dimension)
+        if now != choices:
+            faults.append(f"the space has changed: {dimension} {choices} then, {now} now")
+    if faults:
+        way_out = (
+            "restore what it was, or begin another study under a new --name. "
+            "(Another cap needs no new measurement: autotune best STUDY --max-latency …)"
+        )
+        listed = "\n  ".join(faults)
+        message = f"{name}: this study cannot go on:\n  {listed}\n{way_out}"
+        raise StudyMismatchError(message)
+
+
+def _goal(goal: Goal) -> str:
+    cap = "no cap" if goal.cap_ms is None else f"cap {goal.cap_ms:g} ms"
+    return f"{goal.objective}, p{goal.percentile:g}, {cap}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,165 @@
+"""The closed loop: a fixed number of requests kept in flight, measured in blocks.
+
+A Python callback would take the GIL at every completion and lower the throughput while the latency
+looks the same; so the queue keeps its native callbacks, and this loop asks for an idle request,
+reads its latency, and starts it again. The request handles are taken once, and the queue's base
+class starts the request: indexing the queue and its Python-level start cost several microseconds.
+"""
+
+import gc
+import time
+from array import array
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import openvino as ov
+
+from autotune.worker import readings
+from autotune.worker.inputs import Sample, batch_of, input_name
+
+_TICKS_PER_MS = 10_000
+_LAST_TICK = 2**32 - 1
+
+
+class Load(Protocol):
+    """Requests in flight on one compiled model."""
+
+    num_requests: int
+
+    def fill(self) -> None:
+        """Start every request."""
+
+    def block(self, least_s: float, least_completions: int) -> dict[str, Any]:
+        """Measure one block; see `Block` in the domain for its fields."""
+
+    def drain(self) -> None:
+        """Wait for every request; nothing is counted."""
+
+
+class AsyncLoad:
+    """`num_requests` in flight through an `AsyncInferQueue`."""
+
+    def __init__(
+        self, compiled: ov.CompiledModel, num_requests: int, data: list[Sample], batch_size: int
+    ) -> None:
+        self._queue = ov.AsyncInferQueue(compiled, num_requests)
+        self.num_requests = len(self._queue)
+        self._handles = [self._queue[i] for i in range(self.num_requests)]
+        self._start = super(ov.AsyncInferQueue, self._queue).start_async
+        self._started = [0.0] * self.num_requests
+        bind(self._handles, compiled, data, batch_size)
+
+    def fill(self) -> None:
+        gc.disable()
+        for _ in range(self.num_requests):
+            slot = self._queue.get_idle_request_id()
+            self._started[slot] = time.perf_counter()
+            self._start({}, None)
+
+    def block(self, least_s: float, least_completions: int) -> dict[str, Any]:
+        # One round unrecorded: requests that finished while nobody looked do not count.
+        self._turn(array("d"), 0.0, self.num_requests)
+        latencies = array("d")
+        before = readings.take()
+        first_s, last_s, cycles_s = self._turn(latencies, least_s, least_completions)
+        return block_of(latencies, last_s - first_s, cycles_s, before, readings.take())
+
+    def drain(self) -> None:
+        self._queue.wait_all()
+        gc.enable()
+        gc.collect()
+
+    def _turn(
+        self, latencies: array, least_s: float, least_completions: int
+    ) -> tuple[float, float, float]:
+        """Run until both minima are met; instants of the first and last restart, and slot time."""
+        idle, start, handles = self._queue.get_idle_request_id, self._start, self._handles
+        started, clock, append = self._started, time.perf_counter, latencies.append
+        slot = idle()
+        first = now = clock()
+        started[slot] = now
+        start({}, None)
+        deadline, cycles, count = first + least_s, 0.0, 0
+        while now < deadline or count < least_completions:
+            slot = idle()
+            append(handles[slot].latency)
+            now = clock()
+            start({}, None)
+            cycles += now - started[slot]
+            started[slot] = now
+            count += 1
+        return first, now, cycles
+
+
+class SyncLoad:
+    """One blocking request."""
+
+    num_requests = 1
+
+    def __init__(self, compiled: ov.CompiledModel, data: list[Sample], batch_size: int) -> None:
+        request = compiled.create_infer_request()
+        bind([request], compiled, data, batch_size)
+        self._latency: Callable[[], float] = lambda: request.latency
+        self._infer: Callable[[], Any] = lambda: super(ov.InferRequest, request).infer(
+            {}, share_outputs=True
+        )
+
+    def fill(self) -> None:
+        gc.disable()
+
+    def block(self, least_s: float, least_completions: int) -> dict[str, Any]:
+        infer, latency, clock, latencies = self._infer, self._latency, time.perf_counter, array("d")
+        before = readings.take()
+        first = now = clock()
+        while now < first + least_s or len(latencies) < least_completions:
+            infer()
+            latencies.append(latency())
+            now = clock()
+        return block_of(latencies, now - first, now - first, before, readings.take())
+
+    def drain(self) -> None:
+        gc.enable()
+        gc.collect()
+
+
+def bind(
+    requests: list[Any], compiled: ov.CompiledModel, data: list[Sample], batch_size: int
+) -> None:
+    """Set every request's inputs once, each from other samples."""
+    for number, request in enumerate(requests):
+        sample = batch_of(data, number, batch_size)
+        for index, port in enumerate(compiled.inputs):
+            # A copy of our own that the request keeps: shared numpy memory may be freed too early.
+            request.set_input_tensor(
+                index, ov.Tensor(sample[input_name(port)], shared_memory=False)
+            )
+
+
+def block_of(
+    latencies_ms: array,
+    duration_s: float,
+    cycles_s: float,
+    before: readings.Readings,
+    after: readings.Readings,
+) -> dict[str, Any]:
+    """The block's fields; latencies are rounded up to whole ticks, so over-cap is never missed."""
+    times = np.frombuffer(latencies_ms, dtype=np.float64)
+    ticks = np.sort(np.clip(np.ceil(times * _TICKS_PER_MS), 0, _LAST_TICK).astype("<u4"))
+    monotonic = after.monotonic_s - before.monotonic_s
+    return {
+        "duration_s": duration_s,
+        "latency_ticks": ticks.tobytes(),
+        "occupancy": float(times.sum()) / 1000 / cycles_s,
+        "loop_cpu_s": after.thread_cpu_s - before.thread_cpu_s,
+        "process_cpu_s": after.process_cpu_s - before.process_cpu_s,
+        "steal_s": _difference(before.steal_s, after.steal_s),
+        "pressure_s": _difference(before.pressure_s, after.pressure_s),
+        "throttled": _difference(before.throttled, after.throttled),
+        "major_faults": after.major_faults - before.major_faults,
+        "clock_drift_s": (after.wall_s - before.wall_s) - monotonic,
+    }
+
+
+def _difference(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before
