@@ -1,1 +1,79 @@
-"""autotune: the OpenVINO settings with the highest throughput under a latency cap."""
+"""autotune: the OpenVINO settings with the highest throughput under a latency cap.
+
+    from pathlib import Path
+    from autotune import load_best, load_spec, tune
+
+    folder = Path("studies/classifier")
+    outcome = tune(load_spec(folder), folder)          # minutes to a night
+    compiled, queue = load_best(folder / "best.json").compile(openvino.Core())
+
+Everything is imported when it is first used, so `import autotune` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autotune.analysis.frames import frame
+    from autotune.analysis.pareto import pareto_front
+    from autotune.domain.configuration import Configuration
+    from autotune.domain.goal import Goal, Objective, Sla, Verdict
+    from autotune.domain.measurement import Measurement
+    from autotune.domain.trial import Trial
+    from autotune.errors import AutotuneError
+    from autotune.export.deployment import Deployment, load_best
+    from autotune.spec import StudySpec, load_spec, parse_spec
+    from autotune.storage.study_store import StudyStore
+    from autotune.tuner import Outcome, tune
+
+_HOMES = {
+    "AutotuneError": "errors",
+    "Configuration": "domain.configuration",
+    "Deployment": "export.deployment",
+    "Goal": "domain.goal",
+    "Measurement": "domain.measurement",
+    "Objective": "domain.goal",
+    "Outcome": "tuner",
+    "Sla": "domain.goal",
+    "StudySpec": "spec",
+    "StudyStore": "storage.study_store",
+    "Trial": "domain.trial",
+    "Verdict": "domain.goal",
+    "frame": "analysis.frames",
+    "load_best": "export.deployment",
+    "load_spec": "spec",
+    "pareto_front": "analysis.pareto",
+    "parse_spec": "spec",
+    "tune": "tuner",
+}
+
+__all__ = [
+    "AutotuneError",
+    "Configuration",
+    "Deployment",
+    "Goal",
+    "Measurement",
+    "Objective",
+    "Outcome",
+    "Sla",
+    "StudySpec",
+    "StudyStore",
+    "Trial",
+    "Verdict",
+    "frame",
+    "load_best",
+    "load_spec",
+    "pareto_front",
+    "parse_spec",
+    "tune",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'autotune' has no attribute {name!r}")
+    return getattr(import_module(f"autotune.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,6 +1,7 @@
 """study.toml to StudySpec and back: the only place that knows the keys of a study file."""
 
 import difflib
+import re
 import tomllib
 from datetime import time
 from pathlib import Path
@@ -14,7 +15,9 @@ from pydantic import (
     Field,
     PlainSerializer,
     ValidationError,
-    model_validator,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
 )
 
 from autotune.domain.configuration import Api
@@ -38,24 +41,39 @@ def _listed(value: object) -> object:
     return value if isinstance(value, list | tuple) else [value]
 
 
-def _local_time(value: str) -> str:
-    time.fromisoformat(value)
-    return value
+def _local_time(value: object) -> str:
+    if isinstance(value, time):  # TOML has times of its own: until = 07:00:00
+        return value.isoformat()
+    try:
+        time.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        message = f'{value!r} is no time of day; write for instance "07:00"'
+        raise ValueError(message) from None
+    return str(value)
 
 
 def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
+    if not values:
+        message = "is empty; give a value, a list of them, or leave the key out"
+        raise ValueError(message)
     if len(set(values)) < len(values):
         message = f"has a value twice: {list(values)}"
         raise ValueError(message)
     return values
 
 
-Duration = Annotated[float, BeforeValidator(_seconds), PlainSerializer(format_duration)]
-Positive = Annotated[int, Field(ge=1, le=65536)]
-Choices = Annotated[
-    tuple[T, ...], Field(min_length=1), BeforeValidator(_listed), AfterValidator(_distinct)
+Duration = Annotated[
+    float,
+    BeforeValidator(_seconds),
+    PlainSerializer(format_duration),
+    WithJsonSchema({"type": "string", "format": "duration"}),
 ]
-LocalTime = Annotated[str, AfterValidator(_local_time)]
+# Strict: neither true nor "5" is a number, and "yes" is no boolean.
+Positive = Annotated[int, Field(strict=True, ge=1, le=65536)]
+Switch = Annotated[bool, Field(strict=True)]
+DeviceName = Annotated[str, Field(min_length=1)]
+Choices = Annotated[tuple[T, ...], BeforeValidator(_listed), AfterValidator(_distinct)]
+LocalTime = Annotated[str, BeforeValidator(_local_time)]
 
 
 class _Section(BaseModel):
@@ -70,12 +88,14 @@ class ModelSpec(_Section):
         description="Model file, relative to this file (.xml, .onnx, .pb, .tflite, .pdmodel).",
     )
     shape: str | None = Field(
-        None,
-        description='Static input shapes, "name:1,3,48,192", ";" between inputs; the name may be left out for one input.',
+        default=None,
+        description='Static input shapes, "name:1,3,48,192", ";" between inputs; '
+        "the name may be left out for one input.",
     )
     inputs: str | None = Field(
-        None,
-        description="A .npz file with one array per input, samples along the first axis; random data without it.",
+        default=None,
+        description="A .npz file with one array per input, samples along the first axis; "
+        "random data without it.",
     )
 
 
@@ -83,23 +103,31 @@ class GoalSpec(_Section):
     """What to look for."""
 
     objective: Objective = Field(
-        Objective.THROUGHPUT,
+        default=Objective.THROUGHPUT,
         description='"throughput" under the cap, the lowest "latency", or both as "pareto".',
     )
     max_latency: Duration | None = Field(
-        None,
-        description='The cap on request latency, with a unit: "2.5ms", "800us", "1s". Needed for "throughput".',
+        default=None,
+        validate_default=True,
+        description='The cap on request latency, with a unit: "2.5ms", "800us", "1s". '
+        'Needed for "throughput".',
     )
     percentile: float = Field(
-        99.0, gt=0, lt=100, description="The percentile of request latency that the cap is on."
+        default=99.0,
+        strict=True,
+        gt=0,
+        lt=100,
+        description="The percentile of request latency that the cap is on.",
     )
 
-    @model_validator(mode="after")
-    def _throughput_needs_a_cap(self) -> "GoalSpec":
-        if self.objective is Objective.THROUGHPUT and self.max_latency is None:
-            message = 'max_latency is missing: write for instance max_latency = "20ms"'
+    # Of the field, not of the section: it is then reported together with the other faults.
+    @field_validator("max_latency")
+    @classmethod
+    def _throughput_needs_a_cap(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is None and info.data.get("objective") is Objective.THROUGHPUT:
+            message = 'is missing: write for instance max_latency = "20ms"'
             raise ValueError(message)
-        return self
+        return value
 
     @property
     def goal(self) -> Goal:
@@ -112,11 +140,11 @@ class BudgetSpec(_Section):
     """When to stop: at the first of these."""
 
     duration: Duration | None = Field(
-        None, description='Time spent on the study over all runs: "3m", "8h". Default 10m.'
+        default=None, description='Time spent on the study over all runs: "3m", "8h". Default 10m.'
     )
-    trials: Positive | None = Field(None, description="Number of trials with a result.")
+    trials: Positive | None = Field(default=None, description="Number of trials with a result.")
     until: LocalTime | None = Field(
-        None, description='Local time of day at which to stop: "07:00".'
+        default=None, description='Local time of day at which to stop: "07:00".'
     )
 
     @property
@@ -128,14 +156,14 @@ class BudgetSpec(_Section):
 
 
 def _dimension(description: str) -> Any:
-    return Field(None, description=description)
+    return Field(default=None, description=description)
 
 
 class SpaceSpec(_Section):
     """Overrides of the space: one value fixes a dimension, a list narrows or widens it."""
 
-    device: Choices[str] = Field(
-        ("CPU",), description="Devices to choose from; any name that OpenVINO takes."
+    device: Choices[DeviceName] = Field(
+        default=("CPU",), description="Devices to choose from; any name that OpenVINO takes."
     )
     streams: Choices[Positive] | None = _dimension("Streams; derived from the CPUs if left out.")
     threads_per_stream: Choices[Positive] | None = _dimension("Threads of each stream (CPU).")
@@ -143,14 +171,15 @@ class SpaceSpec(_Section):
         "Requests in flight for each stream; 1 to 4 if left out."
     )
     batch: Choices[Positive] | None = _dimension(
-        "Items in a request; powers of two up to 64 if left out and the model can be batched correctly."
+        "Items in a request; powers of two up to 64 if left out "
+        "and the model can be batched correctly."
     )
-    pinning: Choices[bool] | None = _dimension("Whether threads are bound to cores (CPU).")
+    pinning: Choices[Switch] | None = _dimension("Whether threads are bound to cores (CPU).")
     precision: Choices[Precision] | None = _dimension(
         "Inference precision; what the hardware computes natively if left out."
     )
     api: Choices[Api] = Field(
-        (Api.ASYNC,), description='"async" keeps requests in flight, "sync" blocks on one.'
+        default=(Api.ASYNC,), description='"async" keeps requests in flight, "sync" blocks on one.'
     )
 
 
@@ -158,19 +187,28 @@ class MeasureSpec(_Section):
     """How long to measure one configuration."""
 
     limit: Duration | None = Field(
-        None,
-        description="Longest measurement of one configuration; a contender whose verdict is open may take four times as long. "
+        default=None,
+        description="Longest measurement of one configuration; "
+        "a contender whose verdict is open may take four times as long. "
         "Default: a fortieth of the budget, between 3s and 30s.",
     )
-    warmup: Duration = Field(1.0, description="Shortest warm-up before the first counted block.")
+    warmup: Duration = Field(
+        default=1.0, description="Shortest warm-up before the first counted block."
+    )
 
 
 class SearchSpec(_Section):
     """How to choose what to try next."""
 
-    sampler: Literal["tpe"] = Field("tpe", description="Optuna's tree-structured Parzen estimator.")
+    sampler: Literal["tpe"] = Field(
+        default="tpe", description="Optuna's tree-structured Parzen estimator."
+    )
     seed: int = Field(
-        0, ge=0, lt=2**31, description="Each proposal follows from this and the trial number."
+        default=0,
+        strict=True,
+        ge=0,
+        lt=2**31,
+        description="Each proposal follows from this and the trial number.",
     )
 
 
@@ -217,7 +255,7 @@ def parse_spec(text: str, name: str = STUDY_FILE) -> StudySpec:
     """
     try:
         values = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a plain ValueError for 5000 digits
         message = f"{name}: not a TOML file: {error}"
         raise SpecError(message) from error
     return build_spec(values, name)
@@ -244,13 +282,19 @@ def _fault(fault: Any) -> str:
     if fault["type"] == "missing":
         return f"{where.strip()}: is missing"
     message = fault["msg"].removeprefix("Value error, ")
-    value = fault["input"]
-    shown = (
-        ""
-        if isinstance(value, dict | BaseModel) or repr(value) in message
-        else f", got {value!r:.80}"
-    )
-    return f"{where.strip()}: {message[:1].lower()}{message[1:]}{shown}"
+    shown = _shown(fault["input"])
+    got = f", got {shown:.80}" if shown and shown not in message else ""
+    return f"{where.strip()}: {message[:1].lower()}{message[1:]}{got}"
+
+
+def _shown(value: object) -> str:
+    """The value as the message shows it; nothing for a section or a key that is not there."""
+    if value is None or isinstance(value, dict | BaseModel):
+        return ""
+    try:
+        return repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return "a number far too long"
 
 
 def _suggestion(location: list[str]) -> str:
@@ -292,3 +336,27 @@ def _escape(character: str) -> str:
     if character in '"\\':
         return "\\" + character
     return character if character.isprintable() else f"\\U{ord(character):08x}"
+
+
+def parse_shapes(text: str | None) -> dict[str, list[int]]:
+    """Shapes by input name in ``name:1,3,48,192; other:1,8``; a lone input needs no name.
+
+    Raises:
+        SpecError: it has another form.
+    """
+    shapes: dict[str, list[int]] = {}
+    for part in (text or "").split(";"):
+        if not part.strip():
+            continue
+        name, _, dimensions = part.rpartition(":")
+        sizes = [size.strip() for size in dimensions.strip().strip("[]").split(",")]
+        if (
+            not all(re.fullmatch("0*[1-9][0-9]{0,8}", size) for size in sizes)
+            or name.strip() in shapes
+        ):
+            raise SpecError(
+                f"[model] shape: {text!r} is no shape; "
+                "write name:1,3,48,192 with ';' between inputs"
+            )
+        shapes[name.strip()] = [int(size) for size in sizes]
+    return shapes

@@ -1,8 +1,7 @@
 """The loop: propose, open, measure, record, tell; then sweep. No SQL, no openvino, no printing."""
 
 import contextlib
-import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
@@ -11,21 +10,22 @@ from pathlib import Path
 
 from autotune.domain.configuration import CompileKey, Configuration
 from autotune.domain.events import Event, StudyFinished, StudyOpened, TrialFinished, TrialStarted
-from autotune.domain.failure import Failure, TrialFault
+from autotune.domain.failure import TrialFault
 from autotune.domain.goal import Goal, Objective
+from autotune.domain.model_file import model_sha256
 from autotune.domain.ranking import best, better_hint
 from autotune.domain.space import Point, SearchSpace
 from autotune.domain.trial import Origin, Trial
-from autotune.errors import MachineFaultError, ModelError, SpecError, StudyMismatchError
+from autotune.errors import MachineFaultError, ModelError, StudyMismatchError
 from autotune.execution.locks import machine_lock, study_lock
-from autotune.execution.machine import Machine, fingerprint, usable_cpus, versions
+from autotune.execution.machine import Machine, versions
 from autotune.execution.measuring import CONTENDER_FACTOR, Plan, measure
 from autotune.execution.protocol import Inspected
 from autotune.execution.runner import ModelSource, OpenModel, Runner, SubprocessRunner
 from autotune.search import sweep
 from autotune.search.derive import derive_space, seeds
 from autotune.search.search import Proposal, Search
-from autotune.spec import StudySpec, to_toml
+from autotune.spec import StudySpec, parse_shapes, to_toml
 from autotune.storage.optuna_study import open_study
 from autotune.storage.study_store import Identity, StudyStore
 
@@ -86,16 +86,25 @@ def tune(
     with machine_lock(), study_lock(folder):
         # Everything that can be wrong with the input shows here, before a database exists.
         facts = runner.inspect(spec.space.device, try_batch=spec.space.batch != (1,))
-        machine = fingerprint(facts.openvino, {name: d.name for name, d in facts.devices.items()})
-        space = _space(spec, facts)
+        machine = runner.machine(facts)
+        space = _space(spec, facts, machine.usable_cpus)
         goal = spec.goal.goal
+        identity = _identity(spec, folder, goal, space)
         study, engine = open_study(folder, folder.resolve().name, goal)
         store = StudyStore(engine, folder / "study.db")
         with contextlib.closing(store):
-            store.begin(_identity(spec, folder, goal, space))
+            store.begin(identity)
             notes = _check_machine(store, machine, anyway=anyway)
             search = Search(study, space, goal, spec.search.seed, folder / "study.db")
-            tuner = _Tuner(spec, space, store, search, runner, on_event, stop or Stop())
+            tuner = _Tuner(
+                spec,
+                space,
+                store=store,
+                search=search,
+                runner=runner,
+                on_event=on_event,
+                stop=stop or Stop(),
+            )
             return tuner.run(machine, notes)
 
 
@@ -106,6 +115,7 @@ class _Tuner:
         self,
         spec: StudySpec,
         space: SearchSpace,
+        *,
         store: StudyStore,
         search: Search,
         runner: Runner,
@@ -254,8 +264,10 @@ class _Tuner:
         self._store.record(trial, self._elapsed_s())
         self._search.tell(trial)
         self._trials.append(_without_blocks(trial))
-        if trial.failure is not None:
-            self._learn(trial, trial.failure)
+        if _rules_out_its_model(trial):
+            self._search.take(_same_compile_key(self._space, trial.configuration))
+        elif _is_machine_fault(trial) and trial.configuration in _unlucky(self._trials):
+            self._queue.append((trial.configuration, trial.origin))
         self._on_event(
             TrialFinished(
                 trial=trial,
@@ -269,19 +281,9 @@ class _Tuner:
         if len(last) == _MOST_FAULTS_IN_A_ROW and all(_is_machine_fault(t) for t in last):
             reason = last[-1].failure.message if last[-1].failure else ""
             raise MachineFaultError(
-                f"{_MOST_FAULTS_IN_A_ROW} trials in a row failed for no fault of their own: {reason}; "
-                f"see {self._store.name}, and the worker's output in the folder logs beside it"
+                f"{_MOST_FAULTS_IN_A_ROW} trials in a row failed for no fault of their own: "
+                f"{reason}; see {self._store.name}, and the workers' output in logs beside it"
             )
-
-    def _learn(self, trial: Trial, failure: Failure) -> None:
-        """Queue a machine fault again; rule out all request counts of what cannot be opened."""
-        configuration = trial.configuration
-        if failure.kind.is_machine_fault:
-            tries = sum(known.configuration == configuration for known in self._trials)
-            if tries < _MOST_TRIES:
-                self._queue.append((configuration, trial.origin))
-        elif failure.phase != "load":
-            self._search.take(_same_compile_key(self._space, configuration))
 
     def _opened(self, key: CompileKey) -> OpenModel:
         """The model of this compile key: the one that is open, or a new one in its place."""
@@ -305,14 +307,15 @@ class _Tuner:
         for trial in self._trials:
             effective = trial.measurement.opening.effective if trial.measurement else None
             point = self._space.locate(trial.configuration, effective)
-            if point is not None and not _is_machine_fault(trial):
+            if point is not None:
                 self._search.take([point])
-            if trial.failure is not None and trial.failure.phase != "load":
-                self._learn(trial, trial.failure)
+            if _rules_out_its_model(trial):
+                self._search.take(_same_compile_key(self._space, trial.configuration))
         told, lost = self._search.reconcile({trial.number: trial for trial in self._trials})
         tried = {trial.configuration for trial in self._trials}
         self._queue.extend((seed, Origin.SEED) for seed in seeds(self._space) if seed not in tried)
         self._queue.extend((c, Origin.SAMPLED) for c in lost if c not in tried)
+        self._queue.extend(_unlucky(self._trials).items())
         if told or lost:
             self._store.note("repaired", told=told, lost=[str(c) for c in lost])
             notes = [*notes, f"the last session was cut off: {len(lost)} trial(s) are tried again"]
@@ -320,7 +323,9 @@ class _Tuner:
             StudyOpened(
                 name=self._store.identity().name,
                 goal=self._goal,
-                machine=f"{machine.cpu_model}, {machine.usable_cpus} CPUs, OpenVINO {machine.openvino}",
+                machine=(
+                    f"{machine.cpu_model}, {machine.usable_cpus} CPUs, OpenVINO {machine.openvino}"
+                ),
                 space_size=self._space.size,
                 trials_before=self._finished(),
                 spent_s=self._spent_before_s,
@@ -383,43 +388,6 @@ def seconds_until(local_time: str, now: datetime) -> float:
     return (then - now).total_seconds()
 
 
-def parse_shapes(text: str | None) -> dict[str, list[int]]:
-    """Shapes by input name in ``name:1,3,48,192; other:1,8``; the name may be left out for one input.
-
-    Raises:
-        SpecError: it has another form.
-    """
-    shapes: dict[str, list[int]] = {}
-    for part in (text or "").split(";"):
-        if not part.strip():
-            continue
-        name, _, dimensions = part.rpartition(":")
-        sizes = [size.strip() for size in dimensions.strip().strip("[]").split(",")]
-        if not all(size.isdigit() and int(size) > 0 for size in sizes) or name.strip() in shapes:
-            raise SpecError(
-                f"[model] shape: {text!r} is no shape; write name:1,3,48,192 with ';' between inputs"
-            )
-        shapes[name.strip()] = [int(size) for size in sizes]
-    return shapes
-
-
-def model_sha256(path: Path) -> str:
-    """Digest of a model file, and of the weights beside an .xml.
-
-    Raises:
-        ModelError: it cannot be read.
-    """
-    digest = hashlib.sha256()
-    weights = [path.with_suffix(".bin")] if path.suffix == ".xml" else []
-    try:
-        for file in [path, *(weight for weight in weights if weight.exists())]:
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-    except OSError as error:
-        raise ModelError(f"{path}: the model cannot be read: {error.strerror}") from error
-    return digest.hexdigest()
-
-
 def _source(spec: StudySpec, folder: Path) -> ModelSource:
     path = (folder / spec.model.path).resolve()
     if not path.is_file():
@@ -435,10 +403,10 @@ def _source(spec: StudySpec, folder: Path) -> ModelSource:
     )
 
 
-def _space(spec: StudySpec, facts: Inspected) -> SearchSpace:
+def _space(spec: StudySpec, facts: Inspected, cpus: int) -> SearchSpace:
     return derive_space(
         spec.space,
-        usable_cpus(),
+        cpus,
         device_streams={name: d.streams[-1] for name, d in facts.devices.items() if d.streams},
         precision_errors=facts.precision_errors,
         default_precision=facts.default_precision,
@@ -447,10 +415,15 @@ def _space(spec: StudySpec, facts: Inspected) -> SearchSpace:
 
 
 def _identity(spec: StudySpec, folder: Path, goal: Goal, space: SearchSpace) -> Identity:
+    path = (folder / spec.model.path).resolve()
+    try:
+        digest = model_sha256(path)
+    except OSError as error:
+        raise ModelError(f"{path}: the model cannot be read: {error.strerror}") from error
     return Identity(
         name=folder.resolve().name,
         spec=to_toml(spec),
-        model_sha256=model_sha256((folder / spec.model.path).resolve()),
+        model_sha256=digest,
         goal=goal,
         space=space.to_dict(),
     )
@@ -475,6 +448,24 @@ def _check_machine(store: StudyStore, machine: Machine, *, anyway: bool) -> list
 def _same_compile_key(space: SearchSpace, configuration: Configuration) -> list[Point]:
     key = configuration.compile_key
     return [point for point in space.points() if space.configuration(point).compile_key == key]
+
+
+def _rules_out_its_model(trial: Trial) -> bool:
+    """Whether no request count can help: the model could not even be opened."""
+    failure = trial.failure
+    return failure is not None and failure.phase != "load" and not failure.kind.is_machine_fault
+
+
+def _unlucky(trials: list[Trial]) -> dict[Configuration, Origin]:
+    """What has met nothing but machine faults, and fewer than the most tries: to be tried again."""
+    settled = {trial.configuration for trial in trials if not _is_machine_fault(trial)}
+    faults = Counter(trial.configuration for trial in trials if _is_machine_fault(trial))
+    origins = {trial.configuration: trial.origin for trial in trials}
+    return {
+        configuration: origins[configuration]
+        for configuration, count in faults.items()
+        if configuration not in settled and count < _MOST_TRIES
+    }
 
 
 def _is_machine_fault(trial: Trial) -> bool:

@@ -147,7 +147,7 @@ class Effective:
         object.__setattr__(self, "properties", MappingProxyType(dict(self.properties)))
 
     def key(self, configuration: Configuration) -> str:
-        """Names everything that decides the speed of `configuration`: equal keys, one measurement."""
+        """Names all that decides the speed of `configuration`: equal keys, one measurement."""
         chosen = [self.properties.get(name) for name in _EFFECTIVE_KEY_PROPERTIES]
         requests = self.requests(configuration)
         return _digest(
@@ -163,7 +163,7 @@ class Effective:
 
 def _takes_streams(device: str) -> bool:
     """Meta devices pass on or refuse NUM_STREAMS as they please, so they are left to their hint."""
-    return device.split(":")[0] not in {"AUTO", "MULTI", "HETERO", "BATCH"}
+    return device.split(":", maxsplit=1)[0] not in {"AUTO", "MULTI", "HETERO", "BATCH"}
 
 
 def _digest(value: object) -> str:

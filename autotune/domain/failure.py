@@ -21,7 +21,7 @@ class FailureKind(StrEnum):
 
     @property
     def is_machine_fault(self) -> bool:
-        """A fault of the moment: not told to the sampler as infeasible, queued again at most twice."""
+        """A fault of the moment: no word against the configuration, which is tried again."""
         return self in {FailureKind.LOST, FailureKind.PROTOCOL, FailureKind.INTERRUPTED}
 
 

@@ -7,7 +7,7 @@ from autotune.domain.configuration import Configuration, Effective
 from autotune.domain.goal import Verdict
 
 TICK_MS = 1e-4
-"""Latencies are whole ticks of 100 ns, so that every count against a cap can be repeated exactly."""
+"""Latencies are whole ticks of 100 ns, so that every count against a cap can be repeated."""
 
 
 class StopReason(StrEnum):
@@ -31,7 +31,7 @@ class Flag(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A slice's share of statistics: an uninterrupted stretch of load with all requests in flight."""
+    """A slice's share of statistics: a stretch of load with all requests in flight."""
 
     duration_s: float
     """From one completion to a later one; completions of the fill and drain are left out."""

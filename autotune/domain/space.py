@@ -42,10 +42,11 @@ class SearchSpace:
                 f"a space has the dimensions {DIMENSIONS}, none empty; got {dict(self.choices)}"
             )
             raise ValueError(message)
-        if not self._legal_pairs():
+        if any(map(is_cpu, self.choices["device"])) and not self._legal_pairs():
+            streams, threads = self.choices["streams"], self.choices["threads_per_stream"]
             message = (
-                f"no combination of streams {list(self.choices['streams'])} and threads_per_stream "
-                f"{list(self.choices['threads_per_stream'])} fits the {self.cpus} CPUs of this machine"
+                f"no combination of streams {list(streams)} and threads_per_stream "
+                f"{list(threads)} fits the {self.cpus} CPUs of this machine"
             )
             raise ValueError(message)
 
@@ -123,12 +124,15 @@ class SearchSpace:
         pinning = configuration.pinning
         if pinning is None and "ENABLE_CPU_PINNING" in chosen:
             pinning = chosen["ENABLE_CPU_PINNING"] == "YES"
+        per_stream = requests / streams if requests and streams else None
+        if configuration.api is Api.SYNC:  # a blocking request stands at the first choice
+            per_stream = self.choices["requests_per_stream"][0]
         cpu = is_cpu(configuration.device)
         values = {
             "device": configuration.device,
             "threads_per_stream": threads if cpu else self.choices["threads_per_stream"][0],
             "streams": streams,
-            "requests_per_stream": requests / streams if requests and streams else None,
+            "requests_per_stream": per_stream,
             "batch": configuration.batch_size,
             "pinning": pinning if cpu else self.choices["pinning"][0],
             "precision": configuration.precision or chosen.get("INFERENCE_PRECISION_HINT"),

@@ -2,10 +2,19 @@
 
 import math
 import re
+from decimal import Decimal
 
+# Decimal, so that 1.1ms and 0.0011s are the same number.
 _SECONDS_PER_UNIT = {
-    "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0,
-}  # fmt: skip
+    "us": Decimal("1e-6"),
+    "µs": Decimal("1e-6"),
+    "ms": Decimal("1e-3"),
+    "s": Decimal(1),
+    "m": Decimal(60),
+    "min": Decimal(60),
+    "h": Decimal(3600),
+    "d": Decimal(86400),
+}
 _PART = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([a-zµ]+)")
 
 
@@ -18,24 +27,27 @@ def parse_duration(text: str) -> float:
     compact = text.strip().lower().replace(" ", "")
     parts = _PART.findall(compact)
     if not parts or "".join(number + unit for number, unit in parts) != compact:
-        message = f"{text!r} is not a duration; write a number with a unit, such as 800us, 2.5ms, 30s, 10m or 8h"
+        message = (
+            f"{text!r} is not a duration; "
+            "write a number with a unit, such as 800us, 2.5ms, 30s, 10m or 8h"
+        )
         raise ValueError(message)
     unknown = [unit for _, unit in parts if unit not in _SECONDS_PER_UNIT]
     if unknown:
         message = f"{text!r} has the unknown unit {unknown[0]!r}; use us, ms, s, m, h or d"
         raise ValueError(message)
-    seconds = math.fsum(float(number) * _SECONDS_PER_UNIT[unit] for number, unit in parts)
+    seconds = float(sum(Decimal(number) * _SECONDS_PER_UNIT[unit] for number, unit in parts))
     if not 0 < seconds < math.inf:
-        message = f"{text!r} must be more than zero"
+        message = f"{text!r} must be more than zero and finite"
         raise ValueError(message)
     return seconds
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest text that `parse_duration` reads back as the same number of seconds."""
+    """A short text that `parse_duration` reads back as the same number to fifteen digits."""
+    exact = Decimal(repr(seconds))
     for unit in ("d", "h", "m", "s", "ms", "us"):
-        scale = _SECONDS_PER_UNIT[unit]
-        value = float(f"{seconds / scale:.12g}")
-        if value >= 1 and (value == int(value) or unit in {"s", "ms", "us"}):
-            return f"{value:.12g}{unit}"
-    return f"{seconds * 1e6:.12g}us"
+        value = Decimal(f"{exact / _SECONDS_PER_UNIT[unit]:.15g}")
+        if unit == "us" or (value >= 1 and (unit in {"s", "ms"} or value == int(value))):
+            break
+    return f"{value.normalize():f}{unit}"  # never with an exponent

@@ -7,10 +7,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from autotune.errors import BusyError, StorageError
 
+_STUDY_LOCK = ".lock"
 _MACHINE_LOCK = "autotune-machine.lock"
 
 
@@ -21,7 +23,7 @@ def study_lock(folder: Path) -> Iterator[None]:
     Raises:
         BusyError: another process tunes it; the message has its pid.
     """
-    with _held(folder / ".lock", f"the study {folder} is being tuned"):
+    with _held(folder / _STUDY_LOCK, f"the study {folder} is being tuned"):
         yield
 
 
@@ -37,12 +39,18 @@ def machine_lock() -> Iterator[None]:
         yield
 
 
+def holder_of_study(folder: Path) -> int | None:
+    """Process that tunes a study now, or None; takes no lock, so it is in nobody's way."""
+    pid = _pid(_holder_file(folder / _STUDY_LOCK))
+    return pid if pid is not None and psutil.pid_exists(pid) else None
+
+
 @contextlib.contextmanager
 def _held(path: Path, busy: str) -> Iterator[None]:
     # Shared by all users of the machine, so the lock file is open to all; who holds it is written
     # beside it, because opening a lock file may truncate it.
     lock = FileLock(path, timeout=0, mode=0o666)
-    holder = path.with_suffix(".holder")
+    holder = _holder_file(path)
     try:
         lock.acquire()
     except Timeout:
@@ -61,8 +69,17 @@ def _held(path: Path, busy: str) -> Iterator[None]:
         lock.release()
 
 
-def _name(holder: Path) -> str:
+def _holder_file(lock: Path) -> Path:
+    return lock.with_name(lock.name + ".holder")
+
+
+def _pid(holder: Path) -> int | None:
     try:
-        return f"process {int(json.loads(holder.read_text())['pid'])}"
+        return int(json.loads(holder.read_text())["pid"])
     except (OSError, ValueError, KeyError, TypeError):
-        return "a process that did not say its pid"
+        return None
+
+
+def _name(holder: Path) -> str:
+    pid = _pid(holder)
+    return "a process that did not say its pid" if pid is None else f"process {pid}"

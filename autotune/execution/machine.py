@@ -70,22 +70,28 @@ def usable_cpus() -> int:
     return max(1, min(affinity or 1, math.floor(quota) if quota is not None else affinity or 1))
 
 
-def cpu_quota() -> float | None:
-    """CPUs that the cgroup's quota allows, None without a quota."""
-    quotas = [quota for group in _cgroups() if (quota := _quota(group)) is not None]
-    return min(quotas, default=None)
+def cpu_quota(
+    root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")
+) -> float | None:
+    """CPUs that the cgroup's quota allows, None without a quota.
+
+    Args:
+        root: where the cgroup tree is mounted.
+        membership: the file that names this process's groups.
+    """
+    groups = _cgroups(root, membership)
+    return min((quota for group in groups if (quota := _quota(group)) is not None), default=None)
 
 
-def _cgroups() -> list[Path]:
+def _cgroups(root: Path, membership: Path) -> list[Path]:
     """This process's cgroup and all above it, version 2 and version 1."""
-    found = [Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/cpu")]
-    for line in _read(Path("/proc/self/cgroup")).splitlines():
+    found = [root, root / "cpu"]
+    for line in _read(membership).splitlines():
         _, controllers, path = line.split(":", 2)
-        root = Path("/sys/fs/cgroup") if not controllers else Path("/sys/fs/cgroup/cpu")
         if not controllers or "cpu" in controllers.split(","):
-            own = root / path.lstrip("/")
+            own = (root / "cpu" if controllers else root) / path.lstrip("/")
             found += [own, *own.parents]
-    return [group for group in found if group.is_relative_to("/sys/fs/cgroup")]
+    return [group for group in found if group.is_relative_to(root)]
 
 
 def _quota(group: Path) -> float | None:

@@ -34,7 +34,7 @@ class WorkerProcess:
         environment = {k: v for k, v in os.environ.items() if not k.startswith(_SCRUBBED)}
         try:
             with log.open("ab") as output:
-                self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                self._process = subprocess.Popen(
                     [*command, str(send)],
                     stdin=subprocess.PIPE,
                     stdout=output,
@@ -58,10 +58,11 @@ class WorkerProcess:
     def tell(self, do: str, **fields: Any) -> None:
         """Send a command."""
         self._phase = self._phase if do == "stop" else do
+        assert self._process.stdin is not None  # noqa: S101 - for the type checker
         # A worker that is gone says so when it is listened to.
-        with contextlib.suppress(BrokenPipeError):
-            assert self._process.stdin is not None  # noqa: S101 - for the type checker
-            self._process.stdin.write(json.dumps({"do": do, **fields}).encode() + b"\n")
+        if not self._process.stdin.closed:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.write(json.dumps({"do": do, **fields}).encode() + b"\n")
 
     def hear(self, timeout_s: float) -> Answer:
         """The next answer, at the latest `timeout_s` from now.
@@ -70,6 +71,9 @@ class WorkerProcess:
             TrialFault: the deadline passed (the process group is then dead), the worker is gone, or
                 it sent something that is no answer.
         """
+        if self._receive < 0:
+            message = "the worker has been let go"
+            raise TrialFault(Failure(FailureKind.LOST, message, self._phase, self._tail()))
         deadline = time.monotonic() + timeout_s
         while b"\n" not in self._buffer:
             left = deadline - time.monotonic()
@@ -101,6 +105,8 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """SIGTERM, then SIGKILL, to the whole group; never raises."""
+        if self._receive < 0:  # done before: the number may be another group's by now
+            return
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, number)
@@ -116,7 +122,7 @@ class WorkerProcess:
         self._receive = -1
 
     def _gone(self) -> TrialFault:
-        """The pipe is closed: why?"""
+        """Why the pipe is closed, from how the worker ended."""
         try:
             code = self._process.wait(_TERM_GRACE_S)
         except subprocess.TimeoutExpired:
@@ -125,13 +131,14 @@ class WorkerProcess:
             return self._fault(
                 FailureKind.LOST, f"the worker left with exit code {code}, without a result", code
             )
-        name = signal.Signals(-code).name
         if code == -signal.SIGKILL:
             return self._fault(
                 FailureKind.OUT_OF_MEMORY,
                 "the worker was killed from outside, most likely for its memory",
                 code,
             )
+        names = {number.value: number.name for number in signal.Signals}
+        name = names.get(-code, f"signal {-code}")
         return self._fault(FailureKind.CRASH, f"the worker crashed with {name}", code)
 
     def _fault(self, kind: FailureKind, message: str, code: int | None = None) -> TrialFault:

@@ -54,6 +54,16 @@ class Device(_Answer):
     streams: list[int] | None
 
 
+class Looked(_Answer):
+    """Devices, and the ports of a model that was only read."""
+
+    say: Literal["looked"]
+    openvino: Text
+    devices: dict[str, Device]
+    inputs: list[Port]
+    outputs: list[Port]
+
+
 class Inspected(_Answer):
     """A model and the devices here."""
 
@@ -112,7 +122,7 @@ class Stopped(_Answer):
     peak_rss_bytes: int | None
 
 
-Answer = Ready | Failed | Inspected | Opened | BlockDone | Stopped
+Answer = Ready | Failed | Looked | Inspected | Opened | BlockDone | Stopped
 _ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="say")])
 
 

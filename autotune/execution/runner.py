@@ -1,7 +1,8 @@
 """From a compile key to blocks of load: what the tuner and the race need of a machine."""
 
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,9 +11,20 @@ from autotune.domain.configuration import Api, CompileKey, Effective
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.measurement import Block, Opening
 from autotune.errors import DeviceError, ModelError
-from autotune.execution.machine import usable_cpus
+from autotune.execution.machine import Machine, fingerprint, usable_cpus
 from autotune.execution.process import WORKER, WorkerProcess
-from autotune.execution.protocol import Answer, BlockDone, Failed, Inspected, Opened, Ready, Stopped
+from autotune.execution.protocol import (
+    Answer,
+    BlockDone,
+    Failed,
+    Inspected,
+    Looked,
+    Opened,
+    Ready,
+    Stopped,
+)
+
+_LOOK_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +79,7 @@ class OpenModel(Protocol):
 
     opening: Opening
 
-    def load(self, load: Load) -> Iterator[Block]:
+    def load(self, load: Load) -> Generator[Block]:
         """Blocks of uninterrupted load; closing the iterator ends it.
 
         Raises:
@@ -100,6 +112,9 @@ class Runner(Protocol):
             TrialFault: refused, failed, crashed, or late.
         """
 
+    def machine(self, facts: Inspected) -> Machine:
+        """Where it measures: what must stay the same for numbers to be compared."""
+
     def clock(self) -> float:
         """Monotonic seconds."""
 
@@ -120,9 +135,16 @@ class SubprocessRunner:
         self._command = command
 
     def clock(self) -> float:
+        """The machine's monotonic clock."""
         return time.monotonic()
 
+    def machine(self, facts: Inspected) -> Machine:
+        """This machine, with the worker's word for the runtime."""
+        names = {name: device.name for name, device in facts.devices.items()}
+        return fingerprint(facts.openvino, names)
+
     def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspected:
+        """Ask a worker of its own, which leaves afterwards."""
         try:
             worker, _ = self._spawn()
             try:
@@ -145,6 +167,7 @@ class SubprocessRunner:
         raise ModelError(message)
 
     def open(self, key: CompileKey) -> "WorkerModel":
+        """Spawn a worker and have it compile."""
         worker, start_s = self._spawn()
         try:
             worker.tell(
@@ -194,9 +217,11 @@ class WorkerModel:
 
     @property
     def peak_rss_bytes(self) -> int | None:
+        """What the worker said at the end of its last load."""
         return self._peak_rss_bytes
 
-    def load(self, load: Load) -> Iterator[Block]:
+    def load(self, load: Load) -> Generator[Block]:
+        """Blocks as the worker sends them; closing early stops the load, faults end the worker."""
         patience = load.block_s + self._deadlines.block_s
         cpus = usable_cpus()
         self._worker.tell(
@@ -224,13 +249,37 @@ class WorkerModel:
                 self._worker.kill()
 
     def close(self) -> None:
+        """End the worker."""
         self._worker.close()
 
     def _hear(self, patience: float) -> BlockDone | Stopped:
-        answer = _expect(self._worker.hear(patience), BlockDone | Stopped, "load")
+        answer: BlockDone | Stopped = _expect(
+            self._worker.hear(patience), BlockDone | Stopped, "load"
+        )
         if isinstance(answer, Stopped):
             self._peak_rss_bytes = answer.peak_rss_bytes
         return answer
+
+
+def look(model: Path | None) -> Looked:
+    """Devices of this machine, and a model's inputs and outputs; nothing is compiled.
+
+    Raises:
+        ModelError: the model cannot be read, or the runtime cannot be started.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            worker = WorkerProcess(Path(folder) / "worker.log")
+            try:
+                _expect(worker.hear(_LOOK_S), Ready, "start")
+                worker.tell("look", path=None if model is None else str(model))
+                answer: Looked = _expect(worker.hear(_LOOK_S), Looked, "look")
+            finally:
+                worker.close()
+        except TrialFault as fault:
+            name = "the runtime" if model is None else model
+            raise ModelError(f"{name}: cannot be read: {fault.failure.message}") from None
+    return answer
 
 
 def _expect(answer: Answer, wanted: Any, phase: str) -> Any:

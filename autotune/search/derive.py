@@ -16,7 +16,7 @@ _FEW = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 
 _PRECISION_TOLERANCE = 0.05
 
 
-def derive_space(  # noqa: PLR0913 - the facts that a space follows from
+def derive_space(
     spec: SpaceSpec,
     cpus: int,
     *,
@@ -86,7 +86,8 @@ def seeds(space: SearchSpace) -> list[Configuration]:
     ]
     lone = dict.fromkeys(space.choices, 0)
     threads = space.choices["threads_per_stream"]
-    lone["threads_per_stream"] = max(i for i, n in enumerate(threads) if n <= space.cpus)
+    fitting = [i for i, n in enumerate(threads) if n <= space.cpus]
+    lone["threads_per_stream"] = fitting[-1] if fitting else 0
     return [*found, space.configuration(tuple(lone.values()))]
 
 

@@ -1,4 +1,4 @@
-"""A sampler that never proposes what is known: TPE's wish, moved to the nearest free configuration."""
+"""A sampler that never proposes what is known: TPE's wish, moved to the nearest free point."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -69,7 +69,8 @@ class DistinctSampler(BaseSampler):
             dtype=bool,
             count=len(self._points),
         )
-        return self._points[~taken]
+        free: NDArray[np.int32] = self._points[~taken]
+        return free
 
     def _nearest(
         self, free: NDArray[np.int32], wish: Mapping[str, Any], random: np.random.Generator
@@ -77,7 +78,8 @@ class DistinctSampler(BaseSampler):
         """The free point with the fewest steps to the wish's canonical form; ties at random."""
         point = self._space.canonical(tuple(int(wish.get(name, 0)) for name in DIMENSIONS))
         steps = np.abs(free - np.array(point, dtype=np.int32)).sum(axis=1)
-        return free[random.choice(np.flatnonzero(steps == steps.min()))]
+        nearest: NDArray[np.int32] = free[random.choice(np.flatnonzero(steps == steps.min()))]
+        return nearest
 
 
 def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:

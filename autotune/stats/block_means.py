@@ -40,9 +40,9 @@ def lag1_correlation(values: Sequence[float] | np.ndarray) -> float:
 def is_steady(rates: Sequence[float], tolerance: float = 0.03, window: int = 4) -> bool:
     """Whether the last `window` block rates show no trend: their two halves have equal means.
 
-    Equal means within `tolerance`, or within 1.5 standard deviations of the window (four blocks on a
-    straight line differ by 1.55, chance alone by less in nine of ten cases). Made to end a warm-up,
-    not to prove stationarity, which many programs never reach (Barrett et al. 2017).
+    Equal means within `tolerance`, or within 1.5 standard deviations of the window (four blocks on
+    a straight line differ by 1.55, chance alone by less in nine of ten cases). Made to end a
+    warm-up, not to prove stationarity, which many programs never reach (Barrett et al. 2017).
     """
     if len(rates) < window:
         return False

@@ -1,6 +1,6 @@
 """Is a latency percentile under its cap? A test that may be looked at after every request.
 
-``percentile <= cap`` means that at most a share ``q0 = 1 - percentile`` of requests is over the cap.
+``percentile <= cap`` means that at most a share ``q0 = 1 - percentile`` of requests is over it.
 Two mixture e-values weigh the count of over-cap requests against the boundary rate q0: one with a
 beta prior truncated to rates below q0 (evidence that the SLA is met) and one truncated to rates
 above it. Each is a non-negative supermartingale under the hypothesis that it speaks against, so by

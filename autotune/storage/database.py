@@ -14,6 +14,7 @@ from autotune.storage.schema import SCHEMA_VERSION, STUDY
 
 BUSY_TIMEOUT_S = 30.0
 CONNECT_ARGS = {"timeout": BUSY_TIMEOUT_S}
+_OPTUNA_TABLE = "studies"
 
 
 def database_url(folder: Path) -> str:
@@ -22,8 +23,10 @@ def database_url(folder: Path) -> str:
 
 
 def make_durable(engine: Engine) -> None:
-    """Commits survive a power cut; foreign keys hold. A rollback journal: WAL has had a
-    corruption race up to SQLite 3.51.2, and our few rows for each trial gain nothing from it.
+    """Commits survive a power cut; foreign keys hold.
+
+    A rollback journal: WAL has had a corruption race up to SQLite 3.51.2, and our few rows for
+    each trial gain nothing from it.
     """
     if engine.dialect.name != "sqlite":
         return
@@ -46,9 +49,40 @@ def open_read_only(folder: Path) -> Engine:
     if not file.is_file():
         message = f"{file}: there is no study here yet; start one with: autotune tune {folder}"
         raise StorageError(message)
+    engine = _read_only_engine(file)
+    check_schema(engine, file)
+    return engine
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Refuse what a tuner must not write into: no database, another program's, a newer schema.
+
+    What a killed tuner left behind before the study's row was written is not refused.
+
+    Raises:
+        StorageError: with the way out; the file is as it was.
+    """
+    file = folder / "study.db"
+    if not file.exists() or not file.stat().st_size:
+        return
+    engine = _read_only_engine(file)
+    try:
+        with faults_explained(file), engine.connect() as connection:
+            tables = set(inspect(connection).get_table_names())
+            is_begun = STUDY.name in tables and connection.execute(select(STUDY.c.id)).first()
+        if is_begun:
+            check_schema(engine, file)
+        elif tables and not tables & {STUDY.name, _OPTUNA_TABLE}:
+            message = f"{file}: another program's database; move it away, or give another folder"
+            raise StorageError(message)
+    finally:
+        engine.dispose()
+
+
+def _read_only_engine(file: Path) -> Engine:
     # A journal left by a killed tuner must be rolled back before anything can be read, which
     # SQLite does itself if it may write.
-    mode = "rw" if file.with_name("study.db-journal").exists() else "ro"
+    mode = "rw" if file.with_name(f"{file.name}-journal").exists() else "ro"
     uri = f"{file.absolute().as_uri()}?mode={mode}"
 
     def connect() -> sqlite3.Connection:
@@ -56,9 +90,7 @@ def open_read_only(folder: Path) -> Engine:
         connection.execute("PRAGMA query_only = ON")
         return connection
 
-    engine = create_engine("sqlite://", creator=connect)
-    check_schema(engine, file)
-    return engine
+    return create_engine("sqlite://", creator=connect)
 
 
 def check_schema(engine: Engine, name: object) -> None:
@@ -76,7 +108,10 @@ def check_schema(engine: Engine, name: object) -> None:
         message = f"{name}: the study was never begun; remove the file and tune again"
         raise StorageError(message)
     if version > SCHEMA_VERSION:
-        message = f"{name}: written by a newer autotune (schema {version}, this one reads {SCHEMA_VERSION}); upgrade autotune"
+        message = (
+            f"{name}: written by a newer autotune (schema {version}, "
+            f"this one reads {SCHEMA_VERSION}); upgrade autotune"
+        )
         raise StorageError(message)
 
 
@@ -102,7 +137,7 @@ def explain(text: str) -> str:
         "readonly": "make the folder writable",
         "unable to open": "make the folder readable and writable",
         "locked": "another program holds the database open for writing; close it",
-        "disk I/O error": "check the disk and its free space; everything up to the last trial is kept",
+        "disk I/O error": "check the disk; everything up to the last trial is kept",
     }
     for sign, remedy in remedies.items():
         if sign in text:

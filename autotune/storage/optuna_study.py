@@ -7,6 +7,7 @@ from pathlib import Path
 import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
 from sqlalchemy import Engine
 
 from autotune.domain.goal import Goal, Objective
@@ -17,12 +18,13 @@ from autotune.storage.database import (
     explain,
     faults_explained,
     make_durable,
+    refuse_foreign,
 )
 
-DIRECTIONS = {
-    Objective.THROUGHPUT: ["maximize"],
-    Objective.LATENCY: ["minimize"],
-    Objective.PARETO: ["maximize", "minimize"],
+DIRECTIONS: dict[Objective, list[StudyDirection]] = {
+    Objective.THROUGHPUT: [StudyDirection.MAXIMIZE],
+    Objective.LATENCY: [StudyDirection.MINIMIZE],
+    Objective.PARETO: [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE],
 }
 
 
@@ -32,6 +34,7 @@ def open_study(folder: Path, name: str, goal: Goal) -> tuple[optuna.Study, Engin
     Raises:
         StorageError: the database cannot be opened or written.
     """
+    refuse_foreign(folder)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with optuna_faults_explained(folder / "study.db"):
         storage = RDBStorage(database_url(folder), engine_kwargs={"connect_args": CONNECT_ARGS})

@@ -134,7 +134,7 @@ BLOCK = Table(
         "latencies",
         LargeBinary,
         nullable=False,
-        comment="zlib of little-endian uint32 differences of ascending latencies in ticks of 100 ns.",
+        comment="zlib of little-endian uint32 differences of ascending latencies, ticks of 100 ns.",
     ),
     _real("occupancy", "Share of time in which a request slot was busy.", nullable=False),
     _real("loop_cpu_s", "CPU time of the load loop.", nullable=False),

@@ -1,8 +1,8 @@
-"""`python -m autotune.worker FD`: obey commands from stdin, answer in JSON lines on descriptor FD.
+"""`python -m autotune.worker FD`: commands from stdin, answers in JSON lines on descriptor FD.
 
-Commands: `inspect`, `open`, `load` (until `stop` or its time is up), `close`. A worker holds at most
-one compiled model, dies with its parent, and leaves with `os._exit` because tearing down native
-objects has been seen to hang.
+Commands: `look`, `inspect`, `open`, `load` (until `stop` or its time is up), `close`. A worker
+holds at most one compiled model, dies with its parent, and leaves with `os._exit` because tearing
+down native objects has been seen to hang.
 """
 
 import base64
@@ -85,10 +85,12 @@ def _encode(value: object) -> str:
 
 
 def _die_with_parent() -> None:
-    """No orphan may use the CPU during the next measurement; the out-of-memory killer takes us first."""
+    """No orphan may disturb the next measurement; the out-of-memory killer takes us first."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() == 1:  # the parent died before we asked
+    stdin = select.poll()
+    stdin.register(0, 0)
+    if stdin.poll(0):  # hung up: the parent died before we asked
         os._exit(1)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")

@@ -1,4 +1,4 @@
-"""Input data: several distinct samples of each input, made from a fixed seed or read from a file."""
+"""Input data: several distinct samples of each input, from a fixed seed or from a file."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ _SAMPLES = 4
 
 def input_name(port: Any) -> str:
     """The port's tensor name; its node's name where it has none."""
-    return sorted(port.get_names())[0] if port.get_names() else port.get_node().get_friendly_name()
+    names = port.get_names()
+    return str(min(names) if names else port.get_node().get_friendly_name())
 
 
 def samples(model: ov.Model, file: Path | None = None) -> list[Sample]:

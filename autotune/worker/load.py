@@ -9,14 +9,16 @@ class starts the request: indexing the queue and its Python-level start cost sev
 import gc
 import time
 from array import array
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import openvino as ov
 
 from autotune.worker import readings
 from autotune.worker.inputs import Sample, batch_of, input_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _TICKS_PER_MS = 10_000
 _LAST_TICK = 2**32 - 1
@@ -46,11 +48,12 @@ class AsyncLoad:
         self._queue = ov.AsyncInferQueue(compiled, num_requests)
         self.num_requests = len(self._queue)
         self._handles = [self._queue[i] for i in range(self.num_requests)]
-        self._start = super(ov.AsyncInferQueue, self._queue).start_async
+        self._start = super(ov.AsyncInferQueue, self._queue).start_async  # type: ignore[misc]  # absent from the stubs
         self._started = [0.0] * self.num_requests
         bind(self._handles, compiled, data, batch_size)
 
     def fill(self) -> None:
+        """Start every request; no garbage collection from here to `drain`."""
         gc.disable()
         for _ in range(self.num_requests):
             slot = self._queue.get_idle_request_id()
@@ -58,6 +61,7 @@ class AsyncLoad:
             self._start({}, None)
 
     def block(self, least_s: float, least_completions: int) -> dict[str, Any]:
+        """Completions until both minima are met, all requests in flight throughout."""
         # One round unrecorded: requests that finished while nobody looked do not count.
         self._turn(array("d"), 0.0, self.num_requests)
         latencies = array("d")
@@ -66,12 +70,13 @@ class AsyncLoad:
         return block_of(latencies, last_s - first_s, cycles_s, before, readings.take())
 
     def drain(self) -> None:
+        """Wait for every request."""
         self._queue.wait_all()
         gc.enable()
         gc.collect()
 
     def _turn(
-        self, latencies: array, least_s: float, least_completions: int
+        self, latencies: "array[float]", least_s: float, least_completions: int
     ) -> tuple[float, float, float]:
         """Run until both minima are met; instants of the first and last restart, and slot time."""
         idle, start, handles = self._queue.get_idle_request_id, self._start, self._handles
@@ -100,15 +105,16 @@ class SyncLoad:
     def __init__(self, compiled: ov.CompiledModel, data: list[Sample], batch_size: int) -> None:
         request = compiled.create_infer_request()
         bind([request], compiled, data, batch_size)
+        infer = super(ov.InferRequest, request).infer  # type: ignore[misc]  # absent from the stubs
         self._latency: Callable[[], float] = lambda: request.latency
-        self._infer: Callable[[], Any] = lambda: super(ov.InferRequest, request).infer(
-            {}, share_outputs=True
-        )
+        self._infer: Callable[[], Any] = lambda: infer({}, share_outputs=True)
 
     def fill(self) -> None:
+        """Nothing is in flight between calls."""
         gc.disable()
 
     def block(self, least_s: float, least_completions: int) -> dict[str, Any]:
+        """Calls until both minima are met."""
         infer, latency, clock, latencies = self._infer, self._latency, time.perf_counter, array("d")
         before = readings.take()
         first = now = clock()
@@ -119,6 +125,7 @@ class SyncLoad:
         return block_of(latencies, now - first, now - first, before, readings.take())
 
     def drain(self) -> None:
+        """Nothing to wait for."""
         gc.enable()
         gc.collect()
 
@@ -137,7 +144,7 @@ def bind(
 
 
 def block_of(
-    latencies_ms: array,
+    latencies_ms: "array[float]",
     duration_s: float,
     cycles_s: float,
     before: readings.Readings,

@@ -10,7 +10,8 @@ import openvino as ov
 
 from autotune.worker.inputs import Sample, batch_of, input_name
 
-# Largest deviation from the reference relative to its largest value. Made to catch wrong answers (a batch that mixes items up), not to judge accuracy.
+# Largest deviation from the reference relative to its largest value. Made to catch wrong answers
+# (a batch that mixes items up), not to judge accuracy.
 _TOLERANCE = {"f32": 0.01, "f16": 0.05, "bf16": 0.15}
 
 
@@ -51,7 +52,10 @@ def read(core: ov.Core, path: Path, shapes: dict[str, list[int]]) -> ov.Model:
         listed = "; ".join(
             f"{p['name']}: {p['shape']} {p['type']}" for p in describe(model)["inputs"]
         )
-        message = f"the model has dynamic dimensions; give static ones with --shape. Its inputs are {listed}"
+        message = (
+            "the model has dynamic dimensions; give static ones with --shape. "
+            f"Its inputs are {listed}"
+        )
         raise ShapeError(message)
     return model
 
@@ -116,7 +120,10 @@ def output_error(
         worst = max(worst, _deviation(output, wanted))
     tolerance = _TOLERANCE.get(expected.precision, 0.15)
     if not worst <= tolerance:
-        message = f"outputs deviate from batch 1 by {worst:.2g} of their largest value, more than {tolerance:g}"
+        message = (
+            f"outputs deviate from batch 1 by {worst:.2g} of their largest value, "
+            f"more than {tolerance:g}"
+        )
         raise WrongOutputError(message)
     return worst
 
@@ -183,7 +190,7 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "YES" if value else "NO"
     if isinstance(value, ov.Type):
-        return value.get_type_name()
+        return str(value.get_type_name())
     if isinstance(value, list | set | tuple):
         return ",".join(sorted(_text(item) for item in value))
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What a worker can do: look at a model and the machine, open one configuration, put it under load."""
+"""What a worker can do: look at a model and a machine, open a configuration, put it under load."""
 
 import time
 from pathlib import Path
@@ -39,16 +39,31 @@ class Session:
     def obey(self, command: dict[str, Any]) -> None:
         """Carry out one command; every fault becomes an answer."""
         do = command.pop("do")
+        duties: dict[str, Any] = {
+            "look": self.look,
+            "inspect": self.inspect,
+            "open": self.open,
+            "load": self.load,
+        }
         try:
-            {"inspect": self.inspect, "open": self.open, "load": self.load}.get(do, _nothing)(
-                **command
-            )
+            duties.get(do, _nothing)(**command)
         except Exception as error:  # noqa: BLE001 - the one place: a worker's faults are the parent's data
             self._answers.say("failed", kind=classify(error, do), message=model.last_line(error))
         command["do"] = do
 
-    def inspect(  # noqa: PLR0913 - a message's fields
+    def look(self, path: str | None) -> None:
+        """Say what devices there are, and a model's inputs and outputs; compile nothing."""
+        described = model.describe(self._core.read_model(Path(path))) if path else {}
+        self._answers.say(
+            "looked",
+            openvino=ov.get_version(),
+            devices={name: self._device_facts(name) for name in self._core.available_devices},
+            **{"inputs": [], "outputs": [], **described},
+        )
+
+    def inspect(
         self,
+        *,
         path: str,
         shapes: dict[str, list[int]],
         inputs: str | None,
@@ -65,6 +80,7 @@ class Session:
         network = model.read(self._core, Path(path), shapes)
         data = samples(network, Path(inputs) if inputs else None)
         home = "CPU" if "CPU" in available else available[0]
+        static_shapes = {input_name(port): list(port.get_shape()) for port in network.inputs}
         references = self._references(network, data, home, facts[home]["capabilities"])
         _save_references(Path(reference), references)
         default = references[""]
@@ -80,12 +96,13 @@ class Session:
                 if name
             },
             why_no_batch=self._why_no_batch(network, data, default, home) if try_batch else None,
-            static_shapes={input_name(port): list(port.get_shape()) for port in network.inputs},
+            static_shapes=static_shapes,
             **described,
         )
 
     def open(  # noqa: PLR0913 - a message's fields
         self,
+        *,
         path: str,
         shapes: dict[str, list[int]],
         inputs: str | None,
@@ -170,7 +187,10 @@ class Session:
     def _why_no_batch(
         self, network: ov.Model, data: list[Sample], expected: model.Reference, device: str
     ) -> str | None:
-        """None when a batch of two gives the same answers as two requests; else the reason."""
+        """None when a batch of two gives the same answers as two requests; else the reason.
+
+        Leaves the network at that batch.
+        """
         if any(not len(port.get_shape()) or port.get_shape()[0] != 1 for port in network.inputs):
             return "the first dimension of every input must be 1"
         try:
@@ -200,7 +220,9 @@ def classify(error: Exception, phase: str) -> str:
         for sign in ("Unsupported property", "Wrong value", "is not registered", "Invalid value")
     ):
         return "invalid_configuration"
-    return {"inspect": "model", "open": "compile_error"}.get(phase, "runtime_error")
+    return {"look": "model", "inspect": "model", "open": "compile_error"}.get(
+        phase, "runtime_error"
+    )
 
 
 class _DeviceMissingError(Exception):

@@ -1,0 +1,87 @@
+"""Stored evidence as a pandas frame: one row for each measurement, units in the names."""
+
+import json
+
+import pandas as pd
+
+from autotune.domain.trial import Trial
+
+COLUMNS = {
+    "trial": "number of the trial",
+    "origin": "seed, sampled or sweep",
+    "configuration": "in words",
+    "device": "as requested",
+    "hint": "performance hint",
+    "streams": "as requested; missing where the hint decides",
+    "threads_per_stream": "as requested",
+    "num_requests": "requests kept in flight",
+    "batch_size": "items in a request",
+    "pinning": "threads bound to cores",
+    "precision": "as requested; missing where the runtime decides",
+    "api": "async or sync",
+    "throughput_per_s": "mean items per second",
+    "throughput_low_per_s": "lower end of the 95 % interval",
+    "throughput_high_per_s": "upper end",
+    "latency_goal_ms": "the percentile of the study's goal",
+    "latency_p50_ms": "median request latency",
+    "latency_p90_ms": "90th percentile",
+    "latency_p95_ms": "95th percentile",
+    "latency_p99_ms": "99th percentile",
+    "latency_max_ms": "slowest request",
+    "requests": "requests measured",
+    "over_cap": "of these, slower than the cap",
+    "verdict": "met, missed, unclear; missing without a cap",
+    "stop_reason": "why the measurement ended",
+    "occupancy": "share of time in which a request slot was busy",
+    "loop_cpu_share": "CPU share of the load loop",
+    "compile_s": "compile_model",
+    "measure_s": "time under load",
+    "peak_rss_bytes": "memory of the worker",
+    "flags": "reasons to doubt, separated by spaces",
+    "reused_from": "trial that measured the same effective configuration",
+}
+"""Every column and what it holds."""
+
+
+def frame(trials: list[Trial] | tuple[Trial, ...]) -> pd.DataFrame:
+    """One row for each trial with a measurement, columns as in `COLUMNS`."""
+    return pd.DataFrame([_row(trial) for trial in trials if trial.measurement], columns=list(COLUMNS))
+
+
+def to_records(table: pd.DataFrame) -> list[dict[str, object]]:
+    """JSON-ready rows: what is missing is None, never NaN."""
+    records: list[dict[str, object]] = json.loads(table.to_json(orient="records", double_precision=10))
+    return records
+
+
+def _row(trial: Trial) -> dict[str, object]:
+    measurement, configuration = trial.measurement, trial.configuration
+    assert measurement is not None  # noqa: S101 - filtered by the caller
+    latency = measurement.latency
+    return {
+        "trial": trial.number,
+        "origin": trial.origin.value,
+        "configuration": str(configuration),
+        **{k: v for k, v in configuration.to_dict().items() if k != "num_requests"},
+        "num_requests": measurement.num_requests,
+        "throughput_per_s": measurement.throughput.mean,
+        "throughput_low_per_s": measurement.throughput.low,
+        "throughput_high_per_s": measurement.throughput.high,
+        "latency_goal_ms": latency.goal_ms,
+        "latency_p50_ms": latency.p50_ms,
+        "latency_p90_ms": latency.p90_ms,
+        "latency_p95_ms": latency.p95_ms,
+        "latency_p99_ms": latency.p99_ms,
+        "latency_max_ms": latency.max_ms,
+        "requests": latency.requests,
+        "over_cap": measurement.over_cap,
+        "verdict": measurement.verdict and measurement.verdict.value,
+        "stop_reason": measurement.stop_reason.value,
+        "occupancy": measurement.occupancy,
+        "loop_cpu_share": measurement.loop_cpu_share,
+        "compile_s": measurement.opening.compile_s,
+        "measure_s": measurement.measure_s,
+        "peak_rss_bytes": measurement.peak_rss_bytes,
+        "flags": " ".join(sorted(measurement.flags)),
+        "reused_from": trial.reused_from,
+    }

@@ -1,0 +1,51 @@
+"""`inspect` and `devices`: what a worker sees of a model and the machine."""
+
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from autotune.cli.results import print_json
+from autotune.errors import ModelError
+from autotune.execution.machine import usable_cpus
+from autotune.execution.runner import look
+
+
+def show_devices(*, as_json: bool) -> None:
+    """Devices, their names and capabilities."""
+    looked = look(None)
+    if as_json:
+        print_json({name: device.model_dump() for name, device in looked.devices.items()})
+        return
+    table = Table("device", "name", "computes natively", "streams", box=box.SIMPLE_HEAD)
+    for name, device in looked.devices.items():
+        streams = "-" if device.streams is None else "-".join(str(n) for n in device.streams)
+        table.add_row(name, device.name, " ".join(device.capabilities), streams)
+    console = Console()
+    console.print(table)
+    console.print(f"OpenVINO {looked.openvino}; {usable_cpus()} CPUs may be used", highlight=False)
+
+
+def show_model(model: Path, *, as_json: bool) -> None:
+    """Inputs and outputs of a model."""
+    if not model.is_file():
+        raise ModelError(f"{model}: there is no such model file")
+    looked = look(model.resolve())
+    if as_json:
+        print_json(looked.model_dump(include={"inputs", "outputs"}))
+        return
+    table = Table("", "name", "shape", "type", box=box.SIMPLE_HEAD)
+    for kind, ports in (("input", looked.inputs), ("output", looked.outputs)):
+        for port in ports:
+            table.add_row(kind, port.name, port.shape, port.type)
+    console = Console()
+    console.print(table)
+    if any("?" in port.shape or ".." in port.shape for port in looked.inputs):
+        example = ";".join(f"{port.name}:{_example(port.shape)}" for port in looked.inputs)
+        console.print(f'dynamic dimensions need --shape, for instance --shape "{example}"', highlight=False, soft_wrap=True)
+
+
+def _example(shape: str) -> str:
+    sizes = shape.strip("[]").split(",")
+    return ",".join(size if size.isdigit() else ("1" if i == 0 else "224") for i, size in enumerate(sizes))

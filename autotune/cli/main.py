@@ -1,0 +1,186 @@
+"""The commands. What they need is imported when they run, so that --help is instant."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from autotune.errors import EXIT_ERROR, EXIT_INTERRUPTED, AutotuneError
+
+app = typer.Typer(
+    help="Find the OpenVINO settings with the highest throughput under a latency cap.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+StudyFolder = Annotated[
+    Path, typer.Argument(metavar="STUDY", help="Folder of a study, such as studies/classifier.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+MaxLatency = Annotated[
+    str | None,
+    typer.Option("--max-latency", metavar="TIME", help="Cap on request latency: 20ms, 800us, 1s."),
+]
+Percentile = Annotated[
+    float | None,
+    typer.Option(metavar="P", help="Percentile that the cap is on.", show_default="99"),
+]
+
+
+def main() -> NoReturn:
+    """Run a command; the one place where expected errors become a message and an exit code."""
+    try:
+        app()
+    except AutotuneError as error:
+        print(f"autotune: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # the reader, such as head, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_ERROR)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    sys.exit(0)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        print(f"autotune {installed('autotune')}")
+        raise typer.Exit
+
+
+@app.command(no_args_is_help=True)
+def tune(
+    target: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL|STUDY",
+            help="A model file (.xml, .onnx, .pb, .tflite, .pdmodel) for a new study, or a study's folder to run or continue.",
+        ),
+    ],
+    max_latency: MaxLatency = None,
+    percentile: Percentile = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="throughput (under the cap), latency, or pareto (both).", show_default="throughput"
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Time for the whole study: 10m, 8h.", show_default="10m"),
+    ] = None,
+    trials: Annotated[int | None, typer.Option(metavar="N", help="Stop after N trials.")] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="HH:MM", help="Stop at this local time of day.")
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Name of the new study.", show_default="the model's name"),
+    ] = None,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DEVICE", help="Device to choose from; may be repeated.", show_default="CPU"
+        ),
+    ] = None,
+    shape: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHAPE",
+            help='Static input shapes: "x:1,3,48,192", ";" between inputs, the name may be left out for one input.',
+        ),
+    ] = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Continue on another machine or runtime.")
+    ] = False,
+) -> None:
+    """Tune a model, or run or continue a study.
+
+    Writes studies/NAME/study.toml for a new study, measures until the budget is spent, and
+    leaves best.json beside it. Ctrl-C once ends after the current trial, twice at once; the
+    same command with the study's folder goes on from there.
+    """
+    from autotune.cli.tune import run_tune
+
+    given = {
+        "max_latency": max_latency,
+        "percentile": percentile,
+        "objective": objective,
+        "device": device or None,
+        "shape": shape,
+        "name": name,
+    }
+    limits = {"duration": budget, "trials": trials, "until": until}
+    sys.exit(run_tune(target, given, limits, anyway=anyway))
+
+
+@app.command(no_args_is_help=True)
+def status(study: StudyFolder, *, json: Json = False) -> None:
+    """Show a study's progress and trials, also while it is being tuned."""
+    from autotune.cli.results import show_status
+
+    show_status(study, as_json=json)
+
+
+@app.command(no_args_is_help=True)
+def pareto(
+    study: StudyFolder,
+    *,
+    percentile: Percentile = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the front as CSV.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show the Pareto front of throughput against latency over all measurements."""
+    from autotune.cli.results import show_pareto
+
+    show_pareto(study, percentile, csv, as_json=json)
+
+
+@app.command(no_args_is_help=True)
+def best(
+    study: StudyFolder,
+    *,
+    max_latency: MaxLatency = None,
+    percentile: Percentile = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write it as a best.json.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show the best configuration for the study's cap, or another, from what was measured."""
+    from autotune.cli.results import show_best
+
+    sys.exit(show_best(study, max_latency, percentile, out, as_json=json))
+
+
+@app.command()
+def devices(*, json: Json = False) -> None:
+    """List the devices that the runtime has here."""
+    from autotune.cli.inspect import show_devices
+
+    show_devices(as_json=json)
+
+
+@app.command(no_args_is_help=True)
+def inspect(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file.")],
+    *,
+    json: Json = False,
+) -> None:
+    """Show a model's inputs and outputs, and whether they need a shape."""
+    from autotune.cli.inspect import show_model
+
+    show_model(model, as_json=json)

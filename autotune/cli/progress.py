@@ -1,0 +1,226 @@
+"""Live progress on a terminal, one plain line for each trial elsewhere and in the log."""
+
+from collections import deque
+from contextlib import suppress
+from datetime import datetime
+from io import TextIOWrapper
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from autotune.domain.events import Event, StudyFinished, StudyOpened, TrialFinished, TrialStarted
+from autotune.domain.trial import Trial
+from autotune.report.format import goal_in_words, milliseconds, per_second, seconds, times
+from autotune.report.tables import verdict_text
+
+_SHOWN = 6
+_ENDS = {
+    "budget": "the budget is spent",
+    "trials": "all trials of the budget are done",
+    "exhausted": "every configuration of the space was tried",
+    "stopped": "stopped as asked",
+    "interrupted": "interrupted",
+}
+
+
+class Log:
+    """tune.log: what happened and when. A full disk costs the log, not the study."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: TextIOWrapper | None = None
+
+    def __enter__(self) -> Self:
+        with suppress(OSError):
+            self._file = self._path.open("a", encoding="utf-8")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is not None and kind is not SystemExit:
+            self.write(f"ended by {kind.__name__}: {error}")
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+
+    def hear(self, event: Event) -> None:
+        """Write an event."""
+        for line in lines(event):
+            self.write(line)
+
+    def write(self, line: str) -> None:
+        """Write a line with the local time."""
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.write(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S%z} {line}\n")
+                self._file.flush()
+
+
+class Progress:
+    """What the user sees while a study is tuned."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
+        self._opened: StudyOpened | None = None
+        self._recent: deque[Trial] = deque(maxlen=_SHOWN)
+        self._finished: TrialFinished | None = None
+        self._now = Spinner("dots", Text("looking at the model and the machine", style="dim"))
+        self._note = ""
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.__enter__()
+            self._draw()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._now.update(text="")
+            self._live.transient = True
+            self._live.__exit__(kind, error, traceback)
+
+    def say(self, text: str) -> None:
+        """Show a note."""
+        self._note = text
+        if self._live is None:
+            self._print(text)
+        else:
+            self._draw()
+
+    def hear(self, event: Event) -> None:
+        """Show an event."""
+        match event:
+            case StudyOpened():
+                self._opened = event
+            case TrialStarted():
+                text = Text(f"{event.configuration}", style="dim", overflow="ellipsis", no_wrap=True)
+                self._now = Spinner("dots", text)
+            case TrialFinished():
+                self._finished = event
+                self._recent.append(event.trial)
+        if self._live is None:
+            for line in lines(event):
+                self._print(line)
+        elif isinstance(event, StudyOpened):
+            for line in lines(event):
+                self._live.console.print(line, soft_wrap=True, highlight=False)
+            self._draw()
+        else:
+            self._draw()
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True, highlight=False, markup=False)
+        self._console.file.flush()
+
+    def _draw(self) -> None:
+        assert self._live is not None  # noqa: S101 - only called on a terminal
+        parts: list[Table | Text | Spinner] = []
+        if self._finished is not None:
+            parts += [self._trials(), self._summary(self._finished)]
+        parts.append(self._now)
+        if self._note:
+            parts.append(Text(self._note, style="yellow"))
+        self._live.update(Group(*parts))
+
+    def _trials(self) -> Table:
+        table = Table.grid(padding=(0, 2))
+        table.add_column(justify="right")
+        table.add_column(overflow="ellipsis", no_wrap=True)
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column(no_wrap=True)
+        for trial in self._recent:
+            measured = trial.measurement
+            if measured is None:
+                kind = trial.failure.kind.value.replace("_", " ") if trial.failure else ""
+                failed = Text(kind, style="magenta")
+                table.add_row(str(trial.number), str(trial.configuration), "-", "-", failed)
+                continue
+            table.add_row(
+                str(trial.number),
+                str(trial.configuration),
+                per_second(measured.throughput_per_s),
+                milliseconds(measured.latency.goal_ms),
+                verdict_text(measured.verdict),
+            )
+        return table
+
+    def _summary(self, event: TrialFinished) -> Text:
+        opened = self._opened
+        total = f"/{opened.budget_trials}" if opened and opened.budget_trials else ""
+        left = "" if event.left_s is None else f", {seconds(event.left_s)} left"
+        text = Text(f"\n{event.trials}{total} trials{left}; ", overflow="fold")
+        return text.append(best_in_words(event), style="bold")
+
+
+def lines(event: Event) -> list[str]:
+    """An event as plain lines."""
+    match event:
+        case StudyOpened():
+            return _opened_lines(event)
+        case TrialFinished():
+            return [_trial_line(event)]
+        case StudyFinished():
+            return [f"end: {_ENDS.get(event.reason, event.reason)}"]
+        case _:
+            return []
+
+
+def best_in_words(event: TrialFinished) -> str:
+    """The best so far against the better hint."""
+    if event.best is None or event.best.measurement is None:
+        return "nothing meets the SLA yet"
+    measured = event.best.measurement
+    gain = ""
+    if event.better_hint is not None and event.better_hint.measurement is not None:
+        ratio = measured.throughput_per_s / event.better_hint.measurement.throughput_per_s
+        gain = f", {times(ratio)} the better hint"
+    return (
+        f"best {per_second(measured.throughput_per_s)} at {milliseconds(measured.latency.goal_ms)}"
+        f"{gain} (trial {event.best.number})"
+    )
+
+
+def _opened_lines(event: StudyOpened) -> list[str]:
+    budget = [seconds(event.budget_s)] if event.budget_s is not None else []
+    budget += [f"{event.budget_trials} trials"] if event.budget_trials is not None else []
+    found = [
+        f"study {event.name}: {goal_in_words(event.goal)}",
+        f"{event.machine}; {event.space_size} configurations; budget {' or '.join(budget) or 'until told'}",
+    ]
+    if event.trials_before:
+        found.append(f"continued after {event.trials_before} trials and {seconds(event.spent_s)}")
+    return found + [f"note: {note}" for note in event.notes]
+
+
+def _trial_line(event: TrialFinished) -> str:
+    trial = event.trial
+    left = "" if event.left_s is None else f"; {seconds(event.left_s)} left"
+    head = f"trial {trial.number} ({trial.origin}) {trial.configuration}: "
+    if trial.failure is not None:
+        return f"{head}{trial.failure.kind}: {trial.failure.message}{left}"
+    measured = trial.measurement
+    if measured is None:
+        return head
+    same = "" if trial.reused_from is None else f", same as trial {trial.reused_from}"
+    verdict = "" if measured.verdict is None else f", {measured.verdict}"
+    return (
+        f"{head}{per_second(measured.throughput_per_s)}, "
+        f"{milliseconds(measured.latency.goal_ms)}{verdict}{same}; {best_in_words(event)}{left}"
+    )

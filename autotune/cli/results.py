@@ -1,0 +1,174 @@
+"""`status`, `pareto` and `best`: questions to a stored study, read-only."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from autotune.analysis.frames import frame, to_records
+from autotune.analysis.pareto import pareto_front
+from autotune.analysis.what_if import needs_judging, under
+from autotune.cli.tune import why_nothing
+from autotune.domain.goal import Goal, Objective
+from autotune.domain.ranking import baselines, best, better_hint, ratio
+from autotune.domain.trial import Trial
+from autotune.domain.units import parse_duration
+from autotune.errors import EXIT_NO_FEASIBLE, EXIT_OK, UsageError
+from autotune.execution.locks import holder_of_study
+from autotune.export.best_file import write_best
+from autotune.export.files import write_atomically
+from autotune.export.from_study import best_of_study
+from autotune.report.format import goal_in_words, seconds
+from autotune.report.tables import trials_table
+from autotune.storage.study_store import StudyStore
+
+_RECENT = 10
+
+
+def show_status(folder: Path, *, as_json: bool) -> None:
+    """Progress, the best so far, failures by kind, and the last trials."""
+    store = StudyStore.read_only(folder)
+    identity, sessions, trials = store.identity(), store.sessions(), store.trials()
+    holder = holder_of_study(folder)
+    leader, hint = best(trials, identity.goal), better_hint(trials, identity.goal)
+    failures = Counter(trial.failure.kind.value for trial in trials if trial.failure)
+    spent = sum(session.elapsed_s for session in sessions)
+    if as_json:
+        print_json(
+            {
+                "study": identity.name,
+                "goal": goal_json(identity.goal),
+                "running_pid": holder,
+                "trials": len(trials),
+                "failures": dict(failures),
+                "spent_s": spent,
+                "sessions": len(sessions),
+                "last_end": sessions[-1].end if sessions else None,
+                "best_trial": leader and leader.number,
+                "ratio_to_better_hint": ratio(leader, hint, identity.goal),
+                "measurements": to_records(frame(trials)),
+            }
+        )
+        return
+    console = Console()
+    state = f"being tuned by process {holder}" if holder else _state(sessions[-1].end if sessions else None)
+    say(console, f"study {identity.name}: {goal_in_words(identity.goal)}")
+    say(console, f"{state}; {len(trials)} trials in {seconds(spent)}, {len(sessions)} session(s)")
+    for kind, count in failures.most_common():
+        say(console, f"{count} failed: {kind.replace('_', ' ')}")
+    shown = [trial for trial in (leader, *baselines(trials).values()) if trial is not None]
+    console.print(trials_table(_distinct(shown), identity.goal, hint, "best and hints"))
+    console.print(trials_table(trials[-_RECENT:], identity.goal, hint, "last trials"))
+    for trial in trials[-_RECENT:]:
+        if trial.failure is not None:
+            say(console, f"trial {trial.number}, {trial.configuration}: {trial.failure.kind}: {trial.failure.message}")
+
+
+def show_pareto(
+    folder: Path, percentile: float | None, csv: Path | None, *, as_json: bool
+) -> None:
+    """The front over all measurements."""
+    store = StudyStore.read_only(folder)
+    stored = store.identity().goal
+    goal = asked_goal(stored, None, percentile)
+    trials = judged(store, stored, goal)
+    measured = [t for t in trials if t.measurement is not None and t.reused_from is None]
+    table = frame(measured)
+    on_front = pareto_front(table["throughput_per_s"], table["latency_goal_ms"])
+    table = table[on_front].sort_values("throughput_per_s")
+    if csv is not None:
+        write_atomically(csv, table.to_csv(index=False))
+    if as_json:
+        print_json({"goal": goal_json(goal), "measurements": len(measured), "front": to_records(table)})
+        return
+    console = Console()
+    front = {t.number: t for t in measured}
+    rows = [front[number] for number in table["trial"]]
+    title = f"{len(rows)} of {len(measured)} measurements are on the front"
+    console.print(trials_table(rows, goal, better_hint(trials, goal), title))
+    if csv is not None:
+        say(console, f"wrote {csv}")
+
+
+def show_best(
+    folder: Path,
+    max_latency: str | None,
+    percentile: float | None,
+    out: Path | None,
+    *,
+    as_json: bool,
+) -> int:
+    """The best configuration under the study's goal or another cap; the exit code."""
+    store = StudyStore.read_only(folder)
+    stored = store.identity().goal
+    goal = asked_goal(stored, max_latency, percentile)
+    trials = judged(store, stored, goal)
+    leader = best(trials, goal)
+    console = Console()
+    if leader is None:
+        if as_json:
+            print_json({"goal": goal_json(goal), "best": None, "why": why_nothing(trials, goal)})
+        else:
+            say(console, why_nothing(trials, goal))
+        return EXIT_NO_FEASIBLE
+    file = best_of_study(store, folder, leader, trials, goal)
+    if out is not None:
+        write_best(file, out)
+    if as_json:
+        print_json(file.model_dump(mode="json"))
+        return EXIT_OK
+    say(console, f"{goal_in_words(goal)}:")
+    shown = _distinct([leader, *baselines(trials).values()])
+    console.print(trials_table(shown, goal, better_hint(trials, goal)))
+    say(console, f"status {file.status}: measured in one process, not yet confirmed in fresh ones")
+    if out is not None:
+        say(console, f"wrote {out}")
+    return EXIT_OK
+
+
+def asked_goal(stored: Goal, max_latency: str | None, percentile: float | None) -> Goal:
+    """The study's goal with another cap or percentile.
+
+    Raises:
+        UsageError: it is no duration, or no percentile.
+    """
+    try:
+        cap_ms = stored.cap_ms if max_latency is None else parse_duration(max_latency) * 1000
+    except ValueError as error:
+        raise UsageError(f"--max-latency: {error}") from None
+    if percentile is not None and not 0 < percentile < 100:
+        raise UsageError(f"--percentile: must lie between 0 and 100, got {percentile:g}")
+    asked = percentile if percentile is not None else stored.percentile
+    objective = Objective.THROUGHPUT if max_latency is not None else stored.objective
+    return Goal(objective, asked, cap_ms)
+
+
+def judged(store: StudyStore, stored: Goal, goal: Goal) -> tuple[Trial, ...]:
+    """All trials with verdicts for `goal`."""
+    trials = tuple(store.trials())
+    return under(trials, goal, store.with_blocks) if needs_judging(stored, goal) else trials
+
+
+def goal_json(goal: Goal) -> dict[str, Any]:
+    """A goal for JSON output."""
+    return {"objective": goal.objective.value, "percentile": goal.percentile, "cap_ms": goal.cap_ms}
+
+
+def print_json(value: object) -> None:
+    """JSON without NaN."""
+    print(json.dumps(value, indent=2, allow_nan=False))
+
+
+def say(console: Console, text: str) -> None:
+    """A line for people, not wrapped and not marked up."""
+    console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def _distinct(trials: list[Trial]) -> list[Trial]:
+    return list({trial.number: trial for trial in trials}.values())
+
+
+def _state(end: str | None) -> str:
+    return "cut off" if end is None else f"ended ({end})"

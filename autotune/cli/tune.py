@@ -1,0 +1,261 @@
+"""`autotune tune`: a new study from options, or an old one continued; progress; the end."""
+
+import re
+import shutil
+import signal
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+
+from autotune.cli.progress import Log, Progress
+from autotune.domain.goal import Goal
+from autotune.domain.ranking import baselines, better_hint, nearest_miss, ratio
+from autotune.domain.trial import Trial
+from autotune.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_NO_FEASIBLE,
+    EXIT_OK,
+    AutotuneError,
+    ModelError,
+    SpecError,
+    StorageError,
+    UsageError,
+)
+from autotune.export.best_file import relative_model_path, write_best
+from autotune.export.from_study import best_of_study
+from autotune.report.format import goal_in_words, milliseconds, per_second, percentile, times
+from autotune.report.tables import trials_table
+from autotune.spec import STUDY_FILE, StudySpec, build_spec, load_spec, to_toml
+from autotune.storage.study_store import StudyStore
+from autotune.tuner import Outcome, Stop
+from autotune.tuner import tune as run
+
+_OPTIONS = {
+    "[goal] max_latency": "--max-latency",
+    "[goal] percentile": "--percentile",
+    "[goal] objective": "--objective",
+    "[budget] duration": "--budget",
+    "[budget] trials": "--trials",
+    "[budget] until": "--until",
+    "[space] device": "--device",
+    "[model] shape": "--shape",
+}
+
+
+def run_tune(
+    target: Path, given: dict[str, Any], limits: dict[str, Any], *, anyway: bool
+) -> int:
+    """Tune, and return the exit code."""
+    console = Console()
+    if target.is_dir() or target.name == STUDY_FILE:
+        folder = target if target.is_dir() else target.parent
+        spec, created = _known(folder, given, limits), False
+    else:
+        folder, spec, created = _new(target, given, limits)
+    try:
+        outcome = _run(spec, folder, console, anyway=anyway)
+    except AutotuneError:
+        if created and not (folder / "study.db").exists():
+            # Nothing was measured: leave nothing behind.
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                folder.parent.rmdir()
+        raise
+    return _conclude(outcome, folder, console)
+
+
+def _known(folder: Path, given: dict[str, Any], limits: dict[str, Any]) -> StudySpec:
+    """A study's own spec, with another budget if one was given."""
+    settled = [key for key, value in given.items() if value is not None]
+    if settled:
+        option = "--" + settled[0].replace("_", "-")
+        raise UsageError(
+            f"{option} is settled in {folder / STUDY_FILE}; change it there, "
+            "or give the model file and a --name to begin another study"
+        )
+    if not (folder / STUDY_FILE).is_file():
+        raise SpecError(
+            f"{folder / STUDY_FILE}: there is no study here; begin one with: "
+            "autotune tune MODEL --max-latency 20ms"
+        )
+    spec = load_spec(folder)
+    return _with_limits(spec, limits) if any(v is not None for v in limits.values()) else spec
+
+
+def _with_limits(spec: StudySpec, limits: dict[str, Any]) -> StudySpec:
+    values = spec.model_dump(mode="json", exclude_defaults=True)
+    return _from_options({**values, "budget": _given(limits)})
+
+
+def _new(
+    model: Path, given: dict[str, Any], limits: dict[str, Any]
+) -> tuple[Path, StudySpec, bool]:
+    """A study folder for a model, made if it is not there; its spec; whether it was made."""
+    if not model.is_file():
+        hint = "; a study's folder has a study.toml in it" if not model.suffix else ""
+        raise ModelError(f"{model}: there is no such model file{hint}")
+    name = given["name"] if given["name"] is not None else model.stem
+    if not re.fullmatch(r"[\w.+-]+", name) or name.startswith("."):
+        raise UsageError(f"--name {name!r}: use letters, digits, dots, dashes and underscores")
+    folder = Path("studies") / name
+    goal = {key: given[key] for key in ("objective", "max_latency", "percentile")}
+    values = {
+        "model": _given({"path": relative_model_path(model, folder), "shape": given["shape"]}),
+        "goal": _given(goal),
+        "budget": _given(limits),
+        "space": _given({"device": given["device"]}),
+    }
+    spec = _from_options(values)
+    file = folder / STUDY_FILE
+    if file.exists():
+        if load_spec(folder).model_copy(update={"budget": spec.budget}) != spec:
+            raise UsageError(
+                f"{file} exists and says something else; continue that study with: "
+                f"autotune tune {folder}, or choose another --name"
+            )
+        return folder, spec, False
+    created = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(to_toml(spec, _comments(name, spec)), encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{file}: cannot be written: {error.strerror}") from error
+    return folder, spec, created
+
+
+def _from_options(values: dict[str, Any]) -> StudySpec:
+    """A spec from command-line options; faults are named by option."""
+    try:
+        return build_spec(values, "")
+    except SpecError as error:
+        lines = [line.removeprefix(": ") for line in str(error).splitlines()]
+        raise UsageError("\n".join(_by_option(line) for line in lines)) from None
+
+
+def _by_option(line: str) -> str:
+    if line.startswith("[goal]: max_latency is missing"):
+        return "--max-latency is missing: write for instance --max-latency 20ms"
+    for key, option in _OPTIONS.items():
+        if line.startswith(key):
+            rest = line.removeprefix(key)
+            return option + rest[rest.index(":") :] if ":" in rest else line
+    return line
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _comments(name: str, spec: StudySpec) -> tuple[str, str, str]:
+    goal = goal_in_words(spec.goal.goal)
+    return (
+        f"Question: which settings give {name} the {goal}?",
+        "Duration: see [budget] below, ten minutes if there is none.",
+        "Look at: best.json, and what autotune pareto shows.",
+    )
+
+
+def _run(spec: StudySpec, folder: Path, console: Console, *, anyway: bool) -> Outcome:
+    stop = Stop()
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    with Log(folder / "tune.log") as log, Progress(console) as progress:
+
+        def interrupted(number: int, _: FrameType | None) -> None:
+            if stop.requested or number == signal.SIGTERM:
+                raise KeyboardInterrupt
+            stop.requested = True
+            progress.say("stopping after this trial; press Ctrl-C again to stop now")
+
+        for number in _SIGNALS:
+            signal.signal(number, interrupted)
+        try:
+            return run(
+                spec,
+                folder,
+                on_event=lambda event: (log.hear(event), progress.hear(event))[0],
+                stop=stop,
+                anyway=anyway,
+            )
+        except KeyboardInterrupt:  # before the first trial or after the last
+            raise SystemExit(EXIT_INTERRUPTED) from None
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _conclude(outcome: Outcome, folder: Path, console: Console) -> int:
+    """The closing table, best.json, and the exit code."""
+    hint = better_hint(outcome.trials, outcome.goal)
+    shown = dict.fromkeys([outcome.best and outcome.best.number, *_numbers(outcome)])
+    by_number = {trial.number: trial for trial in outcome.trials}
+    rows = [by_number[number] for number in shown if number is not None]
+    console.print(trials_table(rows, outcome.goal, hint))
+    if outcome.best is not None:
+        _export(outcome, outcome.best, folder, console)
+    else:
+        console.print(why_nothing(outcome.trials, outcome.goal), soft_wrap=True)
+    if outcome.reason in {"stopped", "interrupted"}:
+        console.print(f"stopped; go on with: autotune tune {folder}", soft_wrap=True)
+        return EXIT_INTERRUPTED
+    return EXIT_OK if outcome.best is not None else EXIT_NO_FEASIBLE
+
+
+def _numbers(outcome: Outcome) -> list[int]:
+    return [trial.number for trial in baselines(outcome.trials).values()]
+
+
+def _export(outcome: Outcome, trial: Trial, folder: Path, console: Console) -> None:
+    store = StudyStore.read_only(folder)
+    file = best_of_study(store, folder, trial, outcome.trials, outcome.goal)
+    store.close()
+    write_best(file, folder / "best.json")
+    gain = ratio(trial, better_hint(outcome.trials, outcome.goal), outcome.goal)
+    console.print(
+        f"{trial.configuration}: {per_second(file.measured.throughput_per_s)} at "
+        f"{percentile(outcome.goal.percentile)} {milliseconds(file.measured.latency_ms.goal)}, "
+        f"{times(gain)} the better hint (one process, {file.status})",
+        soft_wrap=True,
+    )
+    console.print(f"wrote {folder / 'best.json'}", soft_wrap=True)
+
+
+def why_nothing(trials: tuple[Trial, ...], goal: Goal) -> str:
+    """Why there is no best configuration, and how far the nearest one is off."""
+    near = nearest_miss(trials)
+    if near is None or near.measurement is None:
+        return "no configuration could be measured; see autotune status"
+    if goal.cap_ms is None:
+        return "no configuration was measured"
+    measured = near.measurement
+    shown = f"{percentile(goal.percentile)} {milliseconds(measured.latency.goal_ms)}"
+    off = measured.latency.goal_ms / goal.cap_ms - 1
+    if off > 0:
+        return (
+            f"no configuration meets {percentile(goal.percentile)} <= {milliseconds(goal.cap_ms)}; "
+            f"the nearest is trial {near.number}, {near.configuration}: {shown}, {off:.1%} over the cap"
+        )
+    return (
+        f"no configuration was shown to meet {percentile(goal.percentile)} <= {milliseconds(goal.cap_ms)}; "
+        f"the nearest is trial {near.number}, {near.configuration}: {shown}, verdict "
+        f"{measured.verdict} after {measured.latency.requests} requests"
+        f"{_too_few(measured.latency.requests, goal)}"
+    )
+
+
+def _too_few(requests: int, goal: Goal) -> str:
+    from autotune.stats.tail_test import provable_percentile, requests_needed
+
+    needed = requests_needed(0, goal.percentile)
+    if requests >= needed:
+        return ""
+    return (
+        f", which can show {percentile(round(provable_percentile(requests), 1))} at most; "
+        f"{percentile(goal.percentile)} needs {needed}: give a longer budget, a longer "
+        "[measure] limit, or a lower percentile"
+    )

@@ -1,0 +1,247 @@
+"""best.json: the configuration to deploy, with what it was measured to do and where.
+
+History of the format: 1, the first.
+"""
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from autotune.domain.configuration import Api
+from autotune.domain.goal import Goal, Objective, Verdict
+from autotune.domain.measurement import Flag, Measurement
+from autotune.domain.ranking import baselines, better_hint, ratio
+from autotune.domain.trial import Trial
+from autotune.errors import AutotuneError
+from autotune.export.files import write_atomically
+
+FORMAT_VERSION = 1
+_MAX_BYTES = 2**20
+
+Text = Annotated[str, Field(max_length=10_000)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1, le=65536)]
+Finite = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BestModel(_Part):
+    """The model that was tuned."""
+
+    path: Text = Field(description="Relative to the folder of this file, or absolute.")
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
+        description="Digest of the file's digest (and of the weights' beside an .xml)."
+    )
+    shapes: dict[Text, list[Positive]] = Field(
+        description="Static input shapes at batch 1 by input name; empty for the model's own."
+    )
+
+
+class BestSla(_Part):
+    """The constraint."""
+
+    percentile: Annotated[float, Field(gt=0, lt=100)]
+    cap_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class BestLatency(_Part):
+    """Request latency in milliseconds, nearest-rank percentiles."""
+
+    mean: Finite
+    p50: Finite
+    p90: Finite
+    p95: Finite
+    p99: Finite
+    max: Finite
+    goal: Finite = Field(description="The percentile of the SLA.")
+
+
+class BestMeasured(_Part):
+    """What was measured."""
+
+    throughput_per_s: Finite = Field(description="Items (not requests) per second, mean over blocks.")
+    throughput_low_per_s: float | None = Field(
+        description="Lower end of the 95 % interval from block means, within one process."
+    )
+    throughput_high_per_s: float | None
+    latency_ms: BestLatency
+    requests: Count
+    over_cap: Count = Field(description="Requests slower than the cap.")
+    verdict: Verdict | None = Field(description="Sequential test of the SLA at 5 %; null without a cap.")
+    load: Literal["closed loop"] = Field(
+        description="num_requests kept in flight; not the rate that independent callers may send."
+    )
+    flags: list[Flag] = Field(description="Reasons to doubt the measurement.")
+
+
+class BestBaseline(_Part):
+    """One of the runtime's own presets, measured in the same study."""
+
+    name: Text
+    trial: Count
+    throughput_per_s: Finite
+    latency_goal_ms: Finite
+    verdict: Verdict | None
+
+
+class BestFile(_Part):
+    """A deployable configuration and its evidence."""
+
+    format_version: Literal[1]
+    created_at: Text = Field(description="UTC, ISO 8601.")
+    model: BestModel
+    device: Text
+    properties: dict[Text, Text] = Field(
+        description="Every property for compile_model; PERFORMANCE_HINT is always present."
+    )
+    effective: dict[Text, Text] = Field(description="What the compiled model reported.")
+    num_requests: Positive
+    batch_size: Positive
+    api: Api
+    status: Literal["unconfirmed"] = Field(
+        description="unconfirmed: the number is the search's own, from one process; optimistic."
+    )
+    objective: Objective
+    sla: BestSla | None
+    measured: BestMeasured
+    baselines: list[BestBaseline]
+    better_hint: Text | None = Field(description="Name of the baseline to beat.")
+    ratio_to_better_hint: Finite | None = Field(description="Above 1: better than OpenVINO's hint.")
+    machine: dict[str, Any]
+    versions: dict[Text, Text]
+    study: Text
+    trial: Count
+
+
+def best_file(  # noqa: PLR0913 - the parts of the file
+    *,
+    trial: Trial,
+    trials: tuple[Trial, ...],
+    goal: Goal,
+    model: BestModel,
+    machine: dict[str, Any],
+    versions: dict[str, str],
+    study: str,
+) -> BestFile:
+    """The file for one trial of a study."""
+    measurement = trial.measurement
+    if measurement is None:
+        raise ValueError("a failed trial cannot be exported")
+    hint = better_hint(trials, goal)
+    return BestFile(
+        format_version=FORMAT_VERSION,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        model=model,
+        device=trial.configuration.device,
+        properties=trial.configuration.properties,
+        effective=dict(measurement.opening.effective.properties),
+        num_requests=measurement.num_requests,
+        batch_size=trial.configuration.batch_size,
+        api=trial.configuration.api,
+        status="unconfirmed",
+        objective=goal.objective,
+        sla=None if goal.cap_ms is None else BestSla(percentile=goal.percentile, cap_ms=goal.cap_ms),
+        measured=_measured(measurement),
+        baselines=[_baseline(name, known) for name, known in baselines(trials).items()],
+        better_hint=None if hint is None else str(hint.configuration),
+        ratio_to_better_hint=ratio(trial, hint, goal),
+        machine=machine,
+        versions=versions,
+        study=study,
+        trial=trial.number,
+    )
+
+
+def write_best(file: BestFile, path: Path) -> None:
+    """Write best.json, whole or not at all.
+
+    Raises:
+        AutotuneError: it cannot be written.
+    """
+    write_atomically(path, file.model_dump_json(indent=2) + "\n")
+
+
+def read_best(path: Path) -> BestFile:
+    """The best.json at a path, checked.
+
+    Raises:
+        AutotuneError: missing, too large, of a newer format, or not valid; the message says where.
+    """
+    try:
+        text = path.read_text(encoding="utf-8") if path.stat().st_size <= _MAX_BYTES else ""
+        values = json.loads(text)
+    except OSError as error:
+        raise AutotuneError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise AutotuneError(f"{path}: is no JSON file of at most 1 MiB: {error}") from error
+    version = values.get("format_version") if isinstance(values, dict) else None
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise AutotuneError(
+            f"{path}: format {version} is newer than this autotune knows ({FORMAT_VERSION}); upgrade autotune"
+        )
+    try:
+        return BestFile.model_validate_json(text)
+    except ValidationError as error:
+        faults = [
+            f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {fault['msg']}"
+            for fault in error.errors(include_url=False, include_input=False)
+        ]
+        raise AutotuneError(f"{path}: is no valid best.json: {'; '.join(faults[:5])}") from None
+
+
+def relative_model_path(model: Path, folder: Path) -> str:
+    """The model as seen from the folder of best.json, so that both can be moved together."""
+    try:
+        return Path(os.path.relpath(model.resolve(), folder.resolve())).as_posix()
+    except ValueError:  # another drive
+        return model.resolve().as_posix()
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of best.json; shipped as best.schema.json beside this module."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **BestFile.model_json_schema(mode="serialization"),
+    }
+
+
+def _measured(measurement: Measurement) -> BestMeasured:
+    latency, throughput = measurement.latency, measurement.throughput
+    return BestMeasured(
+        throughput_per_s=throughput.mean,
+        throughput_low_per_s=throughput.low,
+        throughput_high_per_s=throughput.high,
+        latency_ms=BestLatency(
+            mean=latency.mean_ms,
+            p50=latency.p50_ms,
+            p90=latency.p90_ms,
+            p95=latency.p95_ms,
+            p99=latency.p99_ms,
+            max=latency.max_ms,
+            goal=latency.goal_ms,
+        ),
+        requests=latency.requests,
+        over_cap=measurement.over_cap,
+        verdict=measurement.verdict,
+        load="closed loop",
+        flags=sorted(measurement.flags),
+    )
+
+
+def _baseline(name: str, trial: Trial) -> BestBaseline:
+    measurement = trial.measurement
+    assert measurement is not None  # noqa: S101 - baselines() returns measured trials only
+    return BestBaseline(
+        name=name,
+        trial=trial.number,
+        throughput_per_s=measurement.throughput_per_s,
+        latency_goal_ms=measurement.latency.goal_ms,
+        verdict=measurement.verdict,
+    )

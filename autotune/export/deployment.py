@@ -1,0 +1,66 @@
+"""From best.json to a compiled model, in the user's own process."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autotune.domain.model_file import model_sha256
+from autotune.errors import ModelError
+from autotune.export.best_file import BestFile, read_best
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A best.json that was read from a file."""
+
+    best: BestFile
+    """Everything the file says; latencies in milliseconds, throughput in items per second."""
+    path: Path
+    """Where it was read from; the model's path is relative to its folder."""
+
+    @property
+    def model_path(self) -> Path:
+        """The model file."""
+        return (self.path.parent / self.best.model.path).resolve()
+
+    def compile(self, core: Any, model: Path | None = None) -> tuple[Any, Any]:
+        """Compile exactly what was measured.
+
+        Args:
+            core: an `openvino.Core`.
+            model: the model file, if it was moved.
+
+        Returns:
+            The `openvino.CompiledModel`, whose inputs have the tuned batch in their first
+            dimension, and an `openvino.AsyncInferQueue` of the tuned number of requests.
+
+        Raises:
+            ModelError: the model is missing or not the one that was tuned.
+            RuntimeError: the runtime refuses the configuration.
+        """
+        from autotune.worker.deploy import compile_deployment
+
+        path = model or self.model_path
+        if not path.is_file():
+            raise ModelError(f"{path}: there is no such model file; pass model= if it was moved")
+        if model_sha256(path) != self.best.model.sha256:
+            raise ModelError(f"{path}: is not the model that was tuned (its SHA-256 differs)")
+        best = self.best
+        return compile_deployment(
+            core,
+            path,
+            best.model.shapes,
+            best.device,
+            best.properties,
+            best.batch_size,
+            best.num_requests,
+        )
+
+
+def load_best(path: str | Path) -> Deployment:
+    """Read and check a best.json.
+
+    Raises:
+        AutotuneError: missing, not valid, or of a newer format.
+    """
+    return Deployment(read_best(Path(path)), Path(path))

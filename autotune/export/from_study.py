@@ -1,0 +1,30 @@
+"""The best.json of a study, for its own goal or for another one."""
+
+from pathlib import Path
+
+from autotune.domain.goal import Goal
+from autotune.domain.trial import Trial
+from autotune.export.best_file import BestFile, BestModel, best_file, relative_model_path
+from autotune.spec import parse_shapes, parse_spec
+from autotune.storage.study_store import StudyStore
+
+
+def best_of_study(
+    store: StudyStore, folder: Path, trial: Trial, trials: tuple[Trial, ...], goal: Goal
+) -> BestFile:
+    """The file for one trial, its evidence and its baselines judged by `goal`."""
+    identity, session = store.identity(), store.sessions()[-1]
+    spec = parse_spec(identity.spec, f"{store.name}: stored study")
+    return best_file(
+        trial=trial,
+        trials=trials,
+        goal=goal,
+        model=BestModel(
+            path=relative_model_path(folder / spec.model.path, folder),
+            sha256=identity.model_sha256,
+            shapes=parse_shapes(spec.model.shape),
+        ),
+        machine=session.machine,
+        versions=session.versions,
+        study=identity.name,
+    )

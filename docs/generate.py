@@ -1,0 +1,152 @@
+"""Write the parts of the documentation that follow from the code; --check only compares."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+from sqlalchemy import Table
+
+from autotune.analysis.frames import COLUMNS
+from autotune.domain.units import format_duration
+from autotune.export.best_file import BestFile, json_schema
+from autotune.spec import StudySpec
+from autotune.storage.schema import METADATA, SCHEMA_VERSION
+
+ROOT = Path(__file__).resolve().parent.parent
+BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
+
+
+def main() -> int:
+    """Bring every generated part up to date, or say which is not."""
+    check = "--check" in sys.argv[1:]
+    stale = [path for path, text in generated() if not _is_current(path, text, write=not check)]
+    if check and stale:
+        names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
+        print(f"out of date: {names}; run make docs", file=sys.stderr)
+        return 1
+    return 0
+
+
+def generated() -> Iterator[tuple[Path, str]]:
+    """Every generated file, whole."""
+    docs = ROOT / "docs"
+    yield docs / "study-toml.md", _between(docs / "study-toml.md", study_toml())
+    yield docs / "database.md", _between(docs / "database.md", database())
+    yield docs / "best-json.md", _between(docs / "best-json.md", best_json())
+    schema = json.dumps(json_schema(), indent=2) + "\n"
+    yield ROOT / "autotune" / "export" / "best.schema.json", schema
+
+
+def study_toml() -> str:
+    """One table for each section of study.toml."""
+    parts = []
+    for name, section in StudySpec.model_fields.items():
+        model = section.annotation
+        assert isinstance(model, type)
+        assert issubclass(model, BaseModel)
+        parts.append(f"## [{name}]\n\n{model.__doc__}\n\n| key | value | default | meaning |")
+        parts.append("| --- | --- | --- | --- |")
+        parts += [_spec_row(model, key, field) for key, field in model.model_fields.items()]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def database() -> str:
+    """One table for each of ours."""
+    parts = [f"Schema version {SCHEMA_VERSION}.", ""]
+    for table in METADATA.sorted_tables:
+        parts += [f"## {table.name}", "", table.comment or "", "", *_columns(table), ""]
+    return "\n".join(parts)
+
+
+def best_json() -> str:
+    """Fields of best.json, and of the frame that `pareto --csv` writes."""
+    parts = ["## Fields", "", "| field | meaning |", "| --- | --- |"]
+    parts += [f"| `{name}` | {text} |" for name, text in _fields(BestFile)]
+    parts += ["", "## Columns of a frame", "", "| column | meaning |", "| --- | --- |"]
+    parts += [f"| `{name}` | {text} |" for name, text in COLUMNS.items()]
+    return "\n".join([*parts, ""])
+
+
+def _fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, field in model.model_fields.items():
+        inner = _inner_model(field.annotation)
+        text = field.description or (inner.__doc__ if inner else "") or ""
+        yield prefix + name, text.splitlines()[0] if text else ""
+        if inner is not None:
+            yield from _fields(inner, f"{prefix}{name}.")
+
+
+def _inner_model(annotation: Any) -> type[BaseModel] | None:
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
+
+
+def _spec_row(section: type[BaseModel], key: str, field: FieldInfo) -> str:
+    definitions = StudySpec.model_json_schema()["$defs"]
+    kind = _kind(definitions[section.__name__]["properties"][key], definitions)
+    default = _default(field, is_duration=kind == "duration")
+    return f"| `{key}` | {kind} | {default} | {field.description} |"
+
+
+def _kind(values: dict[str, Any], definitions: dict[str, Any]) -> str:
+    if "anyOf" in values:
+        kinds = [_kind(value, definitions) for value in values["anyOf"] if value.get("type") != "null"]
+        return " or ".join(dict.fromkeys(kinds))
+    if "$ref" in values:
+        return _kind(definitions[values["$ref"].rsplit("/", 1)[-1]], definitions)
+    if "enum" in values:
+        return ", ".join(f'"{value}"' for value in values["enum"])
+    if "const" in values:
+        return f'"{values["const"]}"'
+    if values.get("type") == "array":
+        return f"one or a list of: {_kind(values['items'], definitions)}"
+    if values.get("format") == "duration":
+        return "duration"
+    return {"integer": "whole number", "number": "number", "string": "text"}.get(
+        values.get("type", ""), str(values.get("type", ""))
+    )
+
+
+def _default(field: FieldInfo, *, is_duration: bool) -> str:
+    default = field.default
+    if default is PydanticUndefined:
+        return "required"
+    if default is None:
+        return ""
+    return f"`{json.dumps(format_duration(default) if is_duration else default)}`"
+
+
+def _columns(table: Table) -> list[str]:
+    rows = ["| column | type | meaning |", "| --- | --- | --- |"]
+    for column in table.columns:
+        null = ", may be null" if column.nullable else ""
+        keys = "".join(f" Refers to `{key.target_fullname}`." for key in column.foreign_keys)
+        meaning = (column.comment or ("Row number." if column.primary_key else "")) + keys
+        rows.append(f"| `{column.name}` | {str(column.type).lower()}{null} | {meaning.strip()} |")
+    return rows
+
+
+def _between(path: Path, text: str) -> str:
+    old = path.read_text(encoding="utf-8")
+    head, rest = old.split(BEGIN)
+    return f"{head}{BEGIN}\n\n{text}\n{END}{rest.split(END)[1]}"
+
+
+def _is_current(path: Path, text: str, *, write: bool) -> bool:
+    current = path.exists() and path.read_text(encoding="utf-8") == text
+    if write and not current:
+        path.write_text(text, encoding="utf-8")
+        print(f"wrote {path.relative_to(ROOT)}")
+    return current
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""What every test may use; no test touches the lock that real measurements on this machine take."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import models
+
+
+@pytest.fixture(autouse=True)
+def lock_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine lock of the test's own."""
+    folder = tmp_path_factory.mktemp("locks")
+    monkeypatch.setenv("AUTOTUNE_LOCK_DIR", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models that `tests/models.py` makes, by a process of its own: pytest stays light."""
+    folder = tmp_path_factory.mktemp("models")
+    command = [sys.executable, models.__file__, str(folder)]
+    subprocess.run(command, check=True, timeout=100)
+    return folder

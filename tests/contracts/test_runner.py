@@ -1,0 +1,211 @@
+"""What every runner must do: the tuner cannot tell a simulated machine from a real one."""
+
+from array import array
+from collections.abc import Iterator
+from itertools import islice, pairwise
+from pathlib import Path
+
+import pytest
+
+from autotune.domain.configuration import Api, CompileKey, Configuration, PerformanceHint
+from autotune.domain.failure import FailureKind, TrialFault
+from autotune.domain.measurement import Block
+from autotune.errors import DeviceError
+from autotune.execution.protocol import Inspected
+from autotune.execution.runner import Load, ModelSource, OpenModel, Runner, SubprocessRunner
+from autotune.execution.simulated import SimulatedRunner
+from tests import models
+
+LATENCY = Configuration(device="CPU", hint=PerformanceHint.LATENCY)
+THROUGHPUT = Configuration(device="CPU", hint=PerformanceHint.THROUGHPUT)
+
+
+@pytest.fixture(scope="module", params=["simulated", pytest.param("real", marks=pytest.mark.openvino)])
+def runner(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, model_folder: Path
+) -> Runner:
+    """Each implementation in turn."""
+    if request.param == "simulated":
+        return SimulatedRunner()
+    folder = tmp_path_factory.mktemp("runner")
+    source = ModelSource(
+        path=model_folder / models.TINY, shapes={}, inputs=None, reference=folder / "reference.npz"
+    )
+    return SubprocessRunner(source, folder)
+
+
+@pytest.fixture(scope="module")
+def inspected(runner: Runner) -> Inspected:
+    """A study looks before it opens."""
+    return runner.inspect(["CPU"], try_batch=True)
+
+
+@pytest.fixture(scope="module")
+def model(runner: Runner, inspected: Inspected) -> Iterator[OpenModel]:
+    """One model for all tests that only put it under load."""
+    opened = runner.open(THROUGHPUT.compile_key)
+    yield opened
+    opened.close()
+
+
+def load(num_requests: int = 4, api: Api = Api.ASYNC, limit_s: float = 60.0) -> Load:
+    """Short blocks."""
+    return Load(num_requests=num_requests, api=api, block_s=0.02, limit_s=limit_s)
+
+
+def first_blocks(opened: OpenModel, wanted: Load, count: int = 2) -> list[Block]:
+    """Some blocks of a load that is then closed."""
+    blocks = opened.load(wanted)
+    found = list(islice(blocks, count))
+    blocks.close()
+    return found
+
+
+def test_an_inspection_describes_the_model_and_the_devices(inspected: Inspected) -> None:
+    """One input of a static shape, a CPU with a range of streams, and precisions with f32 exact."""
+    assert [port.name for port in inspected.inputs] == ["x"]
+    assert inspected.static_shapes == {"x": [1, 3, 32, 32]}
+    assert len(inspected.outputs) == 1
+    assert inspected.devices["CPU"].streams
+    assert inspected.precision_errors["f32"] == 0.0
+    assert inspected.default_precision in inspected.precision_errors
+    assert inspected.why_no_batch is None
+
+
+def test_an_unknown_device_is_refused(runner: Runner) -> None:
+    """The message names the device and those that are here."""
+    with pytest.raises(DeviceError, match=r"'NOSUCH'.*CPU"):
+        runner.inspect(["CPU", "NOSUCH"], try_batch=False)
+
+
+def test_the_machine_is_the_one_that_was_inspected(runner: Runner, inspected: Inspected) -> None:
+    """Same runtime, same devices, at least one CPU; twice the same answer."""
+    machine = runner.machine(inspected)
+    assert machine.openvino == inspected.openvino
+    assert set(machine.devices) == set(inspected.devices)
+    assert machine.usable_cpus >= 1
+    assert machine.differences(runner.machine(inspected).to_dict()) == []
+
+
+def test_the_latency_hint_is_one_stream(runner: Runner, inspected: Inspected) -> None:
+    """And one request is then optimal."""
+    opened = runner.open(LATENCY.compile_key)
+    opened.close()
+    effective = opened.opening.effective
+    assert effective.properties["NUM_STREAMS"] == "1"
+    assert effective.optimal_requests == 1
+
+
+def test_the_throughput_hint_asks_for_a_request_per_stream(model: OpenModel) -> None:
+    """Optimal requests = streams; a stream has at least one thread."""
+    effective = model.opening.effective
+    streams = int(effective.properties["NUM_STREAMS"])
+    assert effective.requests(THROUGHPUT) == effective.optimal_requests == streams
+    assert int(effective.properties["INFERENCE_NUM_THREADS"]) >= streams
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "NUM_STREAMS",
+        "INFERENCE_NUM_THREADS",
+        "ENABLE_CPU_PINNING",
+        "INFERENCE_PRECISION_HINT",
+        "EXECUTION_DEVICES",
+        "OPTIMAL_NUMBER_OF_INFER_REQUESTS",
+        "PERFORMANCE_HINT",
+    ],
+)
+def test_effective_properties_are_read_back(model: OpenModel, name: str) -> None:
+    """As non-empty text."""
+    assert model.opening.effective.properties[name]
+
+
+def test_more_threads_than_cpus_are_clamped_without_a_word(
+    runner: Runner, inspected: Inspected
+) -> None:
+    """So that equal effective keys show what need not be measured twice."""
+    cpus = runner.machine(inspected).usable_cpus
+    most, more = (
+        Configuration(device="CPU", streams=streams, threads_per_stream=1, num_requests=cpus)
+        for streams in (cpus, 4 * cpus)
+    )
+    keys = []
+    for configuration in (most, more):
+        opened = runner.open(configuration.compile_key)
+        keys.append(opened.opening.effective.key(configuration))
+        opened.close()
+    assert keys[0] == keys[1]
+
+
+def test_an_unknown_property_is_an_invalid_configuration(
+    runner: Runner, inspected: Inspected
+) -> None:
+    """A fault of the configuration, found when it is opened; the runner lives on."""
+    with pytest.raises(TrialFault, match="NO_SUCH") as caught:
+        runner.open(CompileKey("CPU", (("NO_SUCH", "1"),), 1))
+    assert caught.value.failure.kind is FailureKind.INVALID_CONFIGURATION
+    assert caught.value.failure.phase == "open"
+    runner.open(LATENCY.compile_key).close()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "num_requests"),
+    [(load(1), 1), (load(4), 4), (load(num_requests=1, api=Api.SYNC), 1)],
+    ids=["one request", "four requests", "one blocking call"],
+)
+def test_blocks_hold_what_they_promise(model: OpenModel, wanted: Load, num_requests: int) -> None:
+    """Both minima are met, latencies ascend and fill no more time than the requests had."""
+    for block in first_blocks(model, wanted):
+        latencies = array("I", block.latency_ticks)
+        assert block.completions == len(latencies) >= 5 * num_requests
+        assert block.duration_s >= wanted.block_s
+        assert all(a <= b for a, b in pairwise(latencies))
+        assert latencies[0] > 0
+        assert 0 < block.occupancy <= 1.001
+        assert sum(latencies) * 1e-7 <= 1.05 * num_requests * block.duration_s
+        assert block.cpus >= 1
+
+
+def test_a_load_closed_early_leaves_the_model_usable(model: OpenModel) -> None:
+    """Another load, with another request count, follows on the same model."""
+    for num_requests in (1, 3, 2):
+        assert len(first_blocks(model, load(num_requests), 1)) == 1
+
+
+def test_a_load_that_nobody_stops_ends_at_its_limit(model: OpenModel) -> None:
+    """The blocks add up to about the limit, and the model is idle again."""
+    blocks = list(model.load(load(limit_s=0.1)))
+    assert blocks
+    assert len(first_blocks(model, load(), 1)) == 1
+
+
+def test_peak_memory_is_known_after_a_load(model: OpenModel) -> None:
+    """More than nothing."""
+    first_blocks(model, load())
+    assert (model.peak_rss_bytes or 0) > 2**20
+
+
+def test_the_clock_moves_on_with_work(runner: Runner, model: OpenModel) -> None:
+    """By at least the time that the blocks took."""
+    before = runner.clock()
+    spent = sum(block.duration_s for block in first_blocks(model, load()))
+    assert runner.clock() - before >= 0.99 * spent
+
+
+def test_resident_models_take_turns(runner: Runner, model: OpenModel) -> None:
+    """A second model may be opened and loaded while the first one is idle."""
+    other = runner.open(LATENCY.compile_key)
+    for opened in (model, other, model):
+        assert first_blocks(opened, load(1), 1)
+    other.close()
+
+
+def test_a_closed_model_takes_no_load(runner: Runner, inspected: Inspected) -> None:
+    """It says so as a fault, however often it is closed."""
+    opened = runner.open(LATENCY.compile_key)
+    opened.close()
+    opened.close()
+    with pytest.raises(TrialFault) as caught:
+        next(opened.load(load()))
+    assert caught.value.failure.kind.is_machine_fault
