@@ -1,4 +1,4 @@
-"""Every error a user can meet. Each names what is wrong and the way out, and carries its exit code."""
+"""Every error a user can meet: what is wrong, the way out, and the exit code."""
 
 EXIT_OK = 0
 EXIT_ERROR = 1

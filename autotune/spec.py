@@ -54,7 +54,7 @@ def _local_time(value: object) -> str:
 
 def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
     if not values:
-        message = "is empty; give a value, a list of them, or leave the key out"
+        message = "is empty; give a value or a list, or leave it out"
         raise ValueError(message)
     if len(set(values)) < len(values):
         message = f"has a value twice: {list(values)}"
@@ -275,7 +275,8 @@ def build_spec(values: dict[str, Any], name: str) -> StudySpec:
 
 
 def _fault(fault: Any) -> str:
-    location = [str(part) for part in fault["loc"] if not str(part).startswith("function-")]
+    parts = [str(part) for part in fault["loc"] if not str(part).startswith("function-")]
+    location = [part if part.isprintable() else repr(part) for part in parts]  # in one line
     where = f"[{location[0]}] " + ".".join(location[1:]) if location else ""
     if fault["type"] == "extra_forbidden":
         return f"{where.strip()}: unknown key{_suggestion(location)}"

@@ -46,9 +46,9 @@ def study_toml() -> str:
     """One table for each section of study.toml."""
     parts = []
     for name, section in StudySpec.model_fields.items():
-        model = section.annotation
-        assert isinstance(model, type)
-        assert issubclass(model, BaseModel)
+        model = _inner_model(section.annotation)
+        if model is None:
+            raise TypeError(f"{name} is no section")
         parts.append(f"## [{name}]\n\n{model.__doc__}\n\n| key | value | default | meaning |")
         parts.append("| --- | --- | --- | --- |")
         parts += [_spec_row(model, key, field) for key, field in model.model_fields.items()]
@@ -98,14 +98,15 @@ def _spec_row(section: type[BaseModel], key: str, field: FieldInfo) -> str:
 
 def _kind(values: dict[str, Any], definitions: dict[str, Any]) -> str:
     if "anyOf" in values:
-        kinds = [_kind(value, definitions) for value in values["anyOf"] if value.get("type") != "null"]
+        kinds = [
+            _kind(value, definitions) for value in values["anyOf"] if value.get("type") != "null"
+        ]
         return " or ".join(dict.fromkeys(kinds))
     if "$ref" in values:
         return _kind(definitions[values["$ref"].rsplit("/", 1)[-1]], definitions)
-    if "enum" in values:
-        return ", ".join(f'"{value}"' for value in values["enum"])
-    if "const" in values:
-        return f'"{values["const"]}"'
+    words = values.get("enum") or [values[key] for key in ("const",) if key in values]
+    if words:
+        return ", ".join(f'"{word}"' for word in words)
     if values.get("type") == "array":
         return f"one or a list of: {_kind(values['items'], definitions)}"
     if values.get("format") == "duration":

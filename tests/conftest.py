@@ -5,8 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import models
+
+# The same examples in every run, and no deadline: tests never depend on time.
+settings.register_profile("autotune", deadline=None, derandomize=True)
+settings.load_profile("autotune")
 
 
 @pytest.fixture(autouse=True)

@@ -45,12 +45,16 @@ COLUMNS = {
 
 def frame(trials: list[Trial] | tuple[Trial, ...]) -> pd.DataFrame:
     """One row for each trial with a measurement, columns as in `COLUMNS`."""
-    return pd.DataFrame([_row(trial) for trial in trials if trial.measurement], columns=list(COLUMNS))
+    return pd.DataFrame(
+        [_row(trial) for trial in trials if trial.measurement], columns=list(COLUMNS)
+    )
 
 
 def to_records(table: pd.DataFrame) -> list[dict[str, object]]:
     """JSON-ready rows: what is missing is None, never NaN."""
-    records: list[dict[str, object]] = json.loads(table.to_json(orient="records", double_precision=10))
+    records: list[dict[str, object]] = json.loads(
+        table.to_json(orient="records", double_precision=10)
+    )
     return records
 
 

@@ -11,7 +11,7 @@ from autotune.stats.tail_test import sla_verdict
 
 
 def judge(measurement: Measurement, goal: Goal) -> Measurement:
-    """The same measurement (with blocks) under another goal: verdict, over-cap count, percentile."""
+    """A measurement (with blocks) under another goal: verdict, over-cap count, percentile."""
     latency = summarise(measurement.counted, goal.percentile)
     if goal.sla is None:
         return replace(measurement, latency=latency, verdict=None, over_cap=0)

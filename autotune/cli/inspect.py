@@ -43,9 +43,15 @@ def show_model(model: Path, *, as_json: bool) -> None:
     console.print(table)
     if any("?" in port.shape or ".." in port.shape for port in looked.inputs):
         example = ";".join(f"{port.name}:{_example(port.shape)}" for port in looked.inputs)
-        console.print(f'dynamic dimensions need --shape, for instance --shape "{example}"', highlight=False, soft_wrap=True)
+        console.print(
+            f'dynamic dimensions need --shape, for instance --shape "{example}"',
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _example(shape: str) -> str:
     sizes = shape.strip("[]").split(",")
-    return ",".join(size if size.isdigit() else ("1" if i == 0 else "224") for i, size in enumerate(sizes))
+    return ",".join(
+        size if size.isdigit() else ("1" if i == 0 else "224") for i, size in enumerate(sizes)
+    )

@@ -65,7 +65,8 @@ def tune(
         Path,
         typer.Argument(
             metavar="MODEL|STUDY",
-            help="A model file (.xml, .onnx, .pb, .tflite, .pdmodel) for a new study, or a study's folder to run or continue.",
+            help="A model file (.xml, .onnx, .pb, .tflite, .pdmodel) for a new study, "
+            "or a study's folder to run or continue.",
         ),
     ],
     max_latency: MaxLatency = None,
@@ -73,7 +74,9 @@ def tune(
     objective: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="throughput (under the cap), latency, or pareto (both).", show_default="throughput"
+            metavar="NAME",
+            help="throughput (under the cap), latency, or pareto (both).",
+            show_default="throughput",
         ),
     ] = None,
     budget: Annotated[
@@ -86,7 +89,9 @@ def tune(
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Name of the new study.", show_default="the model's name"),
+        typer.Option(
+            metavar="NAME", help="Name of the new study.", show_default="the model's name"
+        ),
     ] = None,
     device: Annotated[
         list[str] | None,
@@ -98,7 +103,8 @@ def tune(
         str | None,
         typer.Option(
             metavar="SHAPE",
-            help='Static input shapes: "x:1,3,48,192", ";" between inputs, the name may be left out for one input.',
+            help='Static input shapes: "x:1,3,48,192", ";" between inputs; '
+            "the name may be left out for one input.",
         ),
     ] = None,
     anyway: Annotated[

@@ -109,7 +109,9 @@ class Progress:
             case StudyOpened():
                 self._opened = event
             case TrialStarted():
-                text = Text(f"{event.configuration}", style="dim", overflow="ellipsis", no_wrap=True)
+                text = Text(
+                    f"{event.configuration}", style="dim", overflow="ellipsis", no_wrap=True
+                )
                 self._now = Spinner("dots", text)
             case TrialFinished():
                 self._finished = event
@@ -140,7 +142,7 @@ class Progress:
 
     def _trials(self) -> Table:
         table = Table.grid(padding=(0, 2))
-        table.add_column(justify="right")
+        table.add_column(justify="right", no_wrap=True, min_width=3)
         table.add_column(overflow="ellipsis", no_wrap=True)
         table.add_column(justify="right", no_wrap=True)
         table.add_column(justify="right", no_wrap=True)
@@ -200,9 +202,10 @@ def best_in_words(event: TrialFinished) -> str:
 def _opened_lines(event: StudyOpened) -> list[str]:
     budget = [seconds(event.budget_s)] if event.budget_s is not None else []
     budget += [f"{event.budget_trials} trials"] if event.budget_trials is not None else []
+    budget += [] if budget else ["until told to stop"]
     found = [
         f"study {event.name}: {goal_in_words(event.goal)}",
-        f"{event.machine}; {event.space_size} configurations; budget {' or '.join(budget) or 'until told'}",
+        f"{event.machine}; {event.space_size} configurations; budget {' or '.join(budget)}",
     ]
     if event.trials_before:
         found.append(f"continued after {event.trials_before} trials and {seconds(event.spent_s)}")

@@ -53,7 +53,11 @@ def show_status(folder: Path, *, as_json: bool) -> None:
         )
         return
     console = Console()
-    state = f"being tuned by process {holder}" if holder else _state(sessions[-1].end if sessions else None)
+    state = (
+        f"being tuned by process {holder}"
+        if holder
+        else _state(sessions[-1].end if sessions else None)
+    )
     say(console, f"study {identity.name}: {goal_in_words(identity.goal)}")
     say(console, f"{state}; {len(trials)} trials in {seconds(spent)}, {len(sessions)} session(s)")
     for kind, count in failures.most_common():
@@ -63,12 +67,11 @@ def show_status(folder: Path, *, as_json: bool) -> None:
     console.print(trials_table(trials[-_RECENT:], identity.goal, hint, "last trials"))
     for trial in trials[-_RECENT:]:
         if trial.failure is not None:
-            say(console, f"trial {trial.number}, {trial.configuration}: {trial.failure.kind}: {trial.failure.message}")
+            failure = f"{trial.failure.kind}: {trial.failure.message}"
+            say(console, f"trial {trial.number}, {trial.configuration}: {failure}")
 
 
-def show_pareto(
-    folder: Path, percentile: float | None, csv: Path | None, *, as_json: bool
-) -> None:
+def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_json: bool) -> None:
     """The front over all measurements."""
     store = StudyStore.read_only(folder)
     stored = store.identity().goal
@@ -81,7 +84,9 @@ def show_pareto(
     if csv is not None:
         write_atomically(csv, table.to_csv(index=False))
     if as_json:
-        print_json({"goal": goal_json(goal), "measurements": len(measured), "front": to_records(table)})
+        print_json(
+            {"goal": goal_json(goal), "measurements": len(measured), "front": to_records(table)}
+        )
         return
     console = Console()
     front = {t.number: t for t in measured}

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from autotune.cli.progress import Log, Progress
+from autotune.domain.events import Event
 from autotune.domain.goal import Goal
 from autotune.domain.ranking import baselines, better_hint, nearest_miss, ratio
 from autotune.domain.trial import Trial
@@ -26,7 +27,14 @@ from autotune.errors import (
 )
 from autotune.export.best_file import relative_model_path, write_best
 from autotune.export.from_study import best_of_study
-from autotune.report.format import goal_in_words, milliseconds, per_second, percentile, times
+from autotune.report.format import (
+    cap_in_words,
+    goal_in_words,
+    milliseconds,
+    per_second,
+    percentile,
+    times,
+)
 from autotune.report.tables import trials_table
 from autotune.spec import STUDY_FILE, StudySpec, build_spec, load_spec, to_toml
 from autotune.storage.study_store import StudyStore
@@ -45,9 +53,7 @@ _OPTIONS = {
 }
 
 
-def run_tune(
-    target: Path, given: dict[str, Any], limits: dict[str, Any], *, anyway: bool
-) -> int:
+def run_tune(target: Path, given: dict[str, Any], limits: dict[str, Any], *, anyway: bool) -> int:
     """Tune, and return the exit code."""
     console = Console()
     if target.is_dir() or target.name == STUDY_FILE:
@@ -136,7 +142,7 @@ def _from_options(values: dict[str, Any]) -> StudySpec:
 
 
 def _by_option(line: str) -> str:
-    if line.startswith("[goal]: max_latency is missing"):
+    if line.startswith("[goal] max_latency: is missing"):
         return "--max-latency is missing: write for instance --max-latency 20ms"
     for key, option in _OPTIONS.items():
         if line.startswith(key):
@@ -160,7 +166,6 @@ def _comments(name: str, spec: StudySpec) -> tuple[str, str, str]:
 
 def _run(spec: StudySpec, folder: Path, console: Console, *, anyway: bool) -> Outcome:
     stop = Stop()
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
     with Log(folder / "tune.log") as log, Progress(console) as progress:
 
         def interrupted(number: int, _: FrameType | None) -> None:
@@ -169,21 +174,26 @@ def _run(spec: StudySpec, folder: Path, console: Console, *, anyway: bool) -> Ou
             stop.requested = True
             progress.say("stopping after this trial; press Ctrl-C again to stop now")
 
+        def hear(event: Event) -> None:
+            log.hear(event)
+            progress.hear(event)
+
         for number in _SIGNALS:
             signal.signal(number, interrupted)
         try:
             return run(
                 spec,
                 folder,
-                on_event=lambda event: (log.hear(event), progress.hear(event))[0],
+                on_event=hear,
                 stop=stop,
                 anyway=anyway,
             )
         except KeyboardInterrupt:  # before the first trial or after the last
             raise SystemExit(EXIT_INTERRUPTED) from None
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            # What is left takes a moment, best.json among it: nothing may cut it off.
+            for number in _SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -192,10 +202,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def _conclude(outcome: Outcome, folder: Path, console: Console) -> int:
     """The closing table, best.json, and the exit code."""
     hint = better_hint(outcome.trials, outcome.goal)
-    shown = dict.fromkeys([outcome.best and outcome.best.number, *_numbers(outcome)])
-    by_number = {trial.number: trial for trial in outcome.trials}
-    rows = [by_number[number] for number in shown if number is not None]
-    console.print(trials_table(rows, outcome.goal, hint))
+    leader = [] if outcome.best is None else [outcome.best]
+    rows = {t.number: t for t in (*leader, *baselines(outcome.trials).values())}
+    console.print(trials_table(list(rows.values()), outcome.goal, hint))
     if outcome.best is not None:
         _export(outcome, outcome.best, folder, console)
     else:
@@ -204,10 +213,6 @@ def _conclude(outcome: Outcome, folder: Path, console: Console) -> int:
         console.print(f"stopped; go on with: autotune tune {folder}", soft_wrap=True)
         return EXIT_INTERRUPTED
     return EXIT_OK if outcome.best is not None else EXIT_NO_FEASIBLE
-
-
-def _numbers(outcome: Outcome) -> list[int]:
-    return [trial.number for trial in baselines(outcome.trials).values()]
 
 
 def _export(outcome: Outcome, trial: Trial, folder: Path, console: Console) -> None:
@@ -233,19 +238,22 @@ def why_nothing(trials: tuple[Trial, ...], goal: Goal) -> str:
     if goal.cap_ms is None:
         return "no configuration was measured"
     measured = near.measurement
-    shown = f"{percentile(goal.percentile)} {milliseconds(measured.latency.goal_ms)}"
+    nearest = (
+        f"the nearest is trial {near.number}, {near.configuration}: "
+        f"{percentile(goal.percentile)} {milliseconds(measured.latency.goal_ms)}"
+    )
     off = measured.latency.goal_ms / goal.cap_ms - 1
     if off > 0:
-        return (
-            f"no configuration meets {percentile(goal.percentile)} <= {milliseconds(goal.cap_ms)}; "
-            f"the nearest is trial {near.number}, {near.configuration}: {shown}, {off:.1%} over the cap"
-        )
+        return f"no configuration meets {cap_in_words(goal)}; {nearest}, {_excess(off)}"
+    requests = measured.latency.requests
     return (
-        f"no configuration was shown to meet {percentile(goal.percentile)} <= {milliseconds(goal.cap_ms)}; "
-        f"the nearest is trial {near.number}, {near.configuration}: {shown}, verdict "
-        f"{measured.verdict} after {measured.latency.requests} requests"
-        f"{_too_few(measured.latency.requests, goal)}"
+        f"no configuration was shown to meet {cap_in_words(goal)}; {nearest}, "
+        f"verdict {measured.verdict} after {requests} requests{_too_few(requests, goal)}"
     )
+
+
+def _excess(off: float) -> str:
+    return f"{off:.1%} over the cap" if off < 1 else f"{off + 1:.1f} times the cap"
 
 
 def _too_few(requests: int, goal: Goal) -> str:

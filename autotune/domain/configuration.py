@@ -116,22 +116,30 @@ class Configuration:
         return cls(**{**values, "hint": PerformanceHint(values["hint"]), "api": Api(values["api"])})
 
     def __str__(self) -> str:
-        requests = (
-            "optimal requests" if self.num_requests is None else f"{self.num_requests} requests"
-        )
         if self.is_hint:
             return f"{self.device} {self.hint} hint"
-        parts = [self.device]
-        if self.streams is not None:
-            threads = self.threads_per_stream
-            parts.append(f"{self.streams} streams" + (f" x {threads} threads" if threads else ""))
+        parts = [f"{self.device} {self.layout}"]
+        if self.api is Api.SYNC:
+            parts.append("sync")
         else:
-            parts.append(f"{self.hint} hint")
-        parts.append("sync" if self.api is Api.SYNC else requests)
+            parts.append(
+                "optimal requests"
+                if self.num_requests is None
+                else _count(self.num_requests, "request")
+            )
         parts.append(f"batch {self.batch_size}")
         parts += [self.precision] if self.precision else []
         parts += ["unpinned"] if self.pinning is False else []
         return ", ".join(parts)
+
+    @property
+    def layout(self) -> str:
+        """Streams and threads in words, or the hint that decides them."""
+        if self.streams is None:
+            return f"{self.hint} hint"
+        streams = _count(self.streams, "stream")
+        threads = self.threads_per_stream
+        return streams if threads is None else f"{streams} x {_count(threads, 'thread')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +172,10 @@ class Effective:
 def _takes_streams(device: str) -> bool:
     """Meta devices pass on or refuse NUM_STREAMS as they please, so they are left to their hint."""
     return device.split(":", maxsplit=1)[0] not in {"AUTO", "MULTI", "HETERO", "BATCH"}
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _digest(value: object) -> str:

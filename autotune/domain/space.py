@@ -148,12 +148,13 @@ class SearchSpace:
         return {"cpus": self.cpus, **{name: list(self.choices[name]) for name in DIMENSIONS}}
 
     def _nearest_legal(self, threads: int, streams: int) -> tuple[int, int]:
-        pairs = self._legal_pairs()
-        if (threads, streams) in pairs:
-            return threads, streams
-        same_threads = [pair for pair in pairs if pair[0] == threads]
+        most = self.cpus // self.choices["threads_per_stream"][threads]
+        fitting = [j for j, count in enumerate(self.choices["streams"]) if count <= most]
+        if fitting:
+            return threads, min(fitting, key=lambda j: abs(j - streams))
         return min(
-            same_threads or pairs, key=lambda pair: (abs(pair[0] - threads), abs(pair[1] - streams))
+            self._legal_pairs(),
+            key=lambda pair: (abs(pair[0] - threads), abs(pair[1] - streams)),
         )
 
     def _legal_pairs(self) -> list[tuple[int, int]]:

@@ -3,7 +3,15 @@
 import base64
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 
 from autotune.domain.measurement import Block
 
@@ -15,13 +23,23 @@ def _decoded(value: object) -> object:
     return base64.b64decode(value, validate=True) if isinstance(value, str) else value
 
 
-Ticks = Annotated[bytes, BeforeValidator(_decoded), Field(min_length=4)]
+def _whole_ticks(value: bytes) -> bytes:
+    if len(value) % 4:
+        message = "latencies are not whole 4-byte numbers"
+        raise ValueError(message)
+    return value
+
+
+Ticks = Annotated[
+    bytes, BeforeValidator(_decoded), Field(min_length=4), AfterValidator(_whole_ticks)
+]
 Text = Annotated[str, Field(max_length=_MAX_TEXT)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class _Answer(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Ready(_Answer):
@@ -85,7 +103,7 @@ class Opened(_Answer):
 
     say: Literal["opened"]
     effective: dict[str, Text]
-    optimal_requests: Annotated[int, Field(ge=1)]
+    optimal_requests: Annotated[int, Field(ge=1, le=2**31)]
     read_s: Seconds
     compile_s: Seconds
     first_inference_ms: Seconds
@@ -96,22 +114,19 @@ class BlockDone(_Answer):
     """One block of load."""
 
     say: Literal["block"]
-    duration_s: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    duration_s: Annotated[float, Field(gt=0)]
     latency_ticks: Ticks
     occupancy: float
     loop_cpu_s: Seconds
     process_cpu_s: Seconds
     steal_s: float | None
     pressure_s: float | None
-    throttled: int | None
-    major_faults: int
+    throttled: Count | None
+    major_faults: Count
     clock_drift_s: float
 
     def block(self, cpus: int) -> Block:
         """As a value of the domain."""
-        if len(self.latency_ticks) % 4:
-            message = "latencies are not whole 4-byte numbers"
-            raise ValueError(message)
         return Block(cpus=cpus, **self.model_dump(exclude={"say"}))
 
 
@@ -119,7 +134,7 @@ class Stopped(_Answer):
     """The load has ended and every request is home."""
 
     say: Literal["stopped"]
-    peak_rss_bytes: int | None
+    peak_rss_bytes: Count | None
 
 
 Answer = Ready | Failed | Looked | Inspected | Opened | BlockDone | Stopped

@@ -66,7 +66,9 @@ class BestLatency(_Part):
 class BestMeasured(_Part):
     """What was measured."""
 
-    throughput_per_s: Finite = Field(description="Items (not requests) per second, mean over blocks.")
+    throughput_per_s: Finite = Field(
+        description="Items (not requests) per second, mean over blocks."
+    )
     throughput_low_per_s: float | None = Field(
         description="Lower end of the 95 % interval from block means, within one process."
     )
@@ -74,7 +76,9 @@ class BestMeasured(_Part):
     latency_ms: BestLatency
     requests: Count
     over_cap: Count = Field(description="Requests slower than the cap.")
-    verdict: Verdict | None = Field(description="Sequential test of the SLA at 5 %; null without a cap.")
+    verdict: Verdict | None = Field(
+        description="Sequential test of the SLA at 5 %; null without a cap."
+    )
     load: Literal["closed loop"] = Field(
         description="num_requests kept in flight; not the rate that independent callers may send."
     )
@@ -136,7 +140,7 @@ def best_file(  # noqa: PLR0913 - the parts of the file
         raise ValueError("a failed trial cannot be exported")
     hint = better_hint(trials, goal)
     return BestFile(
-        format_version=FORMAT_VERSION,
+        format_version=1,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         model=model,
         device=trial.configuration.device,
@@ -147,7 +151,9 @@ def best_file(  # noqa: PLR0913 - the parts of the file
         api=trial.configuration.api,
         status="unconfirmed",
         objective=goal.objective,
-        sla=None if goal.cap_ms is None else BestSla(percentile=goal.percentile, cap_ms=goal.cap_ms),
+        sla=None
+        if goal.cap_ms is None
+        else BestSla(percentile=goal.percentile, cap_ms=goal.cap_ms),
         measured=_measured(measurement),
         baselines=[_baseline(name, known) for name, known in baselines(trials).items()],
         better_hint=None if hint is None else str(hint.configuration),
@@ -184,7 +190,8 @@ def read_best(path: Path) -> BestFile:
     version = values.get("format_version") if isinstance(values, dict) else None
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise AutotuneError(
-            f"{path}: format {version} is newer than this autotune knows ({FORMAT_VERSION}); upgrade autotune"
+            f"{path}: format {version} is newer than this autotune knows ({FORMAT_VERSION}); "
+            "upgrade autotune"
         )
     try:
         return BestFile.model_validate_json(text)

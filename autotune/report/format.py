@@ -46,11 +46,19 @@ def seconds(value: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def cap_in_words(goal: Goal) -> str:
+    """``p99 <= 20ms``, as in a study file; empty without a cap."""
+    if goal.cap_ms is None:
+        return ""
+    return f"{percentile(goal.percentile)} <= {format_duration(goal.cap_ms / 1000)}"
+
+
 def goal_in_words(goal: Goal) -> str:
     """The goal as a sentence."""
-    cap = "" if goal.cap_ms is None else f"{percentile(goal.percentile)} <= {format_duration(goal.cap_ms / 1000)}"
-    if goal.objective is Objective.THROUGHPUT:
-        return f"highest throughput with {cap}"
-    if goal.objective is Objective.LATENCY:
-        return f"lowest {percentile(goal.percentile)} latency" + (f" with {cap}" if cap else "")
-    return f"front of throughput against {percentile(goal.percentile)} latency" + (f" with {cap}" if cap else "")
+    under = f" with {cap_in_words(goal)}" if goal.cap_ms is not None else ""
+    what = {
+        Objective.THROUGHPUT: "highest throughput",
+        Objective.LATENCY: f"lowest {percentile(goal.percentile)} latency",
+        Objective.PARETO: f"front of throughput against {percentile(goal.percentile)} latency",
+    }
+    return what[goal.objective] + under

@@ -1,11 +1,12 @@
 """Terminal tables."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from autotune.domain.configuration import Api
 from autotune.domain.goal import Goal, Verdict
 from autotune.domain.trial import Trial
 from autotune.report.format import milliseconds, per_second, percentile, times
@@ -20,31 +21,60 @@ def verdict_text(verdict: Verdict | None) -> Text:
 
 
 def trials_table(
-    trials: Iterable[Trial], goal: Goal, baseline: Trial | None, title: str | None = None
+    trials: Sequence[Trial], goal: Goal, baseline: Trial | None, title: str | None = None
 ) -> Table:
-    """Measured trials, one line each."""
+    """Measured trials, one line each; ratios are to `baseline`."""
+    measured = [trial for trial in trials if trial.measurement is not None]
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
-    table.add_column("trial", justify="right")
-    table.add_column("configuration", overflow="fold", ratio=1)
-    table.add_column("throughput", justify="right", no_wrap=True)
-    table.add_column(percentile(goal.percentile), justify="right", no_wrap=True)
+    table.padding = (0, 1, 0, 0)
+    table.add_column("#", justify="right", no_wrap=True)
+    several = len({trial.configuration.device for trial in measured}) > 1
+    table.add_column("streams\nx threads", no_wrap=not several, overflow="fold")
+    for heading in ("req", "batch"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("preci-\nsion", no_wrap=True)
+    for heading in ("through-\nput", percentile(goal.percentile)):
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("SLA", no_wrap=True)
-    table.add_column("vs hint", justify="right", no_wrap=True)
-    table.add_column("flags", overflow="fold")
-    for trial in trials:
-        measurement = trial.measurement
-        if measurement is None:
-            continue
-        table.add_row(
-            str(trial.number),
-            str(trial.configuration),
-            per_second(measurement.throughput_per_s),
-            milliseconds(measurement.latency.goal_ms),
-            verdict_text(measurement.verdict),
-            times(_ratio(trial, baseline)),
-            " ".join(sorted(measurement.flags)),
-        )
+    table.add_column("vs\nhint", justify="right", no_wrap=True)
+    for trial in measured:
+        table.add_row(*_cells(trial, baseline, with_device=several))
+    table.caption = _flags(measured)
+    table.caption_justify = "left"
     return table
+
+
+def _flags(trials: Sequence[Trial]) -> str | None:
+    """Reasons to doubt a measurement, with the trials that have them."""
+    found: dict[str, list[str]] = {}
+    for trial in trials:
+        for flag in sorted(trial.measurement.flags) if trial.measurement else ():
+            found.setdefault(flag, []).append(str(trial.number))
+    parts = [f"{flag}: {', '.join(numbers)}" for flag, numbers in found.items()]
+    return f"flagged {'; '.join(parts)}" if parts else None
+
+
+def _cells(trial: Trial, baseline: Trial | None, *, with_device: bool) -> list[Text | str]:
+    measurement, configuration = trial.measurement, trial.configuration
+    assert measurement is not None  # noqa: S101 - filtered by the caller
+    unpinned = " unpinned" if configuration.pinning is False else ""
+    layout = (
+        f"{configuration.hint} hint"
+        if configuration.streams is None
+        else f"{configuration.streams} x {configuration.threads_per_stream or '-'}{unpinned}"
+    )
+    effective = measurement.opening.effective.properties
+    return [
+        str(trial.number),
+        f"{configuration.device} {layout}" if with_device else layout,
+        "sync" if configuration.api is Api.SYNC else str(measurement.num_requests),
+        str(configuration.batch_size),
+        configuration.precision or effective.get("INFERENCE_PRECISION_HINT", "-"),
+        per_second(measurement.throughput_per_s),
+        milliseconds(measurement.latency.goal_ms),
+        verdict_text(measurement.verdict),
+        times(_ratio(trial, baseline)),
+    ]
 
 
 def _ratio(trial: Trial, baseline: Trial | None) -> float | None:

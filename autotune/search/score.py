@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from autotune.domain.goal import Goal, Objective
+from autotune.domain.measurement import TICK_MS
 from autotune.domain.trial import Trial
 
 CONSTRAINT = "latency"
@@ -33,7 +34,8 @@ def score(trial: Trial, goal: Goal) -> Score:
         throughput, latency = measurement.throughput_per_s, measurement.latency.goal_ms
         constraint = -CLIP
         if goal.cap_ms is not None:
-            constraint = min(CLIP, max(-CLIP, math.log(latency / goal.cap_ms)))
+            ratio = max(latency, TICK_MS) / goal.cap_ms  # a latency may be below one tick
+            constraint = min(CLIP, max(-CLIP, math.log(ratio)))
     values = {
         Objective.THROUGHPUT: (throughput,),
         Objective.LATENCY: (latency,),

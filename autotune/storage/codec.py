@@ -36,8 +36,11 @@ def unpack_ticks(packed: bytes) -> bytes:
     Raises:
         ValueError: it did not pack this.
     """
+    inflating = zlib.decompressobj()
     try:
-        raw = zlib.decompressobj().decompress(packed, _MAX_LATENCY_BYTES)
+        raw = inflating.decompress(packed, _MAX_LATENCY_BYTES)
+        if not inflating.eof:
+            raise ValueError("cut off, or too many")  # noqa: TRY301 - as what numpy raises
         return np.cumsum(np.frombuffer(raw, dtype="<u4"), dtype="<u4").tobytes()
     except (zlib.error, ValueError) as error:
         message = f"latencies are damaged: {error}"

@@ -47,6 +47,7 @@ class Channel:
 
     def __init__(self, out: int) -> None:
         self._out = out
+        os.set_inheritable(out, False)  # a child of ours must not keep the pipe open after us
         self._buffer = b""
 
     def say(self, word: str, **fields: Any) -> None:

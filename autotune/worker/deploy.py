@@ -7,7 +7,7 @@ import openvino as ov
 from autotune.worker import model
 
 
-def compile_deployment(  # noqa: PLR0913 - the parts of a deployment
+def compile_deployment(  # noqa: PLR0913, PLR0917 - the parts of a deployment
     core: ov.Core,
     path: Path,
     shapes: dict[str, list[int]],

@@ -61,7 +61,8 @@ def _from_arrays(model: ov.Model, arrays: dict[str, np.ndarray], file: Path) -> 
             message = f"{file}: has no array named {name!r}; it has {sorted(arrays)}"
             raise ValueError(message)
         array = arrays[name].astype(port.get_element_type().to_dtype(), copy=False)
-        if array.ndim != len(shape) or array.shape[1:] != shape[1:] or array.shape[0] % shape[0]:
+        fits = array.ndim == len(shape) and array.shape[1:] == shape[1:]
+        if not fits or not array.size or array.shape[0] % shape[0]:
             message = f"{file}: {name!r} has the shape {array.shape}, the model takes {shape}"
             raise ValueError(message)
         parts = np.split(array, array.shape[0] // shape[0])

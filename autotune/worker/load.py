@@ -107,7 +107,7 @@ class SyncLoad:
         bind([request], compiled, data, batch_size)
         infer = super(ov.InferRequest, request).infer  # type: ignore[misc]  # absent from the stubs
         self._latency: Callable[[], float] = lambda: request.latency
-        self._infer: Callable[[], Any] = lambda: infer({}, share_outputs=True)
+        self._infer: Callable[[], Any] = lambda: infer({}, share_outputs=True, decode_strings=False)
 
     def fill(self) -> None:
         """Nothing is in flight between calls."""

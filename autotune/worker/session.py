@@ -13,6 +13,7 @@ from autotune.worker.inputs import Sample, batch_of, input_name, samples
 PRECISIONS = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 """Values of INFERENCE_PRECISION_HINT, and the capability that shows them to be native."""
 
+_PRECISION = "INFERENCE_PRECISION_HINT"
 _META_DEVICES = {"AUTO", "MULTI", "HETERO", "BATCH"}
 
 
@@ -124,7 +125,9 @@ class Session:
         begun = time.perf_counter()
         model.infer(self._compiled, batch_of(self._data, 0, batch_size))
         first_inference_ms = 1000 * (time.perf_counter() - begun)
-        expected = _load_reference(Path(reference), _precision(self._compiled))
+        expected = _load_reference(
+            Path(reference), _precision(self._compiled) or properties.get(_PRECISION, "")
+        )
         error = model.output_error(self._compiled, self._data, expected, batch_size)
         effective = model.effective_properties(self._compiled)
         self._answers.say(
@@ -178,10 +181,10 @@ class Session:
         """Outputs at batch 1 by precision; the empty name is what the runtime chooses by itself."""
         found = {}
         for name in ("", *(name for name, sign in PRECISIONS.items() if sign in capabilities)):
-            properties = {"INFERENCE_PRECISION_HINT": name} if name else {}
+            properties = {_PRECISION: name} if name else {}
             compiled = self._core.compile_model(network, device, properties)
             outputs = [model.infer(compiled, sample) for sample in data]
-            found[name] = model.Reference(name or _precision(compiled), outputs)
+            found[name] = model.Reference(name or _precision(compiled) or "f32", outputs)
         return found
 
     def _why_no_batch(
@@ -241,7 +244,8 @@ def _check_device(device: str, available: list[str]) -> None:
 
 
 def _precision(compiled: ov.CompiledModel) -> str:
-    return model.effective_properties(compiled).get("INFERENCE_PRECISION_HINT", "f32")
+    """The precision in use; empty where the device does not tell, as meta devices do not."""
+    return model.effective_properties(compiled).get(_PRECISION, "")
 
 
 def _save_references(path: Path, references: dict[str, model.Reference]) -> None:

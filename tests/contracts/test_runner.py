@@ -20,7 +20,9 @@ LATENCY = Configuration(device="CPU", hint=PerformanceHint.LATENCY)
 THROUGHPUT = Configuration(device="CPU", hint=PerformanceHint.THROUGHPUT)
 
 
-@pytest.fixture(scope="module", params=["simulated", pytest.param("real", marks=pytest.mark.openvino)])
+@pytest.fixture(
+    scope="module", params=["simulated", pytest.param("real", marks=pytest.mark.openvino)]
+)
 def runner(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, model_folder: Path
 ) -> Runner:

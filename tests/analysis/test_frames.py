@@ -1,0 +1,28 @@
+import json
+
+from autotune.analysis.frames import COLUMNS, frame, to_records
+from autotune.domain.configuration import Configuration, PerformanceHint
+from tests.builders import make_failure, make_trial
+
+
+def test_one_row_for_each_measurement() -> None:
+    """Failed trials have no row; columns are the documented ones, in order."""
+    table = frame([make_trial(0), make_trial(1, failure=make_failure()), make_trial(2)])
+
+    assert list(table.columns) == list(COLUMNS)
+    assert table["trial"].tolist() == [0, 2]
+
+
+def test_records_have_none_for_what_is_missing() -> None:
+    """JSON never has NaN: a hint has no streams of its own, and they are null."""
+    hint = Configuration(device="CPU", hint=PerformanceHint.LATENCY)
+    records = to_records(frame([make_trial(0, configuration=hint), make_trial(1)]))
+
+    assert records[0]["streams"] is None
+    assert records[1]["streams"] == 2
+    assert "NaN" not in json.dumps(records, allow_nan=False)
+
+
+def test_empty_study_has_an_empty_frame() -> None:
+    """No measurement, no row, all columns."""
+    assert frame([]).shape == (0, len(COLUMNS))

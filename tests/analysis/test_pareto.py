@@ -1,0 +1,41 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autotune.analysis.pareto import pareto_front
+
+POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=30)
+
+
+def naive(points: list[tuple[int, int]]) -> list[bool]:
+    """By definition: nobody is at least as good in both and better in one."""
+    return [not any(a >= s and b <= t and (a, b) != (s, t) for a, b in points) for s, t in points]
+
+
+@given(POINTS)
+def test_front_is_that_of_the_definition(points: list[tuple[int, int]]) -> None:
+    """The fast front equals the naive one, ties and repeated points included."""
+    speed, delay = [p[0] for p in points], [p[1] for p in points]
+
+    assert pareto_front(speed, delay).tolist() == naive(points)
+
+
+@given(POINTS, st.randoms(use_true_random=False))
+def test_order_does_not_matter(points: list[tuple[int, int]], random: "st.DrawFn") -> None:
+    """Shuffled points have the same front."""
+    shuffled = list(points)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    front = {p for p, on in zip(points, pareto_front(*_columns(points)), strict=True) if on}
+    again = {p for p, on in zip(shuffled, pareto_front(*_columns(shuffled)), strict=True) if on}
+
+    assert again == front
+
+
+def test_no_points_have_no_front() -> None:
+    """An empty study is no error."""
+    assert pareto_front([], []).shape == (0,)
+
+
+def _columns(points: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    array = np.array(points, dtype=float).reshape(-1, 2)
+    return array[:, 0], array[:, 1]

@@ -1,0 +1,45 @@
+"""`make bench [ARGS="help storage"]`: the project's ratios, on this machine, as a table and JSON.
+
+Each figure is a ratio or a cost within one run; nothing here is asserted by the tests. Run it with
+nothing else running.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.bench import agreement, cost, gain, startup
+from tests.bench.figure import Figure
+
+RESULTS = Path("build") / "bench.json"
+
+BENCHES: dict[str, Callable[[], list[Figure]]] = {
+    "help": startup.run,
+    "storage": cost.storage,
+    "overhead": cost.overhead,
+    "agreement": agreement.run,
+    "gain": gain.run,
+}
+
+
+def main() -> int:
+    """Run the benches that were named, or all."""
+    names = sys.argv[1:] or list(BENCHES)
+    unknown = [name for name in names if name not in BENCHES]
+    if unknown:
+        print(f"no such bench: {unknown[0]}; there are {', '.join(BENCHES)}", file=sys.stderr)
+        return 2
+    figures = []
+    for name in names:
+        print(f"{name} …", flush=True)
+        for figure in BENCHES[name]():
+            figures.append(figure)
+            print(f"  {figure}", flush=True)
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps([figure.to_dict() for figure in figures], indent=2) + "\n")
+    print(f"wrote {RESULTS}")
+    return 0
+
+
+sys.exit(main())

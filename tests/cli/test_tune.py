@@ -1,0 +1,275 @@
+"""`autotune tune` as a user meets it: real workers, a tiny real model, every wrong argument."""
+
+import json
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests import models
+
+pytestmark = pytest.mark.openvino
+Autotune = Callable[..., subprocess.CompletedProcess[str]]
+QUICK = '[measure]\nlimit = "1s"\nwarmup = "100ms"\n'
+
+
+@pytest.fixture
+def home(tmp_path: Path, model_folder: Path) -> Path:
+    """A folder of the user's own with a model in it."""
+    shutil.copytree(model_folder, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+@pytest.fixture
+def autotune(home: Path) -> Autotune:
+    """The command, started in the user's folder, without a terminal."""
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "autotune", *words]
+        return subprocess.run(
+            command, cwd=home, capture_output=True, text=True, check=False, timeout=100
+        )
+
+    return run
+
+
+@pytest.fixture
+def study(home: Path) -> Path:
+    """A study that takes seconds."""
+    folder = home / "studies" / "quick"
+    folder.mkdir(parents=True)
+    (folder / "study.toml").write_text(
+        f'[model]\npath = "../../{models.TINY}"\n[goal]\nmax_latency = "50ms"\npercentile = 90.0\n'
+        f"[budget]\ntrials = 4\n{QUICK}"
+    )
+    return folder
+
+
+def test_the_whole_path(autotune: Autotune, study: Path) -> None:
+    """Tune, look, ask, continue: from a model file to a best.json that deploys."""
+    done = autotune("tune", "studies/quick")
+    assert done.returncode == 0, done.stderr
+    assert len([line for line in done.stdout.splitlines() if line.startswith("trial ")]) == 4
+    assert (study / "tune.log").read_text().count(" trial ") >= 4
+
+    best = json.loads((study / "best.json").read_text())
+    assert best["status"] == "unconfirmed"
+    assert {baseline["name"] for baseline in best["baselines"]} == {"CPU LATENCY", "CPU THROUGHPUT"}
+
+    status = json.loads(autotune("status", "studies/quick", "--json").stdout)
+    assert (status["trials"], status["running_pid"], status["last_end"]) == (4, None, "trials")
+
+    front = json.loads(autotune("pareto", "studies/quick", "--json", "--csv", "front.csv").stdout)
+    assert front["front"]
+    assert (study.parent.parent / "front.csv").read_text().startswith("trial,origin")
+
+    again = autotune("best", "studies/quick", "--max-latency", "40ms", "--json", "--out", "b.json")
+    assert json.loads(again.stdout)["sla"] == {"percentile": 90.0, "cap_ms": 40.0}
+    assert (study.parent.parent / "b.json").exists()
+
+    more = autotune("tune", "studies/quick", "--trials", "5")
+    assert "continued after 4 trials" in more.stdout
+    assert len([line for line in more.stdout.splitlines() if line.startswith("trial ")]) == 1
+
+
+def test_a_new_study_is_written_so_that_it_can_be_repeated(autotune: Autotune, home: Path) -> None:
+    """The options become a study.toml with three comment lines."""
+    done = autotune(
+        *("tune", models.DYNAMIC, "--max-latency", "20ms", "--percentile", "90"),
+        *("--shape", "1,3,8,8", "--trials", "1", "--budget", "5s", "--name", "mine"),
+    )
+
+    text = (home / "studies" / "mine" / "study.toml").read_text()
+    assert done.returncode == 0, done.stderr
+    assert text.splitlines()[0].startswith("# Question: ")
+    assert 'shape = "1,3,8,8"' in text
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("tune", "gone.onnx", "--max-latency", "5ms"), 1, "there is no such model file"),
+        (("tune", "bad.onnx", "--max-latency", "5ms"), 1, "bad.onnx: cannot be read"),
+        (("tune", models.TINY), 2, "--max-latency is missing"),
+        (("tune", models.TINY, "--max-latency", "20"), 2, "write a number with a unit"),
+        (("tune", models.TINY, "--max-latency", "0ms"), 2, "must be more than zero"),
+        (("tune", models.TINY, "--max-latency=-3ms"), 2, "is not a duration"),
+        (("tune", models.TINY, "--max-latency", "5ms", "--percentile", "100"), 2, "--percentile"),
+        (("tune", models.TINY, "--max-latency", "5ms", "--budget", "0s"), 2, "--budget"),
+        (("tune", models.TINY, "--max-latency", "5ms", "--trials", "0"), 2, "--trials"),
+        (("tune", models.TINY, "--max-latency", "5ms", "--until", "25:00"), 2, "--until"),
+        (("tune", models.TINY, "--max-latency", "5ms", "--objective", "fast"), 2, "--objective"),
+        (("tune", models.TINY, "--max-latency", "5ms", "--name", "../x"), 2, "--name"),
+        (("tune", models.TINY, "--max-latency", "5ms", "--device", "GPU"), 1, "'GPU' is not here"),
+        (
+            ("tune", models.TINY, "--max-latency", "5ms", "--shape", "y:1,3,32,32"),
+            1,
+            "no input is named 'y'",
+        ),
+        (
+            ("tune", models.TINY, "--max-latency", "5ms", "--shape", "1,3"),
+            1,
+            "cannot take the shape",
+        ),
+        (("tune", models.TINY, "--max-latency", "5ms", "--shape", "one"), 2, "is no shape"),
+        (("tune", models.DYNAMIC, "--max-latency", "5ms"), 1, "x: [?,3,8,8] f32"),
+        (("tune", "studies/none"), 1, "there is no such model file"),
+        (("status", "studies/none"), 1, "there is no study here yet"),
+        (("frobnicate",), 2, "No such command"),
+    ],
+)
+def test_a_wrong_argument_is_one_clear_message(
+    autotune: Autotune, home: Path, words: tuple[str, ...], code: int, says: str
+) -> None:
+    """The message names what is wrong; the exit code is as documented; nothing is left behind."""
+    (home / "bad.onnx").write_text("no model")
+    before = sorted(path.name for path in home.iterdir())
+    done = autotune(*words)
+
+    assert (done.returncode, says in done.stderr) == (code, True), done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in home.iterdir()) == before
+
+
+def test_all_faults_of_a_study_file_are_reported_together(autotune: Autotune, study: Path) -> None:
+    """A misspelt key comes with a suggestion, beside the other faults."""
+    (study / "study.toml").write_text(
+        '[model]\npat = "x"\n[goal]\nmax_latency = "0ms"\n[budgett]\ntrials = 1\n'
+    )
+    done = autotune("tune", "studies/quick")
+
+    assert done.returncode == 2
+    assert all(word in done.stderr for word in ("'path'", "more than zero", "'budget'"))
+
+
+def test_nothing_meets_the_cap(autotune: Autotune, study: Path) -> None:
+    """Exit code 3, and how far the nearest miss is off."""
+    text = (
+        (study / "study.toml")
+        .read_text()
+        .replace("50ms", "1us")
+        .replace("trials = 4", "trials = 3")
+    )
+    (study / "study.toml").write_text(text)
+    done = autotune("tune", "studies/quick")
+
+    assert done.returncode == 3
+    assert "times the cap" in done.stdout
+    assert not (study / "best.json").exists()
+
+
+def test_changes_since_the_study_began_are_refused(
+    autotune: Autotune, study: Path, home: Path
+) -> None:
+    """Another goal, model, machine or runtime: each is named, and no trial is added."""
+    assert autotune("tune", "studies/quick", "--trials", "1").returncode == 0
+    text = (study / "study.toml").read_text()
+
+    (study / "study.toml").write_text(text.replace("50ms", "60ms"))
+    assert "the goal has changed" in autotune("tune", "studies/quick").stderr
+    (study / "study.toml").write_text(text)
+
+    model = home / models.TINY
+    model.write_text(model.read_text() + " ")
+    assert "the model file has changed" in autotune("tune", "studies/quick").stderr
+    model.write_text(model.read_text()[:-1])
+
+    with sqlite3.connect(study / "study.db") as database:
+        database.execute(
+            "update autotune_session set machine = json_set(machine, '$.openvino', '2020.1')"
+        )
+    refused = autotune("tune", "studies/quick")
+    assert "openvino: '2020.1' then" in refused.stderr
+    assert refused.returncode == 1
+    assert autotune("tune", "studies/quick", "--trials", "2", "--anyway").returncode == 0
+
+
+def test_a_file_that_is_no_database_is_refused(autotune: Autotune, study: Path) -> None:
+    """The file is named and stays as it is."""
+    (study / "study.db").write_text("this is no database, but a text of some length" * 50)
+    done = autotune("tune", "studies/quick")
+
+    assert (done.returncode, "not a database" in done.stderr) == (1, True), done.stderr
+    assert (study / "study.db").read_text().startswith("this is no database")
+
+
+def test_a_second_tuner_is_refused_with_the_first_one_s_pid(
+    autotune: Autotune, study: Path, home: Path
+) -> None:
+    """One measurement on a machine; a viewer is welcome meanwhile. Ctrl-C ends after the trial."""
+    first = subprocess.Popen(
+        [sys.executable, "-m", "autotune", "tune", "studies/quick", "--trials", "1000"],
+        cwd=home,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        _wait_for_line(first, "trial 0 ")
+        second = autotune("tune", "studies/quick")
+        assert (second.returncode, f"process {first.pid}" in second.stderr) == (1, True)
+        seen = json.loads(autotune("status", "studies/quick", "--json").stdout)
+        assert seen["running_pid"] == first.pid
+        first.send_signal(signal.SIGINT)
+        out, _ = first.communicate(timeout=60)
+    finally:
+        first.kill()
+
+    assert first.returncode == 130
+    assert "go on with: autotune tune studies/quick" in out
+    assert (study / "best.json").exists()
+
+
+def test_ctrl_c_twice_stops_at_once(study: Path, home: Path) -> None:
+    """Everything recorded is kept, and no worker is left."""
+    tuner = subprocess.Popen(
+        [sys.executable, "-m", "autotune", "tune", "studies/quick", "--trials", "1000"],
+        cwd=home,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        _wait_for_line(tuner, "trial 0 ")
+        time.sleep(0.5)  # into the next trial
+        tuner.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+        tuner.send_signal(signal.SIGINT)
+        tuner.communicate(timeout=60)
+    finally:
+        tuner.kill()
+
+    assert tuner.returncode == 130
+    with sqlite3.connect(study / "study.db") as database:
+        states = {state for (state,) in database.execute("select state from trials")}
+    assert "RUNNING" not in states
+
+
+def test_a_folder_that_cannot_be_written_is_named(autotune: Autotune, home: Path) -> None:
+    """Nothing can be made below a file; the same words as for a read-only folder."""
+    (home / "studies").write_text("in the way")
+    done = autotune("tune", models.TINY, "--max-latency", "5ms")
+
+    assert (done.returncode, "cannot be written" in done.stderr) == (1, True), done.stderr
+
+
+def test_inspect_and_devices(autotune: Autotune) -> None:
+    """What a model takes, and what the machine has."""
+    ports = json.loads(autotune("inspect", models.TWO_INPUTS, "--json").stdout)
+    devices = json.loads(autotune("devices", "--json").stdout)
+
+    assert {port["name"] for port in ports["inputs"]} == {"ids", "x"}
+    assert "CPU" in devices
+    assert "need --shape" in autotune("inspect", models.DYNAMIC).stdout
+
+
+def _wait_for_line(process: subprocess.Popen[str], start: str) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(start):
+            return
+    pytest.fail(f"no line began with {start!r}")

@@ -1,0 +1,102 @@
+"""Which trial is best, what came nearest, and what there is to beat."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autotune.domain.configuration import Configuration, PerformanceHint
+from autotune.domain.failure import FailureKind
+from autotune.domain.goal import Goal, Objective, Verdict
+from autotune.domain.ranking import baselines, best, better_hint, is_feasible, nearest_miss, ratio
+from autotune.domain.trial import Trial
+from tests.domain.builders import make_measurement, make_trial
+
+CAPPED = Goal(Objective.THROUGHPUT, 99, 10)
+FASTEST = Goal(Objective.LATENCY, 99, None)
+LATENCY = Configuration(device="CPU", hint=PerformanceHint.LATENCY)
+THROUGHPUT = Configuration(device="CPU")
+
+TRIALS = st.lists(
+    st.builds(
+        make_trial,
+        number=st.integers(0, 10**6),
+        throughput_per_s=st.floats(1, 1000),
+        half_width=st.none() | st.floats(0, 0.5),
+        latency_ms=st.floats(1, 100),
+        verdict=st.sampled_from(Verdict),
+        failure=st.none() | st.sampled_from(FailureKind),
+    ),
+    max_size=12,
+)
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_only_a_verdict_of_met_is_feasible(verdict: Verdict) -> None:
+    """Unclear is not enough; without a cap everything is feasible."""
+    measurement = make_measurement(verdict=verdict)
+    assert is_feasible(measurement, CAPPED) == (verdict is Verdict.MET)
+    assert is_feasible(measurement, FASTEST)
+
+
+@given(TRIALS)
+def test_best_claims_the_most_of_the_feasible(trials: list[Trial]) -> None:
+    """No feasible trial has a higher throughput lower bound than the best one."""
+    feasible = [t.measurement for t in trials if t.measurement and t.measurement.verdict == "met"]
+    found = best(trials, CAPPED)
+    assert (found is None) == (not feasible)
+    if found is not None:
+        assert found.measurement in feasible
+        assert found.measurement.claim_per_s == max(m.claim_per_s for m in feasible)
+
+
+@given(TRIALS)
+def test_the_lowest_latency_wins_where_latency_is_the_goal(trials: list[Trial]) -> None:
+    """For the latency objective the best trial has the lowest goal percentile."""
+    measured = [t.measurement for t in trials if t.measurement]
+    found = best(trials, FASTEST)
+    assert (found is None) == (not measured)
+    if found is not None and found.measurement is not None:
+        assert found.measurement.latency.goal_ms == min(m.latency.goal_ms for m in measured)
+
+
+def test_a_sure_lead_beats_a_lucky_mean() -> None:
+    """A wide interval around a higher mean claims less than a narrow one below it."""
+    lucky = make_trial(0, throughput_per_s=110, half_width=0.2)
+    sure = make_trial(1, throughput_per_s=100, half_width=0.01)
+    assert best([lucky, sure], CAPPED) is sure
+
+
+def test_nearest_miss_is_the_lowest_latency() -> None:
+    """When nothing meets the cap, the measured trial with the lowest percentile is shown."""
+    near = make_trial(1, latency_ms=12, verdict=Verdict.MISSED)
+    far = make_trial(2, latency_ms=30, verdict=Verdict.MISSED)
+    failed = make_trial(3, failure=FailureKind.CRASH)
+    assert nearest_miss([failed, far, near]) is near
+    assert nearest_miss([failed]) is None
+
+
+def test_baselines_are_the_measured_hints() -> None:
+    """Tuned configurations and failed hints are no baselines."""
+    latency, tuned = make_trial(0, LATENCY), make_trial(1)
+    failed = make_trial(2, THROUGHPUT, failure=FailureKind.HANG)
+    assert baselines([latency, tuned, failed]) == {"CPU LATENCY": latency}
+
+
+def test_the_hint_to_beat_is_the_better_feasible_one() -> None:
+    """A feasible hint counts more than a faster one that misses the cap; else the fastest."""
+    slow = make_trial(0, LATENCY, throughput_per_s=50)
+    fast = make_trial(1, THROUGHPUT, throughput_per_s=90, verdict=Verdict.MISSED)
+    slower = make_trial(2, LATENCY, throughput_per_s=50, verdict=Verdict.MISSED)
+    assert better_hint([slow, fast], CAPPED) is slow
+    assert better_hint([slower, fast], CAPPED) is fast
+    assert better_hint([make_trial()], CAPPED) is None
+
+
+def test_ratios_are_better_above_one() -> None:
+    """Throughput ratios of means for a cap, inverse latency ratios where latency is the goal."""
+    trial = make_trial(0, throughput_per_s=150, latency_ms=4)
+    baseline = make_trial(1, LATENCY, throughput_per_s=100, latency_ms=8)
+    assert ratio(trial, baseline, CAPPED) == pytest.approx(1.5)
+    assert ratio(trial, baseline, FASTEST) == pytest.approx(2.0)
+    assert ratio(None, baseline, CAPPED) is None
+    assert ratio(trial, make_trial(2, failure=FailureKind.CRASH), CAPPED) is None

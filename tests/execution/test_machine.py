@@ -1,0 +1,82 @@
+"""How many CPUs are really ours, and what makes two machines different."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from autotune.execution.machine import cpu_quota, fingerprint, usable_cpus, versions
+
+
+def quota_of(tmp_path: Path, membership: str, files: dict[str, str]) -> float | None:
+    """The quota in a tree of control groups."""
+    root = tmp_path / "cgroup"
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    groups = tmp_path / "self"
+    groups.write_text(membership)
+    return cpu_quota(root, groups)
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "expected"),
+    [
+        pytest.param("0::/a/b\n", {"a/b/cpu.max": "150000 100000\n"}, 1.5, id="v2"),
+        pytest.param("0::/a/b\n", {"a/cpu.max": "200000 100000\n"}, 2.0, id="v2, of the parent"),
+        pytest.param(
+            "0::/a/b\n",
+            {"a/cpu.max": "100000 100000\n", "a/b/cpu.max": "300000 100000\n"},
+            1.0,
+            id="v2, the smallest counts",
+        ),
+        pytest.param("0::/\n", {"cpu.max": "50000 100000\n"}, 0.5, id="v2, a namespace's root"),
+        pytest.param("0::/a\n", {"a/cpu.max": "max 100000\n"}, None, id="v2, no limit"),
+        pytest.param("0::/a\n", {"b/cpu.max": "100000 100000\n"}, None, id="v2, another's limit"),
+        pytest.param(
+            "4:cpu,cpuacct:/a\n1:name=systemd:/\n",
+            {"cpu/a/cpu.cfs_quota_us": "400000\n", "cpu/a/cpu.cfs_period_us": "100000\n"},
+            4.0,
+            id="v1",
+        ),
+        pytest.param(
+            "4:cpu:/a\n",
+            {"cpu/a/cpu.cfs_quota_us": "-1\n", "cpu/a/cpu.cfs_period_us": "100000\n"},
+            None,
+            id="v1, no limit",
+        ),
+        pytest.param("", {}, None, id="no control groups"),
+    ],
+)
+def test_the_quota_is_the_smallest_of_all_groups_above(
+    tmp_path: Path, membership: str, files: dict[str, str], expected: float | None
+) -> None:
+    """OpenVINO sees the affinity but not the quota, so it is read here."""
+    assert quota_of(tmp_path, membership, files) == expected
+
+
+def test_usable_cpus_are_at_least_one_and_at_most_the_affinity() -> None:
+    """Whatever this machine is."""
+    assert 1 <= usable_cpus() <= len(os.sched_getaffinity(0))
+
+
+def test_the_same_machine_has_no_differences() -> None:
+    """A new kernel is not another machine."""
+    machine = fingerprint("2026.4", {"CPU": "a CPU"})
+    assert machine.differences({**machine.to_dict(), "system": "an older kernel"}) == []
+
+
+def test_differences_say_then_and_now() -> None:
+    """Each in a line of its own."""
+    machine = fingerprint("2026.4", {"CPU": "a CPU"})
+    before = {**machine.to_dict(), "openvino": "2025.1", "usable_cpus": 512}
+    assert machine.differences(before) == [
+        f"usable_cpus: 512 then, {machine.usable_cpus} now",
+        "openvino: '2025.1' then, '2026.4' now",
+    ]
+
+
+def test_versions_name_what_numbers_depend_on() -> None:
+    """From package metadata, without importing anything."""
+    assert {"python", "openvino", "optuna", "numpy"} <= set(versions())

@@ -1,0 +1,190 @@
+"""A worker may do what it likes: it gets a typed failure, and nothing of it is left behind."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autotune.domain.failure import Failure, FailureKind, TrialFault
+from autotune.execution import process
+from autotune.execution.process import WorkerProcess
+from autotune.execution.protocol import Ready
+from tests.execution.fakes import fake_worker, is_gone, members
+
+
+@pytest.fixture(autouse=True)
+def _short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stubborn workers need not be waited for."""
+    monkeypatch.setattr(process, "_TERM_GRACE_S", 0.3)
+
+
+def failure_of(folder: Path, body: str, timeout_s: float = 60.0) -> Failure:
+    """How a worker with this body fails; afterwards neither process nor descriptor is left."""
+    before = open_files()
+    worker = WorkerProcess(folder / "worker.log", fake_worker(folder, body))
+    with pytest.raises(TrialFault) as caught:
+        worker.hear(timeout_s)
+    assert is_gone(worker.pid)
+    assert open_files() == before
+    return caught.value.failure
+
+
+def open_files() -> int:
+    """Descriptors of this process."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "exit_code"),
+    [
+        pytest.param("os._exit(0)", "lost", 0, id="leaves without a result"),
+        pytest.param("sys.exit(1)", "lost", 1, id="exits with 1"),
+        pytest.param("raise ValueError('oh')", "lost", 1, id="raises"),
+        pytest.param('write(b\'{"say": "rea\'); os._exit(0)', "lost", 0, id="half a message"),
+        pytest.param("os.kill(os.getpid(), signal.SIGSEGV)", "crash", -11, id="segfault"),
+        pytest.param("os.abort()", "crash", -6, id="abort"),
+        pytest.param("os.kill(os.getpid(), 40)", "crash", -40, id="a signal without a name"),
+        pytest.param(
+            "os.kill(os.getpid(), signal.SIGKILL)", "out_of_memory", -9, id="killed from outside"
+        ),
+        pytest.param("write(b'good morning\\n')", "protocol", None, id="garbage"),
+        pytest.param("write(bytes(range(256)) + b'\\n')", "protocol", None, id="bytes"),
+        pytest.param("say('ready', colour='red')", "protocol", None, id="an unknown field"),
+        pytest.param("say('hello')", "protocol", None, id="an unknown word"),
+        pytest.param("write(b'\\n')", "protocol", None, id="an empty line"),
+        pytest.param("os.close(OUT); time.sleep(1000)", "protocol", None, id="closes its pipe"),
+    ],
+)
+def test_every_bad_end_has_its_kind(
+    tmp_path: Path, body: str, kind: str, exit_code: int | None
+) -> None:
+    """From the wait status and from what was said before."""
+    failure = failure_of(tmp_path, body)
+    assert failure.kind == kind
+    assert failure.exit_code == exit_code
+    assert failure.phase == "start"
+    assert "\n" not in failure.message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param("time.sleep(1000)", id="asleep"),
+        pytest.param("while True: pass", id="busy"),
+        pytest.param("signal.signal(15, signal.SIG_IGN); time.sleep(1000)", id="ignores SIGTERM"),
+        pytest.param("os.kill(os.getpid(), signal.SIGSTOP)", id="stopped"),
+        pytest.param("write(b'half'); time.sleep(1000)", id="in the middle of a message"),
+        pytest.param("\nwhile True:\n    write(b'.'); time.sleep(0.01)", id="endless message"),
+    ],
+)
+def test_no_answer_in_time_is_a_hang(tmp_path: Path, body: str) -> None:
+    """The deadline holds whatever the worker does, and the group is killed."""
+    failure = failure_of(tmp_path, body, timeout_s=0.3)
+    assert failure.kind is FailureKind.HANG
+    assert "'start'" in failure.message
+
+
+def test_a_compilation_that_is_late_has_a_kind_of_its_own(tmp_path: Path) -> None:
+    """Compiling is the phase in which being slow is the configuration's fault."""
+    body = "say('ready'); hear(); time.sleep(1000)"
+    worker = WorkerProcess(tmp_path / "worker.log", fake_worker(tmp_path, body))
+    assert isinstance(worker.hear(60), Ready)
+    worker.tell("open")
+    with pytest.raises(TrialFault) as caught:
+        worker.hear(0.2)
+    assert caught.value.failure.kind is FailureKind.COMPILE_TIMEOUT
+    assert caught.value.failure.phase == "open"
+    assert is_gone(worker.pid)
+
+
+def test_an_answer_without_end_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker must not fill the parent's memory."""
+    monkeypatch.setattr(process, "MAX_LINE_BYTES", 100_000)
+    failure = failure_of(tmp_path, "write(b'x' * 1_000_000)")
+    assert failure.kind is FailureKind.PROTOCOL
+    assert "100000 bytes" in failure.message
+
+
+def test_noise_on_stdout_and_stderr_goes_to_the_log(tmp_path: Path) -> None:
+    """Plug-ins print what they like; answers have a pipe of their own."""
+    body = """
+print('{"say": "opened"}' * 1000, flush=True)
+print("plug-in says hello", file=sys.stderr, flush=True)
+say("ready")
+hear()
+"""
+    worker = WorkerProcess(tmp_path / "worker.log", fake_worker(tmp_path, body))
+    assert isinstance(worker.hear(60), Ready)
+    worker.close()
+    assert "plug-in says hello" in (tmp_path / "worker.log").read_text()
+
+
+def test_the_last_words_are_kept(tmp_path: Path) -> None:
+    """The end of the log goes with the failure."""
+    failure = failure_of(tmp_path, "sys.stderr.write('x' * 10_000 + 'the reason'); sys.exit(1)")
+    assert failure.stderr_tail.endswith("the reason")
+    assert len(failure.stderr_tail) <= 4096
+
+
+@pytest.mark.parametrize("habit", ["", "trap '' TERM; "], ids=["obedient", "ignores SIGTERM"])
+@pytest.mark.parametrize("end", ["sys.exit(1)", "time.sleep(1000)"], ids=["exits", "hangs"])
+def test_a_grandchild_does_not_survive(tmp_path: Path, habit: str, end: str) -> None:
+    """The whole group is killed: nothing may burn CPU into the next measurement."""
+    command = ["sh", "-c", f"{habit}echo up; while :; do sleep 1; done"]
+    body = f"""
+child = subprocess.Popen({command!r}, stdout=subprocess.PIPE)
+child.stdout.readline()
+{end}
+"""
+    failure = failure_of(tmp_path, body, timeout_s=1.0)
+    assert failure.kind in {FailureKind.LOST, FailureKind.HANG}
+
+
+def test_a_worker_that_is_asked_to_close_leaves(tmp_path: Path) -> None:
+    """Closing twice, killing after closing, and speaking to the dead are all allowed."""
+    worker = WorkerProcess(tmp_path / "w.log", fake_worker(tmp_path, "say('ready'); hear()"))
+    worker.hear(60)
+    worker.close()
+    worker.close()
+    worker.kill()
+    worker.tell("load")
+    assert is_gone(worker.pid)
+    with pytest.raises(TrialFault) as caught:
+        worker.hear(1)
+    assert caught.value.failure.kind is FailureKind.LOST
+
+
+def test_settings_of_other_tools_do_not_reach_the_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OMP_NUM_THREADS and its like would change what is measured."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("HARMLESS", "1")
+    body = "print('OMP_NUM_THREADS' in os.environ, 'HARMLESS' in os.environ, flush=True)"
+    failure = failure_of(tmp_path, body)
+    assert failure.stderr_tail.split() == ["False", "True"]
+
+
+@pytest.mark.openvino
+@pytest.mark.parametrize("habit", ["idle", "stopped"])
+def test_a_worker_dies_with_its_parent(tmp_path: Path, habit: str) -> None:
+    """Even one that can no longer notice: the kernel does it."""
+    script = f"""
+import os, signal, time
+from pathlib import Path
+from autotune.execution.process import WorkerProcess
+worker = WorkerProcess(Path({str(tmp_path)!r}) / "worker.log")
+worker.hear(60)
+if {habit!r} == "stopped":
+    os.kill(worker.pid, signal.SIGSTOP)
+print(worker.pid, flush=True)
+time.sleep(1000)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        assert members(worker)
+        parent.send_signal(signal.SIGKILL)
+    assert is_gone(worker)

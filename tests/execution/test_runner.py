@@ -1,0 +1,196 @@
+"""What the subprocess runner makes of a worker's answers, phase by phase."""
+
+from pathlib import Path
+
+import pytest
+
+from autotune.domain.configuration import CompileKey
+from autotune.domain.failure import Failure, FailureKind, TrialFault
+from autotune.errors import DeviceError, ModelError
+from autotune.execution import process
+from autotune.execution.runner import Deadlines, Load, ModelSource, SubprocessRunner
+from tests.execution.fakes import fake_worker
+
+KEY = CompileKey("CPU", (("PERFORMANCE_HINT", "LATENCY"),), 1)
+LOAD = Load(num_requests=1, block_s=0.01, limit_s=60.0)
+
+
+def runner_of(folder: Path, body: str, block_s: float = 60.0) -> SubprocessRunner:
+    """A runner whose workers have this body."""
+    source = ModelSource(path=folder / "m.xml", shapes={}, inputs=None, reference=folder / "r.npz")
+    deadlines = Deadlines(block_s=block_s)
+    return SubprocessRunner(source, folder / "logs", deadlines, fake_worker(folder, body))
+
+
+def open_failure(folder: Path, body: str) -> Failure:
+    """How opening fails."""
+    with pytest.raises(TrialFault) as caught:
+        runner_of(folder, body).open(KEY)
+    return caught.value.failure
+
+
+def load_failure(folder: Path, body: str, block_s: float = 60.0) -> tuple[int, Failure]:
+    """Blocks that came before the load failed, and how it failed."""
+    blocks = 0
+    model = runner_of(folder, f"opened()\n{body}", block_s).open(KEY)
+    try:
+        for _ in model.load(LOAD):
+            blocks += 1
+    except TrialFault as fault:
+        return blocks, fault.failure
+    finally:
+        model.close()
+    pytest.fail("the load did not fail")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "phase"),
+    [
+        pytest.param(
+            "say('ready'); hear(); say('failed', kind='out_of_memory', message='bad_alloc')",
+            "out_of_memory",
+            "open",
+            id="says that memory ran out",
+        ),
+        pytest.param(
+            "say('ready'); hear(); say('failed', kind='wrong_output', message='by 0.5')",
+            "wrong_output",
+            "open",
+            id="says that outputs are wrong",
+        ),
+        pytest.param(
+            "say('ready'); hear(); say('failed', kind='shape', message='no')",
+            "compile_error",
+            "open",
+            id="says something that is no kind of failure",
+        ),
+        pytest.param("say('ready'); hear(); os.abort()", "crash", "open", id="crashes compiling"),
+        pytest.param("say('ready'); hear(); say('ready')", "protocol", "open", id="repeats itself"),
+        pytest.param("say('stopped', peak_rss_bytes=1)", "protocol", "start", id="begins wrong"),
+        pytest.param(
+            "say('failed', kind='lost', message='no module named openvino'); os._exit(1)",
+            "lost",
+            "start",
+            id="cannot import the runtime",
+        ),
+    ],
+)
+def test_a_failed_opening_has_kind_and_phase(
+    tmp_path: Path, body: str, kind: str, phase: str
+) -> None:
+    """They decide whether the compile key is ruled out or tried again."""
+    failure = open_failure(tmp_path, body)
+    assert (failure.kind, failure.phase) == (kind, phase)
+
+
+def test_an_allocation_beyond_the_limit_is_out_of_memory(tmp_path: Path) -> None:
+    """A worker that survives its MemoryError says so itself."""
+    body = """
+say("ready")
+hear()
+resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
+try:
+    bytearray(2**32)
+except MemoryError:
+    say("failed", kind="out_of_memory", message="MemoryError")
+hear()
+"""
+    assert open_failure(tmp_path, body).kind is FailureKind.OUT_OF_MEMORY
+
+
+@pytest.mark.parametrize(
+    ("body", "blocks", "kind"),
+    [
+        pytest.param("block(); block(); os.abort()", 2, "crash", id="crashes"),
+        pytest.param("block(); os._exit(0)", 1, "lost", id="leaves"),
+        pytest.param("block(); say('ready')", 1, "protocol", id="says what fits nowhere"),
+        pytest.param("block(); block(ticks='ECcA')", 1, "protocol", id="three quarters of a tick"),
+        pytest.param("block(); block(ticks='&')", 1, "protocol", id="no base64"),
+        pytest.param(
+            "say('failed', kind='runtime_error', message='oh'); hear()",
+            0,
+            "runtime_error",
+            id="says that inference failed",
+        ),
+    ],
+)
+def test_a_failed_load_ends_after_the_blocks_before_it(
+    tmp_path: Path, body: str, blocks: int, kind: str
+) -> None:
+    """What was measured before has been handed on."""
+    found, failure = load_failure(tmp_path, body)
+    assert (found, failure.kind, failure.phase) == (blocks, kind, "load")
+
+
+def test_a_block_that_does_not_come_is_a_hang(tmp_path: Path) -> None:
+    """The deadline of a block."""
+    blocks, failure = load_failure(tmp_path, "time.sleep(1000)", block_s=0.1)
+    assert (blocks, failure.kind) == (0, FailureKind.HANG)
+
+
+def test_closing_the_load_says_stop_and_waits_for_the_end(tmp_path: Path) -> None:
+    """Blocks that were under way are passed over, and the same worker takes another load."""
+    body = """
+opened()
+for peak in (5, 7):
+    block()
+    assert hear() == {"do": "stop"}
+    block()
+    say("stopped", peak_rss_bytes=peak)
+    hear()
+"""
+    model = runner_of(tmp_path, body).open(KEY)
+    for peak in (5, 7):
+        blocks = model.load(LOAD)
+        next(blocks)
+        blocks.close()
+        assert model.peak_rss_bytes == peak
+    model.close()
+
+
+def test_a_load_that_ends_by_itself_leaves_the_worker_alone(tmp_path: Path) -> None:
+    """`stopped` without being asked is the load's limit."""
+    body = """
+opened()
+while True:
+    block()
+    say("stopped", peak_rss_bytes=None)
+    assert hear()["do"] == "load"
+"""
+    model = runner_of(tmp_path, body).open(KEY)
+    for _ in range(2):
+        assert len(list(model.load(LOAD))) == 1
+    model.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "words"),
+    [
+        ("say('failed', kind='device', message='no GPU')", DeviceError, "no GPU"),
+        ("say('failed', kind='shape', message='give --shape')", ModelError, "give --shape"),
+        ("say('failed', kind='model', message='no ONNX')", ModelError, "cannot be read: no ONNX"),
+        ("say('ready')", ModelError, "unexpected answer"),
+        ("os.abort()", ModelError, "SIGABRT"),
+    ],
+    ids=["device", "shape", "model", "nonsense", "crash"],
+)
+def test_an_inspection_that_fails_is_an_error_for_the_user(
+    tmp_path: Path, answer: str, error: type[Exception], words: str
+) -> None:
+    """It ends the program before anything is written, with the file's name and a way out."""
+    runner = runner_of(tmp_path, f"say('ready'); hear(); {answer}; hear()")
+    with pytest.raises(error, match=words):
+        runner.inspect(["CPU"], try_batch=False)
+
+
+def test_the_log_is_kept_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond a megabyte it is set aside, once."""
+    monkeypatch.setattr(process, "_TERM_GRACE_S", 0.3)
+    runner = runner_of(tmp_path, "sys.exit(1)")
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "worker.log").write_text("x" * (2**20 + 1))
+    with pytest.raises(TrialFault):
+        runner.open(KEY)
+    assert (logs / "worker.log").stat().st_size < 1000
+    assert (logs / "worker.log.1").stat().st_size > 2**20

@@ -1,0 +1,140 @@
+import json
+from importlib.resources import files
+from pathlib import Path
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autotune.domain.configuration import Configuration, PerformanceHint
+from autotune.errors import AutotuneError
+from autotune.export.best_file import (
+    BestFile,
+    BestModel,
+    best_file,
+    json_schema,
+    read_best,
+    relative_model_path,
+    write_best,
+)
+from tests.builders import GOAL, make_failure, make_trial
+
+HINT = make_trial(0, configuration=Configuration(device="CPU", hint=PerformanceHint.THROUGHPUT))
+
+
+def make_best() -> BestFile:
+    """A valid file."""
+    trial = make_trial(3)
+    return best_file(
+        trial=trial,
+        trials=(HINT, trial),
+        goal=GOAL,
+        model=BestModel(path="../m.onnx", sha256="0" * 64, shapes={"x": [1, 3]}),
+        machine={"cpu_model": "x"},
+        versions={"openvino": "1"},
+        study="s",
+    )
+
+
+def test_written_file_is_read_back(tmp_path: Path) -> None:
+    """Nothing is lost between writing and reading."""
+    best = make_best()
+    write_best(best, tmp_path / "best.json")
+
+    assert read_best(tmp_path / "best.json") == best
+
+
+def test_file_validates_against_the_shipped_schema() -> None:
+    """The schema in the package is the one of the code, and accepts what is written."""
+    shipped = json.loads(files("autotune.export").joinpath("best.schema.json").read_text())
+
+    assert shipped == json.loads(json.dumps(json_schema()))
+    jsonschema.validate(make_best().model_dump(mode="json"), shipped)
+
+
+def test_performance_hint_is_always_present() -> None:
+    """A target that is not told a hint chooses one of its own."""
+    assert make_best().properties["PERFORMANCE_HINT"] == "THROUGHPUT"
+
+
+def test_ratio_is_to_the_better_hint() -> None:
+    """Both measure 200 items per second, so neither is better."""
+    assert make_best().ratio_to_better_hint == 1.0
+    assert [baseline.name for baseline in make_best().baselines] == ["CPU THROUGHPUT"]
+
+
+def test_a_failed_trial_is_never_exported() -> None:
+    """There is nothing to say about it."""
+    failed = make_trial(1, failure=make_failure())
+    with pytest.raises(ValueError, match="failed"):
+        best_file(
+            trial=failed,
+            trials=(failed,),
+            goal=GOAL,
+            model=make_best().model,
+            machine={},
+            versions={},
+            study="s",
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "no JSON"),
+        ("{", "no JSON"),
+        ("[]", "no valid best.json"),
+        ('{"format_version": 99}', "upgrade autotune"),
+        ('{"format_version": 1}', "device: Field required"),
+        ("[" * 100_000, "no JSON"),
+    ],
+)
+def test_a_bad_file_is_refused_in_one_line(tmp_path: Path, text: str, says: str) -> None:
+    """The message names the file and what is wrong with it."""
+    path = tmp_path / "best.json"
+    path.write_text(text)
+    with pytest.raises(AutotuneError, match=says) as refusal:
+        read_best(path)
+
+    assert str(path) in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+    )
+)
+def test_any_json_is_refused_without_a_traceback(
+    tmp_path_factory: pytest.TempPathFactory, value: object
+) -> None:
+    """Whatever is in the file, the answer is an error of ours."""
+    path = tmp_path_factory.mktemp("fuzz") / "best.json"
+    path.write_text(json.dumps(value))
+    with pytest.raises(AutotuneError):
+        read_best(path)
+
+
+def test_an_edited_field_is_refused(tmp_path: Path) -> None:
+    """Numbers that cannot be are named by their field."""
+    values = make_best().model_dump(mode="json")
+    values["num_requests"] = 0
+    path = tmp_path / "best.json"
+    path.write_text(json.dumps(values))
+    with pytest.raises(AutotuneError, match="num_requests"):
+        read_best(path)
+
+
+def test_an_unwritable_folder_leaves_nothing(tmp_path: Path) -> None:
+    """The error names the file; no temporary file stays behind."""
+    with pytest.raises(AutotuneError, match="cannot be written"):
+        write_best(make_best(), tmp_path / "missing" / "best.json")
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_model_path_is_relative_to_the_file(tmp_path: Path) -> None:
+    """Model and study can be moved together."""
+    assert relative_model_path(tmp_path / "m.onnx", tmp_path / "studies" / "a") == "../../m.onnx"

@@ -1,0 +1,166 @@
+"""kill -9 of the tuner at any instant: what was completed is kept, and nobody is left behind."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests import models
+
+pytestmark = pytest.mark.openvino
+_MORE = 4
+
+
+@pytest.fixture
+def folder(tmp_path: Path, model_folder: Path) -> Path:
+    """A study's folder with a tiny real model."""
+    for file in (models.TINY, models.TINY.replace(".xml", ".bin")):
+        shutil.copy(model_folder / file, tmp_path)
+    return tmp_path
+
+
+def start(folder: Path, trials: int) -> subprocess.Popen[str]:
+    """The tuner, in a process of its own."""
+    command = [sys.executable, "-m", "tests.faults.tuning", str(folder), str(trials)]
+    root = Path(__file__).parents[2]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, cwd=root, env={**os.environ, "PYTHONPATH": ""}
+    )
+
+
+def kill_after(folder: Path, event: str, count: int, delay_s: float) -> None:
+    """Start, wait for the n-th event of a kind and a little longer, kill, and look for orphans."""
+    with start(folder, trials=1000) as tuner:
+        assert tuner.stdout is not None
+        seen = 0
+        for line in tuner.stdout:
+            seen += line.strip() == event
+            if seen == count:
+                break
+        else:
+            pytest.fail("the tuner ended by itself")
+        time.sleep(delay_s)
+        tuner.send_signal(signal.SIGKILL)
+    assert no_worker_is_left()
+
+
+def no_worker_is_left() -> bool:
+    """Whether all processes with this test's lock folder are gone, given a moment."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if not [process for process in psutil.process_iter() if _is_worker(process)]:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        own = process.environ().get("AUTOTUNE_LOCK_DIR") == os.environ["AUTOTUNE_LOCK_DIR"]
+        return own and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def completed(folder: Path) -> dict[str, Any]:
+    """Every completed trial by table and number, in full; the database is sound."""
+    file = folder / "study.db"
+    if not file.exists():
+        return {}
+    with closing(sqlite3.connect(file)) as connection:
+        connection.row_factory = sqlite3.Row
+        assert [tuple(r) for r in connection.execute("PRAGMA integrity_check")] == [("ok",)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+        if not {"autotune_study", "trials", "trial_values"} <= tables:
+            return {}
+        found = {}
+        for name, query in _QUERIES.items():
+            for row in connection.execute(query):
+                found[f"{name} {row[0]}"] = json.dumps(dict(row), default=bytes.hex)
+        return found
+
+
+_QUERIES = {
+    "measurement": "SELECT * FROM autotune_measurement",
+    "block": "SELECT * FROM autotune_block",
+    "failure": "SELECT * FROM autotune_failure",
+    "trial": "SELECT * FROM trials WHERE state = 'COMPLETE'",
+    "value": "SELECT v.* FROM trial_values v JOIN trials USING (trial_id) WHERE state = 'COMPLETE'",
+    "parameter": "SELECT p.* FROM trial_params p JOIN trials USING (trial_id)"
+    " WHERE state = 'COMPLETE'",
+    "attribute": "SELECT a.* FROM trial_system_attributes a JOIN trials USING (trial_id)"
+    " WHERE state = 'COMPLETE'",
+}
+
+
+def finish(folder: Path) -> None:
+    """Go on to the end, and check that both sides of the database agree."""
+    trials = _MORE + len([key for key in completed(folder) if key.startswith("measurement")])
+    with start(folder, trials) as tuner:
+        said, _ = tuner.communicate(timeout=100)
+    assert tuner.returncode == 0
+    assert said.split()[-1] in {"trials", "exhausted"}
+    assert no_worker_is_left()
+    with closing(sqlite3.connect(folder / "study.db")) as connection:
+        told = connection.execute("SELECT number FROM trials WHERE state = 'COMPLETE'").fetchall()
+        recorded = connection.execute(
+            "SELECT trial_number FROM autotune_measurement "
+            "UNION SELECT trial_number FROM autotune_failure"
+        ).fetchall()
+        running = connection.execute("SELECT * FROM trials WHERE state = 'RUNNING'").fetchall()
+    assert sorted(told) == sorted(recorded)
+    assert running == []
+
+
+def check_kills(folder: Path, kills: int, seed: int) -> None:
+    """Kill so many times, each at another instant of the tuner's life; then go on to the end."""
+    generator = random.Random(seed)  # noqa: S311 - an instant, not a secret
+    kept: dict[str, Any] = {}
+    for _ in range(kills):
+        event = generator.choice(["StudyOpened", "TrialStarted", "TrialFinished"])
+        count = 1 if event == "StudyOpened" else generator.randint(1, 3)
+        kill_after(folder, event, count, delay_s=generator.choice([0.0, 0.01, 0.1, 0.5, 1.0]))
+        now = completed(folder)
+        assert kept.items() <= now.items()
+        kept = now
+    finish(folder)
+    assert kept.items() <= completed(folder).items()
+
+
+def test_a_killed_tuner_loses_only_what_was_in_flight(folder: Path) -> None:
+    """Three instants."""
+    check_kills(folder, kills=3, seed=1)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(600)
+def test_twenty_kills_lose_only_what_was_in_flight(folder: Path) -> None:
+    """Twenty instants, one study."""
+    check_kills(folder, kills=20, seed=2)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(20))
+def test_a_kill_during_the_first_seconds_can_be_recovered(folder: Path, seed: int) -> None:
+    """While Python starts, the model is looked at, or tables are made."""
+    delay_s = random.Random(seed).uniform(0.3, 3.0)  # noqa: S311 - an instant, not a secret
+    with start(folder, trials=100) as tuner:
+        time.sleep(delay_s)
+        tuner.send_signal(signal.SIGKILL)
+    assert no_worker_is_left()
+    kept = completed(folder)
+    finish(folder)
+    assert kept.items() <= completed(folder).items()

@@ -1,0 +1,26 @@
+"""`python -m tests.faults.tuning FOLDER TRIALS`: a study of real workers, made to be killed."""
+
+import sys
+from pathlib import Path
+
+from autotune.spec import build_spec
+from autotune.tuner import tune
+from tests import models
+
+SPEC = {
+    "model": {"path": models.TINY},
+    "goal": {"max_latency": "50ms"},
+    "space": {"batch": [1, 2], "pinning": True, "precision": "f32"},
+    "measure": {"limit": "1s", "warmup": "100ms"},
+}
+
+
+def main(folder: Path, trials: int) -> None:
+    """Tune until there are so many trials; say where each one begins and ends."""
+    spec = build_spec({**SPEC, "budget": {"trials": trials}}, "study.toml")
+    outcome = tune(spec, folder, on_event=lambda event: print(type(event).__name__, flush=True))
+    print(outcome.reason, flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,188 @@
+"""One file holds everything, and what was written is read back as it was."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+from sqlalchemy import event, text
+
+from autotune.domain.failure import FailureKind
+from autotune.domain.goal import Goal, Objective
+from autotune.domain.trial import Origin
+from autotune.errors import StorageError, StudyMismatchError
+from autotune.storage.optuna_study import open_study
+from autotune.storage.study_store import Identity, StudyStore
+from tests.builders import (
+    GOAL,
+    make_block,
+    make_configuration,
+    make_failure,
+    make_measurement,
+    make_trial,
+)
+
+IDENTITY = Identity(
+    name="demo", spec="[goal]\n", model_sha256="ab" * 32, goal=GOAL, space={"cpus": 2, "batch": [1]}
+)
+
+
+def opened(folder: Path, identity: Identity = IDENTITY) -> StudyStore:
+    """The store as the tuner opens it."""
+    _, engine = open_study(folder, identity.name, identity.goal)
+    store = StudyStore(engine, folder / "study.db")
+    try:
+        store.begin(identity)
+    except Exception:
+        store.close()
+        raise
+    return store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[StudyStore]:
+    """A new study with a session."""
+    found = opened(tmp_path)
+    found.start_session({"cpu_model": "x"}, {"python": "3"})
+    yield found
+    found.close()
+
+
+def test_trials_are_read_back_as_they_were_recorded(store: StudyStore, tmp_path: Path) -> None:
+    """Measured, failed and reused ones, by number, from a real file by another connection."""
+    measured = make_trial(0, origin=Origin.SEED)
+    failed = make_trial(1, failure=make_failure(FailureKind.CRASH, exit_code=-11, stderr_tail="é"))
+    reused = make_trial(2, configuration=make_configuration(batch_size=2), reused_from=0)
+    for trial in (reused, measured, failed):
+        store.record(trial, elapsed_s=1.0)
+
+    reader = StudyStore.read_only(tmp_path)
+    found = reader.trials()
+    assert [reader.with_blocks(trial) for trial in found] == [measured, failed, reused]
+    assert all(trial.measurement is None or not trial.measurement.blocks for trial in found)
+    assert len(reader.blocks(0)) == 3
+    assert reader.blocks(2) == ()
+    reader.close()
+
+
+def test_identity_and_sessions_are_kept(store: StudyStore, tmp_path: Path) -> None:
+    """Time spent is brought up to date with every trial, so a crash loses none of it."""
+    store.record(make_trial(0), elapsed_s=12.5)
+    reader = StudyStore.read_only(tmp_path)
+    assert reader.identity() == IDENTITY
+    (session,) = reader.sessions()
+    assert (session.elapsed_s, session.end) == (12.5, None)
+    assert (session.machine, session.versions) == ({"cpu_model": "x"}, {"python": "3"})
+    store.end_session(13.0, "budget")
+    (session,) = reader.sessions()
+    assert (session.elapsed_s, session.end) == (13.0, "budget")
+    reader.close()
+
+
+def test_a_trial_is_recorded_whole_or_not_at_all(store: StudyStore) -> None:
+    """The second row of the same number breaks a rule of the table; nothing of it stays."""
+    store.record(make_trial(0), elapsed_s=1.0)
+    with pytest.raises(StorageError, match="UNIQUE"):
+        store.record(make_trial(0), elapsed_s=99.0)
+    assert len(store.trials()) == 1
+    assert len(store.blocks(0)) == 3
+    assert store.sessions()[0].elapsed_s == 1.0
+
+
+def test_one_file_holds_optunas_tables_and_ours(store: StudyStore, tmp_path: Path) -> None:
+    """Other Optuna tools open it, and SQLite finds nothing wrong with it."""
+    store.record(make_trial(0), elapsed_s=1.0)
+    with sqlite3.connect(tmp_path / "study.db") as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        assert {"studies", "trials", "autotune_study", "autotune_measurement"} <= tables
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    connection.close()
+    storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / 'study.db'}")
+    assert optuna.load_study(study_name="demo", storage=storage).trials == []
+    storage.engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("pragma", "value"),
+    [("journal_mode", "delete"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 30_000)],
+)
+def test_the_tuners_connections_are_durable(store: StudyStore, pragma: str, value: object) -> None:
+    """Commits survive a power cut (2 is FULL), and a reader is waited for."""
+    with store.engine.connect() as connection:
+        assert connection.execute(text(f"PRAGMA {pragma}")).scalar() == value
+
+
+def test_a_study_is_begun_once(tmp_path: Path) -> None:
+    """Opening it again changes nothing."""
+    opened(tmp_path).close()
+    again = opened(tmp_path, replace(IDENTITY, spec="another text, the same study"))
+    assert again.identity() == IDENTITY
+    again.close()
+
+
+def test_another_study_is_refused_with_every_difference(tmp_path: Path) -> None:
+    """Model, goal and each dimension, and the way out."""
+    opened(tmp_path).close()
+    other = replace(
+        IDENTITY,
+        model_sha256="cd" * 32,
+        goal=Goal(Objective.THROUGHPUT, 95.0, 5.0),
+        space={"cpus": 4, "batch": [1, 2]},
+    )
+    with pytest.raises(StudyMismatchError) as caught:
+        opened(tmp_path, other)
+    message = str(caught.value)
+    for words in (
+        "the model file has changed",
+        "throughput, p99, cap 10 ms then, throughput, p95, cap 5 ms now",
+        "cpus 2 then, 4 now",
+        "batch [1] then, [1, 2] now",
+        "--name",
+    ):
+        assert words in message
+
+
+def test_a_crash_before_the_studys_row_is_mended(tmp_path: Path) -> None:
+    """Optuna's tables alone, or ours without a row, are the beginning of a study."""
+    study, engine = open_study(tmp_path, "demo", GOAL)
+    assert study.trials == []
+    engine.dispose()
+    store = opened(tmp_path)
+    with store.engine.begin() as connection:
+        connection.execute(text("DELETE FROM autotune_study"))
+    store.close()
+    again = opened(tmp_path)
+    assert again.identity() == IDENTITY
+    again.close()
+
+
+def test_a_full_disk_keeps_what_was_there(store: StudyStore) -> None:
+    """The message says what to do; the trial before is still readable."""
+    store.record(make_trial(0), elapsed_s=1.0)
+    store.engine.dispose()
+
+    @event.listens_for(store.engine, "connect")
+    def _no_more_pages(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA max_page_count = 1")
+
+    latencies_ms = [(number**2 % 1_000_003) / 100 for number in range(20_000)]
+    large = make_measurement(blocks=(make_block(latencies_ms),))
+    with pytest.raises(StorageError, match="free some space"):
+        store.record(make_trial(1, measurement=large), elapsed_s=2.0)
+    assert [store.with_blocks(trial) for trial in store.trials()] == [make_trial(0)]
+    assert store.sessions()[0].elapsed_s == 1.0
+
+
+def test_a_copy_of_the_folder_is_the_same_study(store: StudyStore, tmp_path: Path) -> None:
+    """Nothing lies outside of the file."""
+    store.record(make_trial(0), elapsed_s=1.0)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    shutil.copy(tmp_path / "study.db", copy)
+    reader = StudyStore.read_only(copy)
+    assert reader.trials() == store.trials()
+    reader.close()

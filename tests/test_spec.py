@@ -1,0 +1,417 @@
+"""study.toml: what it may say, how it is read back, and how its faults are told."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autotune.domain.configuration import Api
+from autotune.domain.goal import Goal, Objective
+from autotune.errors import EXIT_USAGE, SpecError
+from autotune.spec import StudySpec, build_spec, load_spec, parse_shapes, parse_spec, to_toml
+
+LEAST = """
+[model]
+path = "model.xml"
+[goal]
+max_latency = "20ms"
+"""
+
+
+def faults(text: str) -> list[str]:
+    """The lines of the error that a study file gives."""
+    with pytest.raises(SpecError) as refused:
+        parse_spec(text)
+    return str(refused.value).splitlines()
+
+
+def fault(text: str) -> str:
+    """The only line of the error that a study file gives."""
+    lines = faults(text)
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+# --- what a study may say
+
+
+def test_the_least_study() -> None:
+    """A model and a cap are enough; the rest has defaults."""
+    spec = parse_spec(LEAST)
+    assert spec.goal.goal == Goal(Objective.THROUGHPUT, 99.0, 20.0)
+    assert spec.space.device == ("CPU",)
+    assert spec.space.api == (Api.ASYNC,)
+    assert spec.budget.duration_s == 600.0
+    assert spec.limit_s == 15.0
+
+
+@pytest.mark.parametrize(
+    ("text", "cap_ms"), [("2.5ms", 2.5), ("800us", 0.8), ("1s", 1000.0), ("1.1ms", 1.1)]
+)
+def test_caps_have_a_unit(text: str, cap_ms: float) -> None:
+    """The cap is a text with a unit."""
+    assert parse_spec(LEAST.replace("20ms", text)).goal.goal.cap_ms == cap_ms
+
+
+@pytest.mark.parametrize("objective", ["latency", "pareto"])
+def test_only_throughput_needs_a_cap(objective: str) -> None:
+    """The lowest latency and the front can be looked for without a cap."""
+    spec = parse_spec(LEAST.replace("max_latency", "objective").replace("20ms", objective))
+    assert spec.goal.goal == Goal(Objective(objective), 99.0, None)
+
+
+def test_one_value_fixes_a_dimension() -> None:
+    """A single value stands for a list of one."""
+    one = parse_spec(LEAST + '[space]\nstreams = 2\nprecision = "bf16"\npinning = false\n')
+    listed = parse_spec(LEAST + '[space]\nstreams = [2]\nprecision = ["bf16"]\npinning = [false]\n')
+    assert one == listed
+    assert one.space.streams == (2,)
+    assert one.space.pinning == (False,)
+
+
+@pytest.mark.parametrize(
+    ("budget", "duration_s", "limit_s"),
+    [
+        ("", 600.0, 15.0),
+        ('duration = "3m"', 180.0, 4.5),
+        ('duration = "30s"', 30.0, 3.0),
+        ('duration = "8h"', 28_800.0, 30.0),
+        ("trials = 10", None, 10.0),
+        ('until = "07:00"', None, 10.0),
+    ],
+)
+def test_the_budget_decides_the_limit(
+    budget: str, duration_s: float | None, limit_s: float
+) -> None:
+    """A measurement may take a fortieth of the budget, between 3 s and 30 s."""
+    spec = parse_spec(f"{LEAST}[budget]\n{budget}\n")
+    assert (spec.budget.duration_s, spec.limit_s) == (duration_s, limit_s)
+
+
+def test_a_limit_of_the_study_stands() -> None:
+    """What the study says about measuring goes before what follows from the budget."""
+    assert parse_spec(LEAST + '[measure]\nlimit = "45s"\n').limit_s == 45.0
+
+
+def test_a_time_of_day_may_be_one_of_toml() -> None:
+    """A quoted time and TOML's own local time mean the same."""
+    quoted = parse_spec(LEAST + '[budget]\nuntil = "07:00:00"\n')
+    assert parse_spec(LEAST + "[budget]\nuntil = 07:00:00\n") == quoted
+
+
+def test_a_spec_cannot_be_changed() -> None:
+    """A spec is a value."""
+    with pytest.raises(ValueError, match="frozen"):
+        parse_spec(LEAST).search.seed = 3
+
+
+# --- round trip
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(
+    lambda text: bool(text.strip())
+)
+DURATIONS = st.builds(
+    lambda digits, decimals, unit: f"{digits / 10**decimals:.{decimals}f}{unit}",
+    st.integers(1, 10**9),
+    st.integers(0, 4),
+    st.sampled_from(["us", "ms", "s", "m", "h"]),
+).filter(lambda text: any(digit in text for digit in "123456789"))
+
+
+def lists_of(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """One value, or a list of distinct ones."""
+    return values | st.lists(values, min_size=1, max_size=4, unique=True)
+
+
+COUNTS = lists_of(st.integers(1, 65_536))
+DICTIONARIES = st.fixed_dictionaries(
+    {
+        "model": st.fixed_dictionaries({"path": NAMES}, optional={"shape": NAMES, "inputs": NAMES}),
+        "goal": st.fixed_dictionaries(
+            {"max_latency": DURATIONS},
+            optional={
+                "objective": st.sampled_from(["throughput", "latency", "pareto"]),
+                "percentile": st.floats(0.01, 99.9999) | st.integers(1, 99),
+            },
+        ),
+    },
+    optional={
+        "budget": st.fixed_dictionaries(
+            {},
+            optional={
+                "duration": DURATIONS,
+                "trials": st.integers(1, 65_536),
+                "until": st.times().map(lambda time: time.isoformat("minutes")),
+            },
+        ),
+        "space": st.fixed_dictionaries(
+            {},
+            optional={
+                "device": lists_of(NAMES.map(str.strip)),
+                "streams": COUNTS,
+                "threads_per_stream": COUNTS,
+                "requests_per_stream": COUNTS,
+                "batch": COUNTS,
+                "pinning": lists_of(st.booleans()),
+                "precision": lists_of(st.sampled_from(["f32", "bf16", "f16"])),
+                "api": lists_of(st.sampled_from(["async", "sync"])),
+            },
+        ),
+        "measure": st.fixed_dictionaries({}, optional={"limit": DURATIONS, "warmup": DURATIONS}),
+        "search": st.fixed_dictionaries(
+            {}, optional={"sampler": st.just("tpe"), "seed": st.integers(0, 2**31 - 1)}
+        ),
+    },
+)
+SPECS = DICTIONARIES.map(lambda values: build_spec(values, "study.toml"))
+
+
+@given(SPECS)
+def test_toml_round_trip(spec: StudySpec) -> None:
+    """Every spec, written as TOML, is read back as the same spec."""
+    assert parse_spec(to_toml(spec)) == spec
+    assert to_toml(parse_spec(to_toml(spec))) == to_toml(spec)
+
+
+def test_defaults_and_comments_are_written_sparingly() -> None:
+    """Only what differs from the defaults is written, below the comments."""
+    text = to_toml(parse_spec(LEAST), ("why", "how long", "what to look at"))
+    assert text == (
+        "# why\n# how long\n# what to look at\n\n"
+        '[model]\npath = "model.xml"\n\n[goal]\nmax_latency = "20ms"\n'
+    )
+
+
+def test_a_folder_stands_for_its_study(tmp_path: Path) -> None:
+    """A study is loaded by its file or by its folder."""
+    file = tmp_path / "study.toml"
+    file.write_text(LEAST, encoding="utf-8")
+    assert load_spec(tmp_path) == load_spec(file) == parse_spec(LEAST)
+
+
+# --- faults
+
+
+def test_all_faults_are_told_together() -> None:
+    """One line for each fault, with section, key, value and way out."""
+    assert faults(
+        """
+        [model]
+        paht = "model.xml"
+        [goal]
+        percentile = 101
+        [budget]
+        trials = 0
+        until = "7am"
+        [space]
+        streams = [1, 2, 1]
+        precision = "fp16"
+        batch = []
+        [search]
+        seed = -1
+        [serach]
+        """
+    ) == [
+        "study.toml: [model] path: is missing",
+        "study.toml: [model] paht: unknown key; did you mean 'path'?",
+        'study.toml: [goal] max_latency: is missing: write for instance max_latency = "20ms"',
+        "study.toml: [goal] percentile: input should be less than 100, got 101",
+        "study.toml: [budget] trials: input should be greater than or equal to 1, got 0",
+        "study.toml: [budget] until: '7am' is no time of day; write for instance \"07:00\"",
+        "study.toml: [space] streams: has a value twice: [1, 2, 1]",
+        "study.toml: [space] batch: is empty; give a value or a list, or leave it out, got []",
+        "study.toml: [space] precision.0: input should be 'f32', 'bf16' or 'f16', got 'fp16'",
+        "study.toml: [search] seed: input should be greater than or equal to 0, got -1",
+        "study.toml: [serach]: unknown key; did you mean 'search'?",
+    ]
+
+
+@pytest.mark.parametrize("section", ["model", "goal"])
+def test_a_missing_section_is_named(section: str) -> None:
+    """Without a model or a goal there is no study."""
+    parts = {"model": '[model]\npath = "m.xml"\n', "goal": '[goal]\nmax_latency = "1ms"\n'}
+    del parts[section]
+    assert fault("".join(parts.values())) == f"study.toml: [{section}]: is missing"
+
+
+@pytest.mark.parametrize(
+    ("key", "suggestion"),
+    [
+        ("max_latncy", "did you mean 'max_latency'?"),
+        ("percentil", "did you mean 'percentile'?"),
+        ("zzz", "known here: objective, max_latency, percentile"),
+    ],
+)
+def test_unknown_keys_get_a_suggestion(key: str, suggestion: str) -> None:
+    """A misspelt key names the near one, any other all known ones."""
+    assert fault(f"{LEAST}{key} = 1\n") == f"study.toml: [goal] {key}: unknown key; {suggestion}"
+
+
+@pytest.mark.parametrize(
+    ("value", "complaint"),
+    [
+        ("20", "20 has no unit"),
+        ("2.5", "2.5 has no unit"),
+        ("true", "true has no unit"),
+        ('"20"', "'20' is not a duration"),
+        ('"-3ms"', "'-3ms' is not a duration"),
+        ('"0ms"', "'0ms' must be more than zero"),
+        ('"5 parsecs"', "unknown unit 'parsecs'"),
+        ('""', "'' is not a duration"),
+    ],
+)
+def test_durations_need_units(value: str, complaint: str) -> None:
+    """A number alone, zero and negative numbers are no cap."""
+    line = fault(LEAST.replace('"20ms"', value))
+    assert line.startswith("study.toml: [goal] max_latency: ")
+    assert complaint in line
+
+
+@pytest.mark.parametrize("percentile", ["0", "100", "-5", "150", "nan", "inf", "true", '"99"'])
+def test_percentiles_lie_between_0_and_100(percentile: str) -> None:
+    """The bounds themselves, and what is no number, are refused."""
+    line = fault(f"{LEAST}percentile = {percentile}\n")
+    assert line.startswith("study.toml: [goal] percentile: input should be ")
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "65537", "1.5", "true", '"4"', "[1, [2]]"])
+@pytest.mark.parametrize("key", ["streams", "threads_per_stream", "requests_per_stream", "batch"])
+def test_counts_are_whole_and_positive(key: str, value: str) -> None:
+    """Counts are integers from 1 to 65536, and nothing that merely looks like one."""
+    assert fault(f"{LEAST}[space]\n{key} = {value}\n").startswith(f"study.toml: [space] {key}.")
+
+
+@pytest.mark.parametrize(
+    ("section", "line"),
+    [
+        ("budget", 'duration = "0s"'),
+        ("budget", "trials = 0"),
+        ("budget", 'until = "25:00"'),
+        ("budget", "until = 7"),
+        ("space", 'device = ""'),
+        ("space", "device = []"),
+        ("space", 'pinning = "yes"'),
+        ("space", "pinning = [true, true]"),
+        ("space", 'api = "blocking"'),
+        ("measure", "limit = 5"),
+        ("search", 'sampler = "magic"'),
+        ("search", "seed = 2147483648"),
+        ("search", f"seed = 0x{'f' * 5000}"),
+    ],
+)
+def test_values_out_of_bounds_are_named(section: str, line: str) -> None:
+    """Each bad value is told with its section and key."""
+    key = line.split(" ", 1)[0]
+    assert fault(f"{LEAST}[{section}]\n{line}\n").startswith(f"study.toml: [{section}] {key}")
+
+
+def test_a_spec_error_is_a_usage_error() -> None:
+    """A study file that cannot be used ends with exit code 2."""
+    assert SpecError.exit_code == EXIT_USAGE
+
+
+@pytest.mark.parametrize("text", ["[goal", "a = ", "= 3", "a = 1\na = 2", f"a = {'1' * 5000}"])
+def test_what_is_no_toml_is_said_as_such(text: str) -> None:
+    """The message of the TOML reader is passed on, with the file's name."""
+    assert fault(text).startswith("study.toml: not a TOML file: ")
+
+
+def test_unreadable_files_are_named(tmp_path: Path) -> None:
+    """A missing file and a file that is no text are told with their path."""
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    for file in (tmp_path / "none.toml", binary, tmp_path):
+        with pytest.raises(SpecError, match="cannot be read") as refused:
+            load_spec(file)
+        assert str(refused.value).startswith(str(file))
+
+
+# --- any text
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.text(max_size=8)
+    | st.datetimes()
+    | st.times(),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+KEYS = st.sampled_from(
+    [*StudySpec.model_fields, *(key for f in StudySpec.model_fields.values()
+     for key in getattr(f.annotation, "model_fields", {}))]
+) | st.text(max_size=5)  # fmt: skip
+PIECES = st.sampled_from(
+    ["[", "]", "[model]", "[goal]", "[space]", "[budget]", "=", " = ", '"', "'''", "\n", "\\u",
+     "path", "max_latency", "streams", "until", '"1ms"', "1e400", "-", "nan", "0x", "07:00:00",
+     "1979-05-27T07:32:00Z", "{", "}", ",", "#", "é", "\x00", "\t", "1_0", "true", "a.b.c"]
+)  # fmt: skip
+
+
+def is_spec_or_error(values: dict[str, Any]) -> None:
+    """Passes when the dictionary is a study, or a SpecError says why not."""
+    try:
+        build_spec(values, "study.toml")
+    except SpecError as refused:
+        assert all(line.startswith("study.toml: ") for line in str(refused).splitlines())  # noqa: PT017 - both outcomes are right
+
+
+@given(st.text() | st.lists(PIECES, max_size=30).map("".join))
+def test_any_text_is_a_study_or_a_spec_error(text: str) -> None:
+    """No text of a study file leads to another exception."""
+    try:
+        assert parse_spec(text)
+    except SpecError as refused:
+        assert str(refused).startswith("study.toml: ")  # noqa: PT017 - both outcomes are right
+
+
+@given(st.dictionaries(KEYS, VALUES | st.dictionaries(KEYS, VALUES, max_size=5), max_size=6))
+def test_any_values_are_a_study_or_a_spec_error(values: dict[str, Any]) -> None:
+    """No value of any type at any key leads to another exception."""
+    is_spec_or_error(values)
+
+
+@given(DICTIONARIES, st.data())
+def test_one_bad_value_is_a_study_or_a_spec_error(
+    values: dict[str, dict[str, Any]], data: st.DataObject
+) -> None:
+    """A good study with one value replaced by anything is still a study or a SpecError."""
+    section = data.draw(st.sampled_from(sorted(values)))
+    key = data.draw(KEYS)
+    is_spec_or_error({**values, section: {**values[section], key: data.draw(VALUES)}})
+
+
+# --- shapes
+
+
+@pytest.mark.parametrize(
+    ("text", "shapes"),
+    [
+        (None, {}),
+        ("", {}),
+        ("x:1,3,48,192", {"x": [1, 3, 48, 192]}),
+        ("1,3,48,192", {"": [1, 3, 48, 192]}),
+        ("a:1,2; b:3", {"a": [1, 2], "b": [3]}),
+        ("x:[1, 3]", {"x": [1, 3]}),
+        ("scope:x:0:1,8", {"scope:x:0": [1, 8]}),
+    ],
+)
+def test_shapes_by_input(text: str | None, shapes: dict[str, list[int]]) -> None:
+    """Inputs are parted by semicolons, and their names, which may hold colons, by the last one."""
+    assert parse_shapes(text) == shapes
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x", "x:", "x:1,-3", "x:0", "x:1,,2", "x:1.5", "x:?", "x:1;x:2", "x:²", f"x:{'9' * 5000}"],
+)
+def test_other_shapes_are_refused(text: str) -> None:
+    """Dimensions are positive whole numbers, and each input is given once."""
+    with pytest.raises(SpecError, match=r"\[model\] shape: .* is no shape; write name:1,3,48,192"):
+        parse_shapes(text)

@@ -1,0 +1,624 @@
+"""The whole loop, on a machine that is known exactly and a clock that nobody waits for."""
+
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+
+from autotune.domain.configuration import CompileKey, Configuration, PerformanceHint
+from autotune.domain.events import Event, StudyFinished, StudyOpened, TrialFinished, TrialStarted
+from autotune.domain.failure import FailureKind, TrialFault
+from autotune.domain.goal import Verdict
+from autotune.domain.measurement import Block
+from autotune.domain.space import SearchSpace
+from autotune.domain.trial import Origin, Trial
+from autotune.errors import BusyError, MachineFaultError, ModelError, StudyMismatchError
+from autotune.execution.locks import study_lock
+from autotune.execution.runner import Load
+from autotune.execution.simulated import SimulatedCpu, SimulatedModel, SimulatedRunner
+from autotune.search.search import Search
+from autotune.spec import StudySpec, build_spec
+from autotune.storage.study_store import StudyStore
+from autotune.tuner import Stop, seconds_until, tune
+from tests.builders import make_failure
+
+LATENCY = Configuration(device="CPU", hint=PerformanceHint.LATENCY)
+THROUGHPUT = Configuration(device="CPU", hint=PerformanceHint.THROUGHPUT)
+LONE = Configuration(
+    device="CPU",
+    hint=PerformanceHint.THROUGHPUT,
+    streams=1,
+    threads_per_stream=4,
+    pinning=True,
+    precision="f32",
+    num_requests=1,
+)
+"""The three seeds of a CPU with four cores."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A study's folder with a model file: its content matters to nobody but the digest."""
+    (tmp_path / "model.onnx").write_bytes(b"weights")
+    return tmp_path
+
+
+def make_spec(cap: str = "20ms", trials: int | None = 8, **sections: dict[str, Any]) -> StudySpec:
+    """A small space: streams, threads, requests and two batches."""
+    space = {"batch": [1, 4], "pinning": True, "requests_per_stream": [1, 2]}
+    values: dict[str, dict[str, Any]] = {
+        "model": {"path": "model.onnx"},
+        "goal": {"max_latency": cap},
+        "budget": {} if trials is None else {"trials": trials},
+        "space": space,
+        **sections,
+    }
+    return build_spec(values, "study.toml")
+
+
+@dataclass
+class Told:
+    """Keeps every event."""
+
+    events: list[Event] = field(default_factory=list)
+    on_trial: Callable[[TrialFinished], None] = lambda _: None
+
+    def __call__(self, event: Event) -> None:
+        """Hear one."""
+        self.events.append(event)
+        if isinstance(event, TrialFinished):
+            self.on_trial(event)
+
+
+def stored(folder: Path) -> list[Trial]:
+    """What the database has."""
+    store = StudyStore.read_only(folder)
+    with closing(store):
+        return store.trials()
+
+
+def optuna_trials(folder: Path) -> list[FrozenTrial]:
+    """What Optuna has."""
+    storage = optuna.storages.RDBStorage(f"sqlite:///{folder / 'study.db'}")
+    try:
+        return optuna.load_study(study_name=folder.name, storage=storage).trials
+    finally:
+        storage.engine.dispose()
+
+
+def states(folder: Path) -> list[TrialState]:
+    """Optuna's states by number."""
+    return [trial.state for trial in optuna_trials(folder)]
+
+
+def all_configurations(folder: Path) -> list[Configuration]:
+    """Every point of the study's space."""
+    store = StudyStore.read_only(folder)
+    with closing(store):
+        choices = {name: tuple(c) for name, c in store.identity().space.items() if name != "cpus"}
+    space = SearchSpace(choices, cpus=4)
+    return [space.configuration(point) for point in space.points()]
+
+
+def effective_keys(runner: SimulatedRunner, configurations: Sequence[Configuration]) -> set[str]:
+    """Distinct deployments among them."""
+    return {runner.cpu.effective(c.compile_key).key(c) for c in configurations}
+
+
+def kinds(trials: Sequence[Trial]) -> list[str]:
+    """Failure kind or verdict of each."""
+    return [
+        str(t.failure.kind if t.failure else t.measurement and t.measurement.verdict)
+        for t in trials
+    ]
+
+
+# --- what is tried, and what is found
+
+
+@pytest.mark.parametrize("cap_ms", [5.0, 11.0, 40.0])
+def test_the_whole_space_gives_the_exact_best(folder: Path, cap_ms: float) -> None:
+    """Without noise the winner is the fastest configuration whose latency is under the cap."""
+    runner = SimulatedRunner()
+    outcome = tune(make_spec(f"{cap_ms:g}ms", trials=200), folder, runner=runner)
+    predicted = {
+        c: runner.predict(c)
+        for c in all_configurations(folder)
+        if runner.predict(c).latency_ms <= cap_ms
+    }
+    assert outcome.reason == "exhausted"
+    assert outcome.best is not None
+    assert outcome.best.measurement is not None
+    fastest = max(flow.throughput_per_s for flow in predicted.values())
+    assert outcome.best.measurement.throughput_per_s == pytest.approx(fastest)
+    assert outcome.best.measurement.latency.goal_ms <= cap_ms
+    assert outcome.best.measurement.blocks
+
+
+def test_every_measurement_is_what_was_predicted(folder: Path) -> None:
+    """Throughput and latency, and no verdict against them (a slow one may be left unclear)."""
+    runner = SimulatedRunner()
+    outcome = tune(make_spec("11ms", trials=12), folder, runner=runner)
+    assert len(outcome.trials) == 12
+    for trial in outcome.trials:
+        predicted, found = runner.predict(trial.configuration), trial.measurement
+        assert found is not None
+        assert found.throughput_per_s == pytest.approx(predicted.throughput_per_s)
+        assert found.latency.goal_ms == pytest.approx(predicted.latency_ms, abs=1e-4)
+        assert found.verdict is not (Verdict.MISSED if predicted.latency_ms <= 11 else Verdict.MET)
+
+
+def test_seeds_come_first(folder: Path) -> None:
+    """Both hints, then a single request."""
+    outcome = tune(make_spec(trials=3), folder, runner=SimulatedRunner())
+    assert [trial.configuration for trial in outcome.trials] == [LATENCY, THROUGHPUT, LONE]
+    assert {trial.origin for trial in outcome.trials} == {Origin.SEED}
+
+
+def test_no_configuration_is_tried_twice(folder: Path) -> None:
+    """Not as requested, and not as effective: what is equal is measured once."""
+    runner = SimulatedRunner(noise=0.05)
+    outcome = tune(make_spec(trials=200), folder, runner=runner)
+    configurations = [trial.configuration for trial in outcome.trials]
+    assert len(set(configurations)) == len(configurations)
+    measured = [
+        t.measurement.opening.effective.key(t.configuration)
+        for t in outcome.trials
+        if t.measurement and t.reused_from is None
+    ]
+    assert len(set(measured)) == len(measured)
+
+
+def test_what_is_effectively_known_is_reused(folder: Path) -> None:
+    """The single request with all threads is the LATENCY hint: no second measurement, no blocks."""
+    runner = SimulatedRunner()
+    outcome = tune(make_spec(trials=3), folder, runner=runner)
+    hint, _, lone = outcome.trials
+    assert (lone.reused_from, hint.reused_from) == (0, None)
+    assert lone.measurement is not None
+    assert hint.measurement is not None
+    assert lone.measurement.throughput == hint.measurement.throughput
+    assert stored(folder)[2].configuration == LONE
+    assert states(folder) == [TrialState.COMPLETE] * 3
+
+
+def test_a_sweep_follows_on_a_model_that_was_costly_to_open(folder: Path) -> None:
+    """Another request count, without compiling again."""
+    runner = SimulatedRunner(compile_s=60.0)
+    told = Told()
+    tune(make_spec("40ms", trials=10), folder, runner=runner, on_event=told)
+    swept = [e for e in told.events if isinstance(e, TrialStarted) and e.origin is Origin.SWEEP]
+    assert swept
+    assert len(runner.opened) == 10 - len(swept)
+
+
+def test_no_sweep_where_opening_is_cheap(folder: Path) -> None:
+    """The sampler knows better."""
+    runner = SimulatedRunner(start_s=0.01, compile_s=0.01)
+    outcome = tune(make_spec("40ms", trials=10), folder, runner=runner)
+    assert Origin.SWEEP not in {trial.origin for trial in outcome.trials}
+
+
+# --- when it ends
+
+
+def test_the_budget_of_trials_is_kept(folder: Path) -> None:
+    """Exactly."""
+    outcome = tune(make_spec(trials=5), folder, runner=SimulatedRunner())
+    assert (outcome.reason, len(outcome.trials)) == ("trials", 5)
+
+
+def test_the_budget_of_time_is_kept(folder: Path) -> None:
+    """On the runner's clock: no trial begins without time for it, none runs far beyond."""
+    runner = SimulatedRunner()
+    outcome = tune(make_spec(trials=None, budget={"duration": "60s"}), folder, runner=runner)
+    assert outcome.reason == "budget"
+    assert 50 < runner.clock() < 70
+    assert len(outcome.trials) > 5
+
+
+def test_the_time_spent_counts_over_all_runs(folder: Path) -> None:
+    """A study that is continued has its first budget, not a new one."""
+    spec = make_spec(trials=None, budget={"duration": "60s"})
+    stop = Stop()
+    told = Told(on_trial=lambda event: setattr(stop, "requested", event.trials >= 4))
+    first = SimulatedRunner()
+    assert tune(spec, folder, runner=first, stop=stop, on_event=told).reason == "stopped"
+    second = SimulatedRunner()
+    assert tune(spec, folder, runner=second).reason == "budget"
+    assert 50 < first.clock() + second.clock() < 75
+
+
+def test_it_stops_when_asked(folder: Path) -> None:
+    """After the trial that is under way, which is kept."""
+    stop = Stop()
+    told = Told(on_trial=lambda event: setattr(stop, "requested", event.trials == 4))
+    outcome = tune(make_spec(), folder, runner=SimulatedRunner(), stop=stop, on_event=told)
+    assert (outcome.reason, len(outcome.trials)) == ("stopped", 4)
+    assert states(folder) == [TrialState.COMPLETE] * 4
+
+
+def test_events_tell_the_whole_story(folder: Path) -> None:
+    """Opened, then started and finished in turn, then the reason."""
+    told = Told()
+    tune(make_spec(trials=3), folder, runner=SimulatedRunner(), on_event=told)
+    assert [type(event) for event in told.events] == [
+        StudyOpened,
+        *[TrialStarted, TrialFinished] * 3,
+        StudyFinished,
+    ]
+    opened, finished = told.events[0], told.events[-2]
+    assert isinstance(opened, StudyOpened)
+    assert (opened.trials_before, opened.budget_trials) == (0, 3)
+    assert opened.space_size == len(all_configurations(folder))
+    assert isinstance(finished, TrialFinished)
+    assert finished.better_hint is not None
+    assert finished.better_hint.configuration == THROUGHPUT
+
+
+# --- interruptions
+
+
+class InterruptingRunner(SimulatedRunner):
+    """Someone presses Ctrl-C while the n-th opened model is under load, or is being opened."""
+
+    interrupted = 0
+    phase = "load"
+
+    def open(self, key: CompileKey) -> SimulatedModel:
+        """As always, but for one."""
+        model = super().open(key)
+        if len(self.opened) == self.interrupted:
+            if self.phase == "open":
+                raise KeyboardInterrupt
+            return InterruptedModel(self, key, None)
+        return model
+
+
+class InterruptedModel(SimulatedModel):
+    """Breaks off after a block."""
+
+    def load(self, load: Load) -> Generator[Block]:
+        """One block."""
+        yield next(super().load(load))
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("phase", ["open", "load"])
+@pytest.mark.parametrize("number", [1, 5], ids=["a seed", "a proposal"])
+def test_an_interruption_leaves_nothing_half_done(folder: Path, phase: str, number: int) -> None:
+    """No trial is running, what was measured is kept, and the next run goes on."""
+    runner = InterruptingRunner(start_s=0.01, compile_s=0.01)
+    runner.interrupted, runner.phase = number, phase
+    outcome = tune(make_spec(), folder, runner=runner)
+    assert outcome.reason == "interrupted"
+    assert len(stored(folder)) == number - 1
+    assert TrialState.RUNNING not in states(folder)
+
+    resumed = tune(make_spec(), folder, runner=SimulatedRunner())
+    assert (resumed.reason, len(resumed.trials)) == ("trials", 8)
+    assert [t.configuration for t in resumed.trials[:3]] == [LATENCY, THROUGHPUT, LONE]
+
+
+# --- failures
+
+
+@pytest.mark.parametrize(
+    ("kind", "phase"),
+    [
+        (FailureKind.COMPILE_ERROR, "open"),
+        (FailureKind.COMPILE_TIMEOUT, "open"),
+        (FailureKind.WRONG_OUTPUT, "open"),
+        (FailureKind.OUT_OF_MEMORY, "open"),
+        (FailureKind.CRASH, "open"),
+        (FailureKind.CRASH, "load"),
+        (FailureKind.HANG, "load"),
+    ],
+)
+def test_a_configurations_own_fault_costs_its_trial(
+    folder: Path, kind: FailureKind, phase: str
+) -> None:
+    """It is complete, with the worst value, its constraint at the clip; the study goes on."""
+    runner = SimulatedRunner(
+        faults={THROUGHPUT.compile_key: repeat(make_failure(kind, phase=phase))}
+    )
+    outcome = tune(make_spec(), folder, runner=runner)
+    assert outcome.reason == "trials"
+    assert kinds(outcome.trials)[1] == kind
+    assert [t.failure for t in stored(folder)][1] == make_failure(kind, phase=phase)
+    failed = optuna_trials(folder)[1]
+    assert (failed.state, failed.values) == (TrialState.COMPLETE, [0.0])
+    assert failed.constraints == {"latency": 3.0}
+    assert runner.opened.count(THROUGHPUT.compile_key) == 1
+
+
+def test_a_model_that_cannot_be_opened_is_not_opened_for_another_request_count(
+    folder: Path,
+) -> None:
+    """Its compile key is ruled out, in this run and in the next; of others nothing is lost."""
+    broken = replace(LONE, streams=2, threads_per_stream=2, num_requests=2).compile_key
+    failure = make_failure(FailureKind.COMPILE_ERROR, phase="open")
+    runner = SimulatedRunner(faults={broken: repeat(failure)})
+    tune(make_spec(trials=200), folder, runner=runner)
+    assert runner.opened.count(broken) == 1
+    others = [c for c in all_configurations(folder) if c.compile_key != broken]
+    assert effective_keys(runner, others) <= effective_keys(
+        runner, [trial.configuration for trial in stored(folder)]
+    )
+
+    again = SimulatedRunner(faults={broken: repeat(failure)})
+    assert tune(make_spec(trials=200), folder, runner=again).reason == "exhausted"
+    assert again.opened == []
+
+
+@pytest.mark.parametrize("phase", ["start", "open", "load"])
+@pytest.mark.parametrize(("faults", "tries"), [(1, 2), (2, 3), (3, 3), (9, 3)])
+def test_a_machine_fault_is_tried_again_at_most_twice(
+    folder: Path, phase: str, faults: int, tries: int
+) -> None:
+    """It is FAIL, invisible to the sampler, and does not count against the budget."""
+    failure = make_failure(FailureKind.LOST, phase=phase)
+    runner = SimulatedRunner(faults={THROUGHPUT.compile_key: repeat(failure, faults)})
+    outcome = tune(make_spec(trials=6), folder, runner=runner)
+    assert runner.opened.count(THROUGHPUT.compile_key) == tries
+    lost = [trial for trial in outcome.trials if trial.failure]
+    assert [trial.configuration for trial in lost] == [THROUGHPUT] * min(faults, 3)
+    assert states(folder).count(TrialState.FAIL) == len(lost)
+    assert len(outcome.trials) - len(lost) == 6
+
+
+def test_tries_are_counted_over_runs(folder: Path) -> None:
+    """Two before a stop, the third after it, and no fourth; what has worked is not tried again."""
+    runner = SimulatedRunner(
+        faults={
+            THROUGHPUT.compile_key: repeat(make_failure(FailureKind.LOST, phase="start")),
+            LATENCY.compile_key: repeat(make_failure(FailureKind.LOST, phase="start"), 1),
+        }
+    )
+    stop = Stop()
+
+    def stop_after_two(event: TrialFinished) -> None:
+        stop.requested = runner.opened.count(THROUGHPUT.compile_key) == 2
+
+    tune(make_spec(), folder, runner=runner, stop=stop, on_event=Told(on_trial=stop_after_two))
+    tune(make_spec(trials=10), folder, runner=runner)
+    tune(make_spec(trials=12), folder, runner=runner)
+    assert runner.opened.count(THROUGHPUT.compile_key) == 3
+    assert runner.opened.count(LATENCY.compile_key) == 2
+
+
+def test_five_machine_faults_in_a_row_end_the_run(folder: Path) -> None:
+    """Something is wrong with the machine, and a night must not be spent on it."""
+
+    class BrokenRunner(SimulatedRunner):
+        def open(self, key: CompileKey) -> SimulatedModel:
+            """Never works."""
+            self.opened.append(key)
+            raise TrialFault(make_failure(FailureKind.LOST, phase="start"))
+
+    broken = BrokenRunner()
+    with pytest.raises(MachineFaultError, match=r"5 trials in a row.*it broke.*logs"):
+        tune(make_spec(), folder, runner=broken)
+    assert len(broken.opened) == 5
+    assert states(folder) == [TrialState.FAIL] * 5
+
+    mended = tune(make_spec(), folder, runner=SimulatedRunner())
+    assert mended.reason == "trials"
+    assert {LATENCY, THROUGHPUT, LONE} <= {t.configuration for t in mended.trials if t.measurement}
+
+
+# --- going on
+
+
+def test_a_continued_study_goes_on_with_numbers_and_budget(folder: Path) -> None:
+    """Nothing is measured again, and every number is there once."""
+    stop = Stop()
+    told = Told(on_trial=lambda event: setattr(stop, "requested", event.trials == 4))
+    tune(make_spec(), folder, runner=SimulatedRunner(), stop=stop, on_event=told)
+    before = stored(folder)
+
+    told = Told()
+    outcome = tune(make_spec(), folder, runner=SimulatedRunner(), on_event=told)
+    assert isinstance(told.events[0], StudyOpened)
+    assert told.events[0].trials_before == 4
+    assert told.events[0].spent_s > 0
+    assert [trial.number for trial in outcome.trials] == list(range(8))
+    assert stored(folder)[:4] == before
+    configurations = [trial.configuration for trial in outcome.trials]
+    assert len(set(configurations)) == 8
+
+
+def test_a_finished_study_has_nothing_to_do(folder: Path) -> None:
+    """And gives the same answer."""
+    first = tune(make_spec(), folder, runner=SimulatedRunner())
+    runner = SimulatedRunner()
+    again = tune(make_spec(), folder, runner=runner)
+    assert (again.reason, runner.opened) == ("trials", [])
+    assert again.best == first.best
+
+
+class CrashError(BaseException):
+    """Stands for the end of the process: nothing after it is carried out."""
+
+
+@pytest.mark.parametrize("number", [1, 6], ids=["a seed", "a proposal"])
+def test_evidence_that_was_not_told_is_told_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """A crash between record and tell loses nothing and measures nothing again."""
+    tell = Search.tell
+
+    def crash(self: Search, trial: Trial) -> None:
+        if trial.number == number:
+            raise CrashError
+        tell(self, trial)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Search, "tell", crash)
+        with pytest.raises(CrashError):
+            tune(make_spec(), folder, runner=SimulatedRunner(start_s=0.01, compile_s=0.01))
+    before = stored(folder)
+    assert len(before) == number + 1
+    assert states(folder)[number] is TrialState.RUNNING
+
+    told = Told()
+    outcome = tune(make_spec(), folder, runner=SimulatedRunner(), on_event=told)
+    assert outcome.reason == "trials"
+    assert stored(folder)[: number + 1] == before
+    assert states(folder) == [TrialState.COMPLETE] * 8
+    mended = optuna_trials(folder)[number]
+    measurement = before[number].measurement
+    assert measurement is not None
+    assert mended.values == [measurement.throughput_per_s]
+    assert "latency" in mended.constraints
+    assert isinstance(told.events[0], StudyOpened)
+    assert "cut off" in told.events[0].notes[0]
+
+
+@pytest.mark.parametrize("number", [1, 6], ids=["a seed", "a proposal"])
+def test_what_was_lost_in_flight_is_tried_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """A crash before the evidence was written: the number is spent, the configuration is not."""
+    record = StudyStore.record
+    lost = []
+
+    def crash(self: StudyStore, trial: Trial, elapsed_s: float) -> None:
+        if trial.number == number:
+            lost.append(trial.configuration)
+            raise CrashError
+        record(self, trial, elapsed_s)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StudyStore, "record", crash)
+        with pytest.raises(CrashError):
+            tune(make_spec(), folder, runner=SimulatedRunner(start_s=0.01, compile_s=0.01))
+    outcome = tune(make_spec(), folder, runner=SimulatedRunner())
+    assert outcome.reason == "trials"
+    assert states(folder)[number] is TrialState.FAIL
+    assert number not in [trial.number for trial in outcome.trials]
+    assert set(lost) <= {trial.configuration for trial in outcome.trials}
+
+
+# --- refusals
+
+
+def test_another_machine_is_refused(folder: Path) -> None:
+    """With what differs; nothing is added to the study."""
+    tune(make_spec(trials=3), folder, runner=SimulatedRunner())
+    with pytest.raises(StudyMismatchError, match=r"openvino: 'simulated' then, '2027' now"):
+        tune(make_spec(), folder, runner=SimulatedRunner(openvino="2027"))
+    assert len(stored(folder)) == 3
+
+
+def test_another_runtime_may_be_accepted(folder: Path) -> None:
+    """The user said so; the notes repeat it."""
+    tune(make_spec(trials=3), folder, runner=SimulatedRunner())
+    told = Told()
+    runner = SimulatedRunner(openvino="2027")
+    outcome = tune(make_spec(), folder, runner=runner, anyway=True, on_event=told)
+    assert len(outcome.trials) == 8
+    assert isinstance(told.events[0], StudyOpened)
+    assert "another machine or runtime" in told.events[0].notes[0]
+
+
+def test_more_cpus_are_another_space(folder: Path) -> None:
+    """Which nobody can accept: points would have other meanings."""
+    tune(make_spec(trials=3), folder, runner=SimulatedRunner())
+    runner = SimulatedRunner(cpu=SimulatedCpu(cpus=8))
+    with pytest.raises(StudyMismatchError, match="the space has changed: cpus 4 then, 8 now"):
+        tune(make_spec(), folder, runner=runner, anyway=True)
+
+
+def test_a_changed_model_or_goal_is_refused(folder: Path) -> None:
+    """The study's numbers belong to what it began with."""
+    tune(make_spec(trials=3), folder, runner=SimulatedRunner())
+    (folder / "model.onnx").write_bytes(b"other weights")
+    with pytest.raises(StudyMismatchError, match=r"model file has changed(.|\n)*goal has changed"):
+        tune(make_spec("5ms"), folder, runner=SimulatedRunner())
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "words"),
+    [
+        ({"path": "nosuch.onnx"}, ModelError, "nosuch.onnx: there is no such model file"),
+        ({"path": "model.onnx", "inputs": "no.npz"}, ModelError, "no.npz: there is no such input"),
+    ],
+    ids=["model", "inputs"],
+)
+def test_a_missing_file_is_found_before_anything_is_written(
+    folder: Path, model: dict[str, str], error: type[Exception], words: str
+) -> None:
+    """No database, no lock, no log."""
+    with pytest.raises(error, match=words):
+        tune(make_spec(model=model), folder, runner=SimulatedRunner())
+    assert [path.name for path in folder.iterdir()] == ["model.onnx"]
+
+
+def test_a_study_that_is_being_tuned_is_left_alone(folder: Path) -> None:
+    """The second process is refused."""
+    with study_lock(folder), pytest.raises(BusyError):
+        tune(make_spec(), folder, runner=SimulatedRunner())
+    assert not (folder / "study.db").exists()
+
+
+# --- until a time of day
+
+
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A zone whose clocks change at the end of March and of October; no zone files are needed."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("berlin")
+@pytest.mark.parametrize(
+    ("now", "until", "hours"),
+    [
+        ("2026-06-10T22:00", "07:00", 9.0),
+        ("2026-06-10T06:00", "07:00", 1.0),
+        ("2026-06-10T07:00", "07:00", 24.0),
+        ("2026-03-29T01:00", "07:00", 5.0),
+        ("2026-10-25T01:00", "07:00", 7.0),
+        ("2026-03-28T22:00", "07:00", 8.0),
+        ("2026-10-24T22:00", "07:00", 10.0),
+        ("2026-12-31T23:30", "00:15", 0.75),
+    ],
+    ids=[
+        "tomorrow",
+        "today",
+        "now means tomorrow",
+        "clocks go forward today",
+        "clocks go back today",
+        "clocks go forward tonight",
+        "clocks go back tonight",
+        "over the year's end",
+    ],
+)
+def test_until_is_the_next_time_the_clock_on_the_wall_shows_it(
+    now: str, until: str, hours: float
+) -> None:
+    """Real seconds, also in the nights in which clocks are changed."""
+    assert seconds_until(until, datetime.fromisoformat(now).astimezone()) == hours * 3600
+
+
+def test_a_time_of_day_ends_the_study(folder: Path) -> None:
+    """Together with whatever budget ends first."""
+    spec = make_spec(trials=None, budget={"until": "07:00", "trials": 4})
+    told = Told()
+    outcome = tune(spec, folder, runner=SimulatedRunner(), on_event=told)
+    assert (outcome.reason, len(outcome.trials)) == ("trials", 4)
+    left = [event.left_s for event in told.events if isinstance(event, TrialStarted)]
+    assert all(seconds is not None and 0 < seconds <= 25 * 3600 for seconds in left)

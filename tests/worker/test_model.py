@@ -1,0 +1,161 @@
+"""Reading, batching, checking: a faster model that gives other answers is not faster."""
+
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+
+from autotune.worker import model
+from autotune.worker.inputs import batch_of, samples
+from autotune.worker.model import Reference, ShapeError, WrongOutputError
+from tests import models
+
+pytestmark = pytest.mark.openvino
+
+
+@pytest.fixture(scope="module")
+def core() -> ov.Core:
+    """The runtime."""
+    return ov.Core()
+
+
+def reference_of(core: ov.Core, network: ov.Model) -> Reference:
+    """Outputs at batch 1 in f32."""
+    compiled = core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return Reference("f32", [model.infer(compiled, sample) for sample in samples(network)])
+
+
+def output_error(core: ov.Core, path: Path, batch_size: int, scale: float = 1.0) -> float:
+    """The check, with the reference scaled by a factor."""
+    network = model.read(core, path, {})
+    data, expected = samples(network), reference_of(core, network)
+    scaled = [[scale * output for output in outputs] for outputs in expected.outputs]
+    model.set_batch(network, batch_size)
+    compiled = core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return model.output_error(compiled, data, Reference("f32", scaled), batch_size)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4, 7])
+def test_every_item_of_a_batch_must_equal_batch_one(
+    core: ov.Core, model_folder: Path, batch_size: int
+) -> None:
+    """Also when there are more items than distinct samples."""
+    assert output_error(core, model_folder / models.TINY, batch_size) < 1e-3
+
+
+def test_a_batch_that_silently_breaks_the_model_is_refused(
+    core: ov.Core, model_folder: Path
+) -> None:
+    """Reshape([1, -1]) takes a batch of 4 without a word and gives one row."""
+    with pytest.raises(WrongOutputError, match=r"shape \(1, 48\), expected \(4, 12\)"):
+        output_error(core, model_folder / models.BATCH_TRAP, 4)
+
+
+def test_outputs_that_deviate_are_refused(core: ov.Core, model_folder: Path) -> None:
+    """Beyond 1 % of the largest value in f32."""
+    assert output_error(core, model_folder / models.TINY, 1, scale=1.005) < 0.01
+    with pytest.raises(WrongOutputError, match=r"deviate from batch 1 by 0\.02"):
+        output_error(core, model_folder / models.TINY, 1, scale=1.02)
+
+
+def test_values_that_are_not_finite_are_refused(core: ov.Core, model_folder: Path) -> None:
+    """In only one of the two."""
+    with pytest.raises(WrongOutputError, match="by inf"):
+        output_error(core, model_folder / models.TINY, 1, scale=float("nan"))
+
+
+def test_deviation_is_relative_to_the_largest_value() -> None:
+    """None where one of the two is not finite; zeros deviate absolutely."""
+    exact = [[np.array([0.0, 10.0])]]
+    assert model.deviation([[np.array([1.0, 10.0])]], exact) == pytest.approx(0.1)
+    assert model.deviation(exact, exact) == 0.0
+    assert model.deviation([[np.array([np.inf, 10.0])]], exact) is None
+    assert model.deviation([[np.array([0.5])]], [[np.array([0.0])]]) == 0.5
+    assert model.deviation([[np.array([True])]], [[np.array([False])]]) == 1.0
+
+
+def test_dynamic_dimensions_need_a_shape(core: ov.Core, model_folder: Path) -> None:
+    """The message names the option and lists the inputs."""
+    with pytest.raises(ShapeError, match=r"--shape.*x: \[\?,3,8,8\] f32"):
+        model.read(core, model_folder / models.DYNAMIC, {})
+
+
+@pytest.mark.parametrize("name", ["x", ""])
+def test_a_shape_makes_the_model_static(core: ov.Core, model_folder: Path, name: str) -> None:
+    """The only input needs no name."""
+    network = model.read(core, model_folder / models.DYNAMIC, {name: [1, 3, 8, 8]})
+    assert list(network.inputs[0].get_shape()) == [1, 3, 8, 8]
+
+
+@pytest.mark.parametrize(
+    ("file", "shapes", "words"),
+    [
+        (models.DYNAMIC, {"y": [1, 3, 8, 8]}, "no input is named 'y'; the inputs are x"),
+        (models.TWO_INPUTS, {"": [1, 4]}, "the model has 2 inputs; name each shape: ids, x"),
+        (models.TINY, {"x": [1, 5, 8, 8]}, r"cannot take the shape \{'x': \[1, 5, 8, 8\]\}"),
+        (models.TINY, {"x": [1, 3, 32]}, "cannot take the shape"),
+    ],
+    ids=["unknown name", "no name for two", "other channels", "other rank"],
+)
+def test_a_wrong_shape_is_refused(
+    core: ov.Core, model_folder: Path, file: str, shapes: dict[str, list[int]], words: str
+) -> None:
+    """With what the model has."""
+    with pytest.raises(ShapeError, match=words):
+        model.read(core, model_folder / file, shapes)
+
+
+def test_effective_properties_have_the_form_that_the_runtime_takes(
+    core: ov.Core, model_folder: Path
+) -> None:
+    """Booleans as YES and NO, types by name, lists with commas; every value text."""
+    network = model.read(core, model_folder / models.TINY, {})
+    requested = {
+        "PERFORMANCE_HINT": "THROUGHPUT",
+        "NUM_STREAMS": "1",
+        "INFERENCE_NUM_THREADS": "1",
+        "ENABLE_CPU_PINNING": "NO",
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    found = model.effective_properties(core.compile_model(network, "CPU", requested))
+    assert {name: found[name] for name in requested} == requested
+    assert found["EXECUTION_DEVICES"] == "CPU"
+    assert found["OPTIMAL_NUMBER_OF_INFER_REQUESTS"] == "1"
+    assert "SUPPORTED_PROPERTIES" not in found
+    assert all(isinstance(value, str) for value in found.values())
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "YES"),
+        (False, "NO"),
+        (3, "3"),
+        (1.5, "1.5"),
+        ("a", "a"),
+        (ov.Type.bf16, "bf16"),
+        (["b", "a"], "a,b"),
+        ({"CPU": ["x"]}, "{CPU:x}"),
+        ({}, "{}"),
+    ],
+)
+def test_every_kind_of_value_has_a_text(value: object, text: str) -> None:
+    """Sets in a fixed order, so that equal configurations have equal keys."""
+    assert model._text(value) == text
+
+
+def test_an_enum_is_named_without_its_class() -> None:
+    """PerformanceMode.LATENCY is written LATENCY."""
+    from openvino.properties import hint
+
+    assert model._text(hint.PerformanceMode.LATENCY) == "LATENCY"
+
+
+def test_a_batch_repeats_the_samples_in_turn(core: ov.Core, model_folder: Path) -> None:
+    """So that neighbours in a batch differ, and an exchanged item shows."""
+    data = samples(model.read(core, model_folder / models.TINY, {}))
+    batch = batch_of(data, 3, 2)["x"]
+    assert np.array_equal(batch[0], data[3]["x"][0])
+    assert np.array_equal(batch[1], data[0]["x"][0])
+    assert not np.array_equal(batch[0], batch[1])

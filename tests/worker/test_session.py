@@ -1,0 +1,177 @@
+"""A session answers every command, whatever goes wrong in it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autotune.worker.model import ShapeError, WrongOutputError
+from autotune.worker.session import Session, classify
+from tests import models
+
+pytestmark = pytest.mark.openvino
+
+
+class Answers:
+    """Keeps what was said, and says stop after two looks."""
+
+    def __init__(self) -> None:
+        self.said: list[dict[str, Any]] = []
+        self._looks = 0
+
+    def say(self, word: str, **fields: Any) -> None:
+        """Keep it."""
+        self.said.append({"say": word, **fields})
+
+    def is_told_to_stop(self) -> bool:
+        """From the third look on."""
+        self._looks += 1
+        return self._looks > 2
+
+
+def answers_to(*commands: dict[str, Any]) -> list[dict[str, Any]]:
+    """What one session says to these commands."""
+    answers = Answers()
+    session = Session(answers)
+    for command in commands:
+        session.obey(dict(command))
+    return answers.said
+
+
+def inspect(path: Path, folder: Path, **fields: Any) -> dict[str, Any]:
+    """A command."""
+    return {
+        "do": "inspect",
+        "path": str(path),
+        "shapes": {},
+        "inputs": None,
+        "devices": ["CPU"],
+        "reference": str(folder / "reference.npz"),
+        "try_batch": True,
+        **fields,
+    }
+
+
+def opening(path: Path, folder: Path, **fields: Any) -> dict[str, Any]:
+    """A command."""
+    return {
+        "do": "open",
+        "path": str(path),
+        "shapes": {},
+        "inputs": None,
+        "device": "CPU",
+        "properties": {"PERFORMANCE_HINT": "LATENCY"},
+        "batch_size": 1,
+        "reference": str(folder / "reference.npz"),
+        **fields,
+    }
+
+
+LOAD = {
+    "do": "load",
+    "num_requests": 2,
+    "api": "async",
+    "block_s": 0.01,
+    "block_requests": 10,
+    "limit_s": 60.0,
+}
+
+
+def test_a_whole_life(model_folder: Path, tmp_path: Path) -> None:
+    """Inspect, open a batch, load until told to stop."""
+    path = model_folder / models.TINY
+    said = answers_to(inspect(path, tmp_path), opening(path, tmp_path, batch_size=3), LOAD)
+    assert [answer["say"] for answer in said] == [
+        "inspected",
+        "opened",
+        "block",
+        "block",
+        "stopped",
+    ]
+    assert said[0]["why_no_batch"] is None
+    assert said[0]["static_shapes"] == {"x": [1, 3, 32, 32]}
+    assert said[1]["output_error"] < 0.2
+    assert said[4]["peak_rss_bytes"] > 2**20
+
+
+def test_inspection_sees_that_a_model_cannot_be_batched(model_folder: Path, tmp_path: Path) -> None:
+    """By comparing outputs: the runtime raises nothing."""
+    said = answers_to(inspect(model_folder / models.BATCH_TRAP, tmp_path))
+    assert "shape (1, 24), expected (2, 12)" in said[0]["why_no_batch"]
+
+
+def test_a_broken_batch_is_a_wrong_output(model_folder: Path, tmp_path: Path) -> None:
+    """Also when somebody asks for it all the same."""
+    path = model_folder / models.BATCH_TRAP
+    said = answers_to(inspect(path, tmp_path), opening(path, tmp_path, batch_size=4))
+    assert (said[1]["say"], said[1]["kind"]) == ("failed", "wrong_output")
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [
+        (lambda m, t: inspect(m / "nosuch.xml", t), "model"),
+        (lambda m, t: inspect(m / models.DYNAMIC, t), "shape"),
+        (lambda m, t: inspect(m / models.TINY, t, devices=["NOSUCH"]), "device"),
+        (lambda m, t: inspect(m / models.TINY, t, devices=["AUTO:CPU,NOSUCH"]), "device"),
+        (lambda m, t: inspect(m / models.TINY, t, inputs=str(t / "nosuch.npz")), "model"),
+        (lambda m, t: opening(m / models.TINY, t, device="NOSUCH"), "invalid_configuration"),
+        (
+            lambda m, t: opening(m / models.TINY, t, properties={"NO_SUCH_PROPERTY": "1"}),
+            "invalid_configuration",
+        ),
+        (
+            lambda m, t: opening(m / models.TINY, t, properties={"ENABLE_CPU_PINNING": "?"}),
+            "invalid_configuration",
+        ),
+        (lambda m, t: LOAD, "runtime_error"),
+    ],
+    ids=[
+        "no model",
+        "dynamic shape",
+        "no device",
+        "no member of a meta device",
+        "no inputs",
+        "device gone",
+        "unknown property",
+        "bad value",
+        "nothing open",
+    ],
+)
+def test_every_fault_is_an_answer(
+    model_folder: Path, tmp_path: Path, command: Any, kind: str
+) -> None:
+    """One line with its kind; the session lives on."""
+    said = answers_to(command(model_folder, tmp_path), {"do": "look", "path": None})
+    assert (said[0]["say"], said[0]["kind"]) == ("failed", kind)
+    assert said[0]["message"]
+    assert "\n" not in said[0]["message"]
+    assert said[1]["say"] == "looked"
+
+
+@pytest.mark.parametrize(
+    ("error", "phase", "kind"),
+    [
+        (WrongOutputError("x"), "open", "wrong_output"),
+        (ShapeError("x"), "inspect", "shape"),
+        (MemoryError(), "load", "out_of_memory"),
+        (RuntimeError("std::bad_alloc"), "open", "out_of_memory"),
+        (RuntimeError("Failed to allocate 16777216 bytes of memory"), "open", "out_of_memory"),
+        (RuntimeError("[GPU] CL_OUT_OF_RESOURCES exception"), "load", "out_of_memory"),
+        (
+            RuntimeError("NotFound: Unsupported property X by CPU plugin."),
+            "open",
+            "invalid_configuration",
+        ),
+        (RuntimeError("Wrong value V for property key K."), "open", "invalid_configuration"),
+        (RuntimeError('Device with "FOO" name is not registered'), "open", "invalid_configuration"),
+        (RuntimeError("proc_type_table is empty."), "open", "compile_error"),
+        (RuntimeError("anything"), "load", "runtime_error"),
+        (RuntimeError("anything"), "inspect", "model"),
+    ],
+)
+def test_an_exception_is_classified_by_type_and_words(
+    error: Exception, phase: str, kind: str
+) -> None:
+    """OpenVINO raises RuntimeError for everything; the words tell them apart."""
+    assert classify(error, phase) == kind
