@@ -1,37 +1,37 @@
 """The loop: propose, open, measure, record, tell; then sweep. No SQL, no openvino, no printing."""
 
 import contextlib
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, time, timedelta
-from functools import cached_property
+from datetime import datetime
 from pathlib import Path
 
+from autotune import study
+from autotune.domain.budget import Budget, seconds_until
 from autotune.domain.configuration import CompileKey, Configuration
 from autotune.domain.events import Event, StudyFinished, StudyOpened, TrialFinished, TrialStarted
 from autotune.domain.failure import TrialFault
 from autotune.domain.goal import Goal, Objective
-from autotune.domain.model_file import model_sha256
+from autotune.domain.history import finished, is_machine_fault, rules_out_its_model, unlucky
 from autotune.domain.ranking import best, better_hint
 from autotune.domain.space import Point, SearchSpace
 from autotune.domain.trial import Origin, Trial
-from autotune.errors import MachineFaultError, ModelError, StudyMismatchError
+from autotune.errors import MachineFaultError
 from autotune.execution.locks import machine_lock, study_lock
 from autotune.execution.machine import Machine, versions
 from autotune.execution.measuring import CONTENDER_FACTOR, Plan, measure
-from autotune.execution.protocol import Inspected
-from autotune.execution.runner import ModelSource, OpenModel, Runner, SubprocessRunner
+from autotune.execution.runner import OpenModel, Runner, SubprocessRunner
 from autotune.search import sweep
-from autotune.search.derive import derive_space, seeds
+from autotune.search.derive import seeds
 from autotune.search.search import Proposal, Search
-from autotune.spec import StudySpec, parse_shapes, to_toml
+from autotune.spec import StudySpec
 from autotune.storage.optuna_study import open_study
-from autotune.storage.study_store import Identity, StudyStore
+from autotune.storage.study_store import StudyStore
 
 _MOST_SWEPT = 2
-_MOST_TRIES = 3
 _MOST_FAULTS_IN_A_ROW = 5
+_LEAST_MEASURED_S = 1.0
 
 
 class Stop:
@@ -81,21 +81,22 @@ def tune(
         StorageError: the database cannot be used.
         MachineFaultError: five machine faults in a row.
     """
-    source = _source(spec, folder)
+    source = study.source(spec, folder)
     runner = runner or SubprocessRunner(source, folder / "logs")
     with machine_lock(), study_lock(folder):
         # Everything that can be wrong with the input shows here, before a database exists.
         facts = runner.inspect(spec.space.device, try_batch=spec.space.batch != (1,))
         machine = runner.machine(facts)
-        space = _space(spec, facts, machine.usable_cpus)
-        goal = spec.goal.goal
-        identity = _identity(spec, folder, goal, space)
-        study, engine = open_study(folder, folder.resolve().name, goal)
+        space = study.space(spec, facts, machine.usable_cpus)
+        identity = study.identity(spec, folder, space)
+        optuna_study, engine = open_study(folder, identity.name, identity.goal)
         store = StudyStore(engine, folder / "study.db")
         with contextlib.closing(store):
             store.begin(identity)
-            notes = _check_machine(store, machine, anyway=anyway)
-            search = Search(study, space, goal, spec.search.seed, folder / "study.db")
+            notes = study.check_machine(store, machine, anyway=anyway)
+            search = Search(
+                optuna_study, space, identity.goal, spec.search.seed, folder / "study.db"
+            )
             tuner = _Tuner(
                 spec,
                 space,
@@ -131,11 +132,13 @@ class _Tuner:
         self._on_event = on_event
         self._stop = stop
         self._trials: list[Trial] = []
+        self._by_effective_key: dict[str, Trial] = {}
+        self._faults_in_a_row = 0
         self._model: tuple[CompileKey, OpenModel] | None = None
         self._queue: deque[tuple[Configuration, Origin]] = deque()
         self._swept = 0
         self._begun_s = runner.clock()
-        self._spent_before_s = 0.0
+        self._budget = Budget()
 
     def run(self, machine: Machine, notes: list[str]) -> Outcome:
         """Trials, until there is a reason to end."""
@@ -235,17 +238,15 @@ class _Tuner:
         self, number: int, configuration: Configuration, origin: Origin, model: OpenModel
     ) -> Trial:
         """A measurement, or the one of an effectively equal configuration."""
-        key = model.opening.effective.key(configuration)
-        for known in self._trials:
-            same = known.measurement
-            if same is not None and same.opening.effective.key(known.configuration) == key:
-                return Trial(
-                    number=number,
-                    configuration=configuration,
-                    origin=origin,
-                    measurement=same,
-                    reused_from=known.number if known.reused_from is None else known.reused_from,
-                )
+        known = self._by_effective_key.get(model.opening.effective.key(configuration))
+        if known is not None:
+            return Trial(
+                number=number,
+                configuration=configuration,
+                origin=origin,
+                measurement=known.measurement,
+                reused_from=known.number,
+            )
         leader = None if configuration.is_hint else best(self._trials, self._goal)
         to_beat = leader.measurement.claim_per_s if leader and leader.measurement else 0.0
         measurement = measure(
@@ -263,27 +264,39 @@ class _Tuner:
         """Evidence first, then tell: a crash in between is mended at the next start."""
         self._store.record(trial, self._elapsed_s())
         self._search.tell(trial)
-        self._trials.append(_without_blocks(trial))
-        if _rules_out_its_model(trial):
-            self._search.take(_same_compile_key(self._space, trial.configuration))
-        elif _is_machine_fault(trial) and trial.configuration in _unlucky(self._trials):
+        self._remember(trial)
+        if is_machine_fault(trial) and trial.configuration in unlucky(self._trials):
             self._queue.append((trial.configuration, trial.origin))
         self._on_event(
             TrialFinished(
                 trial=trial,
                 best=best(self._trials, self._goal),
                 better_hint=better_hint(self._trials, self._goal),
-                trials=self._finished(),
+                trials=finished(self._trials),
                 left_s=self._left_s(),
             )
         )
-        last = self._trials[-_MOST_FAULTS_IN_A_ROW:]
-        if len(last) == _MOST_FAULTS_IN_A_ROW and all(_is_machine_fault(t) for t in last):
-            reason = last[-1].failure.message if last[-1].failure else ""
+        self._faults_in_a_row = self._faults_in_a_row + 1 if is_machine_fault(trial) else 0
+        if self._faults_in_a_row >= _MOST_FAULTS_IN_A_ROW:
+            reason = trial.failure.message if trial.failure else ""
             raise MachineFaultError(
                 f"{_MOST_FAULTS_IN_A_ROW} trials in a row failed for no fault of their own: "
                 f"{reason}; see {self._store.name}, and the workers' output in logs beside it"
             )
+
+    def _remember(self, trial: Trial) -> None:
+        """Keep what later trials need to know; a night's blocks stay in the database only."""
+        if trial.measurement is not None:
+            trial = replace(trial, measurement=replace(trial.measurement, blocks=()))
+        self._trials.append(trial)
+        effective = trial.measurement.opening.effective if trial.measurement else None
+        if effective is not None and trial.reused_from is None:
+            self._by_effective_key[effective.key(trial.configuration)] = trial
+        if rules_out_its_model(trial):
+            self._search.take(_same_compile_key(self._space, trial.configuration))
+        point = self._space.locate(trial.configuration, effective)
+        if point is not None:
+            self._search.take([point])
 
     def _opened(self, key: CompileKey) -> OpenModel:
         """The model of this compile key: the one that is open, or a new one in its place."""
@@ -301,21 +314,16 @@ class _Tuner:
 
     def _resume(self, machine: Machine, notes: list[str]) -> None:
         """Take up what is stored; tell or queue what a crash left behind."""
-        self._spent_before_s = sum(session.elapsed_s for session in self._store.sessions())
+        spent_s = sum(session.elapsed_s for session in self._store.sessions())
+        self._budget = _budget(self._spec, spent_s)
         self._store.start_session(machine.to_dict(), versions())
-        self._trials = self._store.trials()
-        for trial in self._trials:
-            effective = trial.measurement.opening.effective if trial.measurement else None
-            point = self._space.locate(trial.configuration, effective)
-            if point is not None:
-                self._search.take([point])
-            if _rules_out_its_model(trial):
-                self._search.take(_same_compile_key(self._space, trial.configuration))
+        for trial in self._store.trials():
+            self._remember(trial)
         told, lost = self._search.reconcile({trial.number: trial for trial in self._trials})
         tried = {trial.configuration for trial in self._trials}
         self._queue.extend((seed, Origin.SEED) for seed in seeds(self._space) if seed not in tried)
         self._queue.extend((c, Origin.SAMPLED) for c in lost if c not in tried)
-        self._queue.extend(_unlucky(self._trials).items())
+        self._queue.extend(unlucky(self._trials).items())
         if told or lost:
             self._store.note("repaired", told=told, lost=[str(c) for c in lost])
             notes = [*notes, f"the last session was cut off: {len(lost)} trial(s) are tried again"]
@@ -323,26 +331,24 @@ class _Tuner:
             StudyOpened(
                 name=self._store.identity().name,
                 goal=self._goal,
-                machine=(
-                    f"{machine.cpu_model}, {machine.usable_cpus} CPUs, OpenVINO {machine.openvino}"
-                ),
+                machine=str(machine),
                 space_size=self._space.size,
-                trials_before=self._finished(),
-                spent_s=self._spent_before_s,
-                budget_s=self._spec.budget.duration_s,
-                budget_trials=self._spec.budget.trials,
+                trials_before=finished(self._trials),
+                spent_s=spent_s,
+                budget_s=self._budget.duration_s,
+                budget_trials=self._budget.trials,
                 notes=tuple(notes),
             )
         )
 
     def _why_end(self) -> str | None:
         """Why no other trial may begin, or None."""
-        trials, left = self._spec.budget.trials, self._left_s()
+        trials, left = self._budget.trials, self._left_s()
         if self._stop.requested:
             return "stopped"
-        if trials is not None and self._finished() >= trials:
+        if trials is not None and finished(self._trials) >= trials:
             return "trials"
-        if left is not None and left < self._least_trial_s():
+        if left is not None and left < self._spec.measure.warmup + _LEAST_MEASURED_S:
             return "budget"
         return None
 
@@ -354,126 +360,23 @@ class _Tuner:
             limit, longest = min(limit, max(1.0, left)), min(longest, max(1.0, left))
         return Plan(limit_s=limit, longest_s=longest, warmup_s=self._spec.measure.warmup)
 
-    def _least_trial_s(self) -> float:
-        """Less than this is no use: a start, a warm-up, and a little measuring."""
-        return self._spec.measure.warmup + 1.0
-
     def _left_s(self) -> float | None:
-        """Seconds of budget left; None when only trials are counted."""
-        budget = self._spec.budget.duration_s
-        left = [] if budget is None else [budget - self._spent_before_s - self._elapsed_s()]
-        if self._spec.budget.until is not None:
-            left.append(self._until_s - self._elapsed_s())
-        return min(left, default=None)
-
-    @cached_property
-    def _until_s(self) -> float:
-        """Seconds from the start of this session to the budget's time of day."""
-        return seconds_until(self._spec.budget.until or "00:00", datetime.now().astimezone())
+        return self._budget.left_s(self._elapsed_s())
 
     def _elapsed_s(self) -> float:
         return self._runner.clock() - self._begun_s
 
-    def _finished(self) -> int:
-        """Trials with a result: machine faults do not count against the budget."""
-        return sum(not _is_machine_fault(trial) for trial in self._trials)
 
-
-def seconds_until(local_time: str, now: datetime) -> float:
-    """Seconds from `now` (with its zone) to the next time the local clock shows `local_time`."""
-    target = time.fromisoformat(local_time)
-    then = datetime.combine(now.date(), target).astimezone()
-    if then <= now:
-        then = datetime.combine(now.date() + timedelta(days=1), target).astimezone()
-    return (then - now).total_seconds()
-
-
-def _source(spec: StudySpec, folder: Path) -> ModelSource:
-    path = (folder / spec.model.path).resolve()
-    if not path.is_file():
-        raise ModelError(f"{path}: there is no such model file")
-    inputs = None if spec.model.inputs is None else (folder / spec.model.inputs).resolve()
-    if inputs is not None and not inputs.is_file():
-        raise ModelError(f"{inputs}: there is no such input file")
-    return ModelSource(
-        path=path,
-        shapes=parse_shapes(spec.model.shape),
-        inputs=inputs,
-        reference=(folder / "logs" / "reference.npz").resolve(),
-    )
-
-
-def _space(spec: StudySpec, facts: Inspected, cpus: int) -> SearchSpace:
-    return derive_space(
-        spec.space,
-        cpus,
-        device_streams={name: d.streams[-1] for name, d in facts.devices.items() if d.streams},
-        precision_errors=facts.precision_errors,
-        default_precision=facts.default_precision,
-        why_no_batch=facts.why_no_batch,
-    )
-
-
-def _identity(spec: StudySpec, folder: Path, goal: Goal, space: SearchSpace) -> Identity:
-    path = (folder / spec.model.path).resolve()
-    try:
-        digest = model_sha256(path)
-    except OSError as error:
-        raise ModelError(f"{path}: the model cannot be read: {error.strerror}") from error
-    return Identity(
-        name=folder.resolve().name,
-        spec=to_toml(spec),
-        model_sha256=digest,
-        goal=goal,
-        space=space.to_dict(),
-    )
-
-
-def _check_machine(store: StudyStore, machine: Machine, *, anyway: bool) -> list[str]:
-    """Refuse another machine or runtime, unless told to go on; returns what to tell the user."""
-    sessions = store.sessions()
-    differences = machine.differences(sessions[-1].machine) if sessions else []
-    if not differences:
-        return []
-    listed = "\n  ".join(differences)
-    if anyway:
-        return [f"continued on another machine or runtime: {'; '.join(differences)}"]
-    raise StudyMismatchError(
-        f"{store.name}: this is not where the study was begun:\n  {listed}\n"
-        "numbers of two machines must not be mixed: begin another study under a new --name, "
-        "or go on with --anyway"
+def _budget(spec: StudySpec, spent_before_s: float) -> Budget:
+    until = spec.budget.until
+    return Budget(
+        duration_s=spec.budget.duration_s,
+        spent_before_s=spent_before_s,
+        until_s=None if until is None else seconds_until(until, datetime.now().astimezone()),
+        trials=spec.budget.trials,
     )
 
 
 def _same_compile_key(space: SearchSpace, configuration: Configuration) -> list[Point]:
     key = configuration.compile_key
     return [point for point in space.points() if space.configuration(point).compile_key == key]
-
-
-def _rules_out_its_model(trial: Trial) -> bool:
-    """Whether no request count can help: the model could not even be opened."""
-    failure = trial.failure
-    return failure is not None and failure.phase != "load" and not failure.kind.is_machine_fault
-
-
-def _unlucky(trials: list[Trial]) -> dict[Configuration, Origin]:
-    """What has met nothing but machine faults, and fewer than the most tries: to be tried again."""
-    settled = {trial.configuration for trial in trials if not _is_machine_fault(trial)}
-    faults = Counter(trial.configuration for trial in trials if _is_machine_fault(trial))
-    origins = {trial.configuration: trial.origin for trial in trials}
-    return {
-        configuration: origins[configuration]
-        for configuration, count in faults.items()
-        if configuration not in settled and count < _MOST_TRIES
-    }
-
-
-def _is_machine_fault(trial: Trial) -> bool:
-    return trial.failure is not None and trial.failure.kind.is_machine_fault
-
-
-def _without_blocks(trial: Trial) -> Trial:
-    """A night's blocks need not stay in memory."""
-    if trial.measurement is None:
-        return trial
-    return replace(trial, measurement=replace(trial.measurement, blocks=()))

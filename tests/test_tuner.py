@@ -13,6 +13,7 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+from autotune.domain.budget import seconds_until
 from autotune.domain.configuration import CompileKey, Configuration, PerformanceHint
 from autotune.domain.events import Event, StudyFinished, StudyOpened, TrialFinished, TrialStarted
 from autotune.domain.failure import FailureKind, TrialFault
@@ -27,7 +28,7 @@ from autotune.execution.simulated import SimulatedCpu, SimulatedModel, Simulated
 from autotune.search.search import Search
 from autotune.spec import StudySpec, build_spec
 from autotune.storage.study_store import StudyStore
-from autotune.tuner import Stop, seconds_until, tune
+from autotune.tuner import Stop, tune
 from tests.builders import make_failure
 
 LATENCY = Configuration(device="CPU", hint=PerformanceHint.LATENCY)

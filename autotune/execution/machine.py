@@ -25,6 +25,10 @@ class Machine:
     devices: dict[str, str]
     """Full name by device, as the runtime reports them."""
 
+    def __str__(self) -> str:
+        version = "-".join(self.openvino.split("-")[:2])
+        return f"{self.cpu_model}, {self.usable_cpus} CPUs, OpenVINO {version}"
+
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""
         return asdict(self)

@@ -21,6 +21,9 @@ from autotune.search.sampler import (
 from autotune.search.score import CONSTRAINT, score
 from autotune.storage.optuna_study import optuna_faults_explained
 
+_WORDS = "configuration"
+"""User attribute of every Optuna trial: the configuration in words."""
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
@@ -119,8 +122,13 @@ class Search:
                 continue
             point = point_of(self._space, frozen.params)
             self.forget(frozen.number)
-            if point is not None:
-                lost.append(self._space.configuration(point))
+            if point is None:
+                continue
+            configuration = self._space.configuration(point)
+            # A hint's trial lies at the point that the hint resolves to; it is a seed, and seeds
+            # without evidence are tried again anyway.
+            if frozen.user_attrs.get(_WORDS, str(configuration)) == str(configuration):
+                lost.append(configuration)
         return told, lost
 
     def _begun(
@@ -131,7 +139,7 @@ class Search:
             self._taken.add(point)
         with optuna_faults_explained(self._name):
             # Parameters are indices; this is for people who look with other tools.
-            trial.set_user_attr("configuration", str(configuration))
+            trial.set_user_attr(_WORDS, str(configuration))
         return Proposal(trial.number, configuration)
 
     def _revived(self, number: int) -> OptunaTrial:

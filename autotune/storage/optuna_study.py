@@ -57,3 +57,5 @@ def optuna_faults_explained(name: object) -> Iterator[None]:
     except StorageInternalError as error:
         reason = error.__cause__ or error
         raise StorageError(f"{name}: {explain(str(getattr(reason, 'orig', reason)))}") from error
+    except RuntimeError as error:  # how Optuna refuses tables of another version
+        raise StorageError(f"{name}: {error}") from error

@@ -1,0 +1,89 @@
+"""What must hold before a study's first trial: its model, its space, its identity, its machine."""
+
+from pathlib import Path
+
+from autotune.domain.model_file import model_sha256
+from autotune.domain.space import SearchSpace
+from autotune.errors import ModelError, StudyMismatchError
+from autotune.execution.machine import Machine
+from autotune.execution.protocol import Inspected
+from autotune.execution.runner import ModelSource
+from autotune.search.derive import derive_space
+from autotune.spec import StudySpec, parse_shapes, to_toml
+from autotune.storage.study_store import Identity, StudyStore
+
+
+def source(spec: StudySpec, folder: Path) -> ModelSource:
+    """The files that workers read; paths in the spec are relative to the study's folder.
+
+    Raises:
+        ModelError: one of them is missing.
+    """
+    path = (folder / spec.model.path).resolve()
+    if not path.is_file():
+        raise ModelError(f"{path}: there is no such model file")
+    inputs = None if spec.model.inputs is None else (folder / spec.model.inputs).resolve()
+    if inputs is not None and not inputs.is_file():
+        raise ModelError(f"{inputs}: there is no such input file")
+    return ModelSource(
+        path=path,
+        shapes=parse_shapes(spec.model.shape),
+        inputs=inputs,
+        reference=(folder / "logs" / "reference.npz").resolve(),
+    )
+
+
+def space(spec: StudySpec, facts: Inspected, cpus: int) -> SearchSpace:
+    """The space that follows from the spec, the model and the machine.
+
+    Raises:
+        SpecError: the spec's overrides contradict them.
+    """
+    return derive_space(
+        spec.space,
+        cpus,
+        device_streams={name: d.streams[-1] for name, d in facts.devices.items() if d.streams},
+        precision_errors=facts.precision_errors,
+        default_precision=facts.default_precision,
+        why_no_batch=facts.why_no_batch,
+    )
+
+
+def identity(spec: StudySpec, folder: Path, choices: SearchSpace) -> Identity:
+    """What the study must keep.
+
+    Raises:
+        ModelError: the model cannot be read.
+    """
+    path = (folder / spec.model.path).resolve()
+    try:
+        digest = model_sha256(path)
+    except OSError as error:
+        raise ModelError(f"{path}: the model cannot be read: {error.strerror}") from error
+    return Identity(
+        name=folder.resolve().name,
+        spec=to_toml(spec),
+        model_sha256=digest,
+        goal=spec.goal.goal,
+        space=choices.to_dict(),
+    )
+
+
+def check_machine(store: StudyStore, machine: Machine, *, anyway: bool) -> list[str]:
+    """Refuse another machine or runtime, unless told to go on; returns what to tell the user.
+
+    Raises:
+        StudyMismatchError: lists what differs.
+    """
+    sessions = store.sessions()
+    differences = machine.differences(sessions[-1].machine) if sessions else []
+    if not differences:
+        return []
+    listed = "\n  ".join(differences)
+    if anyway:
+        return [f"continued on another machine or runtime: {'; '.join(differences)}"]
+    raise StudyMismatchError(
+        f"{store.name}: this is not where the study was begun:\n  {listed}\n"
+        "numbers of two machines must not be mixed: begin another study under a new --name, "
+        "or go on with --anyway"
+    )
