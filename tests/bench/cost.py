@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from autotune.domain.events import Event, TrialFinished, TrialStarted
+from autotune.domain.measurement import Measurement
 from autotune.domain.trial import Trial
 from autotune.execution.simulated import SimulatedRunner
 from autotune.spec import parse_spec
@@ -40,31 +41,31 @@ class _Watch:
 
 def overhead() -> list[Figure]:
     """Wall time of real trials less compiling and measuring, by whether the model was open."""
-    watch = _Watch()
-    model = Path("studies/models/classifier.onnx").resolve()
-    with tempfile.TemporaryDirectory() as folder:
-        spec = parse_spec(_STUDY.format(model=model, trials=24) + '[measure]\nlimit = "1s"\n')
-        tune(spec, Path(folder), on_event=watch.hear)
-    new, again = [], []
-    last = None
-    loops = []
-    for wall_s, trial in watch.trials:
-        measured = trial.measurement
-        if measured is None or trial.reused_from is not None:
-            continue
-        key = trial.configuration.compile_key
-        rest = wall_s - measured.measure_s
-        if key == last:
-            again.append(rest)
-        else:
-            new.append(rest - measured.opening.compile_s)
-        last = key
+    new, loops = [], []
+    for wall_s, measured in _real_trials(""):
+        new.append(wall_s - measured.measure_s - measured.opening.compile_s)
         if measured.latency.p50_ms > 0.5:
             loops.append(measured.occupancy)
+    # One compile key only: every trial but the first of a kind finds its model open.
+    again = [wall_s - measured.measure_s for wall_s, measured in _real_trials(_ONE_KEY)[3:]]
     return [
         figure("overhead of a trial with a new compile key, compiling apart", new, "s", "<= 1.5"),
-        figure("overhead of another request count", again or [float("nan")], "s", "<= 0.2"),
+        figure("overhead of another request count", again, "s", "<= 0.2"),
         figure("occupancy of requests above 0.5 ms", loops, "", ">= 0.97"),
+    ]
+
+
+def _real_trials(space: str) -> list[tuple[float, Measurement]]:
+    """Wall time and measurement of a dozen trials of the classifier, measured for a second each."""
+    watch = _Watch()
+    model = Path("studies/models/classifier.onnx").resolve()
+    text = _STUDY.format(model=model, trials=12) + '[measure]\nlimit = "1s"\n' + space
+    with tempfile.TemporaryDirectory() as folder:
+        tune(parse_spec(text), Path(folder), on_event=watch.hear)
+    return [
+        (wall_s, trial.measurement)
+        for wall_s, trial in watch.trials
+        if trial.measurement is not None and trial.reused_from is None
     ]
 
 
@@ -87,6 +88,16 @@ def storage() -> list[Figure]:
         figure("a whole simulated trial around trial 1,000", steps[990:1010], "s", "<= 0.15"),
     ]
 
+
+_ONE_KEY = """
+[space]
+streams = 1
+threads_per_stream = 1
+requests_per_stream = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]
+batch = 1
+pinning = true
+precision = "f32"
+"""
 
 _WIDE = """
 requests_per_stream = [1, 2, 3, 4, 5, 6, 7, 8]
