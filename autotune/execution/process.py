@@ -57,7 +57,7 @@ class WorkerProcess:
 
     def tell(self, do: str, **fields: Any) -> None:
         """Send a command."""
-        self._phase = self._phase if do == "stop" else do
+        self._phase = self._phase if do in {"go", "stop"} else do
         assert self._process.stdin is not None  # noqa: S101 - for the type checker
         # A worker that is gone says so when it is listened to.
         if not self._process.stdin.closed:

@@ -237,6 +237,7 @@ class WorkerModel:
             while isinstance(answer := self._hear(patience), BlockDone):
                 patience = max(patience, 10 * answer.duration_s)
                 yield answer.block(cpus)
+                self._worker.tell("go")
             stopped = True
         except GeneratorExit:
             self._worker.tell("stop")

@@ -61,12 +61,10 @@ class Channel:
         while (line := self._line()) is not None:
             yield json.loads(line)
 
-    def is_told_to_stop(self) -> bool:
-        """Whether a command is waiting; during a load there is only one: stop."""
-        if b"\n" in self._buffer or select.select([0], [], [], 0)[0]:
-            line = self._line()
-            return line is None or json.loads(line)["do"] == "stop"
-        return False
+    def is_told_to_go_on(self) -> bool:
+        """Wait for the next word during a load: `go` for another block, anything else ends it."""
+        line = self._line()
+        return line is not None and json.loads(line)["do"] == "go"
 
     def _line(self) -> bytes | None:
         while b"\n" not in self._buffer:

@@ -23,8 +23,8 @@ class Answers(Protocol):
     def say(self, word: str, **fields: Any) -> None:
         """Send one answer."""
 
-    def is_told_to_stop(self) -> bool:
-        """Whether the current load must end."""
+    def is_told_to_go_on(self) -> bool:
+        """Whether the parent wants another block."""
 
 
 class Session:
@@ -143,7 +143,11 @@ class Session:
     def load(
         self, num_requests: int, api: str, block_s: float, block_requests: int, limit_s: float
     ) -> None:
-        """Blocks of load until told to stop, or until `limit_s` in case nobody does."""
+        """Blocks of load, each next one when told to go on, for `limit_s` at most.
+
+        The parent decides within a millisecond whether it needs another block. Requests that end
+        meanwhile are in the unrecorded round with which a block begins.
+        """
         if self._compiled is None:
             message = "no model is open"
             raise RuntimeError(message)
@@ -155,8 +159,10 @@ class Session:
         deadline = time.monotonic() + limit_s
         source.fill()
         try:
-            while not self._answers.is_told_to_stop() and time.monotonic() < deadline:
+            going = True
+            while going:
                 self._answers.say("block", **source.block(block_s, block_requests))
+                going = time.monotonic() < deadline and self._answers.is_told_to_go_on()
         finally:
             source.drain()
         self._answers.say("stopped", peak_rss_bytes=readings.peak_rss_bytes())

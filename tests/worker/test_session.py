@@ -13,7 +13,7 @@ pytestmark = pytest.mark.openvino
 
 
 class Answers:
-    """Keeps what was said, and says stop after two looks."""
+    """Keeps what was said, and wants two blocks."""
 
     def __init__(self) -> None:
         self.said: list[dict[str, Any]] = []
@@ -23,10 +23,10 @@ class Answers:
         """Keep it."""
         self.said.append({"say": word, **fields})
 
-    def is_told_to_stop(self) -> bool:
-        """From the third look on."""
+    def is_told_to_go_on(self) -> bool:
+        """Once."""
         self._looks += 1
-        return self._looks > 2
+        return self._looks < 2
 
 
 def answers_to(*commands: dict[str, Any]) -> list[dict[str, Any]]:
