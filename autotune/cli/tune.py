@@ -233,8 +233,10 @@ def _export(outcome: Outcome, trial: Trial, folder: Path, console: Console) -> N
 def why_nothing(trials: tuple[Trial, ...], goal: Goal) -> str:
     """Why there is no best configuration, and how far the nearest one is off."""
     near = nearest_miss(trials)
+    if not trials:
+        return "nothing was measured yet"
     if near is None or near.measurement is None:
-        return "no configuration could be measured; see autotune status"
+        return "no configuration could be measured; autotune status shows why"
     if goal.cap_ms is None:
         return "no configuration was measured"
     measured = near.measurement

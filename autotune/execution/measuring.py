@@ -72,11 +72,16 @@ def measure(
         limit_s=plan.longest_warmup_s + plan.longest_s,
     )
     progress = Progress(configuration.batch_size, num_requests, goal, plan, to_beat_per_s)
-    with contextlib.closing(model.load(load)) as blocks:
-        for block in blocks:
-            progress.add(block)
-            if progress.stop_reason is not None:
-                break
+    try:
+        with contextlib.closing(model.load(load)) as blocks:
+            for block in blocks:
+                progress.add(block)
+                if progress.stop_reason is not None:
+                    break
+    except TrialFault:
+        # A worker that fails to stop has been killed, but what it measured before stands.
+        if progress.stop_reason is None:
+            raise
     if not progress.counted:
         message = "the load ended before anything was counted"
         raise TrialFault(Failure(FailureKind.LOST, message, "load"))

@@ -11,7 +11,7 @@ from autotune.domain.measurement import Block, Flag, StopReason
 from autotune.execution.measuring import Plan, Progress, common_flags, measure
 from autotune.execution.runner import Load
 from autotune.execution.simulated import SimulatedRunner
-from tests.builders import GOAL, make_block, make_configuration, make_opening
+from tests.builders import GOAL, make_block, make_configuration, make_failure, make_opening
 
 PLAN = Plan(limit_s=5.0, longest_s=20.0, warmup_s=1.0)
 FAST = (1.0,)
@@ -154,6 +154,24 @@ def test_a_load_without_blocks_is_lost() -> None:
     with pytest.raises(TrialFault) as caught:
         measure(EndedModel(), make_configuration(), GOAL, PLAN)
     assert caught.value.failure.kind is FailureKind.LOST
+
+
+class UnstoppableModel(EndedModel):
+    """Measures well, and hangs when it is told to stop."""
+
+    def load(self, load: Load) -> Generator[Block]:
+        """Blocks that decide; closing them is a fault."""
+        try:
+            while True:
+                yield make_block((1.0,) * 200)
+        finally:
+            raise TrialFault(make_failure(FailureKind.HANG))
+
+
+def test_what_was_decided_stands_though_the_worker_will_not_stop() -> None:
+    """A fault after the last block that was needed does not cost the measurement."""
+    found = measure(UnstoppableModel(), make_configuration(), GOAL, PLAN)
+    assert found.stop_reason is StopReason.DECIDED
 
 
 def test_a_measurement_adds_up() -> None:
