@@ -3,7 +3,7 @@
 import difflib
 import re
 import tomllib
-from datetime import time
+from datetime import datetime, time
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -20,6 +20,7 @@ from pydantic import (
     field_validator,
 )
 
+from autotune.domain.budget import Budget, seconds_until
 from autotune.domain.configuration import Api
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.units import format_duration, parse_duration
@@ -153,6 +154,15 @@ class BudgetSpec(_Section):
         if self.duration is None and self.trials is None and self.until is None:
             return 600.0
         return self.duration
+
+    def after(self, spent_s: float, now: datetime) -> Budget:
+        """What is left to a session that begins at `now` (with its zone)."""
+        return Budget(
+            duration_s=self.duration_s,
+            spent_before_s=spent_s,
+            until_s=None if self.until is None else seconds_until(self.until, now),
+            trials=self.trials,
+        )
 
 
 def _dimension(description: str) -> Any:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from autotune import study
-from autotune.domain.budget import Budget, seconds_until
+from autotune.domain.budget import Budget
 from autotune.domain.configuration import CompileKey, Configuration
 from autotune.domain.events import Event, StudyFinished, StudyOpened, TrialFinished, TrialStarted
 from autotune.domain.failure import TrialFault
@@ -293,7 +293,7 @@ class _Tuner:
         if effective is not None and trial.reused_from is None:
             self._by_effective_key[effective.key(trial.configuration)] = trial
         if rules_out_its_model(trial):
-            self._search.take(_same_compile_key(self._space, trial.configuration))
+            self._search.take(self._space.same_model(trial.configuration))
         point = self._space.locate(trial.configuration, effective)
         if point is not None:
             self._search.take([point])
@@ -315,7 +315,7 @@ class _Tuner:
     def _resume(self, machine: Machine, notes: list[str]) -> None:
         """Take up what is stored; tell or queue what a crash left behind."""
         spent_s = sum(session.elapsed_s for session in self._store.sessions())
-        self._budget = _budget(self._spec, spent_s)
+        self._budget = self._spec.budget.after(spent_s, datetime.now().astimezone())
         self._store.start_session(machine.to_dict(), versions())
         for trial in self._store.trials():
             self._remember(trial)
@@ -365,18 +365,3 @@ class _Tuner:
 
     def _elapsed_s(self) -> float:
         return self._runner.clock() - self._begun_s
-
-
-def _budget(spec: StudySpec, spent_before_s: float) -> Budget:
-    until = spec.budget.until
-    return Budget(
-        duration_s=spec.budget.duration_s,
-        spent_before_s=spent_before_s,
-        until_s=None if until is None else seconds_until(until, datetime.now().astimezone()),
-        trials=spec.budget.trials,
-    )
-
-
-def _same_compile_key(space: SearchSpace, configuration: Configuration) -> list[Point]:
-    key = configuration.compile_key
-    return [point for point in space.points() if space.configuration(point).compile_key == key]

@@ -143,6 +143,11 @@ class SearchSpace:
         point = tuple(self.choices[name].index(values[name]) for name in DIMENSIONS)
         return point if self.canonical(point) == point else None
 
+    def same_model(self, configuration: Configuration) -> list[Point]:
+        """The points that need the same compiled model as `configuration`."""
+        key = configuration.compile_key
+        return [point for point in self.points() if self.configuration(point).compile_key == key]
+
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary: what a study must not change while it goes on."""
         return {"cpus": self.cpus, **{name: list(self.choices[name]) for name in DIMENSIONS}}
