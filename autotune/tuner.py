@@ -83,7 +83,7 @@ def tune(
     """
     source = study.source(spec, folder)
     runner = runner or SubprocessRunner(source, folder / "logs")
-    with machine_lock(), study_lock(folder):
+    with study_lock(folder), machine_lock():
         # Everything that can be wrong with the input shows here, before a database exists.
         facts = runner.inspect(spec.space.device, try_batch=spec.space.batch != (1,))
         machine = runner.machine(facts)

@@ -15,6 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from autotune.domain.events import Event, StudyFinished, StudyOpened, TrialFinished, TrialStarted
+from autotune.domain.goal import Verdict
+from autotune.domain.measurement import Measurement, StopReason
 from autotune.domain.trial import Trial
 from autotune.report.format import goal_in_words, milliseconds, per_second, seconds, times
 from autotune.report.tables import verdict_text
@@ -212,6 +214,15 @@ def _opened_lines(event: StudyOpened) -> list[str]:
     return found + [f"note: {note}" for note in event.notes]
 
 
+def _why_open(measured: Measurement) -> str:
+    """Why a verdict stayed open, if it did."""
+    if measured.verdict is not Verdict.UNCLEAR:
+        return ""
+    if measured.stop_reason is StopReason.DOMINATED:
+        return " (stopped early: slower than the best)"
+    return " (needs more requests)"
+
+
 def _trial_line(event: TrialFinished) -> str:
     trial = event.trial
     left = "" if event.left_s is None else f"; {seconds(event.left_s)} left"
@@ -222,7 +233,7 @@ def _trial_line(event: TrialFinished) -> str:
     if measured is None:
         return head
     same = "" if trial.reused_from is None else f", same as trial {trial.reused_from}"
-    verdict = "" if measured.verdict is None else f", {measured.verdict}"
+    verdict = "" if measured.verdict is None else f", {measured.verdict}{_why_open(measured)}"
     return (
         f"{head}{per_second(measured.throughput_per_s)}, "
         f"{milliseconds(measured.latency.goal_ms)}{verdict}{same}; {best_in_words(event)}{left}"

@@ -15,13 +15,15 @@ from autotune.domain.goal import Goal, Objective
 from autotune.domain.ranking import baselines, best, better_hint, ratio
 from autotune.domain.trial import Trial
 from autotune.domain.units import parse_duration
-from autotune.errors import EXIT_NO_FEASIBLE, EXIT_OK, UsageError
+from autotune.errors import EXIT_NO_FEASIBLE, EXIT_OK, SpecError, UsageError
 from autotune.execution.locks import holder_of_study
 from autotune.export.best_file import write_best
 from autotune.export.files import write_atomically
 from autotune.export.from_study import best_of_study
 from autotune.report.format import goal_in_words, seconds
 from autotune.report.tables import trials_table
+from autotune.spec import STUDY_FILE
+from autotune.storage.database import DATABASE
 from autotune.storage.study_store import StudyStore
 
 _RECENT = 10
@@ -29,7 +31,7 @@ _RECENT = 10
 
 def show_status(folder: Path, *, as_json: bool) -> None:
     """Progress, the best so far, failures by kind, and the last trials."""
-    store = StudyStore.read_only(folder)
+    folder, store = opened(folder)
     identity, sessions, trials = store.identity(), store.sessions(), store.trials()
     holder = holder_of_study(folder)
     leader, hint = best(trials, identity.goal), better_hint(trials, identity.goal)
@@ -73,7 +75,7 @@ def show_status(folder: Path, *, as_json: bool) -> None:
 
 def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_json: bool) -> None:
     """The front over all measurements."""
-    store = StudyStore.read_only(folder)
+    folder, store = opened(folder)
     stored = store.identity().goal
     goal = asked_goal(stored, None, percentile)
     trials = judged(store, stored, goal)
@@ -106,7 +108,7 @@ def show_best(
     as_json: bool,
 ) -> int:
     """The best configuration under the study's goal or another cap; the exit code."""
-    store = StudyStore.read_only(folder)
+    folder, store = opened(folder)
     stored = store.identity().goal
     goal = asked_goal(stored, max_latency, percentile)
     trials = judged(store, stored, goal)
@@ -118,7 +120,8 @@ def show_best(
         else:
             say(console, why_nothing(trials, goal))
         return EXIT_NO_FEASIBLE
-    file = best_of_study(store, folder, leader, trials, goal)
+    target = None if out is None else out.parent
+    file = best_of_study(store, folder, leader, trials, goal, target)
     if out is not None:
         write_best(file, out)
     if as_json:
@@ -131,6 +134,23 @@ def show_best(
     if out is not None:
         say(console, f"wrote {out}")
     return EXIT_OK
+
+
+def opened(path: Path) -> tuple[Path, StudyStore]:
+    """A study's folder and its evidence, read-only; the path of its study.toml will do.
+
+    Raises:
+        SpecError: there is no study there.
+        StorageError: it has no database yet, or not a readable one.
+    """
+    folder = path.parent if path.name == STUDY_FILE else path
+    if not (folder / STUDY_FILE).exists() and not (folder / DATABASE).exists():
+        what = "no study" if folder.is_dir() else "no such folder"
+        raise SpecError(
+            f"{path}: {what}; give the folder of a study, such as studies/NAME, "
+            "or begin one with: autotune tune MODEL --max-latency 20ms"
+        )
+    return folder, StudyStore.read_only(folder)
 
 
 def asked_goal(stored: Goal, max_latency: str | None, percentile: float | None) -> Goal:

@@ -25,7 +25,7 @@ from autotune.errors import (
     StorageError,
     UsageError,
 )
-from autotune.export.best_file import relative_model_path, write_best
+from autotune.export.best_file import BestMeasured, relative_model_path, write_best
 from autotune.export.from_study import best_of_study
 from autotune.report.format import (
     cap_in_words,
@@ -36,7 +36,7 @@ from autotune.report.format import (
     times,
 )
 from autotune.report.tables import trials_table
-from autotune.spec import STUDY_FILE, StudySpec, build_spec, load_spec, to_toml
+from autotune.spec import STUDY_FILE, StudySpec, build_spec, load_spec, parse_shapes, to_toml
 from autotune.storage.study_store import StudyStore
 from autotune.tuner import Outcome, Stop
 from autotune.tuner import tune as run
@@ -70,11 +70,18 @@ def run_tune(target: Path, given: dict[str, Any], limits: dict[str, Any], *, any
             with suppress(OSError):
                 folder.parent.rmdir()
         raise
-    return _conclude(outcome, folder, console)
+    options = {"duration": "--budget", "trials": "--trials", "until": "--until"}
+    again = " ".join(f"{options[key]} {value}" for key, value in _given(limits).items())
+    return _conclude(outcome, folder, console, f"autotune tune {folder} {again}".rstrip())
 
 
 def _known(folder: Path, given: dict[str, Any], limits: dict[str, Any]) -> StudySpec:
     """A study's own spec, with another budget if one was given."""
+    if not (folder / STUDY_FILE).is_file():
+        raise SpecError(
+            f"{folder / STUDY_FILE}: there is no study here; begin one with: "
+            "autotune tune MODEL --max-latency 20ms"
+        )
     settled = [key for key, value in given.items() if value is not None]
     if settled:
         option = "--" + settled[0].replace("_", "-")
@@ -82,18 +89,14 @@ def _known(folder: Path, given: dict[str, Any], limits: dict[str, Any]) -> Study
             f"{option} is settled in {folder / STUDY_FILE}; change it there, "
             "or give the model file and a --name to begin another study"
         )
-    if not (folder / STUDY_FILE).is_file():
-        raise SpecError(
-            f"{folder / STUDY_FILE}: there is no study here; begin one with: "
-            "autotune tune MODEL --max-latency 20ms"
-        )
     spec = load_spec(folder)
     return _with_limits(spec, limits) if any(v is not None for v in limits.values()) else spec
 
 
 def _with_limits(spec: StudySpec, limits: dict[str, Any]) -> StudySpec:
+    """The same study with these limits in place of its own; the others stay."""
     values = spec.model_dump(mode="json", exclude_defaults=True)
-    return _from_options({**values, "budget": _given(limits)})
+    return _from_options({**values, "budget": {**values.get("budget", {}), **_given(limits)}})
 
 
 def _new(
@@ -103,10 +106,16 @@ def _new(
     if not model.is_file():
         hint = "; a study's folder has a study.toml in it" if not model.suffix else ""
         raise ModelError(f"{model}: there is no such model file{hint}")
-    name = given["name"] if given["name"] is not None else model.stem
+    name = given["name"]
+    if name is None:
+        name = re.sub(r"[^\w.+-]+", "-", model.stem).strip("-.") or "model"
     if not re.fullmatch(r"[\w.+-]+", name) or name.startswith("."):
         raise UsageError(f"--name {name!r}: use letters, digits, dots, dashes and underscores")
     folder = Path("studies") / name
+    try:
+        parse_shapes(given["shape"])
+    except SpecError as error:
+        raise UsageError(str(error).replace("[model] shape", "--shape")) from None
     goal = {key: given[key] for key in ("objective", "max_latency", "percentile")}
     values = {
         "model": _given({"path": relative_model_path(model, folder), "shape": given["shape"]}),
@@ -199,7 +208,7 @@ def _run(spec: StudySpec, folder: Path, console: Console, *, anyway: bool) -> Ou
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def _conclude(outcome: Outcome, folder: Path, console: Console) -> int:
+def _conclude(outcome: Outcome, folder: Path, console: Console, go_on: str) -> int:
     """The closing table, best.json, and the exit code."""
     hint = better_hint(outcome.trials, outcome.goal)
     leader = [] if outcome.best is None else [outcome.best]
@@ -210,7 +219,7 @@ def _conclude(outcome: Outcome, folder: Path, console: Console) -> int:
     else:
         console.print(why_nothing(outcome.trials, outcome.goal), soft_wrap=True)
     if outcome.reason in {"stopped", "interrupted"}:
-        console.print(f"stopped; go on with: autotune tune {folder}", soft_wrap=True)
+        console.print(f"stopped; go on with: {go_on}", soft_wrap=True)
         return EXIT_INTERRUPTED
     return EXIT_OK if outcome.best is not None else EXIT_NO_FEASIBLE
 
@@ -221,13 +230,20 @@ def _export(outcome: Outcome, trial: Trial, folder: Path, console: Console) -> N
     store.close()
     write_best(file, folder / "best.json")
     gain = ratio(trial, better_hint(outcome.trials, outcome.goal), outcome.goal)
+    doubt = ", flagged" if file.measured.flags else ""
     console.print(
-        f"{trial.configuration}: {per_second(file.measured.throughput_per_s)} at "
+        f"{trial.configuration}: {per_second(file.measured.throughput_per_s)} "
+        f"({_interval(file.measured)}) at "
         f"{percentile(outcome.goal.percentile)} {milliseconds(file.measured.latency_ms.goal)}, "
-        f"{times(gain)} the better hint (one process, {file.status})",
+        f"{times(gain)} the better hint (one process, {file.status}{doubt})",
         soft_wrap=True,
     )
     console.print(f"wrote {folder / 'best.json'}", soft_wrap=True)
+
+
+def _interval(measured: BestMeasured) -> str:
+    low, high = measured.throughput_low_per_s, measured.throughput_high_per_s
+    return f"95 %: {per_second(low)} to {per_second(high)}"
 
 
 def why_nothing(trials: tuple[Trial, ...], goal: Goal) -> str:

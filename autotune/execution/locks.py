@@ -23,7 +23,7 @@ def study_lock(folder: Path) -> Iterator[None]:
     Raises:
         BusyError: another process tunes it; the message has its pid.
     """
-    with _held(folder / _STUDY_LOCK, f"the study {folder} is being tuned"):
+    with _held(folder / _STUDY_LOCK, f"the study {folder} is being tuned already"):
         yield
 
 

@@ -10,9 +10,17 @@ from autotune.storage.study_store import StudyStore
 
 
 def best_of_study(
-    store: StudyStore, folder: Path, trial: Trial, trials: tuple[Trial, ...], goal: Goal
+    store: StudyStore,
+    folder: Path,
+    trial: Trial,
+    trials: tuple[Trial, ...],
+    goal: Goal,
+    target: Path | None = None,
 ) -> BestFile:
-    """The file for one trial, its evidence and its baselines judged by `goal`."""
+    """The file for one trial, its evidence and its baselines judged by `goal`.
+
+    `folder` is the study's; `target` is the folder that the file will lie in, if another.
+    """
     identity, session = store.identity(), store.sessions()[-1]
     spec = parse_spec(identity.spec, f"{store.name}: stored study")
     return best_file(
@@ -20,7 +28,7 @@ def best_of_study(
         trials=trials,
         goal=goal,
         model=BestModel(
-            path=relative_model_path(folder / spec.model.path, folder),
+            path=relative_model_path(folder / spec.model.path, target or folder),
             sha256=identity.model_sha256,
             shapes=parse_shapes(spec.model.shape),
         ),

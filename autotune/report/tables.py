@@ -8,11 +8,21 @@ from rich.text import Text
 
 from autotune.domain.configuration import Api
 from autotune.domain.goal import Goal, Verdict
+from autotune.domain.measurement import Flag
 from autotune.domain.trial import Trial
 from autotune.report.format import milliseconds, per_second, percentile, times
 
 _STYLES = {Verdict.MET: "green", Verdict.MISSED: "red", Verdict.UNCLEAR: "yellow", None: ""}
 _SIGNS = {Verdict.MET: "+", Verdict.MISSED: "x", Verdict.UNCLEAR: "?", None: " "}
+
+
+_FLAGS = {
+    Flag.LOOP_BOUND: "request slots idle over 3 % of the time",
+    Flag.CLOCK: "clocks disagree",
+    Flag.STEAL: "CPU time taken by the hypervisor",
+    Flag.THROTTLED: "CPU quota ran out",
+    Flag.MAJOR_FAULTS: "memory read from disk",
+}
 
 
 def verdict_text(verdict: Verdict | None) -> Text:
@@ -45,13 +55,13 @@ def trials_table(
 
 
 def _flags(trials: Sequence[Trial]) -> str | None:
-    """Reasons to doubt a measurement, with the trials that have them."""
+    """Reasons to doubt a measurement in words, with the trials that have them."""
     found: dict[str, list[str]] = {}
     for trial in trials:
         for flag in sorted(trial.measurement.flags) if trial.measurement else ():
             found.setdefault(flag, []).append(str(trial.number))
-    parts = [f"{flag}: {', '.join(numbers)}" for flag, numbers in found.items()]
-    return f"flagged {'; '.join(parts)}" if parts else None
+    parts = [f"{_FLAGS[Flag(flag)]} ({', '.join(numbers)})" for flag, numbers in found.items()]
+    return f"flagged: {'; '.join(parts)}" if parts else None
 
 
 def _cells(trial: Trial, baseline: Trial | None, *, with_device: bool) -> list[Text | str]:

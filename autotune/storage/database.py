@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from autotune.errors import StorageError
 from autotune.storage.schema import SCHEMA_VERSION, STUDY
 
+DATABASE = "study.db"
 BUSY_TIMEOUT_S = 30.0
 CONNECT_ARGS = {"timeout": BUSY_TIMEOUT_S}
 _OPTUNA_TABLE = "studies"
@@ -45,9 +46,9 @@ def open_read_only(folder: Path) -> Engine:
     Raises:
         StorageError: no study there, or not one that this version reads.
     """
-    file = folder / "study.db"
+    file = folder / DATABASE
     if not file.is_file():
-        message = f"{file}: there is no study here yet; start one with: autotune tune {folder}"
+        message = f"{file}: nothing was measured yet; begin with: autotune tune {folder}"
         raise StorageError(message)
     engine = _read_only_engine(file)
     check_schema(engine, file)

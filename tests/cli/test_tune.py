@@ -120,7 +120,7 @@ def test_a_new_study_is_written_so_that_it_can_be_repeated(autotune: Autotune, h
         (("tune", models.TINY, "--max-latency", "5ms", "--shape", "one"), 2, "is no shape"),
         (("tune", models.DYNAMIC, "--max-latency", "5ms"), 1, "x: [?,3,8,8] f32"),
         (("tune", "studies/none"), 1, "there is no such model file"),
-        (("status", "studies/none"), 1, "there is no study here yet"),
+        (("status", "studies/none"), 2, "no such folder"),
         (("frobnicate",), 2, "No such command"),
     ],
 )

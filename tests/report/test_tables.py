@@ -37,7 +37,7 @@ def test_flags_stand_below_with_their_trials() -> None:
     """A reader sees which measurement to doubt."""
     doubtful = make_trial(7, measurement=make_measurement(flags=frozenset({Flag.STEAL})))
 
-    assert "steal: 7" in shown(doubtful)
+    assert "taken by the hypervisor (7)" in shown(doubtful)
 
 
 def test_failed_trials_have_no_line() -> None:
