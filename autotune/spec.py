@@ -155,12 +155,16 @@ class BudgetSpec(_Section):
             return 600.0
         return self.duration
 
-    def after(self, spent_s: float, now: datetime) -> Budget:
-        """What is left to a session that begins at `now` (with its zone)."""
+    def after(self, spent_s: float, begun: datetime) -> Budget:
+        """What is left to a session now; `until` is the next such time after `begun`."""
+        until_s = None
+        if self.until is not None:
+            passed_s = (datetime.now().astimezone() - begun).total_seconds()
+            until_s = seconds_until(self.until, begun) - passed_s
         return Budget(
             duration_s=self.duration_s,
             spent_before_s=spent_s,
-            until_s=None if self.until is None else seconds_until(self.until, now),
+            until_s=until_s,
             trials=self.trials,
         )
 

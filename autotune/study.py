@@ -56,14 +56,17 @@ def identity(spec: StudySpec, folder: Path, choices: SearchSpace) -> Identity:
         ModelError: the model cannot be read.
     """
     path = (folder / spec.model.path).resolve()
+    data = None if spec.model.inputs is None else (folder / spec.model.inputs).resolve()
     try:
         digest = model_sha256(path)
+        inputs = None if data is None else model_sha256(data)
     except OSError as error:
         raise ModelError(f"{path}: the model cannot be read: {error.strerror}") from error
     return Identity(
         name=folder.resolve().name,
         spec=to_toml(spec),
         model_sha256=digest,
+        inputs={"shapes": parse_shapes(spec.model.shape), "data_sha256": inputs},
         goal=spec.goal.goal,
         space=choices.to_dict(),
     )

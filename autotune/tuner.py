@@ -25,7 +25,7 @@ from autotune.execution.runner import OpenModel, Runner, SubprocessRunner
 from autotune.search import sweep
 from autotune.search.derive import seeds
 from autotune.search.search import Proposal, Search
-from autotune.spec import StudySpec
+from autotune.spec import StudySpec, parse_spec
 from autotune.storage.optuna_study import open_study
 from autotune.storage.study_store import StudyStore
 
@@ -75,7 +75,7 @@ def tune(
         anyway: go on although machine or runtime are not those of the earlier sessions.
 
     Raises:
-        ModelError, DeviceError, SpecError: the input cannot be used; nothing was written.
+        ModelError, DeviceError, SpecError: the input cannot be used; no database was made.
         StudyMismatchError: the study was begun with something else.
         BusyError: another process holds the study or the machine.
         StorageError: the database cannot be used.
@@ -256,6 +256,8 @@ class _Tuner:
             self._plan(),
             to_beat if self._goal.objective is Objective.THROUGHPUT else 0.0,
         )
+        if not model.is_open:  # it would not stop
+            self._close()
         return Trial(
             number=number, configuration=configuration, origin=origin, measurement=measurement
         )
@@ -269,6 +271,7 @@ class _Tuner:
             self._queue.append((trial.configuration, trial.origin))
         self._on_event(
             TrialFinished(
+                goal=self._goal,
                 trial=trial,
                 best=best(self._trials, self._goal),
                 better_hint=better_hint(self._trials, self._goal),
@@ -314,14 +317,22 @@ class _Tuner:
 
     def _resume(self, machine: Machine, notes: list[str]) -> None:
         """Take up what is stored; tell or queue what a crash left behind."""
-        spent_s = sum(session.elapsed_s for session in self._store.sessions())
-        self._budget = self._spec.budget.after(spent_s, datetime.now().astimezone())
+        sessions, stored = self._store.sessions(), parse_spec(self._store.identity().spec)
+        spent_s = sum(session.elapsed_s for session in sessions)
+        begun = datetime.now().astimezone()
+        if sessions and stored.budget.until == self._spec.budget.until:
+            # A time of day is that of the first night, however often the study is continued.
+            begun = datetime.fromisoformat(sessions[0].started_at).astimezone()
+        self._budget = self._spec.budget.after(spent_s, begun)
         self._store.start_session(machine.to_dict(), versions())
+        for note in notes:
+            self._store.note("accepted_change", text=note)
         for trial in self._store.trials():
             self._remember(trial)
         told, lost = self._search.reconcile({trial.number: trial for trial in self._trials})
         tried = {trial.configuration for trial in self._trials}
         self._queue.extend((seed, Origin.SEED) for seed in seeds(self._space) if seed not in tried)
+        tried.update(configuration for configuration, _ in self._queue)
         self._queue.extend((c, Origin.SAMPLED) for c in lost if c not in tried)
         self._queue.extend(unlucky(self._trials).items())
         if told or lost:

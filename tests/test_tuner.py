@@ -547,6 +547,22 @@ def test_a_changed_model_or_goal_is_refused(folder: Path) -> None:
         tune(make_spec("5ms"), folder, runner=SimulatedRunner())
 
 
+def test_another_shape_is_refused(folder: Path) -> None:
+    """Numbers of two input shapes are not one study, and best.json would name the wrong one."""
+    tune(make_spec(), folder, runner=SimulatedRunner())
+    model = {"path": "model.onnx", "shape": "x:1,3,64,64"}
+    with pytest.raises(StudyMismatchError, match="shape or inputs have changed"):
+        tune(make_spec(model=model), folder, runner=SimulatedRunner())
+
+
+def test_a_renamed_folder_goes_on(folder: Path) -> None:
+    """The study in the file keeps its name, and its trials their numbers."""
+    tune(make_spec(trials=4), folder, runner=SimulatedRunner())
+    moved = folder.rename(folder.with_name("moved"))
+    outcome = tune(make_spec(trials=6), moved, runner=SimulatedRunner())
+    assert [trial.number for trial in outcome.trials] == list(range(6))
+
+
 @pytest.mark.parametrize(
     ("model", "error", "words"),
     [

@@ -17,6 +17,7 @@ from rich.text import Text
 from autotune.domain.events import Event, StudyFinished, StudyOpened, TrialFinished, TrialStarted
 from autotune.domain.goal import Verdict
 from autotune.domain.measurement import Measurement, StopReason
+from autotune.domain.ranking import ratio
 from autotune.domain.trial import Trial
 from autotune.report.format import goal_in_words, milliseconds, per_second, seconds, times
 from autotune.report.tables import verdict_text
@@ -129,8 +130,10 @@ class Progress:
             self._draw()
 
     def _print(self, line: str) -> None:
-        self._console.print(line, soft_wrap=True, highlight=False, markup=False)
-        self._console.file.flush()
+        # Whoever listened may be gone; the night goes on, and the log has every line.
+        with suppress(OSError):
+            self._console.print(line, soft_wrap=True, highlight=False, markup=False)
+            self._console.file.flush()
 
     def _draw(self) -> None:
         assert self._live is not None  # noqa: S101 - only called on a terminal
@@ -191,10 +194,8 @@ def best_in_words(event: TrialFinished) -> str:
     if event.best is None or event.best.measurement is None:
         return "nothing meets the SLA yet"
     measured = event.best.measurement
-    gain = ""
-    if event.better_hint is not None and event.better_hint.measurement is not None:
-        ratio = measured.throughput_per_s / event.better_hint.measurement.throughput_per_s
-        gain = f", {times(ratio)} the better hint"
+    found = ratio(event.best, event.better_hint, event.goal)
+    gain = "" if found is None else f", {times(found)} the better hint"
     return (
         f"best {per_second(measured.throughput_per_s)} at {milliseconds(measured.latency.goal_ms)}"
         f"{gain} (trial {event.best.number})"

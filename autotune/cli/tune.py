@@ -275,13 +275,15 @@ def _excess(off: float) -> str:
 
 
 def _too_few(requests: int, goal: Goal) -> str:
-    from autotune.stats.tail_test import provable_percentile, requests_needed
+    from autotune.stats.tail_test import requests_needed
 
     needed = requests_needed(0, goal.percentile)
     if requests >= needed:
         return ""
+    steps = (p for p in range(int(goal.percentile), 0, -1) if requests_needed(0, p) <= requests)
+    shown = next(steps, None)
     return (
-        f", which can show {percentile(round(provable_percentile(requests), 1))} at most; "
+        f", which can show {'nothing' if shown is None else percentile(shown)} at most; "
         f"{percentile(goal.percentile)} needs {needed}: give a longer budget, a longer "
         "[measure] limit, or a lower percentile"
     )

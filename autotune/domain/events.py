@@ -35,6 +35,7 @@ class TrialStarted:
 class TrialFinished:
     """A trial was recorded and told."""
 
+    goal: Goal
     trial: Trial
     best: Trial | None
     better_hint: Trial | None

@@ -37,6 +37,11 @@ class Failure:
     stderr_tail: str = ""
     exit_code: int | None = None
 
+    @property
+    def is_machine_fault(self) -> bool:
+        """As its kind; and a worker that did not even start knew nothing of the configuration."""
+        return self.kind.is_machine_fault or self.phase == "start"
+
 
 class TrialFault(Exception):  # noqa: N818 - not an error of the program: the tuner turns it into a Failure
     """Raised by a runner when the current configuration cannot be opened or measured."""

@@ -12,13 +12,13 @@ MOST_TRIES = 3
 
 def is_machine_fault(trial: Trial) -> bool:
     """Whether the configuration is not to blame for the failure."""
-    return trial.failure is not None and trial.failure.kind.is_machine_fault
+    return trial.failure is not None and trial.failure.is_machine_fault
 
 
 def rules_out_its_model(trial: Trial) -> bool:
     """Whether no request count can help: the model could not even be opened."""
     failure = trial.failure
-    return failure is not None and failure.phase != "load" and not failure.kind.is_machine_fault
+    return failure is not None and failure.phase != "load" and not failure.is_machine_fault
 
 
 def finished(trials: Sequence[Trial]) -> int:

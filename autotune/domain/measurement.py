@@ -164,5 +164,8 @@ class Measurement:
 
     @property
     def claim_per_s(self) -> float:
-        """Lower end of the throughput interval: what configurations are ranked by."""
-        return self.throughput.mean if self.throughput.low is None else self.throughput.low
+        """Lower end of the throughput interval: what configurations are ranked by.
+
+        Too few blocks for an interval claim nothing.
+        """
+        return 0.0 if self.throughput.low is None else self.throughput.low

@@ -27,7 +27,7 @@ def merit(trial: Trial, goal: Goal) -> float:
 
 
 def nearest_miss(trials: Iterable[Trial]) -> Trial | None:
-    """The measured trial whose latency percentile comes nearest to the cap from above."""
+    """The measured trial with the lowest latency percentile."""
     measured = [t for t in trials if t.measurement is not None]
     return min(
         measured, key=lambda t: t.measurement.latency.goal_ms if t.measurement else 0, default=None

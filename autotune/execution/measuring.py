@@ -82,8 +82,9 @@ def measure(
         # A worker that fails to stop has been killed, but what it measured before stands.
         if progress.stop_reason is None:
             raise
+    progress.end()
     if not progress.counted:
-        message = "the load ended before anything was counted"
+        message = "the load ended before anything was measured"
         raise TrialFault(Failure(FailureKind.LOST, message, "load"))
     counted = progress.counted
     return Measurement(
@@ -132,6 +133,11 @@ class Progress:
             self._count(block)
         else:
             self.warmup.append(block)
+
+    def end(self) -> None:
+        """No more blocks: what came before any steady state is better than nothing."""
+        if not self.counted and self.warmup:
+            self._count(self.warmup.pop())
 
     def _is_warm(self) -> bool:
         spent = sum(block.duration_s for block in self.warmup)
@@ -186,9 +192,7 @@ def common_flags(blocks: Sequence[Block]) -> frozenset[Flag]:
 
 
 def _is_hopeless(block: Block, sla: Sla, num_requests: int) -> bool:
+    """Whether even the fastest of two rounds of requests is far beyond the cap."""
     ticks = ticks_of([block])
-    # The first round runs on cold caches; the fastest later request is what counts.
-    fast = ticks[: max(1, ticks.size - num_requests)]
-    return ticks.size >= 2 * num_requests and bool(
-        fast[0] > _HOPELESS_FACTOR * cap_ticks(sla.cap_ms)
-    )
+    enough = ticks.size >= 2 * num_requests
+    return enough and bool(ticks[0] > _HOPELESS_FACTOR * cap_ticks(sla.cap_ms))

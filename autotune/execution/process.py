@@ -34,6 +34,7 @@ class WorkerProcess:
         environment = {k: v for k, v in os.environ.items() if not k.startswith(_SCRUBBED)}
         try:
             with log.open("ab") as output:
+                self._log_start = output.tell()
                 self._process = subprocess.Popen(
                     [*command, str(send)],
                     stdin=subprocess.PIPE,
@@ -149,7 +150,7 @@ class WorkerProcess:
     def _tail(self) -> str:
         try:
             with self._log.open("rb") as file:
-                file.seek(max(0, self._log.stat().st_size - _TAIL_BYTES))
+                file.seek(max(self._log_start, self._log.stat().st_size - _TAIL_BYTES))
                 return file.read().decode(errors="replace")
         except OSError:
             return ""

@@ -35,7 +35,7 @@ class Deadlines:
     inspect_s: float = 600.0
     open_s: float = 300.0
     block_s: float = 30.0
-    """Beyond the block's own least duration, and beyond ten times the block before it."""
+    """Beyond a block's least duration and three rounds of requests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +89,10 @@ class OpenModel(Protocol):
     @property
     def peak_rss_bytes(self) -> int | None:
         """High-water mark of the worker's resident memory, once a load has ended."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether another load can begin; not after a fault."""
 
     def close(self) -> None:
         """Let the worker go."""
@@ -192,12 +196,16 @@ class SubprocessRunner:
         return WorkerModel(worker, opening, self._deadlines)
 
     def _spawn(self) -> tuple[WorkerProcess, float]:
-        self._logs.mkdir(parents=True, exist_ok=True)
-        log = self._logs / "worker.log"
-        if log.exists() and log.stat().st_size > 2**20:
-            log.replace(log.with_suffix(".log.1"))
         begun = time.monotonic()
-        worker = WorkerProcess(log, self._command)
+        try:
+            self._logs.mkdir(parents=True, exist_ok=True)
+            log = self._logs / "worker.log"
+            if log.exists() and log.stat().st_size > 2**20:
+                log.replace(log.with_suffix(".log.1"))
+            worker = WorkerProcess(log, self._command)
+        except OSError as error:  # no memory, no process, no space: the machine's fault
+            message = f"a worker cannot be started: {error}"
+            raise TrialFault(Failure(FailureKind.LOST, message, "start")) from error
         try:
             _expect(worker.hear(self._deadlines.start_s), Ready, "start")
         except BaseException:
@@ -213,7 +221,13 @@ class WorkerModel:
         self._worker = worker
         self._deadlines = deadlines
         self._peak_rss_bytes: int | None = None
+        self._is_open = True
         self.opening = opening
+
+    @property
+    def is_open(self) -> bool:
+        """Until a load fails."""
+        return self._is_open
 
     @property
     def peak_rss_bytes(self) -> int | None:
@@ -222,7 +236,9 @@ class WorkerModel:
 
     def load(self, load: Load) -> Generator[Block]:
         """Blocks as the worker sends them; closing early stops the load, faults end the worker."""
-        patience = load.block_s + self._deadlines.block_s
+        # The worker ends a block after ten seconds, but never in the middle of a round.
+        round_s = 3 * load.num_requests * self.opening.first_inference_ms / 1000
+        patience = load.block_s + self._deadlines.block_s + round_s
         cpus = usable_cpus()
         self._worker.tell(
             "load",
@@ -247,6 +263,7 @@ class WorkerModel:
             raise
         finally:
             if not stopped:
+                self._is_open = False
                 self._worker.kill()
 
     def close(self) -> None:

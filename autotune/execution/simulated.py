@@ -207,6 +207,11 @@ class SimulatedModel:
             output_error=0.0,
         )
 
+    @property
+    def is_open(self) -> bool:
+        """Until it is closed, or has failed."""
+        return self._is_open
+
     def load(self, load: Load) -> Generator[Block]:
         """Blocks, each as long on the virtual clock as its requests take."""
         if not self._is_open:

@@ -21,7 +21,7 @@ def best_of_study(
 
     `folder` is the study's; `target` is the folder that the file will lie in, if another.
     """
-    identity, session = store.identity(), store.sessions()[-1]
+    identity, session = store.identity(), store.session_of(trial.number)
     spec = parse_spec(identity.spec, f"{store.name}: stored study")
     return best_file(
         trial=trial,

@@ -9,6 +9,7 @@ from rich.text import Text
 from autotune.domain.configuration import Api
 from autotune.domain.goal import Goal, Verdict
 from autotune.domain.measurement import Flag
+from autotune.domain.ranking import ratio
 from autotune.domain.trial import Trial
 from autotune.report.format import milliseconds, per_second, percentile, times
 
@@ -48,7 +49,7 @@ def trials_table(
     table.add_column("SLA", no_wrap=True)
     table.add_column("vs\nhint", justify="right", no_wrap=True)
     for trial in measured:
-        table.add_row(*_cells(trial, baseline, with_device=several))
+        table.add_row(*_cells(trial, baseline, goal, with_device=several))
     table.caption = _flags(measured)
     table.caption_justify = "left"
     return table
@@ -64,7 +65,9 @@ def _flags(trials: Sequence[Trial]) -> str | None:
     return f"flagged: {'; '.join(parts)}" if parts else None
 
 
-def _cells(trial: Trial, baseline: Trial | None, *, with_device: bool) -> list[Text | str]:
+def _cells(
+    trial: Trial, baseline: Trial | None, goal: Goal, *, with_device: bool
+) -> list[Text | str]:
     measurement, configuration = trial.measurement, trial.configuration
     assert measurement is not None  # noqa: S101 - filtered by the caller
     unpinned = " unpinned" if configuration.pinning is False else ""
@@ -83,11 +86,5 @@ def _cells(trial: Trial, baseline: Trial | None, *, with_device: bool) -> list[T
         per_second(measurement.throughput_per_s),
         milliseconds(measurement.latency.goal_ms),
         verdict_text(measurement.verdict),
-        times(_ratio(trial, baseline)),
+        times(ratio(trial, baseline, goal)),
     ]
-
-
-def _ratio(trial: Trial, baseline: Trial | None) -> float | None:
-    if baseline is None or baseline.measurement is None or trial.measurement is None:
-        return None
-    return trial.measurement.throughput_per_s / baseline.measurement.throughput_per_s

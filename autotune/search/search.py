@@ -74,7 +74,7 @@ class Search:
         """Tell a finished trial, whose evidence is stored already."""
         running = self._running.pop(trial.number, None) or self._revived(trial.number)
         with optuna_faults_explained(self._name):
-            if trial.failure is not None and trial.failure.kind.is_machine_fault:
+            if trial.failure is not None and trial.failure.is_machine_fault:
                 self._study.tell(running, state=TrialState.FAIL)
                 return
             told = score(trial, self._goal)

@@ -1,6 +1,6 @@
 """Another request count on a model that is open anyway: cheap when compiling is not."""
 
-from autotune.domain.goal import Goal
+from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Measurement
 from autotune.domain.space import DIMENSIONS, Point, SearchSpace
 
@@ -24,6 +24,8 @@ def next_point(
     measurement says which count would just meet the cap: above it, the largest smaller count that
     should; below it, the next larger one while it should and there is throughput to gain.
     """
+    if goal.objective is Objective.LATENCY:  # more requests in flight only wait longer
+        return None
     axis = DIMENSIONS.index("requests_per_stream")
     choices = space.choices["requests_per_stream"]
     here = choices[point[axis]]

@@ -39,6 +39,8 @@ def open_study(folder: Path, name: str, goal: Goal) -> tuple[optuna.Study, Engin
     with optuna_faults_explained(folder / "study.db"):
         storage = RDBStorage(database_url(folder), engine_kwargs={"connect_args": CONNECT_ARGS})
         make_durable(storage.engine)
+        # A folder may be renamed: the study in the file keeps the name that it began with.
+        name = next(iter(optuna.get_all_study_names(storage)), name)
         study = optuna.create_study(
             storage=storage,
             study_name=name,

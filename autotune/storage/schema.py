@@ -42,6 +42,7 @@ STUDY = Table(
     _text("created_at", "UTC, ISO 8601."),
     _text("spec", "The study as TOML, when it began."),
     _text("model_sha256", "Digest of the model file and its weights."),
+    _text("inputs", "JSON: shapes of the inputs and digest of the input file. Must not change."),
     _text("goal", "JSON: objective, percentile, cap_ms. Must not change."),
     _text("space", "JSON: choices of every dimension. Must not change."),
     comment="What the study is; one row.",

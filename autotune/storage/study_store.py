@@ -36,6 +36,8 @@ class Identity:
     spec: str
     """The study as TOML, when it began."""
     model_sha256: str
+    inputs: dict[str, Any]
+    """Shapes by input name, and the digest of the file with input data."""
     goal: Goal
     space: dict[str, Any]
 
@@ -106,6 +108,7 @@ class StudyStore:
                             name=identity.name,
                             spec=identity.spec,
                             model_sha256=identity.model_sha256,
+                            inputs=json.dumps(identity.inputs),
                             goal=json.dumps(asdict(identity.goal)),
                             space=json.dumps(identity.space),
                         )
@@ -122,6 +125,7 @@ class StudyStore:
             name=row["name"],
             spec=row["spec"],
             model_sha256=row["model_sha256"],
+            inputs=json.loads(row["inputs"]),
             goal=Goal(Objective(goal["objective"]), goal["percentile"], goal["cap_ms"]),
             space=json.loads(row["space"]),
         )
@@ -150,16 +154,12 @@ class StudyStore:
 
     def sessions(self) -> list[SessionRow]:
         """Every start of the tuner, in order."""
-        return [
-            SessionRow(
-                started_at=row["started_at"],
-                elapsed_s=row["elapsed_s"],
-                end=row["end"],
-                machine=json.loads(row["machine"]),
-                versions=json.loads(row["versions"]),
-            )
-            for row in self._all(select(SESSION).order_by(SESSION.c.id))
-        ]
+        return [_session(row) for row in self._all(select(SESSION).order_by(SESSION.c.id))]
+
+    def session_of(self, trial_number: int) -> SessionRow:
+        """The session in which a trial was measured."""
+        query = select(SESSION).join(MEASUREMENT).where(MEASUREMENT.c.trial_number == trial_number)
+        return _session(self._one(query))
 
     def record(self, trial: Trial, elapsed_s: float) -> None:
         """Write a trial's evidence and the time spent, in one transaction.
@@ -288,10 +288,22 @@ class StudyStore:
             return connection.execute(query).mappings().one()
 
 
+def _session(row: Any) -> SessionRow:
+    return SessionRow(
+        started_at=row["started_at"],
+        elapsed_s=row["elapsed_s"],
+        end=row["end"],
+        machine=json.loads(row["machine"]),
+        versions=json.loads(row["versions"]),
+    )
+
+
 def _compare(stored: Identity, current: Identity, name: object) -> None:
     faults = []
     if stored.model_sha256 != current.model_sha256:
         faults.append("the model file has changed since the study began")
+    if stored.inputs != current.inputs:
+        faults.append(f"shape or inputs have changed: {stored.inputs} then, {current.inputs} now")
     if stored.goal != current.goal:
         faults.append(f"the goal has changed: {_goal(stored.goal)} then, {_goal(current.goal)} now")
     for dimension, choices in stored.space.items():

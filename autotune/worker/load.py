@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _TICKS_PER_MS = 10_000
 _LAST_TICK = 2**32 - 1
+_LONGEST_S = 10.0
+"""Where requests take seconds, a block ends after this time with as many as there are."""
 
 
 class Load(Protocol):
@@ -86,7 +88,8 @@ class AsyncLoad:
         started[slot] = now
         start({}, None)
         deadline, cycles, count = first + least_s, 0.0, 0
-        while now < deadline or count < least_completions:
+        longest = first + max(least_s, _LONGEST_S)
+        while now < deadline or not count or (count < least_completions and now < longest):
             slot = idle()
             append(handles[slot].latency)
             now = clock()
@@ -118,7 +121,8 @@ class SyncLoad:
         infer, latency, clock, latencies = self._infer, self._latency, time.perf_counter, array("d")
         before = readings.take()
         first = now = clock()
-        while now < first + least_s or len(latencies) < least_completions:
+        longest = first + max(least_s, _LONGEST_S)
+        while now < first + least_s or (len(latencies) < least_completions and now < longest):
             infer()
             latencies.append(latency())
             now = clock()

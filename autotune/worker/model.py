@@ -113,7 +113,7 @@ def output_error(
     worst = 0.0
     outputs = infer(compiled, batch_of(data, 0, batch_size))
     for index, output in enumerate(outputs):
-        wanted = np.concatenate([expected.outputs[i % len(data)][index] for i in range(batch_size)])
+        wanted = _batched([expected.outputs[i % len(data)][index] for i in range(batch_size)])
         if output.shape != wanted.shape:
             message = f"output {index} has the shape {output.shape}, expected {wanted.shape}"
             raise WrongOutputError(message)
@@ -126,6 +126,15 @@ def output_error(
         )
         raise WrongOutputError(message)
     return worst
+
+
+def _batched(items: list[np.ndarray]) -> np.ndarray:
+    """Outputs of single requests as the batch must give them."""
+    if len(items) == 1:
+        return items[0]
+    if items[0].ndim == 0 or len({item.shape[1:] for item in items}) > 1:
+        raise WrongOutputError("an output has no batch dimension")
+    return np.concatenate(items)
 
 
 def deviation(outputs: list[list[np.ndarray]], exact: list[list[np.ndarray]]) -> float | None:

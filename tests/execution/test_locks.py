@@ -58,7 +58,7 @@ def test_a_study_is_held_by_one_process(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     with hold(str(tmp_path / "one")) as holder:
-        with pytest.raises(BusyError, match=f"one is being tuned by process {holder.pid};"):
+        with pytest.raises(BusyError, match=f"one is being tuned already by process {holder.pid};"):
             study_lock(tmp_path / "one").__enter__()
         with study_lock(tmp_path / "two"):
             pass

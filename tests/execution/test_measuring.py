@@ -140,6 +140,7 @@ class EndedModel:
 
     opening = make_opening()
     peak_rss_bytes = None
+    is_open = True
 
     def load(self, load: Load) -> Generator[Block]:
         """No blocks."""
@@ -172,6 +173,17 @@ def test_what_was_decided_stands_though_the_worker_will_not_stop() -> None:
     """A fault after the last block that was needed does not cost the measurement."""
     found = measure(UnstoppableModel(), make_configuration(), GOAL, PLAN)
     assert found.stop_reason is StopReason.DECIDED
+
+
+def test_a_load_that_ends_in_its_warm_up_still_measures() -> None:
+    """A model so slow that one block takes all the time is measured by that block."""
+
+    class SlowModel(EndedModel):
+        def load(self, load: Load) -> Generator[Block]:
+            yield make_block((9.0,) * 3, duration_s=30.0)
+
+    found = measure(SlowModel(), make_configuration(), GOAL, PLAN)
+    assert (len(found.counted), found.stop_reason) == (1, StopReason.LIMIT)
 
 
 def test_a_measurement_adds_up() -> None:

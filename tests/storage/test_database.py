@@ -83,7 +83,7 @@ def test_a_file_that_is_no_study_is_refused_untouched(
 
 def test_a_viewer_of_nothing_is_told_how_to_begin(tmp_path: Path) -> None:
     """And makes no file."""
-    with pytest.raises(StorageError, match="no study here yet; start one with: autotune tune"):
+    with pytest.raises(StorageError, match="nothing was measured yet; begin with: autotune tune"):
         open_read_only(tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -26,7 +26,12 @@ from tests.builders import (
 )
 
 IDENTITY = Identity(
-    name="demo", spec="[goal]\n", model_sha256="ab" * 32, goal=GOAL, space={"cpus": 2, "batch": [1]}
+    name="demo",
+    spec="[goal]\n",
+    model_sha256="ab" * 32,
+    inputs={"shapes": {}, "data_sha256": None},
+    goal=GOAL,
+    space={"cpus": 2, "batch": [1]},
 )
 
 
