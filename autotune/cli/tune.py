@@ -20,6 +20,7 @@ from autotune.errors import (
     EXIT_NO_FEASIBLE,
     EXIT_OK,
     AutotuneError,
+    MachineFaultError,
     ModelError,
     SpecError,
     StorageError,
@@ -63,12 +64,15 @@ def run_tune(target: Path, given: dict[str, Any], limits: dict[str, Any], *, any
         folder, spec, created = _new(target, given, limits)
     try:
         outcome = _run(spec, folder, console, anyway=anyway)
-    except AutotuneError:
+    except AutotuneError as error:
         if created and not (folder / "study.db").exists():
             # Nothing was measured: leave nothing behind.
             shutil.rmtree(folder, ignore_errors=True)
             with suppress(OSError):
                 folder.parent.rmdir()
+        elif isinstance(error, MachineFaultError | StorageError):
+            kept = f"what was measured is kept: autotune best {folder} --out best.json"
+            raise type(error)(f"{error}\n{kept}") from error
         raise
     options = {"duration": "--budget", "trials": "--trials", "until": "--until"}
     again = " ".join(f"{options[key]} {value}" for key, value in _given(limits).items())

@@ -3,16 +3,25 @@
 import hashlib
 from pathlib import Path
 
+_WEIGHTS = {".xml": ".bin", ".pdmodel": ".pdiparams"}
+"""Suffix of the file with the weights, by that of the model."""
+
 
 def model_sha256(path: Path) -> str:
-    """Digest of a model file, and of the weights beside an .xml: of the digests of each.
+    """Digest of a model file; with weights in a file of their own, of the digests of both.
 
     Raises:
         OSError: it cannot be read.
     """
-    digest = hashlib.sha256()
-    weights = [path.with_suffix(".bin")] if path.suffix == ".xml" else []
-    for file in [path, *(weight for weight in weights if weight.exists())]:
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()
+    weights = path.with_suffix(_WEIGHTS.get(path.suffix, path.suffix))
+    digests = [
+        _sha256(file) for file in dict.fromkeys([path, weights]) if file == path or file.exists()
+    ]
+    if len(digests) == 1:
+        return digests[0].hex()
+    return hashlib.sha256(b"".join(digests)).hexdigest()
+
+
+def _sha256(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()

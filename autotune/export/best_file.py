@@ -37,7 +37,7 @@ class BestModel(_Part):
 
     path: Text = Field(description="Relative to the folder of this file, or absolute.")
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
-        description="Digest of the file's digest (and of the weights' beside an .xml)."
+        description="Of the model file; with weights in a file of their own, of both digests."
     )
     shapes: dict[Text, list[Positive]] = Field(
         description="Static input shapes at batch 1 by input name; empty for the model's own."
