@@ -91,10 +91,6 @@ class Search:
         """Never propose these."""
         self._taken.update(points)
 
-    def release(self, point: Point) -> None:
-        """Allow this again."""
-        self._taken.discard(point)
-
     @property
     def taken(self) -> frozenset[Point]:
         """Points that are known, running or ruled out."""

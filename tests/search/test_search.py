@@ -78,14 +78,12 @@ def test_spaces_with_two_devices_and_both_apis_are_exhausted(new_search: NewSear
 
 
 def test_what_is_taken_is_not_proposed(new_search: NewSearch) -> None:
-    """Points that are known by other ways are left out, and come back when released."""
+    """Points that are known by other ways are left out."""
     search = new_search(SMALL)
     first, *others = SMALL.points()
     search.take(others)
     assert asked(search).configuration == SMALL.configuration(first)
     assert search.ask() is None
-    search.release(others[3])
-    assert asked(search).configuration == SMALL.configuration(others[3])
 
 
 def test_what_is_running_is_not_proposed(new_search: NewSearch) -> None:
