@@ -23,6 +23,7 @@ from pydantic import (
 from autotune.domain.budget import Budget, seconds_until
 from autotune.domain.configuration import Api
 from autotune.domain.goal import Goal, Objective
+from autotune.domain.measurement import Feed
 from autotune.domain.units import format_duration, parse_duration
 from autotune.errors import SpecError
 
@@ -209,6 +210,11 @@ class MeasureSpec(_Section):
     warmup: Duration = Field(
         default=1.0, description="Shortest warm-up before the first counted block."
     )
+    feed: Feed = Field(
+        default=Feed.BIND,
+        description='"bind" sets the inputs of each request once; "copy" copies them from arrays '
+        "before every request, as an application does.",
+    )
 
 
 class SearchSpec(_Section):
@@ -226,6 +232,19 @@ class SearchSpec(_Section):
     )
 
 
+class RaceSpec(_Section):
+    """The last stage: finalists and hints in turns, over fresh processes."""
+
+    share: float = Field(
+        default=0.2,
+        strict=True,
+        ge=0,
+        le=0.5,
+        description="Share of the budget that is kept for the race; 0 for none, and an "
+        "unconfirmed result.",
+    )
+
+
 class StudySpec(_Section):
     """One study: a model, a goal, a space, a budget. Frozen; durations are in seconds."""
 
@@ -234,6 +253,7 @@ class StudySpec(_Section):
     budget: BudgetSpec = BudgetSpec()
     space: SpaceSpec = SpaceSpec()
     measure: MeasureSpec = MeasureSpec()
+    race: RaceSpec = RaceSpec()
     search: SearchSpec = SearchSpec()
 
     @property

@@ -27,7 +27,7 @@ def make_block(
 ) -> Block:
     """A block of these latencies, in any order."""
     ticks = array("I", sorted(round(value / TICK_MS) for value in latencies_ms))
-    values: dict[str, Any] = {"occupancy": 1.0, "loop_cpu_s": 0.1, "process_cpu_s": 0.4, **fields}
+    values: dict[str, Any] = {"occupancy": 1.0, "loop_cpu_s": 0.01, "process_cpu_s": 0.4, **fields}
     return Block(duration_s=duration_s, latency_ticks=ticks.tobytes(), **values)
 
 

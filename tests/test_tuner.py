@@ -60,6 +60,7 @@ def make_spec(cap: str = "20ms", trials: int | None = 8, **sections: dict[str, A
         "goal": {"max_latency": cap},
         "budget": {} if trials is None else {"trials": trials},
         "space": space,
+        "race": {"share": 0.0},
         **sections,
     }
     return build_spec(values, "study.toml")

@@ -6,7 +6,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from autotune.cli.results import print_json
+from autotune.cli.output import print_json
 from autotune.errors import ModelError
 from autotune.execution.machine import usable_cpus
 from autotune.execution.runner import look

@@ -30,6 +30,9 @@ Percentile = Annotated[
     float | None,
     typer.Option(metavar="P", help="Percentile that the cap is on.", show_default="99"),
 ]
+MovedModel = Annotated[
+    Path | None, typer.Option("--model", metavar="FILE", help="The model file, if it was moved.")
+]
 
 
 def main() -> NoReturn:
@@ -170,6 +173,108 @@ def best(
     from autotune.cli.results import show_best
 
     sys.exit(show_best(study, max_latency, percentile, out, as_json=json))
+
+
+@app.command(no_args_is_help=True)
+def verify(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="best.json…", help="Files that autotune wrote.")
+    ],
+    *,
+    budget: Annotated[str, typer.Option(metavar="TIME", help="Longest time for each file.")] = "2m",
+    model: MovedModel = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Also on another machine or runtime than the file's.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Check that best.json holds on this machine: SLA and throughput, in fresh processes.
+
+    Exit code 0: it holds; 4: it does not, or too little could be seen to say.
+    """
+    from autotune.cli.contest import run_verify
+
+    sys.exit(run_verify(files, budget, model, anyway=anyway, as_json=json))
+
+
+@app.command(no_args_is_help=True)
+def compare(
+    contenders: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="A B…",
+            help="best.json, STUDY:TRIAL, LATENCY, THROUGHPUT, "
+            "or streams=2,threads_per_stream=1,requests=4,batch=8.",
+        ),
+    ],
+    *,
+    budget: Annotated[str, typer.Option(metavar="TIME", help="Longest time.")] = "2m",
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Model for hints and settings; else the first one's."),
+    ] = None,
+    shape: Annotated[
+        str | None, typer.Option(metavar="SHAPE", help='Its input shapes: "x:1,3,48,192".')
+    ] = None,
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="For hints and settings.")] = "CPU",
+    max_latency: MaxLatency = None,
+    percentile: Percentile = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Also what was tuned on another machine or runtime.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Race configurations head to head, in interleaved slices; ratios are to the first."""
+    from autotune.cli.contest import run_compare
+
+    sys.exit(
+        run_compare(
+            contenders,
+            budget,
+            model=model,
+            shape=shape,
+            device=device,
+            max_latency=max_latency,
+            asked_percentile=percentile,
+            anyway=anyway,
+            as_json=json,
+        )
+    )
+
+
+@app.command()
+def doctor(
+    *,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate", help="Race the THROUGHPUT hint against itself: the machine's A/A noise."
+        ),
+    ] = False,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Calibrate on this model.", show_default="a small network"
+        ),
+    ] = None,
+    shape: Annotated[
+        str | None, typer.Option(metavar="SHAPE", help='Its input shapes: "x:1,3,48,192".')
+    ] = None,
+    budget: Annotated[
+        str, typer.Option(metavar="TIME", help="Longest time for the calibration.")
+    ] = "100s",
+    json: Json = False,
+) -> None:
+    """Check whether this machine is fit for measuring, and what to do about it.
+
+    With --calibrate, measure the noise between two equal configurations instead; studies on this
+    machine then call smaller differences ties.
+    """
+    from autotune.cli.doctor import run_calibration, show_doctor
+
+    if calibrate:
+        sys.exit(run_calibration(model, shape, budget, as_json=json))
+    sys.exit(show_doctor(as_json=json))
 
 
 @app.command()

@@ -14,12 +14,23 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from autotune.domain.events import Event, StudyFinished, StudyOpened, TrialFinished, TrialStarted
+from autotune.domain.events import (
+    Event,
+    LaunchFinished,
+    Noted,
+    RaceFinished,
+    RaceStarted,
+    StudyFinished,
+    StudyOpened,
+    TrialFinished,
+    TrialStarted,
+)
 from autotune.domain.goal import Verdict
 from autotune.domain.measurement import Measurement, StopReason
 from autotune.domain.ranking import ratio
 from autotune.domain.trial import Trial
 from autotune.report.format import goal_in_words, milliseconds, per_second, seconds, times
+from autotune.report.race import race_lines, race_table, ratio_text
 from autotune.report.tables import verdict_text
 
 _SHOWN = 6
@@ -78,6 +89,7 @@ class Progress:
         self._opened: StudyOpened | None = None
         self._recent: deque[Trial] = deque(maxlen=_SHOWN)
         self._finished: TrialFinished | None = None
+        self._launch: LaunchFinished | None = None
         self._now = Spinner("dots", Text("looking at the model and the machine", style="dim"))
         self._note = ""
 
@@ -119,6 +131,16 @@ class Progress:
             case TrialFinished():
                 self._finished = event
                 self._recent.append(event.trial)
+            case Noted():
+                self._note = event.text
+            case RaceStarted():
+                racing = f"race: {', '.join(event.names)}"
+                self._now = Spinner("dots", Text(racing, style="dim"))
+            case LaunchFinished():
+                self._launch = event
+        self._show(event)
+
+    def _show(self, event: Event) -> None:
         if self._live is None:
             for line in lines(event):
                 self._print(line)
@@ -138,7 +160,11 @@ class Progress:
     def _draw(self) -> None:
         assert self._live is not None  # noqa: S101 - only called on a terminal
         parts: list[Table | Text | Spinner] = []
-        if self._finished is not None:
+        if self._launch is not None:
+            left = seconds(self._launch.left_s)
+            said = f"race: launch {self._launch.result.launches}, at most {left} left"
+            parts += [race_table(self._launch.result, self._launch.goal), Text(said)]
+        elif self._finished is not None:
             parts += [self._trials(), self._summary(self._finished)]
         parts.append(self._now)
         if self._note:
@@ -178,15 +204,42 @@ class Progress:
 
 def lines(event: Event) -> list[str]:
     """An event as plain lines."""
+    found: list[str] = []
     match event:
         case StudyOpened():
-            return _opened_lines(event)
+            found = _opened_lines(event)
         case TrialFinished():
-            return [_trial_line(event)]
+            found = [_trial_line(event)]
+        case Noted():
+            found = [f"note: {event.text}"]
+        case RaceStarted():
+            found = [_race_line(event)]
+        case LaunchFinished():
+            found = [_launch_line(event)]
+        case RaceFinished():
+            found = race_lines(event.result, event.goal)
         case StudyFinished():
-            return [f"end: {_ENDS.get(event.reason, event.reason)}"]
-        case _:
-            return []
+            found = [f"end: {_ENDS.get(event.reason, event.reason)}"]
+        case TrialStarted():
+            pass
+    return found
+
+
+def _race_line(event: RaceStarted) -> str:
+    noise = event.calibration or "never calibrated: autotune doctor --calibrate"
+    return (
+        f"race of {', '.join(event.names)}: {seconds(event.budget_s)} at most; "
+        f"A/A noise of this machine: {noise}"
+    )
+
+
+def _launch_line(event: LaunchFinished) -> str:
+    winner = event.result.winner
+    leads = "nobody leads yet" if winner is None else f"{winner.contender.name} leads"
+    gain = (
+        "" if winner is None or winner.ratio is None else f", {ratio_text(winner.ratio)} the hint"
+    )
+    return f"race: launch {event.result.launches}: {leads}{gain}; {seconds(event.left_s)} left"
 
 
 def best_in_words(event: TrialFinished) -> str:

@@ -1,7 +1,7 @@
 """`status`, `pareto` and `best`: questions to a stored study, read-only."""
 
-import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,10 @@ from rich.console import Console
 from autotune.analysis.frames import frame, to_records
 from autotune.analysis.pareto import pareto_front
 from autotune.analysis.what_if import needs_judging, under
+from autotune.cli.output import print_json, say
 from autotune.cli.tune import why_nothing
 from autotune.domain.goal import Goal, Objective
+from autotune.domain.race import RaceResult
 from autotune.domain.ranking import baselines, best, better_hint, ratio
 from autotune.domain.trial import Trial
 from autotune.domain.units import parse_duration
@@ -20,10 +22,13 @@ from autotune.execution.locks import holder_of_study
 from autotune.export.best_file import write_best
 from autotune.export.files import write_atomically
 from autotune.export.from_study import best_of_study
+from autotune.report.drift import drift_json, drift_lines
 from autotune.report.format import goal_in_words, seconds
+from autotune.report.race import race_json, race_lines, race_table
 from autotune.report.tables import trials_table
 from autotune.spec import STUDY_FILE
 from autotune.storage.database import DATABASE
+from autotune.storage.races import last_race
 from autotune.storage.study_store import StudyStore
 
 _RECENT = 10
@@ -34,7 +39,10 @@ def show_status(folder: Path, *, as_json: bool) -> None:
     folder, store = opened(folder)
     identity, sessions, trials = store.identity(), store.sessions(), store.trials()
     holder = holder_of_study(folder)
+    race = raced(store, identity.goal, trials)
     leader, hint = best(trials, identity.goal), better_hint(trials, identity.goal)
+    if race is not None:
+        leader = winner_of(race, trials)
     failures = Counter(trial.failure.kind.value for trial in trials if trial.failure)
     spent = sum(session.elapsed_s for session in sessions)
     if as_json:
@@ -50,6 +58,8 @@ def show_status(folder: Path, *, as_json: bool) -> None:
                 "last_end": sessions[-1].end if sessions else None,
                 "best_trial": leader and leader.number,
                 "ratio_to_better_hint": ratio(leader, hint, identity.goal),
+                "race": None if race is None else race_json(race),
+                "drift": drift_json(store.reference()),
                 "measurements": to_records(frame(trials)),
             }
         )
@@ -64,8 +74,14 @@ def show_status(folder: Path, *, as_json: bool) -> None:
     say(console, f"{state}; {len(trials)} trials in {seconds(spent)}, {len(sessions)} session(s)")
     for kind, count in failures.most_common():
         say(console, f"{count} failed: {kind.replace('_', ' ')}")
+    for line in drift_lines(store.reference()):
+        say(console, line)
     shown = [trial for trial in (leader, *baselines(trials).values()) if trial is not None]
     console.print(trials_table(_distinct(shown), identity.goal, hint, "best and hints"))
+    if race is not None:
+        console.print(race_table(race, identity.goal))
+        for line in race_lines(race, identity.goal):
+            say(console, line)
     console.print(trials_table(trials[-_RECENT:], identity.goal, hint, "last trials"))
     for trial in trials[-_RECENT:]:
         if trial.failure is not None:
@@ -112,7 +128,8 @@ def show_best(
     stored = store.identity().goal
     goal = asked_goal(stored, max_latency, percentile)
     trials = judged(store, stored, goal)
-    leader = best(trials, goal)
+    race = raced(store, goal, trials)
+    leader = best(trials, goal) if race is None else winner_of(race, trials)
     console = Console()
     if leader is None:
         if as_json:
@@ -121,16 +138,21 @@ def show_best(
             say(console, why_nothing(trials, goal))
         return EXIT_NO_FEASIBLE
     target = None if out is None else out.parent
-    file = best_of_study(store, folder, leader, trials, goal, target)
+    file = best_of_study(store, folder, leader, trials, goal, target=target, race=race)
     if out is not None:
         write_best(file, out)
     if as_json:
         print_json(file.model_dump(mode="json"))
         return EXIT_OK
     say(console, f"{goal_in_words(goal)}:")
-    shown = _distinct([leader, *baselines(trials).values()])
-    console.print(trials_table(shown, goal, better_hint(trials, goal)))
-    say(console, f"status {file.status}: measured in one process, not yet confirmed in fresh ones")
+    if race is not None:
+        console.print(race_table(race, goal))
+        for line in race_lines(race, goal):
+            say(console, line)
+    else:
+        shown = _distinct([leader, *baselines(trials).values()])
+        console.print(trials_table(shown, goal, better_hint(trials, goal)))
+        say(console, "unconfirmed: from the search, one process, and never raced for this goal")
     if out is not None:
         say(console, f"wrote {out}")
     return EXIT_OK
@@ -176,19 +198,32 @@ def judged(store: StudyStore, stored: Goal, goal: Goal) -> tuple[Trial, ...]:
     return under(trials, goal, store.with_blocks) if needs_judging(stored, goal) else trials
 
 
+def raced(store: StudyStore, goal: Goal, trials: Sequence[Trial]) -> RaceResult | None:
+    """The study's race judged by `goal`, if it was held over these trials and has what is best.
+
+    For another goal the best trial may never have raced: then the race has no say.
+    """
+    stored = last_race(store, goal)
+    if stored is None or stored.end is None or stored.trials != len(trials):
+        return None
+    result = stored.result()
+    if goal == store.identity().goal:
+        return result
+    leader = best(trials, goal)
+    chosen = result.winner
+    known = leader is not None and chosen is not None and chosen.contender.trial == leader.number
+    return result if known else None
+
+
+def winner_of(race: RaceResult, trials: Sequence[Trial]) -> Trial | None:
+    """The trial that a race chose."""
+    number = None if race.winner is None else race.winner.contender.trial
+    return next((trial for trial in trials if trial.number == number), None)
+
+
 def goal_json(goal: Goal) -> dict[str, Any]:
     """A goal for JSON output."""
     return {"objective": goal.objective.value, "percentile": goal.percentile, "cap_ms": goal.cap_ms}
-
-
-def print_json(value: object) -> None:
-    """JSON without NaN."""
-    print(json.dumps(value, indent=2, allow_nan=False))
-
-
-def say(console: Console, text: str) -> None:
-    """A line for people, not wrapped and not marked up."""
-    console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
 def _distinct(trials: list[Trial]) -> list[Trial]:

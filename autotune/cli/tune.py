@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from autotune.cli.output import say
 from autotune.cli.progress import Log, Progress
 from autotune.domain.events import Event
 from autotune.domain.goal import Goal
@@ -36,6 +37,7 @@ from autotune.report.format import (
     percentile,
     times,
 )
+from autotune.report.race import race_lines, race_table
 from autotune.report.tables import trials_table
 from autotune.spec import STUDY_FILE, StudySpec, build_spec, load_spec, parse_shapes, to_toml
 from autotune.storage.study_store import StudyStore
@@ -214,14 +216,19 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def _conclude(outcome: Outcome, folder: Path, console: Console, go_on: str) -> int:
     """The closing table, best.json, and the exit code."""
-    hint = better_hint(outcome.trials, outcome.goal)
-    leader = [] if outcome.best is None else [outcome.best]
-    rows = {t.number: t for t in (*leader, *baselines(outcome.trials).values())}
-    console.print(trials_table(list(rows.values()), outcome.goal, hint))
+    if outcome.race is not None:
+        console.print(race_table(outcome.race, outcome.goal))
+        for line in race_lines(outcome.race, outcome.goal):
+            say(console, line)
+    else:
+        hint = better_hint(outcome.trials, outcome.goal)
+        leader = [] if outcome.best is None else [outcome.best]
+        rows = {t.number: t for t in (*leader, *baselines(outcome.trials).values())}
+        console.print(trials_table(list(rows.values()), outcome.goal, hint))
     if outcome.best is not None:
         _export(outcome, outcome.best, folder, console)
-    else:
-        console.print(why_nothing(outcome.trials, outcome.goal), soft_wrap=True)
+    elif outcome.race is None:
+        say(console, why_nothing(outcome.trials, outcome.goal))
     if outcome.reason in {"stopped", "interrupted"}:
         console.print(f"stopped; go on with: {go_on}", soft_wrap=True)
         return EXIT_INTERRUPTED
@@ -230,19 +237,20 @@ def _conclude(outcome: Outcome, folder: Path, console: Console, go_on: str) -> i
 
 def _export(outcome: Outcome, trial: Trial, folder: Path, console: Console) -> None:
     store = StudyStore.read_only(folder)
-    file = best_of_study(store, folder, trial, outcome.trials, outcome.goal)
+    file = best_of_study(store, folder, trial, outcome.trials, outcome.goal, race=outcome.race)
     store.close()
     write_best(file, folder / "best.json")
-    gain = ratio(trial, better_hint(outcome.trials, outcome.goal), outcome.goal)
-    doubt = ", flagged" if file.measured.flags else ""
-    console.print(
-        f"{trial.configuration}: {per_second(file.measured.throughput_per_s)} "
-        f"({_interval(file.measured)}) at "
-        f"{percentile(outcome.goal.percentile)} {milliseconds(file.measured.latency_ms.goal)}, "
-        f"{times(gain)} the better hint (one process, {file.status}{doubt})",
-        soft_wrap=True,
-    )
-    console.print(f"wrote {folder / 'best.json'}", soft_wrap=True)
+    if file.certificate is None:
+        gain = ratio(trial, better_hint(outcome.trials, outcome.goal), outcome.goal)
+        doubt = ", flagged" if file.measured.flags else ""
+        said = (
+            f"{trial.configuration}: {per_second(file.measured.throughput_per_s)} "
+            f"({_interval(file.measured)}) at {percentile(outcome.goal.percentile)} "
+            f"{milliseconds(file.measured.latency_ms.goal)}, {times(gain)} the better hint "
+            f"(one process, {file.status}{doubt})"
+        )
+        say(console, said)
+    say(console, f"wrote {folder / 'best.json'} ({file.status})")
 
 
 def _interval(measured: BestMeasured) -> str:

@@ -16,6 +16,13 @@ class Budget:
     trials: int | None = None
     """Trials with a result, over all sessions."""
 
+    @property
+    def length_s(self) -> float | None:
+        """The whole of it in seconds; None when only trials count."""
+        lengths = [] if self.duration_s is None else [self.duration_s]
+        lengths += [] if self.until_s is None else [max(0.0, self.until_s)]
+        return min(lengths, default=None)
+
     def left_s(self, elapsed_s: float) -> float | None:
         """Seconds left after so many of this session; None when only trials count."""
         left = [] if self.duration_s is None else [self.duration_s - self.spent_before_s]

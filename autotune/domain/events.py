@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from autotune.domain.configuration import Configuration
 from autotune.domain.goal import Goal
+from autotune.domain.race import RaceResult
 from autotune.domain.trial import Origin, Trial
 
 
@@ -45,10 +46,54 @@ class TrialFinished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """Something that the user should know now."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaceStarted:
+    """The search is over; these compete."""
+
+    names: tuple[str, ...]
+    budget_s: float
+    calibration: str | None
+    """The machine's A/A noise in words; None where it was never calibrated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchFinished:
+    """One set of fresh processes has had its rounds."""
+
+    goal: Goal
+    result: RaceResult
+    """What is known so far."""
+    left_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaceFinished:
+    """The race is over."""
+
+    goal: Goal
+    result: RaceResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyFinished:
     """The tuner stops, for one of: budget, trials, exhausted, stopped, interrupted."""
 
     reason: str
 
 
-Event = StudyOpened | TrialStarted | TrialFinished | StudyFinished
+Event = (
+    StudyOpened
+    | TrialStarted
+    | TrialFinished
+    | Noted
+    | RaceStarted
+    | LaunchFinished
+    | RaceFinished
+    | StudyFinished
+)

@@ -10,6 +10,13 @@ TICK_MS = 1e-4
 """Latencies are whole ticks of 100 ns, so that every count against a cap can be repeated."""
 
 
+class Feed(StrEnum):
+    """How requests get their inputs."""
+
+    BIND = "bind"  # set once for each request, other samples in each
+    COPY = "copy"  # copied from arrays of the caller's before every request, as applications do
+
+
 class StopReason(StrEnum):
     """Why a measurement ended."""
 
@@ -23,10 +30,13 @@ class Flag(StrEnum):
     """A reason to doubt a block; flagged blocks are kept and shown."""
 
     LOOP_BOUND = "loop_bound"  # occupancy < 0.97: our loop was the bottleneck
+    LOOP_CPU = "loop_cpu"  # our loop itself took more than 5 % of the CPUs
     CLOCK = "clock"  # occupancy > 1.001, or clocks drifted apart
     STEAL = "steal"  # the hypervisor took more than 5 % of the CPUs
+    PRESSURE = "pressure"  # tasks waited for a CPU over half of the time: others want it too
     THROTTLED = "throttled"  # the cgroup's CPU quota ran out
     MAJOR_FAULTS = "major_faults"  # pages came from disk
+    DRIFT = "drift"  # the reference was a tenth faster or slower than usual
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +77,14 @@ class Block:
         found = set()
         if self.occupancy < 0.97:
             found.add(Flag.LOOP_BOUND)
+        if self.loop_cpu_s > 0.05 * self.duration_s * self.cpus:
+            found.add(Flag.LOOP_CPU)
         if self.occupancy > 1.001 or abs(self.clock_drift_s) > max(0.05, 1e-3 * self.duration_s):
             found.add(Flag.CLOCK)
         if self.steal_s is not None and self.steal_s > 0.05 * self.duration_s * self.cpus:
             found.add(Flag.STEAL)
+        if self.pressure_s is not None and self.pressure_s > 0.5 * self.duration_s:
+            found.add(Flag.PRESSURE)
         if self.throttled:
             found.add(Flag.THROTTLED)
         if self.major_faults:
@@ -149,6 +163,7 @@ class Measurement:
     measure_s: float
     """Time under load, warm-up included."""
     peak_rss_bytes: int | None
+    feed: Feed = Feed.BIND
     flags: frozenset[Flag] = field(default_factory=frozenset)
     """Flags on more than a fifth of the counted blocks."""
 

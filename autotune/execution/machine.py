@@ -74,6 +74,23 @@ def usable_cpus() -> int:
     return max(1, min(affinity or 1, math.floor(quota) if quota is not None else affinity or 1))
 
 
+def available_memory(
+    root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")
+) -> int:
+    """Bytes that may be taken without swapping: the machine's, or less where a cgroup has a limit.
+
+    Args:
+        root: where the cgroup tree is mounted.
+        membership: the file that names this process's groups.
+    """
+    free = [int(psutil.virtual_memory().available)]
+    for group in _cgroups(root, membership, "memory"):
+        limit, used = _read(group / "memory.max").strip(), _read(group / "memory.current").strip()
+        if limit.isdigit() and used.isdigit():
+            free.append(max(0, int(limit) - int(used)))
+    return min(free)
+
+
 def cpu_quota(
     root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")
 ) -> float | None:
@@ -83,17 +100,17 @@ def cpu_quota(
         root: where the cgroup tree is mounted.
         membership: the file that names this process's groups.
     """
-    groups = _cgroups(root, membership)
+    groups = _cgroups(root, membership, "cpu")
     return min((quota for group in groups if (quota := _quota(group)) is not None), default=None)
 
 
-def _cgroups(root: Path, membership: Path) -> list[Path]:
+def _cgroups(root: Path, membership: Path, controller: str) -> list[Path]:
     """This process's cgroup and all above it, version 2 and version 1."""
-    found = [root, root / "cpu"]
+    found = [root, root / controller]
     for line in _read(membership).splitlines():
         _, controllers, path = line.split(":", 2)
-        if not controllers or "cpu" in controllers.split(","):
-            own = (root / "cpu" if controllers else root) / path.lstrip("/")
+        if not controllers or controller in controllers.split(","):
+            own = (root / controller if controllers else root) / path.lstrip("/")
             found += [own, *own.parents]
     return [group for group in found if group.is_relative_to(root)]
 

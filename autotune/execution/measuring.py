@@ -6,12 +6,12 @@ one are measured by the same rules.
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autotune.domain.configuration import Configuration
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.goal import Goal, Sla, Verdict
-from autotune.domain.measurement import Block, Flag, Interval, Measurement, StopReason
+from autotune.domain.measurement import Block, Feed, Flag, Interval, Measurement, StopReason
 from autotune.execution.runner import Load, OpenModel
 from autotune.stats.block_means import is_steady, mean_interval
 from autotune.stats.latency import cap_ticks, over_cap, summarise, ticks_of
@@ -38,6 +38,7 @@ class Plan:
     longest_s: float
     warmup_s: float = 1.0
     block_s: float = 0.5
+    feed: Feed = Feed.BIND
 
     @property
     def longest_warmup_s(self) -> float:
@@ -68,6 +69,7 @@ def measure(
     load = Load(
         num_requests=num_requests,
         api=configuration.api,
+        feed=plan.feed,
         block_s=plan.block_s,
         limit_s=plan.longest_warmup_s + plan.longest_s,
     )
@@ -102,6 +104,7 @@ def measure(
         loop_cpu_share=_per_time(counted, sum(b.loop_cpu_s / b.cpus for b in counted)),
         measure_s=sum(block.duration_s for block in (*progress.warmup, *counted)),
         peak_rss_bytes=model.peak_rss_bytes,
+        feed=plan.feed,
         flags=common_flags(counted),
     )
 
@@ -140,14 +143,8 @@ class Progress:
             self._count(self.warmup.pop())
 
     def _is_warm(self) -> bool:
-        spent = sum(block.duration_s for block in self.warmup)
-        done = sum(block.completions for block in self.warmup)
-        if spent >= self._plan.longest_warmup_s:
-            return True
-        enough = spent >= self._plan.warmup_s and done >= max(30, 3 * self._num_requests)
-        # The last two blocks agree, or four of them show no trend.
-        rates = [block.completions / block.duration_s for block in self.warmup]
-        return enough and (is_steady(rates, window=2) or is_steady(rates))
+        plan = self._plan
+        return is_warm(self.warmup, self._num_requests, plan.warmup_s, plan.longest_warmup_s)
 
     def _count(self, block: Block) -> None:
         self.counted.append(block)
@@ -174,6 +171,48 @@ class Progress:
         contends = self.verdict is Verdict.UNCLEAR and self.throughput.mean >= self._to_beat_per_s
         limit = self._plan.longest_s if contends else self._plan.limit_s
         return StopReason.LIMIT if spent >= limit else None
+
+
+def warm_up(model: OpenModel, load: Load, least_s: float) -> None:
+    """Load that is not counted, until it is steady, for four times `least_s` at most.
+
+    Raises:
+        TrialFault: the worker failed.
+    """
+    done: list[Block] = []
+    load = replace(load, block_s=least_s / 2)  # two blocks that agree end it
+    with contextlib.closing(model.load(load)) as blocks:
+        for block in blocks:
+            done.append(block)
+            if is_warm(done, load.num_requests, least_s, 4 * least_s):
+                return
+
+
+def take_slice(model: OpenModel, load: Load) -> Block:
+    """One block: the turn of a resident model among others.
+
+    Raises:
+        TrialFault: the worker failed, or ended its load before the block.
+    """
+    with contextlib.closing(model.load(load)) as blocks:
+        for block in blocks:
+            return block
+    raise TrialFault(Failure(FailureKind.LOST, "the load ended without a block", "load"))
+
+
+def is_warm(blocks: Sequence[Block], num_requests: int, least_s: float, longest_s: float) -> bool:
+    """Whether a warm-up of these blocks may end.
+
+    Every request had its turns, `least_s` has passed, and the last two blocks agree or four of them
+    show no trend; or `longest_s` has passed, because some programs never settle.
+    """
+    spent_s = sum(block.duration_s for block in blocks)
+    if spent_s >= longest_s:
+        return True
+    done = sum(block.completions for block in blocks)
+    enough = spent_s >= least_s and done >= max(30, 3 * num_requests)
+    rates = [block.completions / block.duration_s for block in blocks]
+    return enough and (is_steady(rates, window=2) or is_steady(rates))
 
 
 def block_rates(blocks: Sequence[Block], batch_size: int) -> list[float]:

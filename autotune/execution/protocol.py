@@ -137,7 +137,13 @@ class Stopped(_Answer):
     peak_rss_bytes: Count | None
 
 
-Answer = Ready | Failed | Looked | Inspected | Opened | BlockDone | Stopped
+class Written(_Answer):
+    """The sample model is on disk."""
+
+    say: Literal["written"]
+
+
+Answer = Ready | Failed | Looked | Inspected | Opened | BlockDone | Stopped | Written
 _ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="say")])
 
 

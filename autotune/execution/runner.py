@@ -1,17 +1,19 @@
 """From a compile key to blocks of load: what the tuner and the race need of a machine."""
 
+import contextlib
 import tempfile
+import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from autotune.domain.configuration import Api, CompileKey, Effective
 from autotune.domain.failure import Failure, FailureKind, TrialFault
-from autotune.domain.measurement import Block, Opening
+from autotune.domain.measurement import Block, Feed, Opening
 from autotune.errors import DeviceError, ModelError
-from autotune.execution.machine import Machine, fingerprint, usable_cpus
+from autotune.execution.machine import Machine, available_memory, fingerprint, usable_cpus
 from autotune.execution.process import WORKER, WorkerProcess
 from autotune.execution.protocol import (
     Answer,
@@ -22,9 +24,11 @@ from autotune.execution.protocol import (
     Opened,
     Ready,
     Stopped,
+    Written,
 )
 
 _LOOK_S = 120.0
+_TURN = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,7 @@ class Load:
 
     num_requests: int
     api: Api = Api.ASYNC
+    feed: Feed = Feed.BIND
     block_s: float = 0.5
     limit_s: float
     """The worker stops by itself then; the caller normally stops earlier."""
@@ -122,6 +127,9 @@ class Runner(Protocol):
     def clock(self) -> float:
         """Monotonic seconds."""
 
+    def free_memory(self) -> int | None:
+        """Bytes that one more resident model may take; None where nobody knows."""
+
 
 class SubprocessRunner:
     """Every compile key in a fresh worker process."""
@@ -141,6 +149,10 @@ class SubprocessRunner:
     def clock(self) -> float:
         """The machine's monotonic clock."""
         return time.monotonic()
+
+    def free_memory(self) -> int:
+        """What can be had without swapping, and within the cgroup's limit."""
+        return available_memory()
 
     def machine(self, facts: Inspected) -> Machine:
         """This machine, with the worker's word for the runtime."""
@@ -235,7 +247,15 @@ class WorkerModel:
         return self._peak_rss_bytes
 
     def load(self, load: Load) -> Generator[Block]:
-        """Blocks as the worker sends them; closing early stops the load, faults end the worker."""
+        """Blocks as the worker sends them; closing early stops the load, faults end the worker.
+
+        Raises:
+            RuntimeError: another worker is under load: two at once are two wrong numbers.
+        """
+        with _turn():
+            yield from self._load(load)
+
+    def _load(self, load: Load) -> Generator[Block]:
         # The worker ends a block after ten seconds, but never in the middle of a round.
         round_s = 3 * load.num_requests * self.opening.first_inference_ms / 1000
         patience = load.block_s + self._deadlines.block_s + round_s
@@ -244,6 +264,7 @@ class WorkerModel:
             "load",
             num_requests=load.num_requests,
             api=load.api.value,
+            feed=load.feed.value,
             block_s=load.block_s,
             block_requests=load.block_requests,
             limit_s=load.limit_s,
@@ -277,6 +298,38 @@ class WorkerModel:
         if isinstance(answer, Stopped):
             self._peak_rss_bytes = answer.peak_rss_bytes
         return answer
+
+
+@contextlib.contextmanager
+def _turn() -> Iterator[None]:
+    """The one turn of this process: residents may be many, under load is one."""
+    if not _TURN.acquire(blocking=False):
+        message = "another worker is under load; close its load first"
+        raise RuntimeError(message)
+    try:
+        yield
+    finally:
+        _TURN.release()
+
+
+def write_sample_model(path: Path) -> Path:
+    """Write a small convolutional network; returns its path.
+
+    Raises:
+        ModelError: the runtime cannot be started.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            worker = WorkerProcess(Path(folder) / "worker.log")
+            try:
+                _expect(worker.hear(_LOOK_S), Ready, "start")
+                worker.tell("write_sample", path=str(path))
+                _expect(worker.hear(_LOOK_S), Written, "write_sample")
+            finally:
+                worker.close()
+        except TrialFault as fault:
+            raise ModelError(f"{path}: cannot be written: {fault.failure.message}") from None
+    return path
 
 
 def look(model: Path | None) -> Looked:

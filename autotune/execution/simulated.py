@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autotune.domain.configuration import CompileKey, Configuration, Effective, PerformanceHint
 from autotune.domain.failure import Failure, FailureKind, TrialFault
@@ -99,6 +100,29 @@ class SimulatedCpu:
         return Flow(requests_per_s, batch_size * requests_per_s, latency_ms)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Weather:
+    """Noise as it was recorded on a real machine, replayed on the virtual clock.
+
+    Bursts last for seconds, so neighbours in time see the same; that is what races live on.
+    """
+
+    bins: NDArray[np.float64]
+    """Time of a request over its usual time, for each stretch of `bin_s`; shape (stretches,)."""
+    spread: NDArray[np.float64]
+    """Latencies over the mean latency of their stretch; shape (requests,)."""
+    bin_s: float = 0.1
+    start: int = 0
+    """Stretch at which the virtual clock begins; after the last one comes the first."""
+
+    def slowness(self, begin_s: float, end_s: float) -> float:
+        """Mean over a stretch of the virtual clock, by rate."""
+        first = self.start + int(begin_s / self.bin_s)
+        last = max(first + 1, self.start + math.ceil(end_s / self.bin_s))
+        rates = 1 / self.bins[np.arange(first, last) % self.bins.size]
+        return 1 / float(rates.mean())
+
+
 @dataclass(kw_only=True)
 class SimulatedRunner:
     """A `Runner` whose seconds are counted, not spent."""
@@ -106,6 +130,12 @@ class SimulatedRunner:
     cpu: SimulatedCpu = field(default_factory=SimulatedCpu)
     noise: float = 0.0
     """Standard deviation of the logarithm of every block's speed and of every latency."""
+    weather: "Weather | None" = None
+    """What a real machine did, in place of `noise`: shared by whoever runs at a time."""
+    launch_noise: float = 0.0
+    """Standard deviation of the logarithm of every opened model's speed."""
+    slower: Mapping[CompileKey, float] = field(default_factory=dict)
+    """How many times longer requests of a key take: a planted difference."""
     seed: int = 0
     start_s: float = 0.6
     compile_s: float = 0.4
@@ -121,11 +151,15 @@ class SimulatedRunner:
 
     def __post_init__(self) -> None:
         self._now_s = 0.0
+        self._openings = 0
         self._faults = {key: iter(failures) for key, failures in self.faults.items()}
 
     def clock(self) -> float:
         """Virtual seconds."""
         return self._now_s
+
+    def free_memory(self) -> None:
+        """Nobody knows: a formula has no memory."""
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
@@ -179,7 +213,8 @@ class SimulatedRunner:
             self.advance(self.fault_s)
             raise TrialFault(failure)
         self.advance(self.start_s + self.compile_s)
-        return SimulatedModel(self, key, failure)
+        self._openings += 1
+        return SimulatedModel(self, key, failure, self._openings)
 
     def predict(self, configuration: Configuration) -> Flow:
         """What a measurement of `configuration` shows without noise."""
@@ -190,12 +225,16 @@ class SimulatedRunner:
 class SimulatedModel:
     """An `OpenModel` on the runner's clock."""
 
-    def __init__(self, runner: SimulatedRunner, key: CompileKey, failure: Failure | None) -> None:
+    def __init__(
+        self, runner: SimulatedRunner, key: CompileKey, failure: Failure | None, opening: int = 0
+    ) -> None:
         self._runner = runner
         self._key = key
         self._failure = failure
         self._is_open = True
-        self._random = np.random.default_rng([runner.seed, int(key.key, 16)])
+        self._random = np.random.default_rng([runner.seed, int(key.key, 16), opening])
+        launch = float(self._random.normal(0.0, runner.launch_noise))
+        self._slowness = runner.slower.get(key, 1.0) * math.exp(launch)
         self.peak_rss_bytes: int | None = None
         effective = runner.cpu.effective(key)
         self.opening = Opening(
@@ -234,10 +273,18 @@ class SimulatedModel:
     def _block(self, load: Load) -> Block:
         cpu, effective, noise = self._runner.cpu, self.opening.effective, self._runner.noise
         flow = cpu.flow(effective, self._key.batch_size, load.num_requests)
-        slowness = float(self._random.lognormal(-(noise**2) / 2, noise))
+        weather, now_s = self._runner.weather, self._runner.clock()
+        if weather is None:
+            slowness = self._slowness * float(self._random.lognormal(-(noise**2) / 2, noise))
+        else:
+            slowness = self._slowness * weather.slowness(now_s, now_s + load.block_s)
         rate = flow.requests_per_s / slowness
         count = max(load.block_requests, math.ceil(load.block_s * rate))
-        spread = self._random.lognormal(-(noise**2) / 2, noise, count)
+        spread = (
+            self._random.lognormal(-(noise**2) / 2, noise, count)
+            if weather is None
+            else self._random.choice(weather.spread, count)
+        )
         # Up to whole ticks as in the real loop, but not for the last bit of a product.
         ticks = np.ceil(np.round(flow.latency_ms * slowness * spread / TICK_MS, 6))
         duration_s = count / rate

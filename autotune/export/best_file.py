@@ -1,6 +1,7 @@
 """best.json: the configuration to deploy, with what it was measured to do and where.
 
-History of the format: 1, the first.
+History of the format: 1, the first. 2: `certificate`, `measured.feed`, and two more values of
+`status`.
 """
 
 import json
@@ -9,30 +10,33 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from autotune.domain.configuration import Api
 from autotune.domain.goal import Goal, Objective, Verdict
-from autotune.domain.measurement import Flag, Measurement
+from autotune.domain.measurement import Feed, Flag, Measurement
+from autotune.domain.race import RaceResult, Status
 from autotune.domain.ranking import baselines, better_hint, ratio
 from autotune.domain.trial import Trial
 from autotune.errors import AutotuneError
+from autotune.export.certificate import (
+    BestCertificate,
+    BestLatency,
+    Count,
+    Finite,
+    Part,
+    Positive,
+    Text,
+    best_latency,
+    certificate,
+)
 from autotune.export.files import write_atomically
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _MAX_BYTES = 2**20
 
-Text = Annotated[str, Field(max_length=10_000)]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1, le=65536)]
-Finite = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class BestModel(_Part):
+class BestModel(Part):
     """The model that was tuned."""
 
     path: Text = Field(description="Relative to the folder of this file, or absolute.")
@@ -44,27 +48,15 @@ class BestModel(_Part):
     )
 
 
-class BestSla(_Part):
+class BestSla(Part):
     """The constraint."""
 
     percentile: Annotated[float, Field(gt=0, lt=100)]
     cap_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class BestLatency(_Part):
-    """Request latency in milliseconds, nearest-rank percentiles."""
-
-    mean: Finite
-    p50: Finite
-    p90: Finite
-    p95: Finite
-    p99: Finite
-    max: Finite
-    goal: Finite = Field(description="The percentile of the SLA.")
-
-
-class BestMeasured(_Part):
-    """What was measured."""
+class BestMeasured(Part):
+    """What the search measured, in one process: optimistic, as the best of many."""
 
     throughput_per_s: Finite = Field(
         description="Items (not requests) per second, mean over blocks."
@@ -82,10 +74,14 @@ class BestMeasured(_Part):
     load: Literal["closed loop"] = Field(
         description="num_requests kept in flight; not the rate that independent callers may send."
     )
+    feed: Feed = Field(
+        default=Feed.BIND,
+        description="bind: inputs set once for each request; copy: copied before every request.",
+    )
     flags: list[Flag] = Field(description="Reasons to doubt the measurement.")
 
 
-class BestBaseline(_Part):
+class BestBaseline(Part):
     """One of the runtime's own presets, measured in the same study."""
 
     name: Text
@@ -95,10 +91,10 @@ class BestBaseline(_Part):
     verdict: Verdict | None
 
 
-class BestFile(_Part):
+class BestFile(Part):
     """A deployable configuration and its evidence."""
 
-    format_version: Literal[1]
+    format_version: Literal[1, 2]
     created_at: Text = Field(description="UTC, ISO 8601.")
     model: BestModel
     device: Text
@@ -109,12 +105,17 @@ class BestFile(_Part):
     num_requests: Positive
     batch_size: Positive
     api: Api
-    status: Literal["unconfirmed"] = Field(
-        description="unconfirmed: the number is the search's own, from one process; optimistic."
+    status: Status = Field(
+        description="certified: the SLA holds at 1 % over at least three launches of fresh "
+        "processes, none of them against it; provisional: it passes on less evidence or on a noisy "
+        "machine; unconfirmed: the search's own number, from one process, optimistic."
     )
     objective: Objective
     sla: BestSla | None
     measured: BestMeasured
+    certificate: BestCertificate | None = Field(
+        default=None, description="Null without a race in which it was chosen."
+    )
     baselines: list[BestBaseline]
     better_hint: Text | None = Field(description="Name of the baseline to beat.")
     ratio_to_better_hint: Finite | None = Field(description="Above 1: better than OpenVINO's hint.")
@@ -133,14 +134,17 @@ def best_file(  # noqa: PLR0913 - the parts of the file
     machine: dict[str, Any],
     versions: dict[str, str],
     study: str,
+    race: RaceResult | None = None,
 ) -> BestFile:
-    """The file for one trial of a study."""
+    """The file for one trial of a study, with what `race` proved if it chose that trial."""
     measurement = trial.measurement
     if measurement is None:
         raise ValueError("a failed trial cannot be exported")
+    if race is not None and (race.winner is None or race.winner.contender.trial != trial.number):
+        race = None
     hint = better_hint(trials, goal)
     return BestFile(
-        format_version=1,
+        format_version=2,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         model=model,
         device=trial.configuration.device,
@@ -149,12 +153,13 @@ def best_file(  # noqa: PLR0913 - the parts of the file
         num_requests=measurement.num_requests,
         batch_size=trial.configuration.batch_size,
         api=trial.configuration.api,
-        status="unconfirmed",
+        status=Status.UNCONFIRMED if race is None else race.status,
         objective=goal.objective,
         sla=None
         if goal.cap_ms is None
         else BestSla(percentile=goal.percentile, cap_ms=goal.cap_ms),
         measured=_measured(measurement),
+        certificate=None if race is None else certificate(race),
         baselines=[_baseline(name, known) for name, known in baselines(trials).items()],
         better_hint=None if hint is None else str(hint.configuration),
         ratio_to_better_hint=ratio(trial, hint, goal),
@@ -225,19 +230,12 @@ def _measured(measurement: Measurement) -> BestMeasured:
         throughput_per_s=throughput.mean,
         throughput_low_per_s=throughput.low,
         throughput_high_per_s=throughput.high,
-        latency_ms=BestLatency(
-            mean=latency.mean_ms,
-            p50=latency.p50_ms,
-            p90=latency.p90_ms,
-            p95=latency.p95_ms,
-            p99=latency.p99_ms,
-            max=latency.max_ms,
-            goal=latency.goal_ms,
-        ),
+        latency_ms=best_latency(latency),
         requests=latency.requests,
         over_cap=measurement.over_cap,
         verdict=measurement.verdict,
         load="closed loop",
+        feed=measurement.feed,
         flags=sorted(measurement.flags),
     )
 

@@ -3,23 +3,27 @@
 from pathlib import Path
 
 from autotune.domain.goal import Goal
+from autotune.domain.race import RaceResult
 from autotune.domain.trial import Trial
 from autotune.export.best_file import BestFile, BestModel, best_file, relative_model_path
 from autotune.spec import parse_shapes, parse_spec
 from autotune.storage.study_store import StudyStore
 
 
-def best_of_study(
+def best_of_study(  # noqa: PLR0913 - the parts of the file
     store: StudyStore,
     folder: Path,
     trial: Trial,
     trials: tuple[Trial, ...],
     goal: Goal,
+    *,
     target: Path | None = None,
+    race: RaceResult | None = None,
 ) -> BestFile:
     """The file for one trial, its evidence and its baselines judged by `goal`.
 
-    `folder` is the study's; `target` is the folder that the file will lie in, if another.
+    `race` is what confirmed it, if it was chosen by one. `folder` is the study's; `target` is the
+    folder that the file will lie in, if another.
     """
     identity, session = store.identity(), store.session_of(trial.number)
     spec = parse_spec(identity.spec, f"{store.name}: stored study")
@@ -35,4 +39,5 @@ def best_of_study(
         machine=session.machine,
         versions=session.versions,
         study=identity.name,
+        race=race,
     )

@@ -29,6 +29,12 @@ def times(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}x"
 
 
+def percent(value: float) -> str:
+    """A share or a relative difference: 0.3 %, 1.2 %, 87 %."""
+    shown = 100 * value
+    return f"{shown:.0f} %" if abs(shown) >= 10 or shown == 0 else f"{shown:.2g} %"
+
+
 def percentile(value: float) -> str:
     """``p99``, ``p99.9``."""
     return f"p{value:g}"

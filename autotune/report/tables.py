@@ -1,6 +1,6 @@
 """Terminal tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.table import Table
@@ -19,10 +19,13 @@ _SIGNS = {Verdict.MET: "+", Verdict.MISSED: "x", Verdict.UNCLEAR: "?", None: " "
 
 _FLAGS = {
     Flag.LOOP_BOUND: "request slots idle over 3 % of the time",
+    Flag.LOOP_CPU: "the load loop took over 5 % of the CPUs",
     Flag.CLOCK: "clocks disagree",
     Flag.STEAL: "CPU time taken by the hypervisor",
+    Flag.PRESSURE: "tasks waited for a CPU over half of the time",
     Flag.THROTTLED: "CPU quota ran out",
     Flag.MAJOR_FAULTS: "memory read from disk",
+    Flag.DRIFT: "the machine was a tenth faster or slower than usual",
 }
 
 
@@ -61,8 +64,13 @@ def _flags(trials: Sequence[Trial]) -> str | None:
     for trial in trials:
         for flag in sorted(trial.measurement.flags) if trial.measurement else ():
             found.setdefault(flag, []).append(str(trial.number))
-    parts = [f"{_FLAGS[Flag(flag)]} ({', '.join(numbers)})" for flag, numbers in found.items()]
-    return f"flagged: {'; '.join(parts)}" if parts else None
+    return flags_in_words(found) or None
+
+
+def flags_in_words(found: Mapping[str, Sequence[str]]) -> str:
+    """Flags with what they are on; empty where there are none."""
+    parts = [f"{_FLAGS[Flag(flag)]} ({', '.join(names)})" for flag, names in found.items()]
+    return f"flagged: {'; '.join(parts)}" if parts else ""
 
 
 def _cells(

@@ -3,7 +3,7 @@
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from autotune.domain.failure import Failure, FailureKind
 from autotune.domain.goal import Verdict
 from autotune.domain.measurement import (
     Block,
+    Feed,
     Flag,
     Interval,
     Latency,
@@ -20,6 +21,7 @@ from autotune.domain.measurement import (
     Opening,
     StopReason,
 )
+from autotune.domain.race import Contender, Entry, Slice
 
 _MAX_LATENCY_BYTES = 256 * 2**20
 
@@ -54,11 +56,12 @@ def block_row(block: Block) -> dict[str, Any]:
     return row
 
 
+_BLOCK_COLUMNS = tuple(field.name for field in fields(Block) if field.name != "latency_ticks")
+
+
 def block_of(row: Mapping[str, Any]) -> Block:
     """The block in a row."""
-    values = {
-        k: v for k, v in row.items() if k not in {"id", "measurement_id", "position", "latencies"}
-    }
+    values = {name: row[name] for name in _BLOCK_COLUMNS}
     return Block(latency_ticks=unpack_ticks(row["latencies"]), **values)
 
 
@@ -98,6 +101,7 @@ def measurement_row(measurement: Measurement) -> dict[str, Any]:
         "compile_s": opening.compile_s,
         "first_inference_ms": opening.first_inference_ms,
         "output_error": opening.output_error,
+        "feed": measurement.feed,
         "flags": json.dumps(sorted(measurement.flags)),
         "warmup_blocks": measurement.warmup_blocks,
     }
@@ -132,6 +136,7 @@ def measurement_of(row: Mapping[str, Any], blocks: tuple[Block, ...]) -> Measure
         loop_cpu_share=row["loop_cpu_share"],
         measure_s=row["measure_s"],
         peak_rss_bytes=row["peak_rss_bytes"],
+        feed=Feed(row["feed"]),
         flags=frozenset(Flag(name) for name in json.loads(row["flags"])),
     )
 
@@ -149,3 +154,80 @@ def failure_of(row: Mapping[str, Any]) -> Failure:
     return Failure(
         FailureKind(row["kind"]), row["message"], row["phase"], row["stderr_tail"], row["exit_code"]
     )
+
+
+def contender_row(contender: Contender, entry: Entry) -> dict[str, Any]:
+    """Columns of `autotune_contender` that follow from the contender and what is known of it."""
+    return {
+        "name": contender.name,
+        "trial_number": contender.trial,
+        "configuration": json.dumps(contender.configuration.to_dict(), sort_keys=True),
+        "search_per_s": contender.search_per_s,
+        "search_latency_ms": contender.search_latency_ms,
+        **entry_row(entry),
+    }
+
+
+def entry_row(entry: Entry) -> dict[str, Any]:
+    """Columns of `autotune_contender` that change while the race goes on."""
+    opening = entry.opening
+    effective = opening and {
+        "properties": dict(opening.effective.properties),
+        "optimal_requests": opening.effective.optimal_requests,
+    }
+    return {
+        "opening": opening
+        and json.dumps(
+            {
+                "effective": effective,
+                "start_s": opening.start_s,
+                "read_s": opening.read_s,
+                "compile_s": opening.compile_s,
+                "first_inference_ms": opening.first_inference_ms,
+                "output_error": opening.output_error,
+            }
+        ),
+        "failure": entry.failure and json.dumps(asdict(entry.failure)),
+        "peak_rss_bytes": entry.peak_rss_bytes,
+    }
+
+
+def contender_of(row: Mapping[str, Any]) -> tuple[Contender, Entry]:
+    """The contender in a row, and what is known of it."""
+    contender = Contender(
+        name=row["name"],
+        configuration=Configuration.from_dict(json.loads(row["configuration"])),
+        trial=row["trial_number"],
+        search_per_s=row["search_per_s"],
+        search_latency_ms=row["search_latency_ms"],
+        peak_rss_bytes=row["peak_rss_bytes"],
+    )
+    entry = Entry(
+        opening=None if row["opening"] is None else _opening_of(json.loads(row["opening"])),
+        failure=None if row["failure"] is None else failure_of(json.loads(row["failure"])),
+        peak_rss_bytes=row["peak_rss_bytes"],
+    )
+    return contender, entry
+
+
+def _opening_of(values: dict[str, Any]) -> Opening:
+    effective = values.pop("effective")
+    return Opening(
+        effective=Effective(effective["properties"], effective["optimal_requests"]), **values
+    )
+
+
+def slice_row(piece: Slice) -> dict[str, Any]:
+    """Columns of `autotune_slice` that follow from the slice."""
+    return {
+        "contender": piece.contender,
+        "launch": piece.launch,
+        "round": piece.round,
+        "at_s": piece.at_s,
+        **block_row(piece.block),
+    }
+
+
+def slice_of(row: Mapping[str, Any]) -> Slice:
+    """The slice in a row."""
+    return Slice(row["launch"], row["round"], row["contender"], row["at_s"], block_of(row))

@@ -72,7 +72,7 @@ def refuse_foreign(folder: Path) -> None:
             tables = set(inspect(connection).get_table_names())
             is_begun = STUDY.name in tables and connection.execute(select(STUDY.c.id)).first()
         if is_begun:
-            check_schema(engine, file)
+            check_schema(engine, file, may_migrate=True)
         elif tables and not tables & {STUDY.name, _OPTUNA_TABLE}:
             message = f"{file}: another program's database; move it away, or give another folder"
             raise StorageError(message)
@@ -94,8 +94,8 @@ def _read_only_engine(file: Path) -> Engine:
     return create_engine("sqlite://", creator=connect)
 
 
-def check_schema(engine: Engine, name: object) -> None:
-    """Refuse what is no study of ours, or one of a newer schema.
+def check_schema(engine: Engine, name: object, *, may_migrate: bool = False) -> None:
+    """Refuse what is no study of ours, one of a newer schema, or one that must be migrated first.
 
     Raises:
         StorageError: with the way out.
@@ -112,6 +112,12 @@ def check_schema(engine: Engine, name: object) -> None:
         message = (
             f"{name}: written by a newer autotune (schema {version}, "
             f"this one reads {SCHEMA_VERSION}); upgrade autotune"
+        )
+        raise StorageError(message)
+    if version < SCHEMA_VERSION and not may_migrate:
+        message = (
+            f"{name}: written by an older autotune (schema {version}, this one reads "
+            f"{SCHEMA_VERSION}); to bring it up to date, continue it: autotune tune its folder"
         )
         raise StorageError(message)
 

@@ -1,7 +1,10 @@
 """Our tables, beside Optuna's in the same database; documented by their comments.
 
-History: 1, the first.
+History: 1, the first. 2: races (`autotune_race`, `autotune_contender`, `autotune_slice`), the
+reference (`autotune_reference`), and `autotune_measurement.feed`.
 """
+
+from typing import Any
 
 from sqlalchemy import (
     Column,
@@ -16,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 METADATA = MetaData()
 
@@ -31,6 +34,29 @@ def _real(name: str, comment: str, *, nullable: bool = True) -> Column[float]:
 
 def _whole(name: str, comment: str, *, nullable: bool = True) -> Column[int]:
     return Column(name, Integer, nullable=nullable, comment=comment)
+
+
+def _block_columns() -> list[Column[Any]]:
+    """The columns of a block, for each table that has some."""
+    return [
+        _real("duration_s", "From one completion to a later one.", nullable=False),
+        Column(
+            "latencies",
+            LargeBinary,
+            nullable=False,
+            comment="zlib of little-endian uint32 differences of ascending latencies, "
+            "ticks of 100 ns.",
+        ),
+        _real("occupancy", "Share of time in which a request slot was busy.", nullable=False),
+        _real("loop_cpu_s", "CPU time of the load loop.", nullable=False),
+        _real("process_cpu_s", "CPU time of the worker.", nullable=False),
+        _real("steal_s", "CPU time taken by the hypervisor, all CPUs."),
+        _real("pressure_s", "Time in which some task waited for a CPU."),
+        _whole("throttled", "Periods in which the cgroup's quota ran out."),
+        _whole("major_faults", "Pages that came from disk.", nullable=False),
+        _real("clock_drift_s", "Wall clock against monotonic clock.", nullable=False),
+        _whole("cpus", "CPUs that the worker may use.", nullable=False),
+    ]
 
 
 STUDY = Table(
@@ -114,6 +140,13 @@ MEASUREMENT = Table(
     _real("compile_s", "compile_model.", nullable=False),
     _real("first_inference_ms", "First request after compiling.", nullable=False),
     _real("output_error", "Largest deviation from batch 1, relative to the largest output."),
+    Column(
+        "feed",
+        String(8),
+        nullable=False,
+        server_default="bind",
+        comment="bind: inputs set once; copy: copied before every request.",
+    ),
     _text("flags", "JSON list: reasons to doubt the blocks."),
     _whole("warmup_blocks", "How many of the first blocks are not counted.", nullable=False),
     comment="One row for each measured configuration; statistics repeat what the blocks say, "
@@ -130,24 +163,68 @@ BLOCK = Table(
         "Order within the measurement, from 0; the first ones are warm-up.",
         nullable=False,
     ),
-    _real("duration_s", "From one completion to a later one.", nullable=False),
-    Column(
-        "latencies",
-        LargeBinary,
-        nullable=False,
-        comment="zlib of little-endian uint32 differences of ascending latencies, ticks of 100 ns.",
-    ),
-    _real("occupancy", "Share of time in which a request slot was busy.", nullable=False),
-    _real("loop_cpu_s", "CPU time of the load loop.", nullable=False),
-    _real("process_cpu_s", "CPU time of the worker.", nullable=False),
-    _real("steal_s", "CPU time taken by the hypervisor, all CPUs."),
-    _real("pressure_s", "Time in which some task waited for a CPU."),
-    _whole("throttled", "Periods in which the cgroup's quota ran out."),
-    _whole("major_faults", "Pages that came from disk.", nullable=False),
-    _real("clock_drift_s", "Wall clock against monotonic clock.", nullable=False),
-    _whole("cpus", "CPUs that the worker may use.", nullable=False),
+    *_block_columns(),
     UniqueConstraint("measurement_id", "position"),
     comment="One row for each block of load.",
+)
+
+REFERENCE = Table(
+    "autotune_reference",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("session_id", ForeignKey("autotune_session.id"), nullable=False, index=True),
+    _real("at_s", "Seconds since the session began, at the end of the slice.", nullable=False),
+    _text("configuration_key", "Digest of the reference's configuration: the better hint."),
+    *_block_columns(),
+    comment="One row for each slice of the reference, measured between trials to see drift.",
+)
+
+RACE = Table(
+    "autotune_race",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("session_id", ForeignKey("autotune_session.id"), nullable=False),
+    _text("started_at", "UTC, ISO 8601."),
+    _whole("trials", "Recorded trials when it began.", nullable=False),
+    _whole("baseline", "Position of the contender that ratios are taken to: the better hint."),
+    Column("feed", String(8), nullable=False, comment="bind or copy, as for measurements."),
+    _real("tie_margin", "Relative difference below which contenders are equal.", nullable=False),
+    _real("noise", "The machine's calibrated A/A noise; null where never calibrated."),
+    Column("end", String(16), comment="decided, budget, launches, stopped, empty; null: cut off."),
+    _real("duration_s", "Time that it took; null while it goes on."),
+    comment="One row for each race, the last stage of a study.",
+)
+
+CONTENDER = Table(
+    "autotune_contender",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("race_id", ForeignKey("autotune_race.id"), nullable=False, index=True),
+    _whole("position", "Order of promise, from 0.", nullable=False),
+    _text("name", "What tables call it."),
+    _whole("trial_number", "The trial that found it."),
+    _text("configuration", "JSON: as requested."),
+    _real("search_per_s", "The search's own throughput, items per second."),
+    _real("search_latency_ms", "The search's own latency percentile."),
+    _text("opening", "JSON: what its last launch found; null before the first.", nullable=True),
+    _text("failure", "JSON: why it is out, if it failed.", nullable=True),
+    _whole("peak_rss_bytes", "High-water mark of its workers' resident memory."),
+    UniqueConstraint("race_id", "position"),
+    comment="One row for each contender of a race.",
+)
+
+SLICE = Table(
+    "autotune_slice",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("race_id", ForeignKey("autotune_race.id"), nullable=False, index=True),
+    _whole("contender", "Its position.", nullable=False),
+    _whole("launch", "Which set of fresh processes, from 0.", nullable=False),
+    _whole("round", "Which round of its launch, from 0.", nullable=False),
+    _real("at_s", "Seconds since the race began, at the end of the slice.", nullable=False),
+    *_block_columns(),
+    UniqueConstraint("race_id", "launch", "round", "contender"),
+    comment="One row for each turn of a contender.",
 )
 
 FAILURE = Table(

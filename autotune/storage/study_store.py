@@ -16,12 +16,14 @@ from autotune.domain.trial import Origin, Trial
 from autotune.errors import StorageError, StudyMismatchError
 from autotune.storage import codec
 from autotune.storage.database import check_schema, faults_explained, open_read_only
+from autotune.storage.migrations import migrate
 from autotune.storage.schema import (
     BLOCK,
     EVENT,
     FAILURE,
     MEASUREMENT,
     METADATA,
+    REFERENCE,
     SCHEMA_VERSION,
     SESSION,
     STUDY,
@@ -94,6 +96,7 @@ class StudyStore:
         with faults_explained(self._name):
             is_new = not inspect(self._engine).has_table(STUDY.name)
             METADATA.create_all(self._engine)
+            migrate(self._engine)
             with self._engine.begin() as connection:
                 is_new = (
                     is_new
@@ -116,6 +119,11 @@ class StudyStore:
         if not is_new:
             check_schema(self._engine, self._name)
             _compare(self.identity(), identity, self._name)
+
+    @property
+    def session_id(self) -> int | None:
+        """The session that is being written; None for viewers and before it begins."""
+        return self._session_id
 
     def identity(self) -> Identity:
         """What the study is."""
@@ -215,6 +223,22 @@ class StudyStore:
             connection.execute(
                 update(SESSION).where(SESSION.c.id == self._session_id).values(elapsed_s=elapsed_s)
             )
+
+    def record_reference(self, key: str, at_s: float, block: Block) -> None:
+        """Write a slice of the reference, whose configuration has this key."""
+        self._write(
+            insert(REFERENCE).values(
+                session_id=self._session_id,
+                at_s=at_s,
+                configuration_key=key,
+                **codec.block_row(block),
+            )
+        )
+
+    def reference(self) -> list[tuple[int, float, Block]]:
+        """Session, seconds since its start, and block of every slice of the reference, in order."""
+        rows = self._all(select(REFERENCE).order_by(REFERENCE.c.id))
+        return [(row["session_id"], row["at_s"], codec.block_of(row)) for row in rows]
 
     def note(self, kind: str, **data: Any) -> None:
         """Write an event."""

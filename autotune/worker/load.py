@@ -7,6 +7,7 @@ class starts the request: indexing the queue and its Python-level start cost sev
 """
 
 import gc
+import itertools
 import time
 from array import array
 from typing import TYPE_CHECKING, Any, Protocol
@@ -45,7 +46,13 @@ class AsyncLoad:
     """`num_requests` in flight through an `AsyncInferQueue`."""
 
     def __init__(
-        self, compiled: ov.CompiledModel, num_requests: int, data: list[Sample], batch_size: int
+        self,
+        compiled: ov.CompiledModel,
+        num_requests: int,
+        data: list[Sample],
+        batch_size: int,
+        *,
+        copies: bool,
     ) -> None:
         self._queue = ov.AsyncInferQueue(compiled, num_requests)
         self.num_requests = len(self._queue)
@@ -53,12 +60,15 @@ class AsyncLoad:
         self._start = super(ov.AsyncInferQueue, self._queue).start_async  # type: ignore[misc]  # absent from the stubs
         self._started = [0.0] * self.num_requests
         bind(self._handles, compiled, data, batch_size)
+        self._copy = copier(self._handles, compiled, data, batch_size) if copies else None
 
     def fill(self) -> None:
         """Start every request; no garbage collection from here to `drain`."""
         gc.disable()
         for _ in range(self.num_requests):
             slot = self._queue.get_idle_request_id()
+            if self._copy is not None:
+                self._copy(slot)
             self._started[slot] = time.perf_counter()
             self._start({}, None)
 
@@ -83,7 +93,10 @@ class AsyncLoad:
         """Run until both minima are met; instants of the first and last restart, and slot time."""
         idle, start, handles = self._queue.get_idle_request_id, self._start, self._handles
         started, clock, append = self._started, time.perf_counter, latencies.append
+        copy = self._copy
         slot = idle()
+        if copy is not None:
+            copy(slot)
         first = now = clock()
         started[slot] = now
         start({}, None)
@@ -92,6 +105,8 @@ class AsyncLoad:
         while now < deadline or not count or (count < least_completions and now < longest):
             slot = idle()
             append(handles[slot].latency)
+            if copy is not None:
+                copy(slot)
             now = clock()
             start({}, None)
             cycles += now - started[slot]
@@ -105,9 +120,12 @@ class SyncLoad:
 
     num_requests = 1
 
-    def __init__(self, compiled: ov.CompiledModel, data: list[Sample], batch_size: int) -> None:
+    def __init__(
+        self, compiled: ov.CompiledModel, data: list[Sample], batch_size: int, *, copies: bool
+    ) -> None:
         request = compiled.create_infer_request()
         bind([request], compiled, data, batch_size)
+        self._copy = copier([request], compiled, data, batch_size) if copies else None
         infer = super(ov.InferRequest, request).infer  # type: ignore[misc]  # absent from the stubs
         self._latency: Callable[[], float] = lambda: request.latency
         self._infer: Callable[[], Any] = lambda: infer({}, share_outputs=True, decode_strings=False)
@@ -119,10 +137,13 @@ class SyncLoad:
     def block(self, least_s: float, least_completions: int) -> dict[str, Any]:
         """Calls until both minima are met."""
         infer, latency, clock, latencies = self._infer, self._latency, time.perf_counter, array("d")
+        copy = self._copy
         before = readings.take()
         first = now = clock()
         longest = first + max(least_s, _LONGEST_S)
         while now < first + least_s or (len(latencies) < least_completions and now < longest):
+            if copy is not None:
+                copy(0)
             infer()
             latencies.append(latency())
             now = clock()
@@ -132,6 +153,41 @@ class SyncLoad:
         """Nothing to wait for."""
         gc.enable()
         gc.collect()
+
+
+def requests_of(
+    compiled: ov.CompiledModel,
+    num_requests: int,
+    api: str,
+    data: list[Sample],
+    batch_size: int,
+    *,
+    copies: bool,
+) -> Load:
+    """The requests of one load, ready to be filled; `copies` feeds them before every start."""
+    if api == "sync":
+        return SyncLoad(compiled, data, batch_size, copies=copies)
+    return AsyncLoad(compiled, num_requests, data, batch_size, copies=copies)
+
+
+def copier(
+    requests: list[Any], compiled: ov.CompiledModel, data: list[Sample], batch_size: int
+) -> "Callable[[int], None]":
+    """A function that copies the next samples into a request, as an application does.
+
+    Its time is the caller's: it lengthens the cycle of a request, not the latency that the runtime
+    reports.
+    """
+    names = [input_name(port) for port in compiled.inputs]
+    views = [[request.get_input_tensor(i).data for i in range(len(names))] for request in requests]
+    samples = [batch_of(data, first, batch_size) for first in range(len(data))]
+    batches = itertools.cycle([[sample[name] for name in names] for sample in samples])
+
+    def copy(slot: int) -> None:
+        for view, values in zip(views[slot], next(batches), strict=True):
+            np.copyto(view, values)
+
+    return copy
 
 
 def bind(

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 import openvino as ov
 
-from autotune.worker import load, model, readings
+from autotune.worker import model, readings, sample
 from autotune.worker.inputs import Sample, batch_of, input_name, samples
+from autotune.worker.load import Load, requests_of
 
 PRECISIONS = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 """Values of INFERENCE_PRECISION_HINT, and the capability that shows them to be native."""
@@ -38,6 +39,8 @@ class Session:
         self._compiled: ov.CompiledModel | None = None
         self._data: list[Sample] = []
         self._batch_size = 1
+        self._source: Load | None = None
+        self._source_kind: tuple[int, str, str] | None = None
 
     def obey(self, command: dict[str, Any]) -> None:
         """Carry out one command; every fault becomes an answer."""
@@ -47,12 +50,18 @@ class Session:
             "inspect": self.inspect,
             "open": self.open,
             "load": self.load,
+            "write_sample": self.write_sample,
         }
         try:
             duties.get(do, _nothing)(**command)
         except Exception as error:  # noqa: BLE001 - the one place: a worker's faults are the parent's data
             self._answers.say("failed", kind=classify(error, do), message=model.last_line(error))
         command["do"] = do
+
+    def write_sample(self, path: str) -> None:
+        """Write a small model, to have something to run where the user gave none."""
+        sample.write(Path(path))
+        self._answers.say("written")
 
     def look(self, path: str | None) -> None:
         """Say what devices there are, and a model's inputs and outputs; compile nothing."""
@@ -120,6 +129,7 @@ class Session:
         self._data = samples(network, Path(inputs) if inputs else None)[:_MOST_REFERENCES]
         model.set_batch(network, batch_size)
         read_s = time.perf_counter() - begun
+        self._source = None
         begun = time.perf_counter()
         self._compiled = self._core.compile_model(network, device, properties)
         compile_s = time.perf_counter() - begun
@@ -143,21 +153,20 @@ class Session:
         )
 
     def load(
-        self, num_requests: int, api: str, block_s: float, block_requests: int, limit_s: float
+        self,
+        num_requests: int,
+        api: str,
+        feed: str,
+        block_s: float,
+        block_requests: int,
+        limit_s: float,
     ) -> None:
         """Blocks of load, each next one when told to go on, for `limit_s` at most.
 
         The parent decides within a millisecond whether it needs another block. Requests that end
         meanwhile are in the unrecorded round with which a block begins.
         """
-        if self._compiled is None:
-            message = "no model is open"
-            raise RuntimeError(message)
-        source: load.Load = (
-            load.SyncLoad(self._compiled, self._data, self._batch_size)
-            if api == "sync"
-            else load.AsyncLoad(self._compiled, num_requests, self._data, self._batch_size)
-        )
+        source = self._requests(num_requests, api, feed)
         deadline = time.monotonic() + limit_s
         source.fill()
         try:
@@ -168,6 +177,25 @@ class Session:
         finally:
             source.drain()
         self._answers.say("stopped", peak_rss_bytes=readings.peak_rss_bytes())
+
+    def _requests(self, num_requests: int, api: str, feed: str) -> Load:
+        """The requests of the last load where they fit: a turn in a race must cost no set-up."""
+        if self._compiled is None:
+            message = "no model is open"
+            raise RuntimeError(message)
+        kind = (num_requests, api, feed)
+        if self._source is None or self._source_kind != kind:
+            self._source = None  # the old ones go first: two sets may not fit in memory
+            self._source = requests_of(
+                self._compiled,
+                num_requests,
+                api,
+                self._data,
+                self._batch_size,
+                copies=feed == "copy",
+            )
+            self._source_kind = kind
+        return self._source
 
     def _device_facts(self, device: str) -> dict[str, Any]:
         facts: dict[str, Any] = {"name": device, "capabilities": [], "streams": None}

@@ -16,7 +16,7 @@ from tests import models
 
 pytestmark = pytest.mark.openvino
 Autotune = Callable[..., subprocess.CompletedProcess[str]]
-QUICK = '[measure]\nlimit = "1s"\nwarmup = "100ms"\n'
+QUICK = '[measure]\nlimit = "1s"\nwarmup = "100ms"\n[race]\nshare = 0.0\n'
 
 
 @pytest.fixture

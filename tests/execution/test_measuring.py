@@ -228,6 +228,8 @@ def test_a_flag_counts_when_more_than_a_fifth_of_the_blocks_have_it(
         ({"occupancy": 1.002}, Flag.CLOCK),
         ({"clock_drift_s": -0.06}, Flag.CLOCK),
         ({"steal_s": 0.06, "cpus": 2}, Flag.STEAL),
+        ({"loop_cpu_s": 0.06, "cpus": 2}, Flag.LOOP_CPU),
+        ({"pressure_s": 0.26}, Flag.PRESSURE),
         ({"throttled": 1}, Flag.THROTTLED),
         ({"major_faults": 1}, Flag.MAJOR_FAULTS),
     ],

@@ -30,8 +30,8 @@ def load(request: pytest.FixtureRequest, opened: tuple[ov.CompiledModel, list[Sa
     """Each loop, with fewer, as many and more requests than streams."""
     compiled, data = opened
     if request.param == "sync":
-        return SyncLoad(compiled, data, 1)
-    return AsyncLoad(compiled, request.param, data, 1)
+        return SyncLoad(compiled, data, 1, copies=False)
+    return AsyncLoad(compiled, request.param, data, 1, copies=False)
 
 
 def blocks_of(load: Load, count: int, least_s: float, least_completions: int) -> list[Any]:

@@ -71,6 +71,7 @@ LOAD = {
     "do": "load",
     "num_requests": 2,
     "api": "async",
+    "feed": "bind",
     "block_s": 0.01,
     "block_requests": 10,
     "limit_s": 60.0,

@@ -1,0 +1,249 @@
+"""`verify` and `compare`: races without a study, shown and turned into an exit code."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from autotune.cli.output import Stop, print_json, say, seconds_of, teller
+from autotune.contest import Entrant, Model, common_goal, contest, entrants_of
+from autotune.domain.goal import Goal
+from autotune.domain.measurement import Interval
+from autotune.domain.race import RaceResult, Standing, State
+from autotune.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_VERIFICATION, UsageError
+from autotune.execution.machine import Machine
+from autotune.export.certificate import best_ratio
+from autotune.report.format import (
+    cap_in_words,
+    goal_in_words,
+    milliseconds,
+    per_second,
+    percent,
+)
+from autotune.report.race import conditions_lines, race_table, ratio_text, words
+from autotune.spec import parse_shapes
+from autotune.verify import Finding, Verification, verify
+
+
+def run_verify(
+    files: Sequence[Path], budget: str, model: Path | None, *, anyway: bool, as_json: bool
+) -> int:
+    """Verify each file in turn; several are then compared by what was seen. The exit code."""
+    budget_s = seconds_of("--budget", budget)
+    console, found = Console(stderr=as_json), []
+    for path in files:
+        with Stop(console) as stop:
+            verification, result, machine = verify(
+                path,
+                budget_s,
+                model=model,
+                anyway=anyway,
+                on_launch=teller(console, str(path)),
+                is_stopped=stop,
+            )
+        found.append((verification, result, machine))
+        if not as_json:
+            _show_verification(console, verification, result, machine)
+        if stop():
+            break
+    if as_json:
+        print_json([_verification_json(*one) for one in found])
+    if len(found) < len(files) or any(r.end == "stopped" for _, r, _ in found):
+        return EXIT_INTERRUPTED
+    return EXIT_OK if all(v.holds for v, _, _ in found) else EXIT_VERIFICATION
+
+
+def run_compare(
+    names: Sequence[str],
+    budget: str,
+    *,
+    model: Path | None,
+    shape: str | None,
+    device: str,
+    max_latency: str | None,
+    asked_percentile: float | None,
+    anyway: bool,
+    as_json: bool,
+) -> int:
+    """Race everything that was named; the exit code."""
+    if len(names) < 2:
+        raise UsageError("compare takes two or more: best.json, STUDY:TRIAL, LATENCY, streams=2,…")
+    given = None if model is None else Model(path=model.resolve(), shapes=parse_shapes(shape))
+    entrants = entrants_of(names, given, device)
+    goal = _goal(common_goal(entrants), max_latency, asked_percentile)
+    console = Console(stderr=as_json)
+    with Stop(console) as stop:
+        race, machine = contest(
+            entrants,
+            goal,
+            seconds_of("--budget", budget),
+            anyway=anyway,
+            on_launch=teller(console, "race"),
+            is_stopped=stop,
+        )
+    result = race.result()
+    if as_json:
+        print_json(_race_json(entrants, result, goal, machine))
+    else:
+        _show_race(console, result, goal)
+    return EXIT_INTERRUPTED if stop() else EXIT_OK
+
+
+def _show_verification(
+    console: Console, found: Verification, result: RaceResult, machine: Machine
+) -> None:
+    best, standing = found.best, found.standing
+    goal = _goal_of(found)
+    differences = machine.differences(best.machine)
+    if differences:
+        say(console, f"another machine or runtime than the file's: {'; '.join(differences)}")
+    console.print(race_table(result, goal))
+    if standing.failure is not None:
+        say(console, f"{found.path}: {standing.failure.kind}: {standing.failure.message}")
+    if found.sla is not None:
+        say(console, f"SLA {cap_in_words(goal)}: {_sla_words(found)}")
+    say(console, f"throughput: {_throughput_words(found)}")
+    verdict = "holds" if found.holds else "does not hold"
+    status = f"({best.status} when it was made)"
+    say(console, f"{found.path} {verdict} {status}")
+
+
+def _sla_words(found: Verification) -> str:
+    standing = found.standing
+    seen = milliseconds(standing.latency.goal_ms if standing.latency else None)
+    counts = f"{standing.over_cap} of {standing.requests} requests over the cap, {seen}"
+    if found.sla is Finding.HOLDS:
+        return f"holds: {counts}"
+    if found.sla is Finding.BROKEN:
+        return f"does not hold: {counts}"
+    return f"not shown either way: {counts}; give a longer --budget"
+
+
+def _throughput_words(found: Verification) -> str:
+    seen = found.standing.throughput
+    if seen is None:
+        return "not measured"
+    now = f"{per_second(seen.mean)} now, at least {per_second(found.claim_per_s)} claimed"
+    speed = found.machine_speed
+    machine = "" if speed is None else f"; the hint runs at {percent(speed)} of its speed then"
+    ratio = ""
+    if found.ratio is not None and found.claim_ratio is not None:
+        ratio = f"; {ratio_text(found.ratio)} of the hint, {ratio_text(found.claim_ratio)} then"
+    state = {
+        Finding.HOLDS: "holds",
+        Finding.RELATIVE: "holds relative to the hint, as the machine itself is slower now",
+        Finding.BROKEN: "does not hold",
+        Finding.UNSHOWN: "too little was seen to say; give a longer --budget",
+    }
+    return f"{state[found.throughput]}: {now}{machine}{ratio}"
+
+
+def _show_race(console: Console, result: RaceResult, goal: Goal) -> None:
+    say(console, f"judged by: {goal_in_words(goal)}")
+    console.print(race_table(result, goal, baseline="first"))
+    for standing in result.standings:
+        if standing.failure is not None:
+            failure = standing.failure
+            say(console, f"{standing.contender.name} dropped: {failure.kind}: {failure.message}")
+    first = result.standings[0]
+    for standing in result.standings[1:]:
+        said = comparison(standing, result.tie_margin)
+        say(console, f"{words(standing)}: {said} {first.contender.name}")
+    for line in conditions_lines(result.conditions, result.tie_margin):
+        say(console, line)
+
+
+def comparison(standing: Standing, margin: float) -> str:
+    """A contender against the first: faster, slower, a tie, or not enough seen to say."""
+    ratio = standing.ratio
+    if ratio is None or ratio.low is None or ratio.high is None:
+        return "not comparable with"
+    if ratio.low > 1 / (1 - margin) or (ratio.low > 1 and ratio.mean > 1 + margin):
+        return f"{ratio_text(ratio)}, faster than"
+    if ratio.high < 1 - margin or (ratio.high < 1 and ratio.mean < 1 - margin):
+        return f"{ratio_text(ratio)}, slower than"
+    if ratio.low > 1 - margin and ratio.high < 1 / (1 - margin):
+        return f"{ratio_text(ratio)}, a tie with"
+    return f"{ratio_text(ratio)}, a tie as far as can be told with"
+
+
+def _verification_json(found: Verification, result: RaceResult, machine: Machine) -> dict[str, Any]:
+    standing = found.standing
+    return {
+        "file": str(found.path),
+        "holds": found.holds,
+        "sla": found.sla,
+        "throughput": found.throughput,
+        "claim_per_s": found.claim_per_s,
+        "machine_speed": found.machine_speed,
+        "ratio_to_hint": _ratio_json(found.ratio),
+        "claimed_ratio_to_hint": _ratio_json(found.claim_ratio),
+        **_standing_json(standing),
+        "launches": result.launches,
+        "rounds": result.rounds,
+        "duration_s": result.duration_s,
+        "end": result.end,
+        "machine": machine.to_dict(),
+        "differences": machine.differences(found.best.machine),
+    }
+
+
+def _race_json(
+    entrants: Sequence[Entrant], result: RaceResult, goal: Goal, machine: Machine
+) -> dict[str, Any]:
+    return {
+        "goal": {"objective": goal.objective, "percentile": goal.percentile, "cap_ms": goal.cap_ms},
+        "tie_margin": result.tie_margin,
+        "launches": result.launches,
+        "rounds": result.rounds,
+        "duration_s": result.duration_s,
+        "end": result.end,
+        "machine": machine.to_dict(),
+        "contenders": [
+            {
+                "name": standing.contender.name,
+                "configuration": str(standing.contender.configuration),
+                "model": str(entrant.model.path),
+                "failed": standing.state is State.FAILED,
+                "ratio_to_first": _ratio_json(standing.ratio),
+                **_standing_json(standing),
+            }
+            for entrant, standing in zip(entrants, result.standings, strict=True)
+        ],
+    }
+
+
+def _standing_json(standing: Standing) -> dict[str, Any]:
+    seen, latency = standing.throughput, standing.latency
+    return {
+        "throughput_per_s": seen and seen.mean,
+        "throughput_low_per_s": seen and seen.low,
+        "throughput_high_per_s": seen and seen.high,
+        "latency_ms": latency and latency.goal_ms,
+        "latency_upper_ms": standing.latency_upper_ms,
+        "requests": standing.requests,
+        "over_cap": standing.over_cap,
+        "verdict": standing.verdict,
+        "flags": sorted(standing.flags),
+        "failure": standing.failure and f"{standing.failure.kind}: {standing.failure.message}",
+    }
+
+
+def _ratio_json(ratio: Interval | None) -> dict[str, Any] | None:
+    found = best_ratio(ratio)
+    return None if found is None else found.model_dump()
+
+
+def _goal_of(found: Verification) -> Goal:
+    sla = found.best.sla
+    return Goal(found.best.objective, sla.percentile if sla else 99.0, sla.cap_ms if sla else None)
+
+
+def _goal(shared: Goal, max_latency: str | None, asked: float | None) -> Goal:
+    if asked is not None and not 0 < asked < 100:
+        raise UsageError(f"--percentile: must lie between 0 and 100, got {asked:g}")
+    cap_ms = (
+        shared.cap_ms if max_latency is None else 1000 * seconds_of("--max-latency", max_latency)
+    )
+    return Goal(shared.objective, shared.percentile if asked is None else asked, cap_ms)

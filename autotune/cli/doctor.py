@@ -1,0 +1,109 @@
+"""`doctor`: whether this machine is fit for measuring."""
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from autotune.calibrate import calibrate
+from autotune.cli.output import Stop, print_json, say, seconds_of, teller
+from autotune.contest import Model
+from autotune.doctor.check import Check, State
+from autotune.doctor.checks import is_fit, judge
+from autotune.doctor.probes import Tell, examine
+from autotune.doctor.readings import Readings
+from autotune.errors import EXIT_ERROR, EXIT_OK
+from autotune.execution.calibration import tie_margin
+from autotune.report.format import percent, seconds
+from autotune.spec import parse_shapes
+
+_STYLES = {State.PASS: "green", State.WARN: "yellow", State.FAIL: "red", State.INFO: "dim"}
+_WORDS = {
+    State.FAIL: ("failure", "failures"),
+    State.WARN: ("warning", "warnings"),
+    State.PASS: ("pass", "pass"),
+    State.INFO: ("note", "notes"),
+}
+
+
+def show_doctor(*, as_json: bool, probe: Callable[[Tell], Readings] = examine) -> int:
+    """Probe, judge and report; the exit code."""
+    with _progress(Console(stderr=as_json)) as tell:
+        checks = judge(probe(tell))
+    if as_json:
+        print_json({"checks": [asdict(check) for check in checks], "summary": _summary(checks)})
+    else:
+        console = Console()
+        console.print(_table(checks))
+        say(console, closing_line(checks))
+    return EXIT_OK if is_fit(checks) else EXIT_ERROR
+
+
+def run_calibration(model: Path | None, shape: str | None, budget: str, *, as_json: bool) -> int:
+    """The A/A race; the exit code."""
+    given = None if model is None else Model(path=model.resolve(), shapes=parse_shapes(shape))
+    budget_s = seconds_of("--budget", budget)
+    console = Console(stderr=as_json)
+    say(console, f"A/A race of the THROUGHPUT hint against itself, {seconds(budget_s)} at most")
+    with Stop(console) as stop:
+        found, _, file = calibrate(
+            given, budget_s, on_launch=teller(console, "A/A race"), is_stopped=stop
+        )
+    if as_json:
+        print_json({**asdict(found), "tie_margin": tie_margin(found), "file": str(file)})
+    else:
+        say(console, f"A/A noise: {found}")
+        say(
+            console,
+            f"studies on this machine call differences below {percent(tie_margin(found))} ties",
+        )
+        say(console, f"wrote {file}")
+    return EXIT_OK
+
+
+@contextlib.contextmanager
+def _progress(console: Console) -> Iterator[Tell]:
+    """One line on a terminal; drawn only when it changes, as a spinner would spoil the timing."""
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        yield lambda doing: live.update(Text(f"{doing} ..."), refresh=True)
+
+
+def _table(checks: Sequence[Check]) -> Table:
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for check in checks:
+        state = Text(check.state.value.upper(), style=_STYLES[check.state])
+        table.add_row(state, Text(check.name), Text(check.evidence))
+        for advice in filter(None, (check.consequence, check.remedy and f"-> {check.remedy}")):
+            table.add_row("", "", Text(advice, style="italic"))
+    return table
+
+
+def closing_line(checks: Sequence[Check]) -> str:
+    """The answer, and how many checks stand behind it."""
+    counts = Counter(check.state for check in checks)
+    parts = [f"{counts[state]} {_WORDS[state][counts[state] != 1]}" for state in _order(checks)]
+    return f"{'fit' if is_fit(checks) else 'not fit'} for measuring: {', '.join(parts)}"
+
+
+def _order(checks: Sequence[Check]) -> list[State]:
+    """States that occur: first what stands against measuring, if anything does."""
+    order = [State.PASS, State.WARN, State.INFO]
+    order = order if is_fit(checks) else [State.FAIL, State.WARN, State.PASS, State.INFO]
+    return [state for state in order if any(check.state is state for check in checks)]
+
+
+def _summary(checks: Sequence[Check]) -> dict[str, object]:
+    counts = Counter(check.state for check in checks)
+    return {"fit": is_fit(checks), **{state.value: counts[state] for state in State}}

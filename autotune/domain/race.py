@@ -1,0 +1,198 @@
+"""The race: contenders take turns in short slices over several launches; what that proves."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from autotune.domain.configuration import Configuration, Effective
+from autotune.domain.failure import Failure
+from autotune.domain.goal import Verdict
+from autotune.domain.measurement import Block, Feed, Flag, Interval, Latency, Opening
+
+LEAST_LAUNCHES = 3
+"""Launches that a certificate needs: two say next to nothing about how much launches differ."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """A configuration that competes, and what the search said of it."""
+
+    name: str
+    """What tables call it: a trial, a hint, a file."""
+    configuration: Configuration
+    trial: int | None = None
+    """Number of the trial that found it; None for one that comes from a file or an option."""
+    search_per_s: float | None = None
+    """The search's own throughput, items per second; optimistic, as the best of many."""
+    search_latency_ms: float | None = None
+    open_s: float = 1.0
+    """What opening it is expected to take, warm-up apart."""
+    peak_rss_bytes: int | None = None
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it is one of the runtime's own hints."""
+        return self.configuration.is_hint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What is known of a contender beside its slices."""
+
+    opening: Opening | None = None
+    """Of its last launch; None before the first."""
+    failure: Failure | None = None
+    """Why it is out, if it failed."""
+    peak_rss_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One turn of one contender: an uninterrupted stretch of load of about half a second."""
+
+    launch: int
+    """Which set of fresh processes, from 0."""
+    round: int
+    """Which round of its launch, from 0; slices of one round are compared with each other."""
+    contender: int
+    """Position among the race's contenders."""
+    at_s: float
+    """When it ended, seconds since the race began."""
+    block: Block
+
+    @property
+    def is_void(self) -> bool:
+        """Whether a clock was stepped or the machine slept meanwhile: kept, never counted."""
+        return Flag.CLOCK in self.block.flags
+
+
+class State(StrEnum):
+    """How a contender ended."""
+
+    CHOSEN = "chosen"  # what is exported
+    TIED = "tied"  # not shown to be slower than the chosen one by more than the tie margin
+    FASTER = "faster"  # faster than the chosen one, but its SLA was not shown to hold
+    SLOWER = "slower"
+    MISSED = "missed"  # the SLA is clearly missed
+    FAILED = "failed"  # its worker crashed, hung or was refused
+    WAITING = "waiting"  # had no turn: no time, or no memory for one more resident model
+
+
+class Status(StrEnum):
+    """What may be claimed of the chosen configuration."""
+
+    CERTIFIED = "certified"  # the SLA holds at 1 % over at least three launches, none against it
+    PROVISIONAL = "provisional"  # it passes, but on less evidence or on a noisy machine
+    UNCONFIRMED = "unconfirmed"  # never measured in fresh processes, or nothing was shown
+
+
+class End(StrEnum):
+    """Why a race ended."""
+
+    DECIDED = "decided"  # every comparison is settled
+    BUDGET = "budget"
+    LAUNCHES = "launches"  # the most launches were held
+    STOPPED = "stopped"  # by the user
+    EMPTY = "empty"  # nobody is left
+
+
+class Choice(StrEnum):
+    """Why the chosen configuration was chosen among those that are tied with the fastest."""
+
+    FASTEST = "fastest"  # nothing is tied with it
+    DEFAULT = "default"  # nothing beats the runtime's own hint beyond the noise
+    MARGIN = "margin"  # of the tied, the one with more room below the cap
+    THREADS = "threads"  # of the tied, the one with fewer threads
+    MEMORY = "memory"  # of the tied, the one with less memory
+    TIED = "tied"  # as good as others in everything; the fastest by its mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the race says of one contender. Everything is from the race's own slices."""
+
+    contender: Contender
+    state: State
+    launches: int = 0
+    slices: int = 0
+    measured_s: float = 0.0
+    requests: int = 0
+    over_cap: int = 0
+    verdict: Verdict | None = None
+    """Of all requests together, at 1 %; None without a cap or without requests."""
+    search_verdict: Verdict | None = None
+    """Likewise at 5 %, as the search and `verify` judge."""
+    missed_launches: int = 0
+    """Launches that, taken alone, clearly miss the SLA."""
+    throughput: Interval | None = None
+    """Items per second, 95 % over slices and launches."""
+    ratio: Interval | None = None
+    """To the baseline, from paired slices, 95 %; above 1 is better."""
+    to_chosen: Interval | None = None
+    """To the chosen one, likewise."""
+    latency: Latency | None = None
+    latency_upper_ms: float | None = None
+    """Upper bound of the goal's percentile at 99 %: the larger of the bound from all requests
+    together and the bound from the spread between launches."""
+    holds: bool = False
+    """Whether the SLA may be certified so far."""
+    effective: Effective | None = None
+    peak_rss_bytes: int | None = None
+    flags: frozenset[Flag] = frozenset()
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """What the machine did meanwhile, over all counted slices."""
+
+    steal_share: float | None
+    """Share of the CPUs' time that the hypervisor took; None where unknown."""
+    most_steal_share: float | None
+    """The same in the worst slice."""
+    throttled: int | None
+    """Periods in which the CPU quota ran out; None where unknown."""
+    major_faults: int
+    void_slices: int
+    """Slices that were not counted, for a clock step or a suspended machine."""
+    dispersion: float | None
+    """Variance of the over-cap count between slices against that of independent requests; above 2
+    requests over the cap come in bursts, and the claim is conditional on bursts as seen."""
+    noise: float | None
+    """The machine's calibrated A/A noise, relative; None where it was never calibrated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaceResult:
+    """How a race ended."""
+
+    standings: tuple[Standing, ...]
+    """One for each contender, in the order in which they entered."""
+    chosen: int | None
+    """Position of the chosen one; None when nothing may be exported."""
+    baseline: int | None
+    """Position of the contender that ratios are taken to: the better hint."""
+    status: Status
+    choice: Choice | None
+    end: End
+    launches: int
+    rounds: int
+    duration_s: float
+    tie_margin: float
+    """Relative difference below which two contenders are equal."""
+    feed: Feed
+    conditions: Conditions
+
+    @property
+    def winner(self) -> Standing | None:
+        """The chosen contender's standing."""
+        return None if self.chosen is None else self.standings[self.chosen]
+
+    @property
+    def better_hint(self) -> Standing | None:
+        """The baseline's standing."""
+        return None if self.baseline is None else self.standings[self.baseline]
+
+    @property
+    def ties(self) -> tuple[Standing, ...]:
+        """Those that cannot be told from the chosen one."""
+        return tuple(s for s in self.standings if s.state is State.TIED)

@@ -1,0 +1,321 @@
+"""Hold a race: for each launch fresh processes, resident side by side, in turns of half a second.
+
+Noise of a shared machine comes in bursts of seconds and hits whoever runs. Contenders that take
+turns within a second are hit alike, so their ratio is known long before either of them is; random
+order within each round keeps slow drift from favouring a place, and several launches show what
+differs from process to process (Abedi and Brecht 2017; Kalibera and Jones 2013).
+"""
+
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from autotune.domain.failure import Failure, TrialFault
+from autotune.domain.goal import Goal, Verdict
+from autotune.domain.measurement import Feed
+from autotune.domain.race import Contender, End, Entry, RaceResult, Slice
+from autotune.execution.measuring import take_slice, warm_up
+from autotune.execution.runner import Load, OpenModel
+from autotune.stats.judging import Field, judge
+from autotune.stats.standings import Record, drop_confidence, fastest, is_slower, is_tied
+
+_LEAST_ROUNDS = 3
+_MOST_FAULTS = 2
+_SPARE_MEMORY = 1.25
+_PRECISE = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RacePlan:
+    """How long to race.
+
+    It ends at the first of: everything is settled; the next launch would not fit in `budget_s`;
+    `most_launches` were held; the user says stop.
+    """
+
+    budget_s: float
+    launches: int = 5
+    """Launches to aim at: rounds are cut for them where the budget is short, and nothing counts as
+    settled before."""
+    most_launches: int = 40
+    rounds: int = 5
+    """Most rounds of a launch: beyond them another launch tells more than another round. The best
+    number is sqrt(launch cost / slice cost x slice variance / launch variance) (Kalibera and
+    Jones 2013), measured as 3.5 with 1.6 s, 0.5 s, 2.5 % and 1.3 %."""
+    seats: int = 6
+    """Most contenders that are resident together; the next one in line takes a free seat."""
+    drops_slower: bool = True
+    """Whether those leave who are shown to be slower, so that the others get their time."""
+    slice_s: float = 0.5
+    warmup_s: float = 0.5
+    tie_margin: float = 0.01
+    noise: float | None = None
+    """The machine's calibrated A/A noise, for the record; `tie_margin` is what counts."""
+    feed: Feed = Feed.BIND
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Venue:
+    """What a race needs of the machine."""
+
+    open_model: Callable[[Contender], OpenModel]
+    """A fresh process with the contender's model; raises `TrialFault`."""
+    clock: Callable[[], float]
+    """Monotonic seconds."""
+    free_memory: Callable[[], int | None] = lambda: None
+    """Bytes that may be taken without swapping; None where nobody knows."""
+
+
+class Race:
+    """One race; `hold` is its life, `result` may be asked at any time."""
+
+    def __init__(  # noqa: PLR0913 - what a race is made of
+        self,
+        contenders: Sequence[Contender],
+        goal: Goal,
+        plan: RacePlan,
+        venue: Venue,
+        *,
+        baseline: int | None = None,
+        earlier: Sequence[Slice] = (),
+        entries: Mapping[int, Entry] | None = None,
+        keep: Callable[[Sequence[Slice]], None] = lambda _: None,
+        on_launch: Callable[["Race"], None] = lambda _: None,
+        is_stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Prepare a race.
+
+        Args:
+            contenders: in order of promise; the baseline and the runtime's hints keep their seats.
+            goal: decides the verdicts, and by what contenders are compared.
+            plan: how long.
+            venue: where.
+            baseline: position of the contender that ratios are taken to.
+            earlier: slices of the same race before it was cut off.
+            entries: what that part knew of the contenders, by position.
+            keep: is given the slices of every round, to store them.
+            on_launch: hears of every finished launch.
+            is_stopped: asked after every round; ends the race.
+        """
+        self.contenders = tuple(contenders)
+        self.goal = goal
+        self.plan = plan
+        self.baseline = baseline
+        self.slices: list[Slice] = list(earlier)
+        self.launches = 1 + max((taken.launch for taken in earlier), default=-1)
+        self._venue = venue
+        self._keep = keep
+        self._on_launch = on_launch
+        self._is_stopped = is_stopped
+        self._begun_s = venue.clock()
+        self._random = random.Random(f"{plan.seed}/{self.launches}")  # noqa: S311 - an order of turns
+        self._missed: set[int] = set()
+        self._faults: Counter[int] = Counter()
+        self.entries: dict[int, Entry] = dict(entries or {})
+        self._out = {i for i, entry in self.entries.items() if entry.failure is not None}
+        self._open_s = {i: contender.open_s for i, contender in enumerate(contenders)}
+        self._slice_s: dict[int, float] = {}
+        self._end: End | None = None
+
+    def hold(self) -> RaceResult:
+        """Launch after launch, until there is a reason to end."""
+        try:
+            while self._end is None:
+                self._end = self._why_end()
+                if self._end is None:
+                    self._launch()
+        except KeyboardInterrupt:
+            self._end = End.STOPPED
+        return self.result()
+
+    def result(self) -> RaceResult:
+        """What is known now."""
+        return judge(
+            self._field(),
+            end=self._end or End.BUDGET,
+            duration_s=self.elapsed_s,
+            noise=self.plan.noise,
+        )
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since this part of the race began."""
+        return self._venue.clock() - self._begun_s
+
+    @property
+    def left_s(self) -> float:
+        """Seconds of the budget that are left."""
+        return self.plan.budget_s - self.elapsed_s
+
+    # --- who runs
+
+    def _seated(self) -> list[int]:
+        """Contenders of the next launch: whoever keeps a seat, then the others in line."""
+        able = [i for i in range(len(self.contenders)) if i not in self._out]
+        kept = [i for i in able if self._keeps_seat(i)]
+        others = [i for i in able if not self._keeps_seat(i)]
+        return sorted([*kept, *others[: max(0, self.plan.seats - len(kept))]])
+
+    def _keeps_seat(self, position: int) -> bool:
+        return position == self.baseline or self.contenders[position].is_default
+
+    def _why_end(self) -> End | None:
+        if self._is_stopped():
+            return End.STOPPED
+        seated = self._seated()
+        if not seated or (seated == [self.baseline] and self.baseline in self._missed):
+            return End.EMPTY
+        if self.launches >= self.plan.most_launches:
+            return End.LAUNCHES
+        if self.launches >= self.plan.launches and self._is_settled(seated):
+            return End.DECIDED
+        cost_s = sum(self._open_s[i] for i in seated) + _LEAST_ROUNDS * self._round_s(seated)
+        return End.BUDGET if self.launches and cost_s > self.left_s else None
+
+    def _rounds(self, seated: Sequence[int]) -> int:
+        """Rounds of the next launch, so that the launches aimed at fit in the budget."""
+        launches_left = max(1, self.plan.launches - self.launches)
+        share_s = self.left_s / launches_left - sum(self._open_s[i] for i in seated)
+        fitting = int(share_s / self._round_s(seated))
+        return max(_LEAST_ROUNDS, min(self.plan.rounds, fitting))
+
+    def _round_s(self, seated: Sequence[int]) -> float:
+        return sum(self._slice_s.get(i, 1.1 * self.plan.slice_s) for i in seated)
+
+    # --- one launch
+
+    def _launch(self) -> None:
+        """Fresh processes for everyone, then rounds of turns."""
+        seated = self._seated()
+        order = self._random.sample(seated, len(seated))
+        # Whoever keeps a seat opens first: memory may not be enough for all.
+        order.sort(key=lambda position: not self._keeps_seat(position))
+        residents: dict[int, OpenModel] = {}
+        try:
+            for position in order:
+                self._open(position, residents)
+            for number in range(self._rounds(seated)):
+                if self._is_stopped() or not residents:
+                    break
+                if number >= _LEAST_ROUNDS and self._round_s(list(residents)) > self.left_s:
+                    break
+                self._round(number, residents)
+        finally:
+            for position, model in residents.items():
+                self._let_go(position, model)
+        self.launches += 1
+        self._drop()
+        self._on_launch(self)
+
+    def _open(self, position: int, residents: dict[int, OpenModel]) -> None:
+        """Open and warm up; what fails or finds no memory stays out of this launch."""
+        contender = self.contenders[position]
+        free, need = self._venue.free_memory(), contender.peak_rss_bytes
+        if free is not None and need is not None and need * _SPARE_MEMORY > free:
+            return
+        begun_s = self._venue.clock()
+        try:
+            model = self._venue.open_model(contender)
+            residents[position] = model
+            self.entries[position] = replace(self._entry(position), opening=model.opening)
+            warm_up(model, self._load(position, model), self.plan.warmup_s)
+        except TrialFault as fault:
+            self._fail(position, fault.failure, residents)
+        self._open_s[position] = self._venue.clock() - begun_s
+
+    def _round(self, number: int, residents: dict[int, OpenModel]) -> None:
+        """One turn for each resident, in random order."""
+        taken = []
+        for position in self._random.sample(list(residents), len(residents)):
+            begun_s = self._venue.clock()
+            try:
+                model = residents[position]
+                block = take_slice(model, self._load(position, model))
+            except TrialFault as fault:
+                self._fail(position, fault.failure, residents)
+                continue
+            now_s = self._venue.clock()
+            self._slice_s[position] = now_s - begun_s
+            taken.append(Slice(self.launches, number, position, now_s - self._begun_s, block))
+        self.slices += taken
+        self._keep(taken)
+
+    def _load(self, position: int, model: OpenModel) -> Load:
+        configuration = self.contenders[position].configuration
+        return Load(
+            num_requests=model.opening.effective.requests(configuration),
+            api=configuration.api,
+            feed=self.plan.feed,
+            block_s=self.plan.slice_s,
+            limit_s=60 * self.plan.slice_s,
+        )
+
+    def _fail(self, position: int, failure: Failure, residents: dict[int, OpenModel]) -> None:
+        """Out of this launch; and of the race, unless it is the first fault of the machine."""
+        model = residents.pop(position, None)
+        if model is not None:
+            model.close()
+        self._faults[position] += 1
+        if not failure.is_machine_fault or self._faults[position] >= _MOST_FAULTS:
+            self._out.add(position)
+            self.entries[position] = replace(self._entry(position), failure=failure)
+
+    def _let_go(self, position: int, model: OpenModel) -> None:
+        peak = model.peak_rss_bytes
+        if peak is not None:
+            self.entries[position] = replace(self._entry(position), peak_rss_bytes=peak)
+        model.close()
+
+    def _entry(self, position: int) -> Entry:
+        return self.entries.get(position, Entry())
+
+    # --- what the slices say
+
+    def _field(self) -> Field:
+        return Field(
+            contenders=self.contenders,
+            entries=self.entries,
+            slices=self.slices,
+            goal=self.goal,
+            baseline=self.baseline,
+            tie_margin=self.plan.tie_margin,
+            feed=self.plan.feed,
+        )
+
+    def _drop(self) -> None:
+        """Out: who clearly misses the SLA, and who is slower than one that should keep it."""
+        records = self._field().records()
+        able = [i for i, record in enumerate(records) if i not in self._out and record.slices]
+        self._missed = {i for i in able if records[i].verdict() is Verdict.MISSED}
+        self._out |= self._missed - {self.baseline}
+        leader = fastest(records, [i for i in able if records[i].should_hold])
+        if leader is not None and self.plan.drops_slower:
+            confidence = drop_confidence(self.plan.launches, len(able))
+            self._out |= {
+                i
+                for i in able
+                if i != self.baseline and self._is_slower(records[i], records[leader], confidence)
+            }
+
+    def _is_slower(self, record: Record, leader: Record, confidence: float) -> bool:
+        return record is not leader and is_slower(record, leader, self.plan.tie_margin, confidence)
+
+    def _is_settled(self, seated: Sequence[int]) -> bool:
+        """Whether more launches would change nothing.
+
+        Everyone is tied or behind, and the throughput of the fastest is known to 2 %.
+        """
+        records = self._field().records()
+        leader = fastest(records, [i for i in seated if records[i].holds])
+        if leader is None or (records[leader].throughput.half_width or math.inf) > _PRECISE:
+            return False
+        confidence = drop_confidence(self.plan.launches, len(seated))
+        return all(
+            i == leader
+            or self._is_slower(records[i], records[leader], confidence)
+            or is_tied(records[i], records[leader], self.plan.tie_margin)
+            for i in seated
+        )

@@ -1,0 +1,203 @@
+"""The certificate in best.json: what a race proved, field by field."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from autotune.domain.goal import Verdict
+from autotune.domain.measurement import Feed, Flag, Interval, Latency
+from autotune.domain.race import Choice, Conditions, End, RaceResult, Standing, State
+
+Text = Annotated[str, Field(max_length=10_000)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1, le=65536)]
+Finite = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Part(BaseModel):
+    """A section of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BestLatency(Part):
+    """Request latency in milliseconds, nearest-rank percentiles."""
+
+    mean: Finite
+    p50: Finite
+    p90: Finite
+    p95: Finite
+    p99: Finite
+    max: Finite
+    goal: Finite = Field(description="The percentile of the SLA.")
+
+
+class BestRatio(Part):
+    """A ratio of throughputs (of latencies, inverted, where the objective is latency)."""
+
+    mean: Finite
+    low: Finite | None = Field(description="Lower end of the 95 % interval.")
+    high: Finite | None
+
+
+class BestContender(Part):
+    """Another contender of the race."""
+
+    name: Text
+    trial: Count | None
+    state: State = Field(
+        description="tied, slower, missed, failed, waiting; faster: without a certified SLA."
+    )
+    throughput_per_s: Finite | None
+    latency_ms: Finite | None = Field(description="The percentile of the goal.")
+    verdict: Verdict | None
+    ratio_to_chosen: BestRatio | None
+
+
+class BestConditions(Part):
+    """What the machine did during the race."""
+
+    steal_share: Finite | None = Field(
+        description="Share of CPU time that the hypervisor took, mean; null where unknown."
+    )
+    most_steal_share: Finite | None = Field(description="The same in the worst slice.")
+    throttled: Count | None = Field(description="Periods in which the CPU quota ran out.")
+    major_faults: Count
+    void_slices: Count = Field(description="Slices not counted, for a clock step or a suspend.")
+    dispersion: Finite | None = Field(
+        description="Spread of over-cap counts between slices against independence; above 2 they "
+        "come in bursts."
+    )
+    aa_noise: Finite | None = Field(
+        description="What this machine makes of two equal configurations (autotune doctor "
+        "--calibrate), relative; null where never calibrated."
+    )
+
+
+class BestCertificate(Part):
+    """What the race proved, in fresh processes, of the exported configuration."""
+
+    throughput_per_s: Finite = Field(description="Items per second, mean over all slices.")
+    throughput_low_per_s: Finite | None = Field(
+        description="The claim: lower end of the 95 % interval over slices and launches."
+    )
+    latency_ms: BestLatency
+    latency_upper_ms: Finite | None = Field(
+        description="The claim: upper bound of the goal's percentile at 99 %."
+    )
+    verdict: Verdict | None = Field(description="Sequential test of the SLA at 1 %.")
+    requests: Count
+    over_cap: Count
+    launches: Count = Field(description="Sets of fresh processes.")
+    rounds: Count = Field(description="Rounds in which it had its turn.")
+    measured_s: Finite = Field(description="Its own time under load.")
+    duration_s: Finite
+    ratio_to_better_hint: BestRatio | None = Field(
+        description="Paired by rounds; null where the hint itself is exported."
+    )
+    tie_margin: Finite = Field(description="Relative difference below which two are equal.")
+    choice: Choice = Field(
+        description="fastest: nobody is tied; default: no faster than the runtime's hint beyond "
+        "the noise; margin, threads, memory: what broke a tie; tied: nothing did."
+    )
+    end: End = Field(description="Why the race ended.")
+    search_throughput_per_s: Finite | None = Field(description="The search's own, optimistic.")
+    search_latency_ms: Finite | None
+    load: Text = Field(description="The load model in words.")
+    conditions: BestConditions
+    contenders: list[BestContender] = Field(description="Everyone else who raced.")
+    flags: list[Flag]
+
+
+def certificate(race: RaceResult) -> BestCertificate:
+    """What a race proved of the contender that it chose.
+
+    Raises:
+        ValueError: it chose none.
+    """
+    winner = race.winner
+    if winner is None or winner.latency is None or winner.throughput is None or race.choice is None:
+        raise ValueError("a race without a choice proves nothing")
+    return BestCertificate(
+        throughput_per_s=winner.throughput.mean,
+        throughput_low_per_s=_positive(winner.throughput.low),
+        latency_ms=best_latency(winner.latency),
+        latency_upper_ms=winner.latency_upper_ms,
+        verdict=winner.verdict,
+        requests=winner.requests,
+        over_cap=winner.over_cap,
+        launches=winner.launches,
+        rounds=winner.slices,
+        measured_s=winner.measured_s,
+        duration_s=race.duration_s,
+        ratio_to_better_hint=best_ratio(winner.ratio),
+        tie_margin=race.tie_margin,
+        choice=race.choice,
+        end=race.end,
+        search_throughput_per_s=winner.contender.search_per_s,
+        search_latency_ms=winner.contender.search_latency_ms,
+        load=load_in_words(winner, race.feed),
+        conditions=_conditions(race.conditions),
+        contenders=[_contender(s) for s in race.standings if s.state is not State.CHOSEN],
+        flags=sorted(winner.flags),
+    )
+
+
+def best_latency(latency: Latency) -> BestLatency:
+    """Latencies as the file has them."""
+    return BestLatency(
+        mean=latency.mean_ms,
+        p50=latency.p50_ms,
+        p90=latency.p90_ms,
+        p95=latency.p95_ms,
+        p99=latency.p99_ms,
+        max=latency.max_ms,
+        goal=latency.goal_ms,
+    )
+
+
+def best_ratio(ratio: Interval | None) -> BestRatio | None:
+    """A ratio as the file has it."""
+    if ratio is None:
+        return None
+    return BestRatio(mean=ratio.mean, low=ratio.low, high=ratio.high)
+
+
+def load_in_words(standing: Standing, feed: Feed) -> str:
+    """The load model: what the numbers are numbers of."""
+    effective, configuration = standing.effective, standing.contender.configuration
+    requests = effective.requests(configuration) if effective else configuration.num_requests
+    fed = "inputs copied before every request" if feed is Feed.COPY else "inputs bound once"
+    return (
+        f"closed loop: {requests} request(s) of {configuration.batch_size} item(s) always in "
+        f"flight, {configuration.api} API, {fed}; not the rate that independent callers may send"
+    )
+
+
+def _contender(standing: Standing) -> BestContender:
+    return BestContender(
+        name=standing.contender.name,
+        trial=standing.contender.trial,
+        state=standing.state,
+        throughput_per_s=standing.throughput.mean if standing.throughput else None,
+        latency_ms=standing.latency.goal_ms if standing.latency else None,
+        verdict=standing.verdict,
+        ratio_to_chosen=best_ratio(standing.to_chosen),
+    )
+
+
+def _conditions(seen: Conditions) -> BestConditions:
+    return BestConditions(
+        steal_share=seen.steal_share,
+        most_steal_share=seen.most_steal_share,
+        throttled=seen.throttled,
+        major_faults=seen.major_faults,
+        void_slices=seen.void_slices,
+        dispersion=seen.dispersion,
+        aa_noise=seen.noise,
+    )
+
+
+def _positive(value: float | None) -> float | None:
+    """A rate is never below zero, whatever a wide interval says."""
+    return None if value is None else max(0.0, value)

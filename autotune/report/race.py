@@ -1,0 +1,242 @@
+"""A race in a table and in words: who was in it, what is tied, what was chosen and why."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from autotune.domain.goal import Goal
+from autotune.domain.measurement import Interval
+from autotune.domain.race import (
+    LEAST_LAUNCHES,
+    Choice,
+    Conditions,
+    End,
+    RaceResult,
+    Standing,
+    State,
+    Status,
+)
+from autotune.report.format import (
+    cap_in_words,
+    milliseconds,
+    per_second,
+    percent,
+    percentile,
+    seconds,
+    times,
+)
+from autotune.report.tables import flags_in_words, verdict_text
+
+_STATES = {
+    State.CHOSEN: ("chosen", "bold green"),
+    State.TIED: ("tie", "green"),
+    State.FASTER: ("not sure", "yellow"),
+    State.SLOWER: ("slower", ""),
+    State.MISSED: ("over cap", "red"),
+    State.FAILED: ("failed", "magenta"),
+    State.WAITING: ("no turn", "dim"),
+}
+_CHOICES = {
+    Choice.FASTEST: "it is the fastest",
+    Choice.DEFAULT: "nothing is faster than OpenVINO's own hint beyond the noise",
+    Choice.MARGIN: "tied with the fastest, and further below the cap",
+    Choice.THREADS: "tied with the fastest, and takes fewer threads",
+    Choice.MEMORY: "tied with the fastest, and takes less memory",
+    Choice.TIED: "tied with others, and the fastest by its mean",
+}
+_ENDS = {
+    End.DECIDED: "everything was settled",
+    End.BUDGET: "its time was up",
+    End.LAUNCHES: "the most launches were held",
+    End.STOPPED: "stopped early",
+    End.EMPTY: "nobody was left",
+}
+_BURSTY = 2.0
+_STEAL = 0.02
+
+
+def race_table(result: RaceResult, goal: Goal, *, baseline: str = "hint") -> Table:
+    """One line for each contender that had a turn or failed; ratios are to the baseline."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.padding = (0, 1, 0, 0)
+    table.add_column("contender", overflow="fold")
+    table.add_column("through-\nput", justify="right", no_wrap=True)
+    table.add_column(percentile(goal.percentile), justify="right", no_wrap=True)
+    table.add_column("at most\n(99 %)", justify="right", no_wrap=True)
+    table.add_column("SLA", no_wrap=True)
+    table.add_column(f"vs {baseline}\n(95 %)", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    shown = [s for s in result.standings if s.state is not State.WAITING]
+    for standing in sorted(shown, key=_place):
+        table.add_row(*_cells(standing, is_baseline=standing is result.better_hint))
+    waiting = len(result.standings) - len(shown)
+    notes = [_flags(shown), f"{waiting} more had no turn" if waiting else ""]
+    table.caption = "; ".join(note for note in notes if note) or None
+    table.caption_justify = "left"
+    return table
+
+
+def race_lines(result: RaceResult, goal: Goal) -> list[str]:
+    """What was chosen and why, what it may claim, and under which conditions."""
+    head = (
+        f"race of {result.rounds} rounds in {result.launches} launches, "
+        f"{seconds(result.duration_s)}; {_ENDS[result.end]}"
+    )
+    winner = result.winner
+    if winner is None:
+        return [head, "nothing was chosen: no contender can be said to meet the cap"]
+    return [
+        head,
+        f"chosen: {words(winner)}, because {_CHOICES[result.choice or Choice.FASTEST]}",
+        *_ties(result),
+        f"{result.status}: {_claim(winner, goal)}{_why_not(result, goal)}",
+        *_search_said(winner),
+        *conditions_lines(result.conditions, result.tie_margin),
+    ]
+
+
+def words(standing: Standing) -> str:
+    """A contender by name and configuration."""
+    contender = standing.contender
+    configuration = str(contender.configuration)
+    return (
+        configuration if contender.name == configuration else f"{contender.name}, {configuration}"
+    )
+
+
+def ratio_text(ratio: Interval | None) -> str:
+    """``1.87x (1.84-1.90)``."""
+    if ratio is None:
+        return "-"
+    if ratio.low is None or ratio.high is None:
+        return times(ratio.mean)
+    return f"{times(ratio.mean)} ({ratio.low:.2f}-{ratio.high:.2f})"
+
+
+def conditions_lines(seen: Conditions, tie_margin: float) -> list[str]:
+    """What speaks against the numbers, and what counts as a tie."""
+    found = []
+    if seen.most_steal_share is not None and seen.most_steal_share > _STEAL:
+        mean = percent(seen.steal_share or 0.0)
+        found.append(f"steal {mean} (worst slice {percent(seen.most_steal_share)})")
+    if seen.throttled:
+        found.append(f"CPU quota ran out in {seen.throttled} periods")
+    if seen.major_faults:
+        found.append(f"{seen.major_faults} pages read from disk")
+    if seen.void_slices:
+        found.append(f"{seen.void_slices} slices void: a clock step or a suspended machine")
+    if seen.dispersion is not None and seen.dispersion > _BURSTY:
+        found.append(
+            f"requests over the cap come in bursts (dispersion {seen.dispersion:.1f}): "
+            "the claim is conditional on bursts as seen"
+        )
+    noise = (
+        "never calibrated (autotune doctor --calibrate)"
+        if seen.noise is None
+        else f"A/A noise {percent(seen.noise)}"
+    )
+    return [
+        *([f"seen meanwhile: {'; '.join(found)}"] if found else []),
+        f"a tie is a difference below {percent(tie_margin)}; this machine: {noise}",
+    ]
+
+
+def _cells(standing: Standing, *, is_baseline: bool) -> list[str | Text]:
+    word, style = _STATES[standing.state]
+    measured = standing.throughput is not None
+    return [
+        standing.contender.name,
+        per_second(standing.throughput.mean if standing.throughput else None),
+        milliseconds(standing.latency.goal_ms if standing.latency else None),
+        milliseconds(standing.latency_upper_ms),
+        verdict_text(standing.verdict),
+        "1.00x" if is_baseline and measured else ratio_text(standing.ratio),
+        Text(word, style=style),
+    ]
+
+
+def _place(standing: Standing) -> tuple[bool, float]:
+    speed = standing.throughput.mean if standing.throughput else 0.0
+    return standing.state is not State.CHOSEN, -speed
+
+
+def _flags(standings: Sequence[Standing]) -> str:
+    found: dict[str, list[str]] = {}
+    for standing in standings:
+        for flag in sorted(standing.flags):
+            found.setdefault(flag, []).append(standing.contender.name)
+    return flags_in_words(found)
+
+
+def _ties(result: RaceResult) -> list[str]:
+    names = [f"{s.contender.name} {ratio_text(s.to_chosen)}" for s in result.ties]
+    return [f"tied with it: {', '.join(names)}"] if names else []
+
+
+def _claim(winner: Standing, goal: Goal) -> str:
+    low = None if winner.throughput is None else winner.throughput.low
+    parts = [f"at least {per_second(low)}" if low is not None else "throughput not bounded"]
+    if winner.latency_upper_ms is not None:
+        parts.append(
+            f"{percentile(goal.percentile)} at most {milliseconds(winner.latency_upper_ms)}"
+        )
+    over = f", {winner.over_cap} of them over the cap" if goal.cap_ms is not None else ""
+    evidence = f"{winner.requests} requests{over}, {winner.launches} launches"
+    return f"{' and '.join(parts)} ({evidence})"
+
+
+def _why_not(result: RaceResult, goal: Goal) -> str:
+    """What is missing to a certificate."""
+    winner = result.winner
+    if winner is None or result.status is Status.CERTIFIED:
+        return ""
+    cap, upper = goal.cap_ms, winner.latency_upper_ms
+    reasons = (
+        (result.end is End.STOPPED, "the race was stopped"),
+        (winner.launches < LEAST_LAUNCHES, "that takes three launches: give a longer budget"),
+        (winner.missed_launches > 0, f"{winner.missed_launches} launch(es) clearly missed the cap"),
+        (
+            cap is not None and (upper is None or upper > cap),
+            f"the bound is not within {cap_in_words(goal)}",
+        ),
+        (not winner.holds, "there were too few requests for a verdict at 1 %"),
+    )
+    why = next((words for is_so, words in reasons if is_so), "the machine was noisy")
+    return f"; not certified, as {why}"
+
+
+def _search_said(winner: Standing) -> list[str]:
+    contender = winner.contender
+    if contender.search_per_s is None:
+        return []
+    latency = milliseconds(contender.search_latency_ms)
+    return [f"the search itself had seen {per_second(contender.search_per_s)} at {latency}"]
+
+
+def race_json(result: RaceResult) -> dict[str, object]:
+    """A race for JSON output."""
+    winner = result.winner
+    return {
+        "status": result.status,
+        "end": result.end,
+        "launches": result.launches,
+        "rounds": result.rounds,
+        "duration_s": result.duration_s,
+        "chosen": winner and winner.contender.name,
+        "choice": result.choice,
+        "contenders": [
+            {
+                "name": s.contender.name,
+                "trial": s.contender.trial,
+                "state": s.state,
+                "throughput_per_s": s.throughput and s.throughput.mean,
+                "latency_ms": s.latency and s.latency.goal_ms,
+                "latency_upper_ms": s.latency_upper_ms,
+                "verdict": s.verdict,
+                "ratio_to_better_hint": s.ratio and [s.ratio.low, s.ratio.mean, s.ratio.high],
+            }
+            for s in result.standings
+        ],
+    }

@@ -1,0 +1,100 @@
+"""Who races: the best of the search, one with room below the cap, and the runtime's own hints."""
+
+from collections.abc import Sequence
+
+from autotune.domain.goal import Goal, Objective, Verdict
+from autotune.domain.measurement import Measurement
+from autotune.domain.race import Contender
+from autotune.domain.ranking import baselines, better_hint, merit
+from autotune.domain.trial import Trial
+
+MOST_FINALISTS = 4
+"""Most that have a seat beside the hints."""
+_RESERVES = 6
+"""How many more wait in line for a seat that becomes free."""
+_NEAR = 1.02
+_ROOM = 0.75
+_WARM_UP_S = 0.75
+_LEAST_SLICES = 3
+_SLICE_S = 0.55
+_ROUNDS_OF_REQUESTS = 5
+
+
+def contenders(trials: Sequence[Trial], goal: Goal) -> tuple[list[Contender], int | None]:
+    """Everyone who may race, in order of promise, the hints last; and the better hint's position.
+
+    First the two best by what they can claim, then the best that leaves a quarter of the cap free,
+    in case the others turn out to be too near to it, then the next best. Only trials whose verdict
+    is met, or open with a percentile at the cap at most; none that repeats another's measurement.
+    """
+    able = sorted(
+        (trial for trial in trials if may_race(trial, goal)),
+        key=lambda trial: merit(trial, goal),
+        reverse=True,
+    )
+    safe = next((t for t in able if t.measurement and _has_room(t.measurement, goal)), None)
+    ranked = [*able[:2], *([safe] if safe else []), *able[2:]]
+    hints = list(baselines(trials).values())
+    chosen = {t.number: t for t in ranked if not t.configuration.is_hint}
+    entered = [*list(chosen.values())[: MOST_FINALISTS + _RESERVES], *hints]
+    better = better_hint(trials, goal)
+    numbers = [trial.number for trial in entered]
+    baseline = None if better is None else numbers.index(better.number)
+    return [contender(trial) for trial in entered], baseline
+
+
+def contender(trial: Trial) -> Contender:
+    """A measured trial as a contender."""
+    measured = trial.measurement
+    assert measured is not None  # noqa: S101 - only measured trials race
+    opening = measured.opening
+    name = str(trial.configuration) if trial.configuration.is_hint else f"trial {trial.number}"
+    return Contender(
+        name=name,
+        configuration=trial.configuration,
+        trial=trial.number,
+        search_per_s=measured.throughput_per_s,
+        search_latency_ms=measured.latency.goal_ms,
+        open_s=opening.start_s + opening.read_s + opening.compile_s + _WARM_UP_S,
+        peak_rss_bytes=measured.peak_rss_bytes,
+    )
+
+
+def launch_s(trial: Trial) -> float:
+    """Least time that a trial's configuration needs in one launch of a race."""
+    measured = trial.measurement
+    assert measured is not None  # noqa: S101 - only measured trials race
+    round_s = _ROUNDS_OF_REQUESTS * measured.latency.mean_ms / 1000
+    return contender(trial).open_s + _LEAST_SLICES * max(_SLICE_S, round_s)
+
+
+def seats(trials: Sequence[Trial], goal: Goal, budget_s: float, launches: int) -> int:
+    """How many can be resident so that so many launches fit into the budget.
+
+    The hints and the best two always have a seat, whatever the budget.
+    """
+    entered, _ = contenders(trials, goal)
+    numbers = {trial.number: trial for trial in trials}
+    costs = [launch_s(numbers[c.trial]) for c in entered if c.trial is not None]
+    hints = sum(c.is_default for c in entered)
+    if not costs:
+        return hints
+    affordable = int(budget_s / launches / (sum(costs) / len(costs)))
+    return max(hints + min(2, len(entered) - hints), min(affordable, hints + MOST_FINALISTS))
+
+
+def may_race(trial: Trial, goal: Goal) -> bool:
+    """Whether a trial's verdict is met, or open with a percentile at the cap at most."""
+    measured = trial.measurement
+    if measured is None or trial.reused_from is not None:
+        return False
+    if goal.cap_ms is None or goal.objective is Objective.PARETO:
+        return True
+    if measured.verdict is Verdict.UNCLEAR:
+        return measured.latency.goal_ms <= _NEAR * goal.cap_ms
+    return measured.verdict is Verdict.MET
+
+
+def _has_room(measured: Measurement, goal: Goal) -> bool:
+    met = measured.verdict is Verdict.MET
+    return goal.cap_ms is not None and met and measured.latency.goal_ms <= _ROOM * goal.cap_ms

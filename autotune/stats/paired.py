@@ -1,0 +1,83 @@
+"""Means and ratios over rounds and launches: what hits neighbours in time alike cancels."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import fdtri, stdtrit
+
+from autotune.domain.measurement import Interval
+
+_LEAST_VALUES = 3
+_POOL_LEVEL = 0.25
+"""Level of the test that launches differ; above 5 % because a missed difference costs more."""
+
+
+def launch_interval(launches: Sequence[Sequence[float]], confidence: float = 0.95) -> Interval:
+    """Mean of values that come in launches, with a two-sided t interval.
+
+    Values of one launch share its memory layout and its stretch of time. Where launches differ by
+    more than their values explain (F test at 25 %), the launch is the unit: the interval is that
+    of the launch means, with one degree of freedom less than there are launches. Elsewhere all
+    values are pooled. To pool only after such a test keeps the error near the nominal one
+    (Bancroft 1944; Bozivich, Bancroft and Hartley 1956, Annals of Mathematical Statistics 27).
+
+    Args:
+        launches: the values of each launch; shape (launches, values of each), ragged. Launches
+            without values are ignored.
+        confidence: two-sided.
+
+    Returns:
+        The bounds are None for fewer than three values.
+    """
+    groups = [np.asarray(values, dtype=float) for values in launches if len(values)]
+    if not groups:
+        return Interval(math.nan, None, None)
+    pooled = np.concatenate(groups)
+    mean = float(pooled.mean())
+    if pooled.size < _LEAST_VALUES:
+        return Interval(mean, None, None)
+    if len(groups) > 1 and _launches_differ(groups):
+        means = np.array([group.mean() for group in groups])
+        return _t_interval(means, confidence)
+    return _t_interval(pooled, confidence)
+
+
+def ratio_interval(
+    log_ratios: Sequence[Sequence[float]], confidence: float = 0.95
+) -> Interval | None:
+    """Geometric mean ratio and its interval from logarithms of paired ratios, by launch."""
+    found = launch_interval(log_ratios, confidence)
+    if math.isnan(found.mean):
+        return None
+    low = None if found.low is None else math.exp(found.low)
+    high = None if found.high is None else math.exp(min(found.high, 700.0))
+    return Interval(math.exp(found.mean), low, high)
+
+
+def launch_upper_bound(values: Sequence[float], confidence: float) -> float | None:
+    """One-sided upper t bound of the mean of one value for each launch; None below two launches."""
+    if len(values) < 2:
+        return None
+    found = _t_interval(np.asarray(values, dtype=float), 2 * confidence - 1)
+    return found.high
+
+
+def _launches_differ(groups: Sequence[np.ndarray]) -> bool:
+    sizes = np.array([group.size for group in groups])
+    means = np.array([group.mean() for group in groups])
+    within_freedom = int(sizes.sum()) - len(groups)
+    if within_freedom == 0:
+        return True
+    grand = float((sizes * means).sum() / sizes.sum())
+    between = float((sizes * (means - grand) ** 2).sum()) / (len(groups) - 1)
+    within = sum(float(((group - group.mean()) ** 2).sum()) for group in groups) / within_freedom
+    critical = float(fdtri(len(groups) - 1, within_freedom, 1 - _POOL_LEVEL))
+    return between > critical * within
+
+
+def _t_interval(values: np.ndarray, confidence: float) -> Interval:
+    mean = float(values.mean())
+    error = float(values.std(ddof=1)) / math.sqrt(values.size)
+    half = float(stdtrit(values.size - 1, (1 + confidence) / 2)) * error
+    return Interval(mean, mean - half, mean + half)

@@ -1,0 +1,163 @@
+"""Races in the database: written round by round, and read back as what they prove."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine, insert, select, update
+
+from autotune.domain.goal import Goal
+from autotune.domain.measurement import Feed
+from autotune.domain.race import Contender, End, Entry, RaceResult, Slice
+from autotune.errors import StorageError
+from autotune.stats.judging import Field, judge
+from autotune.storage import codec
+from autotune.storage.database import faults_explained
+from autotune.storage.schema import CONTENDER, RACE, SESSION, SLICE
+from autotune.storage.study_store import StudyStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRace:
+    """A race as the database has it, whole or cut off."""
+
+    number: int
+    trials: int
+    """Recorded trials when it began."""
+    field: Field
+    end: End | None
+    """None when it was cut off."""
+    duration_s: float
+    noise: float | None
+
+    def result(self) -> RaceResult:
+        """What it proves; statistics are made anew from the slices."""
+        return judge(
+            self.field,
+            end=self.end or End.STOPPED,
+            duration_s=self.duration_s,
+            noise=self.noise,
+        )
+
+
+class RaceLog:
+    """Writes one race of the current session; each call is one transaction."""
+
+    def __init__(self, store: StudyStore, number: int) -> None:
+        self._store = store
+        self._engine: Engine = store.engine
+        self._number = number
+
+    @classmethod
+    def begin(  # noqa: PLR0913 - the columns of a race
+        cls,
+        store: StudyStore,
+        contenders: Sequence[Contender],
+        *,
+        trials: int,
+        baseline: int | None,
+        feed: Feed,
+        tie_margin: float,
+        noise: float | None,
+    ) -> "RaceLog":
+        """Write down who races."""
+        with faults_explained(store.name), store.engine.begin() as connection:
+            result = connection.execute(
+                insert(RACE).values(
+                    session_id=store.session_id,
+                    started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+                    trials=trials,
+                    baseline=baseline,
+                    feed=feed,
+                    tie_margin=tie_margin,
+                    noise=noise,
+                )
+            )
+            assert result.inserted_primary_key is not None  # noqa: S101 - for the type checker
+            number: int = result.inserted_primary_key[0]
+            connection.execute(
+                insert(CONTENDER),
+                [
+                    {"race_id": number, "position": i, **codec.contender_row(contender, Entry())}
+                    for i, contender in enumerate(contenders)
+                ],
+            )
+        return cls(store, number)
+
+    def keep(self, slices: Sequence[Slice], elapsed_s: float) -> None:
+        """Write a round, and the session's time so far."""
+        if not slices:
+            return
+        rows = [{"race_id": self._number, **codec.slice_row(piece)} for piece in slices]
+        with faults_explained(self._store.name), self._engine.begin() as connection:
+            connection.execute(insert(SLICE), rows)
+            connection.execute(
+                update(SESSION)
+                .where(SESSION.c.id == self._store.session_id)
+                .values(elapsed_s=elapsed_s)
+            )
+
+    def note(self, entries: Mapping[int, Entry]) -> None:
+        """Write what the last launch found out about the contenders."""
+        with faults_explained(self._store.name), self._engine.begin() as connection:
+            for position, entry in entries.items():
+                connection.execute(
+                    update(CONTENDER)
+                    .where(CONTENDER.c.race_id == self._number, CONTENDER.c.position == position)
+                    .values(**codec.entry_row(entry))
+                )
+
+    def end(self, end: End, duration_s: float) -> None:
+        """Write why it ended."""
+        with faults_explained(self._store.name), self._engine.begin() as connection:
+            connection.execute(
+                update(RACE).where(RACE.c.id == self._number).values(end=end, duration_s=duration_s)
+            )
+
+
+def last_race(store: StudyStore, goal: Goal) -> StoredRace | None:
+    """The study's last race, judged by `goal`; None before the first.
+
+    Raises:
+        StorageError: the database cannot be read, or holds what is no race.
+    """
+    with faults_explained(store.name), store.engine.connect() as connection:
+        race = (
+            connection.execute(select(RACE).order_by(RACE.c.id.desc()).limit(1)).mappings().first()
+        )
+        if race is None:
+            return None
+        rows = connection.execute(
+            select(CONTENDER)
+            .where(CONTENDER.c.race_id == race["id"])
+            .order_by(CONTENDER.c.position)
+        )
+        contender_rows = rows.mappings().all()
+        taken = connection.execute(
+            select(SLICE)
+            .where(SLICE.c.race_id == race["id"])
+            .order_by(SLICE.c.launch, SLICE.c.round, SLICE.c.id)
+        )
+        slice_rows = taken.mappings().all()
+    try:
+        known = [codec.contender_of(dict(row)) for row in contender_rows]
+        slices = [codec.slice_of(dict(row)) for row in slice_rows]
+        end = None if race["end"] is None else End(race["end"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise StorageError(f"{store.name}: race {race['id']} cannot be read: {error}") from error
+    return StoredRace(
+        number=race["id"],
+        trials=race["trials"],
+        field=Field(
+            contenders=[contender for contender, _ in known],
+            entries={i: entry for i, (_, entry) in enumerate(known)},
+            slices=slices,
+            goal=goal,
+            baseline=race["baseline"],
+            tie_margin=race["tie_margin"],
+            feed=Feed(race["feed"]),
+        ),
+        end=end,
+        duration_s=race["duration_s"] or max((piece.at_s for piece in slices), default=0.0),
+        noise=race["noise"],
+    )

@@ -1,0 +1,195 @@
+"""Does a best.json hold? Raced again from the file alone, in fresh processes, on this machine."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from autotune.contest import Entrant, Model, contest, entrant_of_file, entrant_of_words
+from autotune.domain.configuration import PerformanceHint
+from autotune.domain.goal import Goal, Objective, Verdict
+from autotune.domain.measurement import Interval
+from autotune.domain.race import RaceResult, Standing
+from autotune.execution.machine import Machine
+from autotune.execution.race import Race
+from autotune.execution.runner import Runner
+from autotune.export.best_file import BestFile
+
+TOLERANCE = 0.02
+"""A throughput within 2 % of the claim keeps it: MLPerf's bound for a material difference."""
+
+
+class Finding(StrEnum):
+    """What became of one claim."""
+
+    HOLDS = "holds"
+    RELATIVE = "relative"  # holds against the hint; the machine itself is slower now
+    BROKEN = "broken"
+    UNSHOWN = "unshown"  # too little was seen to say
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """One file's claims against what was measured now."""
+
+    path: Path
+    best: BestFile
+    standing: Standing
+    sla: Finding | None
+    """None without a cap."""
+    throughput: Finding
+    claim_per_s: float
+    """Throughput lower bound that the file claims."""
+    machine_speed: float | None
+    """How fast this machine runs the hint now, against when the file was made; None where the
+    file has no hint to compare with."""
+    claim_ratio: Interval | None
+    """Throughput over the hint's that the file claims."""
+    ratio: Interval | None
+    """The same now."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether every claim holds."""
+        kept = {Finding.HOLDS, Finding.RELATIVE}
+        return self.throughput in kept and self.sla in {None, Finding.HOLDS}
+
+
+def verify(  # noqa: PLR0913 - one argument for each option
+    path: Path,
+    budget_s: float,
+    *,
+    model: Path | None = None,
+    anyway: bool = False,
+    on_launch: Callable[[Race], None] = lambda _: None,
+    is_stopped: Callable[[], bool] = lambda: False,
+    runners: Callable[[Model, Path], Runner] | None = None,
+) -> tuple[Verification, RaceResult, Machine]:
+    """Race a file's configuration against the hint beside it, and judge the file's claims.
+
+    The SLA holds if it is met at 5 %. The throughput holds if the interval seen now reaches 98 % of
+    the claimed lower bound; where the machine itself has become slower, as the hint shows, if the
+    ratio to the hint reaches 98 % of the ratio that is claimed.
+
+    Args:
+        path: a best.json.
+        budget_s: longest time.
+        model: the model file, if it was moved.
+        anyway: also on another machine or runtime than the file's.
+        on_launch: hears of every finished launch.
+        is_stopped: asked after every round.
+        runners: how a model is run; worker processes by default.
+
+    Raises:
+        AutotuneError: no valid file; another model, machine or runtime.
+    """
+    entrant = entrant_of_file(path, model)
+    best = entrant.best
+    assert best is not None  # noqa: S101 - it comes from a file
+    hint = _hint(entrant, best)
+    entrants = [entrant, *([] if hint is None else [hint])]
+    goal = entrant.goal or Goal(Objective.THROUGHPUT, 99.0, None)
+    race, machine = contest(
+        entrants,
+        goal,
+        budget_s,
+        baseline=len(entrants) - 1,
+        anyway=anyway,
+        on_launch=on_launch,
+        is_stopped=is_stopped,
+        runners=runners,
+    )
+    result = race.result()
+    return judge_claims(path, best, result, goal), result, machine
+
+
+def judge_claims(path: Path, best: BestFile, result: RaceResult, goal: Goal) -> Verification:
+    """The file's claims against a race of its configuration (first) and its hint (last)."""
+    standing = result.standings[0]
+    hint = result.standings[-1] if len(result.standings) > 1 else None
+    speed = _machine_speed(best, hint)
+    claim, claim_ratio = _claim_per_s(best), _claim_ratio(best, hint)
+    return Verification(
+        path=path,
+        best=best,
+        standing=standing,
+        sla=None if goal.sla is None else _sla(standing.search_verdict),
+        throughput=_throughput(standing, claim, speed, claim_ratio),
+        claim_per_s=claim,
+        machine_speed=speed,
+        claim_ratio=claim_ratio,
+        ratio=standing.ratio,
+    )
+
+
+def _sla(verdict: Verdict | None) -> Finding:
+    if verdict is Verdict.MET:
+        return Finding.HOLDS
+    return Finding.BROKEN if verdict is Verdict.MISSED else Finding.UNSHOWN
+
+
+def _throughput(
+    standing: Standing, claim_per_s: float, speed: float | None, claim_ratio: Interval | None
+) -> Finding:
+    seen = standing.throughput
+    if seen is None or seen.high is None:
+        return Finding.UNSHOWN
+    if seen.high >= (1 - TOLERANCE) * claim_per_s:
+        return Finding.HOLDS
+    ratio = standing.ratio
+    if speed is None or speed >= 1 or ratio is None or ratio.high is None or claim_ratio is None:
+        return Finding.BROKEN
+    low = claim_ratio.mean if claim_ratio.low is None else claim_ratio.low
+    return Finding.RELATIVE if ratio.high >= (1 - TOLERANCE) * low else Finding.BROKEN
+
+
+def _hint(entrant: Entrant, best: BestFile) -> Entrant | None:
+    """The hint that shows how fast the machine is.
+
+    The better one, unless it is what was exported; then the other one.
+    """
+    names = [name for name in _hint_speeds(best) if name != str(entrant.contender.configuration)]
+    better = [name for name in names if name == best.better_hint]
+    name = next(iter([*better, *names]), None)
+    if name is None:
+        return None
+    for hint in PerformanceHint:
+        if name == f"{best.device} {hint} hint":
+            return entrant_of_words(hint.value, entrant.model, best.device)
+    return None
+
+
+def _hint_speeds(best: BestFile) -> dict[str, float]:
+    """Throughput of the hints by name when the file was made: of the race, else of the search."""
+    found = {f"{b.name} hint": b.throughput_per_s for b in best.baselines}
+    raced = best.certificate.contenders if best.certificate else []
+    found |= {c.name: c.throughput_per_s for c in raced if c.name in found and c.throughput_per_s}
+    return found
+
+
+def _machine_speed(best: BestFile, hint: Standing | None) -> float | None:
+    if hint is None or hint.throughput is None:
+        return None
+    then = _hint_speeds(best).get(hint.contender.name)
+    return None if not then else hint.throughput.mean / then
+
+
+def _claim_per_s(best: BestFile) -> float:
+    claim = best.certificate
+    if claim is not None:
+        return claim.throughput_low_per_s or claim.throughput_per_s
+    return best.measured.throughput_low_per_s or best.measured.throughput_per_s
+
+
+def _claim_ratio(best: BestFile, hint: Standing | None) -> Interval | None:
+    """The file's throughput over the hint's: paired by the race, else from the search's means."""
+    if hint is None:
+        return None
+    if best.certificate is not None:
+        for raced in best.certificate.contenders:
+            seen = raced.ratio_to_chosen
+            if raced.name == hint.contender.name and seen is not None and seen.mean > 0:
+                low = None if not seen.high else 1 / seen.high
+                return Interval(1 / seen.mean, low, None if not seen.low else 1 / seen.low)
+    then = _hint_speeds(best).get(hint.contender.name)
+    return Interval(best.measured.throughput_per_s / then, None, None) if then else None
