@@ -59,10 +59,8 @@ def run_calibration(model: Path | None, shape: str | None, budget: str, *, as_js
         print_json({**asdict(found), "tie_margin": tie_margin(found), "file": str(file)})
     else:
         say(console, f"A/A noise: {found}")
-        say(
-            console,
-            f"studies on this machine call differences below {percent(tie_margin(found))} ties",
-        )
+        margin = percent(tie_margin(found))
+        say(console, f"studies on this machine call differences below {margin} ties")
         say(console, f"wrote {file}")
     return EXIT_OK
 

@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
@@ -24,6 +24,7 @@ from autotune.doctor.readings import (
     Work,
 )
 from tests.doctor.builders import (
+    CALIBRATION,
     GIB,
     cpus,
     full_load,

@@ -85,7 +85,7 @@ def test_every_request_is_bound_to_its_own_data(
 ) -> None:
     """Neighbouring requests differ, so that no cache can serve them all."""
     compiled, data = opened
-    queue = AsyncLoad(compiled, 2, data, 1)
+    queue = AsyncLoad(compiled, 2, data, 1, copies=False)
     first, second = (handle.get_input_tensor(0).data for handle in queue._handles)
     assert (first == data[0]["x"]).all()
     assert (second == data[1]["x"]).all()
