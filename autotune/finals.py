@@ -15,6 +15,7 @@ from autotune.storage.races import RaceLog, StoredRace, last_race
 from autotune.storage.study_store import StudyStore
 
 _LAUNCHES = 5
+_FINALISTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,29 +25,45 @@ class Finals:
     contenders: Sequence[Contender]
     baseline: int | None
     seats: int
+    budget_s: float
     least_s: float
     """What its first launch needs."""
     earlier: StoredRace | None
     """The same race, cut off before."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Who has a seat in the first launch."""
+        others = [c.name for c in self.contenders if not c.is_default]
+        hints = [c.name for c in self.contenders if c.is_default]
+        return (*others[: self.seats], *hints)
+
 
 def finals(
-    trials: Sequence[Trial], goal: Goal, budget_s: float, stored: StoredRace | None
+    trials: Sequence[Trial], goal: Goal, budget_s: float | None, stored: StoredRace | None
 ) -> Finals:
-    """Who races after these trials; a race over the same trials that was cut off goes on."""
+    """Who races after these trials; a race over the same trials that was cut off goes on.
+
+    Without a budget in time, the race may take what the launches aimed at need.
+    """
     if stored is not None and stored.trials == len(trials) and not _is_whole(stored):
         entered, baseline = list(stored.field.contenders), stored.field.baseline
     else:
         entered, baseline = contenders(trials, goal)
         stored = None
-    places = seats(trials, goal, budget_s, LEAST_LAUNCHES)
     numbers = {trial.number: trial for trial in trials}
-    costs = sorted(launch_s(numbers[c.trial]) for c in entered if c.trial in numbers)
+    costs = [(c.is_default, launch_s(numbers[c.trial])) for c in entered if c.trial in numbers]
+    hints_s = sum(cost for is_hint, cost in costs if is_hint)
+    finalists_s = [cost for is_hint, cost in costs if not is_hint]
+    if budget_s is None:
+        budget_s = _LAUNCHES * (hints_s + sum(finalists_s[:_FINALISTS]))
+    places = seats(finalists_s, hints_s, budget_s, LEAST_LAUNCHES)
     return Finals(
         contenders=entered,
         baseline=baseline,
         seats=places,
-        least_s=sum(costs[-places:]),
+        budget_s=budget_s,
+        least_s=hints_s + sum(finalists_s[:places]),
         earlier=stored,
     )
 
@@ -67,7 +84,6 @@ def hold(  # noqa: PLR0913 - what a race is made of
     entered: Finals,
     goal: Goal,
     *,
-    budget_s: float,
     trials: int,
     calibration: Calibration | None,
     feed: Feed,
@@ -80,7 +96,7 @@ def hold(  # noqa: PLR0913 - what a race is made of
 ) -> RaceResult:
     """Hold the race; every round is stored before the next begins."""
     plan = RacePlan(
-        budget_s=budget_s,
+        budget_s=entered.budget_s,
         launches=_LAUNCHES,
         seats=entered.seats,
         tie_margin=tie_margin(calibration),

@@ -51,7 +51,6 @@ from autotune.storage.study_store import StudyStore
 _MOST_SWEPT = 2
 _MOST_FAULTS_IN_A_ROW = 5
 _LEAST_MEASURED_S = 1.0
-_LEAST_RACE_S = 15.0
 _RACERS = 6  # a handful of contenders, and as much again for opening them
 
 
@@ -217,22 +216,21 @@ class _Tuner:
         if done is not None:
             return done.result()
         stored = last_race(self._store, goal)
-        budget_s = self._race_budget_s(0.0 if stored is None else stored.duration_s)
-        entered = finals.finals(trials, goal, budget_s, stored)
-        if budget_s < entered.least_s:
-            self._on_event(Noted(text=_no_time(budget_s, entered.least_s)))
+        kept_s = self._race_budget_s(0.0 if stored is None else stored.duration_s)
+        entered = finals.finals(trials, goal, kept_s, stored)
+        if entered.budget_s < entered.least_s:
+            self._on_event(Noted(text=_no_time(entered.budget_s, entered.least_s)))
             return None
         self._on_event(
             RaceStarted(
-                names=tuple(c.name for c in entered.contenders[: entered.seats]),
-                budget_s=budget_s,
+                names=entered.names,
+                budget_s=entered.budget_s,
                 calibration=None if self._calibration is None else str(self._calibration),
             )
         )
         result = finals.hold(
             entered,
             goal,
-            budget_s=budget_s,
             trials=len(trials),
             calibration=self._calibration,
             feed=self._spec.measure.feed,
@@ -268,17 +266,12 @@ class _Tuner:
         reserve_s = self._reserve_s()
         return reserve_s / _RACERS if reserve_s else None
 
-    def _race_budget_s(self, raced_s: float) -> float:
-        """Time for the race: what is left, and at least what was kept for it."""
+    def _race_budget_s(self, raced_s: float) -> float | None:
+        """What is left, and at least what was kept for the race; None when only trials count."""
         left = self._left_s()
-        if left is not None:
-            until_s = self._budget.until_s
-            kept = self._reserve_s() - raced_s
-            return left if until_s is not None else max(left, kept)
-        share = self._spec.race.share
-        return max(
-            _LEAST_RACE_S, (self._budget.spent_before_s + self._elapsed_s()) * share / (1 - share)
-        )
+        if left is None or self._budget.until_s is not None:
+            return left
+        return max(left, self._reserve_s() - raced_s)
 
     def _reserve_s(self) -> float:
         """What the search must leave to the race."""

@@ -15,13 +15,19 @@ from dataclasses import dataclass, replace
 from autotune.domain.failure import Failure, TrialFault
 from autotune.domain.goal import Goal, Verdict
 from autotune.domain.measurement import Feed
-from autotune.domain.race import Contender, End, Entry, RaceResult, Slice
+from autotune.domain.race import (
+    LEAST_LAUNCHES,
+    Contender,
+    End,
+    Entry,
+    RaceResult,
+    Slice,
+)
 from autotune.execution.measuring import take_slice, warm_up
 from autotune.execution.runner import Load, OpenModel
 from autotune.stats.judging import Field, judge
 from autotune.stats.standings import Record, drop_confidence, fastest, is_slower, is_tied
 
-_LEAST_ROUNDS = 3
 _MOST_FAULTS = 2
 _SPARE_MEMORY = 1.25
 _PRECISE = 0.02
@@ -44,8 +50,8 @@ class RacePlan:
     """Most rounds of a launch: beyond them another launch tells more than another round. The best
     number is sqrt(launch cost / slice cost x slice variance / launch variance) (Kalibera and
     Jones 2013), measured as 3.5 with 1.6 s, 0.5 s, 2.5 % and 1.3 %."""
-    seats: int = 6
-    """Most contenders that are resident together; the next one in line takes a free seat."""
+    seats: int = 4
+    """Most contenders in one launch beside the baseline and the hints, who always have a seat."""
     drops_slower: bool = True
     """Whether those leave who are shown to be slower, so that the others get their time."""
     slice_s: float = 0.5
@@ -112,10 +118,10 @@ class Race:
         self._is_stopped = is_stopped
         self._begun_s = venue.clock()
         self._random = random.Random(f"{plan.seed}/{self.launches}")  # noqa: S311 - an order of turns
-        self._missed: set[int] = set()
+        self._unfit: set[int] = set()
+        self._slower: set[int] = set()
         self._faults: Counter[int] = Counter()
         self.entries: dict[int, Entry] = dict(entries or {})
-        self._out = {i for i, entry in self.entries.items() if entry.failure is not None}
         self._open_s = {i: contender.open_s for i, contender in enumerate(contenders)}
         self._slice_s: dict[int, float] = {}
         self._end: End | None = None
@@ -153,11 +159,26 @@ class Race:
     # --- who runs
 
     def _seated(self) -> list[int]:
-        """Contenders of the next launch: whoever keeps a seat, then the others in line."""
-        able = [i for i in range(len(self.contenders)) if i not in self._out]
-        kept = [i for i in able if self._keeps_seat(i)]
-        others = [i for i in able if not self._keeps_seat(i)]
-        return sorted([*kept, *others[: max(0, self.plan.seats - len(kept))]])
+        """Contenders of the next launch.
+
+        Whoever missed the SLA or failed is replaced by the next in line; whoever was slower is not:
+        the next in line is unlikely to be faster, and the time is better spent on the others.
+        """
+        everyone = range(len(self.contenders))
+        kept = [i for i in everyone if self._keeps_seat(i)]
+        line = [i for i in everyone if not self._keeps_seat(i) and i not in self._unfit]
+        return sorted(i for i in (*kept, *line[: self.plan.seats]) if i not in self._out)
+
+    @property
+    def _out(self) -> set[int]:
+        """Who gets no more turns; the baseline stays in any case but a failure."""
+        failed = {i for i, entry in self.entries.items() if entry.failure is not None}
+        return failed | ((self._unfit | self._slower) - {self.baseline})
+
+    @property
+    def _least_rounds(self) -> int:
+        """A certificate needs three launches more than it needs rounds."""
+        return 3 if self.launches >= LEAST_LAUNCHES else 2
 
     def _keeps_seat(self, position: int) -> bool:
         return position == self.baseline or self.contenders[position].is_default
@@ -166,13 +187,13 @@ class Race:
         if self._is_stopped():
             return End.STOPPED
         seated = self._seated()
-        if not seated or (seated == [self.baseline] and self.baseline in self._missed):
+        if not seated or (seated == [self.baseline] and self.baseline in self._unfit):
             return End.EMPTY
         if self.launches >= self.plan.most_launches:
             return End.LAUNCHES
         if self.launches >= self.plan.launches and self._is_settled(seated):
             return End.DECIDED
-        cost_s = sum(self._open_s[i] for i in seated) + _LEAST_ROUNDS * self._round_s(seated)
+        cost_s = sum(self._open_s[i] for i in seated) + self._least_rounds * self._round_s(seated)
         return End.BUDGET if self.launches and cost_s > self.left_s else None
 
     def _rounds(self, seated: Sequence[int]) -> int:
@@ -180,7 +201,7 @@ class Race:
         launches_left = max(1, self.plan.launches - self.launches)
         share_s = self.left_s / launches_left - sum(self._open_s[i] for i in seated)
         fitting = int(share_s / self._round_s(seated))
-        return max(_LEAST_ROUNDS, min(self.plan.rounds, fitting))
+        return max(self._least_rounds, min(self.plan.rounds, fitting))
 
     def _round_s(self, seated: Sequence[int]) -> float:
         return sum(self._slice_s.get(i, 1.1 * self.plan.slice_s) for i in seated)
@@ -200,7 +221,7 @@ class Race:
             for number in range(self._rounds(seated)):
                 if self._is_stopped() or not residents:
                     break
-                if number >= _LEAST_ROUNDS and self._round_s(list(residents)) > self.left_s:
+                if number >= self._least_rounds and self._round_s(list(residents)) > self.left_s:
                     break
                 self._round(number, residents)
         finally:
@@ -260,7 +281,7 @@ class Race:
             model.close()
         self._faults[position] += 1
         if not failure.is_machine_fault or self._faults[position] >= _MOST_FAULTS:
-            self._out.add(position)
+            self._unfit.add(position)
             self.entries[position] = replace(self._entry(position), failure=failure)
 
     def _let_go(self, position: int, model: OpenModel) -> None:
@@ -289,15 +310,12 @@ class Race:
         """Out: who clearly misses the SLA, and who is slower than one that should keep it."""
         records = self._field().records()
         able = [i for i, record in enumerate(records) if i not in self._out and record.slices]
-        self._missed = {i for i in able if records[i].verdict() is Verdict.MISSED}
-        self._out |= self._missed - {self.baseline}
+        self._unfit |= {i for i in able if records[i].verdict() is Verdict.MISSED}
         leader = fastest(records, [i for i in able if records[i].should_hold])
         if leader is not None and self.plan.drops_slower:
             confidence = drop_confidence(self.plan.launches, len(able))
-            self._out |= {
-                i
-                for i in able
-                if i != self.baseline and self._is_slower(records[i], records[leader], confidence)
+            self._slower |= {
+                i for i in able if self._is_slower(records[i], records[leader], confidence)
             }
 
     def _is_slower(self, record: Record, leader: Record, confidence: float) -> bool:

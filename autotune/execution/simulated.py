@@ -134,6 +134,8 @@ class SimulatedRunner:
     """What a real machine did, in place of `noise`: shared by whoever runs at a time."""
     launch_noise: float = 0.0
     """Standard deviation of the logarithm of every opened model's speed."""
+    tail_noise: float = 0.0
+    """Standard deviation of the logarithm of every opened model's latencies, at equal speed."""
     slower: Mapping[CompileKey, float] = field(default_factory=dict)
     """How many times longer requests of a key take: a planted difference."""
     seed: int = 0
@@ -234,6 +236,7 @@ class SimulatedModel:
         self._is_open = True
         self._random = np.random.default_rng([runner.seed, int(key.key, 16), opening])
         launch = float(self._random.normal(0.0, runner.launch_noise))
+        self._tail = math.exp(float(self._random.normal(0.0, runner.tail_noise)))
         self._slowness = runner.slower.get(key, 1.0) * math.exp(launch)
         self.peak_rss_bytes: int | None = None
         effective = runner.cpu.effective(key)
@@ -286,7 +289,7 @@ class SimulatedModel:
             else self._random.choice(weather.spread, count)
         )
         # Up to whole ticks as in the real loop, but not for the last bit of a product.
-        ticks = np.ceil(np.round(flow.latency_ms * slowness * spread / TICK_MS, 6))
+        ticks = np.ceil(np.round(flow.latency_ms * self._tail * slowness * spread / TICK_MS, 6))
         duration_s = count / rate
         return Block(
             duration_s=duration_s,

@@ -10,6 +10,7 @@ from autotune.domain.trial import Trial
 
 MOST_FINALISTS = 4
 """Most that have a seat beside the hints."""
+_LEAST_FINALISTS = 2
 _RESERVES = 6
 """How many more wait in line for a seat that becomes free."""
 _NEAR = 1.02
@@ -68,19 +69,24 @@ def launch_s(trial: Trial) -> float:
     return contender(trial).open_s + _LEAST_SLICES * max(_SLICE_S, round_s)
 
 
-def seats(trials: Sequence[Trial], goal: Goal, budget_s: float, launches: int) -> int:
-    """How many can be resident so that so many launches fit into the budget.
+def seats(costs_s: Sequence[float], hints_s: float, budget_s: float, launches: int) -> int:
+    """How many finalists may run in every launch so that so many launches fit into the budget.
 
-    The hints and the best two always have a seat, whatever the budget.
+    Args:
+        costs_s: least time of each finalist in one launch, in order of promise.
+        hints_s: the same of all hints together.
+        budget_s: for the race.
+        launches: that must fit.
+
+    Returns:
+        At least two where there are two, whatever the budget; at most four.
     """
-    entered, _ = contenders(trials, goal)
-    numbers = {trial.number: trial for trial in trials}
-    costs = [launch_s(numbers[c.trial]) for c in entered if c.trial is not None]
-    hints = sum(c.is_default for c in entered)
-    if not costs:
-        return hints
-    affordable = int(budget_s / launches / (sum(costs) / len(costs)))
-    return max(hints + min(2, len(entered) - hints), min(affordable, hints + MOST_FINALISTS))
+    fitting = [
+        count
+        for count in range(1, MOST_FINALISTS + 1)
+        if launches * (hints_s + sum(costs_s[:count])) <= budget_s
+    ]
+    return min(len(costs_s), max(_LEAST_FINALISTS, max(fitting, default=0)))
 
 
 def may_race(trial: Trial, goal: Goal) -> bool:

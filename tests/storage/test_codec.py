@@ -12,6 +12,7 @@ from autotune.domain.failure import Failure, FailureKind
 from autotune.domain.goal import Verdict
 from autotune.domain.measurement import (
     Block,
+    Feed,
     Flag,
     Interval,
     Latency,
@@ -19,14 +20,20 @@ from autotune.domain.measurement import (
     Opening,
     StopReason,
 )
+from autotune.domain.race import Contender, Entry, Slice
 from autotune.storage.codec import (
     block_of,
     block_row,
+    contender_of,
+    contender_row,
+    entry_row,
     failure_of,
     failure_row,
     measurement_of,
     measurement_row,
     pack_ticks,
+    slice_of,
+    slice_row,
     unpack_ticks,
 )
 
@@ -97,7 +104,25 @@ measurements = st.builds(
     loop_cpu_share=finite,
     measure_s=finite,
     peak_rss_bytes=st.none() | count,
+    feed=st.sampled_from(Feed),
     flags=st.frozensets(st.sampled_from(Flag)),
+)
+failures = st.builds(
+    Failure, st.sampled_from(FailureKind), st.text(), st.text(), st.text(), st.none() | count
+)
+contenders = st.builds(
+    Contender,
+    name=st.text(),
+    configuration=configurations,
+    trial=st.none() | count,
+    search_per_s=st.none() | finite,
+    search_latency_ms=st.none() | finite,
+)
+entries = st.builds(
+    Entry,
+    opening=st.none() | openings,
+    failure=st.none() | failures,
+    peak_rss_bytes=st.none() | count,
 )
 
 
@@ -144,11 +169,31 @@ def test_a_measurement_survives_its_row(measurement: Measurement, parts: list[Bl
     assert measurement_of(measurement_row(complete), tuple(parts)) == complete
 
 
-@given(
-    st.builds(
-        Failure, st.sampled_from(FailureKind), st.text(), st.text(), st.text(), st.none() | count
-    )
-)
+@given(failures)
 def test_a_failure_survives_its_row(failure: Failure) -> None:
     """Whatever the worker wrote."""
     assert failure_of(failure_row(failure)) == failure
+
+
+@given(contenders, entries)
+def test_a_contender_survives_its_row(contender: Contender, entry: Entry) -> None:
+    """With all that is known of it; what its workers took in memory is expected of it again."""
+    row = {**contender_row(contender, entry), "id": 1, "race_id": 2, "position": 3}
+    expected = replace(contender, peak_rss_bytes=entry.peak_rss_bytes)
+    assert contender_of(row) == (expected, entry)
+
+
+@given(contenders, entries, entries)
+def test_what_is_known_of_a_contender_is_replaced_as_a_whole(
+    contender: Contender, before: Entry, after: Entry
+) -> None:
+    """The columns that change while the race goes on are all of the entry and nothing else."""
+    row = {**contender_row(contender, before), **entry_row(after)}
+    assert row == contender_row(contender, after)
+    assert contender_of(row)[1] == after
+
+
+@given(st.builds(Slice, count, count, count, finite, blocks))
+def test_a_slice_survives_its_row(piece: Slice) -> None:
+    """Its block bit for bit, its launch, round and contender, and its time."""
+    assert slice_of({**slice_row(piece), "id": 1, "race_id": 2}) == piece

@@ -1,0 +1,220 @@
+"""Intervals over launches and rounds: known values, coverage, symmetry."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import f_oneway
+from scipy.stats import t as student
+
+from autotune.stats.paired import launch_interval, launch_upper_bound, ratio_interval
+
+VALUES = st.floats(-100, 100)
+LAUNCHES = st.lists(st.lists(VALUES, max_size=6), min_size=1, max_size=6)
+
+
+def oracle(launches: list[list[float]], confidence: float) -> tuple[float, float]:
+    """The interval by scipy: of the launch means where they differ at 25 %, else of all values."""
+    groups = [np.array(values) for values in launches if values]
+    pooled = np.concatenate(groups)
+    values = pooled
+    if len(groups) > 1:
+        alone = len(groups) == pooled.size
+        differ = alone or float(f_oneway(*groups).pvalue) < 0.25
+        values = np.array([group.mean() for group in groups]) if differ else pooled
+    error = float(values.std(ddof=1)) / math.sqrt(values.size)
+    low, high = student.interval(confidence, values.size - 1, loc=values.mean(), scale=error)
+    return float(low), float(high)
+
+
+# --- known values
+
+
+def test_launches_that_agree_are_pooled() -> None:
+    """Six values of two launches with nearly equal means: five degrees of freedom."""
+    found = launch_interval([[9.0, 10.0, 11.0], [9.5, 10.5, 10.0]])
+    error = math.sqrt((1 + 0 + 1 + 0.25 + 0.25 + 0) / 5) / math.sqrt(6)
+    half = 2.570582 * error
+    assert found.mean == pytest.approx(10.0)
+    assert (found.low, found.high) == pytest.approx((10 - half, 10 + half))
+
+
+def test_launches_that_differ_are_the_unit() -> None:
+    """Three launch means 9, 10, 12 with hardly any spread inside: two degrees of freedom."""
+    found = launch_interval([[9.0, 9.01, 8.99], [10.0, 10.01, 9.99], [12.0, 12.01, 11.99]])
+    half = 4.302653 * math.sqrt((16 + 1 + 25) / 9 / 2) / math.sqrt(3)
+    assert found.mean == pytest.approx(31 / 3)
+    assert (found.low, found.high) == pytest.approx((31 / 3 - half, 31 / 3 + half), rel=1e-5)
+
+
+@pytest.mark.parametrize("launch_sd", [0.0, 0.5, 1.0, 4.0])
+@pytest.mark.parametrize(
+    "sizes", [(5, 5, 5, 5, 5), (3, 3), (1, 4, 2, 7), (6,), (1, 1, 1), (2, 0, 3)]
+)
+@pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
+def test_the_interval_is_scipys(
+    launch_sd: float, sizes: tuple[int, ...], confidence: float
+) -> None:
+    """The same F test and the same t interval, for even and ragged launches."""
+    random = np.random.default_rng([len(sizes), round(10 * launch_sd)])
+    launches = [(launch_sd * random.normal() + random.normal(size=n)).tolist() for n in sizes]
+    found = launch_interval(launches, confidence)
+    assert found.low is not None
+    assert found.high is not None
+    low, high = oracle(launches, confidence)
+    centre = (low + high) / 2
+    # A ragged design: the mean is of all values, the interval around what was averaged.
+    assert found.mean == pytest.approx(np.mean(np.concatenate([np.array(v) for v in launches])))
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert found.low <= centre <= found.high
+
+
+# --- too few values
+
+
+@pytest.mark.parametrize("launches", [[], [[]], [[], []]])
+def test_no_values_have_no_mean(launches: list[list[float]]) -> None:
+    """Not a number, and no bounds; a ratio of nothing is None."""
+    found = launch_interval(launches)
+    assert math.isnan(found.mean)
+    assert (found.low, found.high) == (None, None)
+    assert ratio_interval(launches) is None
+
+
+@pytest.mark.parametrize("launches", [[[1.0]], [[1.0, 3.0]], [[1.0], [], [3.0]]])
+def test_two_values_have_no_interval(launches: list[list[float]]) -> None:
+    """A mean, and nothing more; also as a ratio."""
+    found, ratio = launch_interval(launches), ratio_interval(launches)
+    assert found.mean == np.mean([value for values in launches for value in values])
+    assert (found.low, found.high) == (None, None)
+    assert ratio is not None
+    assert ratio.mean == pytest.approx(math.exp(found.mean))
+    assert (ratio.low, ratio.high) == (None, None)
+
+
+def test_constant_values_are_known_exactly() -> None:
+    """Width zero, and no division by zero in the test."""
+    found = launch_interval([[2.0] * 5] * 3)
+    assert (found.low, found.mean, found.high) == (2.0, 2.0, 2.0)
+
+
+def test_launches_of_one_value_each_are_the_unit() -> None:
+    """There is no spread inside to compare with."""
+    found = launch_interval([[1.0], [2.0], [3.0], [6.0]])
+    low, high = student.interval(0.95, 3, loc=3.0, scale=np.std([1, 2, 3, 6], ddof=1) / 2)
+    assert (found.low, found.high) == pytest.approx((low, high))
+
+
+# --- properties
+
+
+@given(LAUNCHES, st.floats(-1000, 1000))
+def test_the_interval_moves_with_the_values(launches: list[list[float]], shift: float) -> None:
+    """A constant added to all is added to the mean and the bounds."""
+    rounded = [[round(value, 3) for value in values] for values in launches]
+    found = launch_interval(rounded)
+    moved = launch_interval([[value + shift for value in values] for values in rounded])
+    if not math.isnan(found.mean):
+        assert moved.mean == pytest.approx(found.mean + shift, abs=1e-6)
+    assert (found.low is None) == (moved.low is None)
+
+
+@given(LAUNCHES)
+def test_empty_launches_and_order_do_not_matter(launches: list[list[float]]) -> None:
+    """Launches are a set; those without a value say nothing."""
+    found = launch_interval(launches)
+    other = launch_interval([[], *reversed(launches), []])
+    if found.low is None or found.high is None:
+        assert (other.low, other.high) == (None, None)
+    else:
+        assert other.mean == pytest.approx(found.mean, abs=1e-9)
+
+
+@given(LAUNCHES)
+def test_the_mean_lies_within_the_interval_of_even_launches(launches: list[list[float]]) -> None:
+    """With as many values in each, the mean of the means is the mean of all."""
+    size = min(len(values) for values in launches)
+    found = launch_interval([values[:size] for values in launches])
+    if found.low is not None and found.high is not None:
+        assert found.low - 1e-9 <= found.mean <= found.high + 1e-9
+
+
+@given(st.lists(st.lists(st.floats(-2, 2), max_size=6), min_size=1, max_size=6))
+def test_a_ratio_is_reciprocal(logs: list[list[float]]) -> None:
+    """Numerator and denominator swapped give one over the mean, and one over the other bound."""
+    ratio = ratio_interval(logs)
+    swapped = ratio_interval([[-value for value in values] for values in logs])
+    assert (ratio is None) == (swapped is None)
+    if ratio is None or swapped is None:
+        return
+    assert swapped.mean == pytest.approx(1 / ratio.mean)
+    if ratio.low is None or ratio.high is None:
+        assert (swapped.low, swapped.high) == (None, None)
+    elif swapped.high is not None and max(swapped.high, ratio.high) < 1e100:
+        assert (swapped.low, swapped.high) == pytest.approx((1 / ratio.high, 1 / ratio.low))
+
+
+def test_a_ratio_known_to_nothing_is_a_number_all_the_same() -> None:
+    """Logarithms far apart overflow no exponential."""
+    ratio = ratio_interval([[-300.0], [300.0], [0.0]])
+    assert ratio is not None
+    assert ratio.mean == pytest.approx(1.0)
+    assert ratio.low == pytest.approx(0.0)
+    assert ratio.high == math.exp(700)
+
+
+# --- coverage
+
+
+@pytest.mark.parametrize("launch_sd", [0.0, 0.5, 2.0])
+def test_the_interval_covers_the_true_mean(launch_sd: float) -> None:
+    """5 launches of 5 rounds at 95 %, whether launches differ or not."""
+    random = np.random.default_rng(11)
+    draws = random.normal(size=(4000, 5, 5)) + launch_sd * random.normal(size=(4000, 5, 1))
+    found = [launch_interval(draw) for draw in draws]
+    covered = [i.low is not None and i.high is not None and i.low <= 0 <= i.high for i in found]
+    assert np.mean(covered) >= 0.93
+
+
+def test_pooling_where_launches_differ_would_cover_far_less() -> None:
+    """The test between the two is what keeps the coverage."""
+    random = np.random.default_rng(12)
+    draws = random.normal(size=(4000, 25)) + 2 * np.repeat(random.normal(size=(4000, 5)), 5, axis=1)
+    half = student.ppf(0.975, 24) * draws.std(axis=1, ddof=1) / 5
+    assert np.mean(np.abs(draws.mean(axis=1)) <= half) < 0.75
+
+
+def test_pooling_where_launches_agree_narrows_the_interval() -> None:
+    """On average, against the launch as the unit: 24 degrees of freedom instead of 4."""
+    random = np.random.default_rng(13)
+    draws = random.normal(size=(500, 5, 5))
+    pooled = np.mean([i.high - i.low for i in map(launch_interval, draws) if i.high and i.low])
+    unit = np.mean(2 * student.ppf(0.975, 4) * draws.mean(axis=2).std(axis=1, ddof=1) / math.sqrt(5))
+    assert pooled < 0.9 * unit
+
+
+# --- the upper bound
+
+
+@pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
+def test_the_upper_bound_is_students_and_one_sided(confidence: float) -> None:
+    """Mean plus the one-sided quantile times the standard error."""
+    values = [1.0, 2.0, 4.0, 4.5]
+    error = float(np.std(values, ddof=1)) / 2
+    expected = np.mean(values) + student.ppf(confidence, 3) * error
+    assert launch_upper_bound(values, confidence) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("values", [[], [3.0]])
+def test_one_launch_bounds_nothing(values: list[float]) -> None:
+    """What differs between launches is unknown then."""
+    assert launch_upper_bound(values, 0.99) is None
+
+
+def test_the_upper_bound_holds_as_often_as_it_says() -> None:
+    """At 99 %, from three launches."""
+    draws = np.random.default_rng(14).normal(size=(4000, 3))
+    held = [(launch_upper_bound(draw, 0.99) or 0.0) >= 0 for draw in draws.tolist()]
+    assert 0.985 <= np.mean(held) <= 0.995

@@ -1,0 +1,263 @@
+"""A race is in the database round by round, and read back as what it proves."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from autotune.domain.configuration import Configuration, PerformanceHint
+from autotune.domain.failure import FailureKind
+from autotune.domain.goal import Goal, Objective
+from autotune.domain.measurement import Feed
+from autotune.domain.race import Contender, End, Entry, Slice, State, Status
+from autotune.errors import StorageError
+from autotune.storage.races import RaceLog, StoredRace, last_race
+from autotune.storage.study_store import StudyStore
+from tests.builders import (
+    GOAL,
+    make_block,
+    make_configuration,
+    make_failure,
+    make_opening,
+    make_trial,
+)
+from tests.storage.test_study_store import opened
+
+HINT = Contender(
+    name="CPU THROUGHPUT hint",
+    configuration=Configuration(device="CPU", hint=PerformanceHint.THROUGHPUT),
+    trial=1,
+    search_per_s=400.0,
+    search_latency_ms=2.0,
+)
+FAST = Contender(name="trial 7", configuration=make_configuration(), trial=7, search_per_s=900.0)
+LATE = Contender(name="trial 9", configuration=make_configuration(batch_size=2), trial=9)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[StudyStore]:
+    """A study in its second session: a race belongs to one of them."""
+    found = opened(tmp_path)
+    found.start_session({"cpu_model": "x"}, {"python": "3"})
+    found.start_session({"cpu_model": "x"}, {"python": "3"})
+    yield found
+    found.close()
+
+
+def begin(store: StudyStore, **fields: Any) -> RaceLog:
+    """A race of three after ten trials."""
+    values: dict[str, Any] = {
+        "trials": 10,
+        "baseline": 2,
+        "feed": Feed.COPY,
+        "tie_margin": 0.015,
+        "noise": 0.012,
+        **fields,
+    }
+    return RaceLog.begin(store, [FAST, LATE, HINT], **values)
+
+
+def make_round(launch: int, number: int) -> list[Slice]:
+    """The fast one and the hint, in the order of their turns; all within 1 ms."""
+    at_s = 10.0 * launch + number
+    fast = Slice(launch, number, 0, at_s + 0.5, make_block((1.0,) * 450))
+    return [Slice(launch, number, 2, at_s, make_block((1.0,) * 200)), fast]
+
+
+def stored(store: StudyStore, goal: Goal = GOAL) -> StoredRace:
+    """The last race, which must be there."""
+    found = last_race(store, goal)
+    assert found is not None
+    return found
+
+
+def damage(folder: Path, statement: str) -> None:
+    """By hand."""
+    with closing(sqlite3.connect(folder / "study.db")) as connection:
+        connection.execute(statement)
+        connection.commit()
+
+
+def test_before_the_first_race_there_is_none(store: StudyStore) -> None:
+    """A study without a race is no fault."""
+    assert last_race(store, GOAL) is None
+
+
+def test_a_race_is_read_back_as_it_was_written(store: StudyStore, tmp_path: Path) -> None:
+    """Contenders in order, what is known of them, every slice, and the end; by another reader."""
+    log = begin(store)
+    slices = [piece for launch in range(3) for n in range(4) for piece in make_round(launch, n)]
+    for first in range(0, len(slices), 2):
+        log.keep(slices[first : first + 2], elapsed_s=20.0 + first)
+    entries = {
+        0: Entry(opening=make_opening(), peak_rss_bytes=2**28),
+        1: Entry(failure=make_failure(FailureKind.CRASH, exit_code=-11)),
+    }
+    log.note(entries)
+    log.end(End.DECIDED, 33.5)
+
+    reader = StudyStore.read_only(tmp_path)
+    found = stored(reader)
+    reader.close()
+    assert (found.end, found.duration_s, found.trials) == (End.DECIDED, 33.5, 10)
+    assert (found.noise, found.field.tie_margin) == (0.012, 0.015)
+    assert (found.field.baseline, found.field.feed) == (2, Feed.COPY)
+    assert [c.name for c in found.field.contenders] == ["trial 7", "trial 9", HINT.name]
+    assert [c.configuration for c in found.field.contenders] == [
+        contender.configuration for contender in (FAST, LATE, HINT)
+    ]
+    assert found.field.contenders[2] == HINT
+    assert found.field.slices == slices
+    assert found.field.entries == {**entries, 2: Entry()}
+    assert store.sessions()[-1].elapsed_s == 20.0 + len(slices) - 2
+
+
+def test_what_it_proves_is_made_from_the_slices(store: StudyStore) -> None:
+    """The same chosen one and status as when it was held; the failed one is named as failed."""
+    log = begin(store)
+    for launch in range(3):
+        for number in range(4):
+            log.keep(make_round(launch, number), elapsed_s=1.0)
+    log.note({0: Entry(opening=make_opening()), 1: Entry(failure=make_failure())})
+    log.end(End.BUDGET, 30.0)
+    result = stored(store).result()
+    assert result.winner is not None
+    assert (result.winner.contender.trial, result.status) == (7, Status.CERTIFIED)
+    assert (result.launches, result.rounds, result.end) == (3, 12, End.BUDGET)
+    assert result.standings[1].state is State.FAILED
+    assert result.standings[0].ratio is not None
+    assert result.standings[0].ratio.mean == pytest.approx(450 / 200)
+
+
+def test_another_goal_judges_the_same_slices_anew(store: StudyStore) -> None:
+    """A cap of half a millisecond is missed by everyone: nothing is chosen."""
+    log = begin(store)
+    for launch in range(3):
+        for number in range(4):
+            log.keep(make_round(launch, number), elapsed_s=1.0)
+    log.end(End.DECIDED, 30.0)
+    assert stored(store).result().winner is not None
+    strict = stored(store, Goal(Objective.THROUGHPUT, 99.0, 0.5)).result()
+    assert (strict.winner, strict.status) == (None, Status.UNCONFIRMED)
+
+
+def test_a_race_that_was_cut_off_has_no_end(store: StudyStore) -> None:
+    """Every whole round is there, and the time of its last slice; it proves no certificate."""
+    log = begin(store)
+    for launch in range(3):
+        for number in range(4):
+            log.keep(make_round(launch, number), elapsed_s=1.0)
+    found = stored(store)
+    assert (found.end, found.duration_s) == (None, 23.5)
+    assert (found.result().end, found.result().status) == (End.STOPPED, Status.PROVISIONAL)
+
+
+def test_a_round_is_written_whole_or_not_at_all(store: StudyStore) -> None:
+    """Its second slice stands there already: neither the first nor the time is kept."""
+    log = begin(store)
+    log.keep(make_round(0, 0), elapsed_s=5.0)
+    twice = [Slice(0, 1, 2, 2.0, make_block()), *make_round(0, 0)[:1]]
+    with pytest.raises(StorageError, match="UNIQUE"):
+        log.keep(twice, elapsed_s=9.0)
+    assert stored(store).field.slices == make_round(0, 0)
+    assert store.sessions()[-1].elapsed_s == 5.0
+
+
+def test_a_round_without_slices_changes_nothing(store: StudyStore) -> None:
+    """Everyone failed in it; the time is written with the next one."""
+    log = begin(store)
+    log.keep(make_round(0, 0), elapsed_s=5.0)
+    log.keep([], elapsed_s=6.0)
+    assert store.sessions()[-1].elapsed_s == 5.0
+
+
+def test_the_last_race_counts(store: StudyStore) -> None:
+    """An earlier one stays in the file, and is not mixed with it."""
+    first = begin(store)
+    first.keep(make_round(0, 0), elapsed_s=1.0)
+    first.end(End.DECIDED, 9.0)
+    begin(store, trials=12, noise=None, baseline=None, feed=Feed.BIND)
+    found = stored(store)
+    assert (found.trials, found.end, found.field.slices) == (12, None, [])
+    assert (found.noise, found.field.baseline, found.duration_s) == (None, None, 0.0)
+    with store.engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM autotune_race")).scalar() == 2
+
+
+def test_a_log_goes_on_with_a_stored_race(store: StudyStore) -> None:
+    """By its number, as after a crash; a later note replaces an earlier one."""
+    log = begin(store)
+    log.keep(make_round(0, 0), elapsed_s=1.0)
+    log.note({0: Entry(opening=make_opening(start_s=1.0))})
+    again = RaceLog(store, stored(store).number)
+    again.keep(make_round(1, 0), elapsed_s=2.0)
+    again.note({0: Entry(opening=make_opening(start_s=2.0), peak_rss_bytes=7)})
+    again.end(End.LAUNCHES, 4.0)
+    found = stored(store)
+    assert found.field.slices == [*make_round(0, 0), *make_round(1, 0)]
+    assert found.field.entries[0] == Entry(opening=make_opening(start_s=2.0), peak_rss_bytes=7)
+    assert found.end is End.LAUNCHES
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE autotune_race SET \"end\" = 'bored'",
+        "UPDATE autotune_slice SET latencies = x'00'",
+        "UPDATE autotune_contender SET configuration = '{'",
+        "UPDATE autotune_contender SET opening = '{}'",
+        'UPDATE autotune_contender SET failure = \'{"kind": "sulked"}\'',
+    ],
+)
+def test_a_damaged_race_is_named_and_not_guessed(
+    store: StudyStore, tmp_path: Path, statement: str
+) -> None:
+    """The message names the file and the race."""
+    log = begin(store)
+    log.keep(make_round(0, 0), elapsed_s=1.0)
+    damage(tmp_path, statement)
+    with pytest.raises(StorageError, match=r"study\.db: race 1 cannot be read"):
+        last_race(store, GOAL)
+
+
+def test_a_viewer_cannot_write_a_race(store: StudyStore, tmp_path: Path) -> None:
+    """Each way of writing is refused with what stands in the way."""
+    begin(store)
+    reader = StudyStore.read_only(tmp_path)
+    log = RaceLog(reader, 1)
+    with pytest.raises(StorageError, match="make the folder writable"):
+        begin(reader)
+    with pytest.raises(StorageError, match="make the folder writable"):
+        log.keep(make_round(0, 0), elapsed_s=1.0)
+    with pytest.raises(StorageError, match="make the folder writable"):
+        log.note({0: Entry()})
+    with pytest.raises(StorageError, match="make the folder writable"):
+        log.end(End.DECIDED, 1.0)
+    reader.close()
+
+
+def test_slices_of_the_reference_are_kept_in_order(store: StudyStore, tmp_path: Path) -> None:
+    """With their session and time; trials do not see them."""
+    assert store.reference() == []
+    blocks = [make_block((1.0 + n,) * 10, steal_s=None if n else 0.1) for n in range(3)]
+    for number, block in enumerate(blocks):
+        store.record_reference("ab12", 2.5 * number, block)
+    store.start_session({}, {})
+    store.record_reference("ab12", 0.5, replace(blocks[0], duration_s=0.25))
+    store.record(make_trial(0), elapsed_s=1.0)
+
+    reader = StudyStore.read_only(tmp_path)
+    found = reader.reference()
+    assert found == [
+        (2, 0.0, blocks[0]),
+        (2, 2.5, blocks[1]),
+        (2, 5.0, blocks[2]),
+        (3, 0.5, replace(blocks[0], duration_s=0.25)),
+    ]
+    assert len(reader.trials()) == 1
+    reader.close()

@@ -1,0 +1,627 @@
+"""The last stage of a study on a simulated machine: who races, for how long, and what survives."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autotune.domain.configuration import CompileKey
+from autotune.domain.events import (
+    Event,
+    LaunchFinished,
+    Noted,
+    RaceFinished,
+    RaceStarted,
+    StudyFinished,
+    StudyOpened,
+    TrialFinished,
+    TrialStarted,
+)
+from autotune.domain.failure import FailureKind
+from autotune.domain.goal import Goal, Objective, Verdict
+from autotune.domain.measurement import Block, Flag
+from autotune.domain.race import Choice, End, Slice, Status
+from autotune.domain.ranking import best, better_hint
+from autotune.execution.calibration import Calibration, save_calibration
+from autotune.execution.simulated import SimulatedModel, SimulatedRunner, Weather
+from autotune.spec import StudySpec, build_spec
+from autotune.storage.races import RaceLog, StoredRace, last_race
+from autotune.storage.study_store import StudyStore
+from autotune.tuner import Outcome, Stop, tune
+from tests.builders import make_failure
+from tests.test_tuner import LATENCY, THROUGHPUT
+
+
+@pytest.fixture(autouse=True)
+def _never_calibrated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A study's folder with a model file: its content matters to nobody but the digest."""
+    (tmp_path / "model.onnx").write_bytes(b"weights")
+    return tmp_path
+
+
+def make_spec(cap: str = "20ms", **sections: dict[str, Any]) -> StudySpec:
+    """Five minutes, a fifth of them for the race."""
+    values: dict[str, dict[str, Any]] = {
+        "model": {"path": "model.onnx"},
+        "goal": {"max_latency": cap},
+        "budget": {"duration": "5m"},
+        "space": {"batch": [1, 4], "pinning": True, "requests_per_stream": [1, 2]},
+        "measure": {"limit": "5s"},
+        **sections,
+    }
+    return build_spec(values, "study.toml")
+
+
+FEW = {"budget": {"trials": 6}}
+
+
+@dataclass
+class Told:
+    """Keeps every event; `on_launch` hears of launches as they end."""
+
+    events: list[Event] = field(default_factory=list)
+    on_launch: Callable[[LaunchFinished], None] = lambda _: None
+
+    def __call__(self, event: Event) -> None:
+        """Hear one."""
+        self.events.append(event)
+        if isinstance(event, LaunchFinished):
+            self.on_launch(event)
+
+    def notes(self) -> list[str]:
+        """What was noted."""
+        return [event.text for event in self.events if isinstance(event, Noted)]
+
+    def count(self, kind: type[Event]) -> int:
+        """How many of this kind."""
+        return sum(isinstance(event, kind) for event in self.events)
+
+    def one(self, kind: type[RaceStarted]) -> RaceStarted:
+        """The only one of this kind."""
+        (found,) = [event for event in self.events if isinstance(event, kind)]
+        return found
+
+
+def races(folder: Path) -> int:
+    """How many the database has."""
+    with closing(StudyStore.read_only(folder)) as store, store.engine.connect() as connection:
+        return len(connection.exec_driver_sql("SELECT id FROM autotune_race").all())
+
+
+def stored_race(folder: Path) -> StoredRace:
+    """The last one in the database."""
+    with closing(StudyStore.read_only(folder)) as store:
+        found = last_race(store, store.identity().goal)
+    assert found is not None
+    return found
+
+
+def slices(folder: Path) -> Sequence[Slice]:
+    """Those of the last race."""
+    return stored_race(folder).field.slices
+
+
+def elapsed(folder: Path) -> list[float]:
+    """Seconds of every session."""
+    with closing(StudyStore.read_only(folder)) as store:
+        return [session.elapsed_s for session in store.sessions()]
+
+
+def raced_s(told: Told, runner: SimulatedRunner, begun_s: float) -> float:
+    """Time from the last trial to the end of the study."""
+    assert told.count(RaceFinished) == 1
+    return runner.clock() - begun_s
+
+
+class CrashError(BaseException):
+    """Stands for the end of the process: nothing after it is carried out."""
+
+
+# --- in its time
+
+
+def test_the_race_follows_the_search_within_the_budget(folder: Path) -> None:
+    """Both together take the study's time, on the runner's clock, and the race its share of it."""
+    runner, told = SimulatedRunner(noise=0.03), Told()
+    outcome = tune(make_spec(), folder, runner=runner, on_event=told)
+    assert outcome.race is not None
+    assert 0.75 * 300 < runner.clock() < 1.05 * 300
+    assert told.one(RaceStarted).budget_s == pytest.approx(60.0, abs=10.0)
+    assert outcome.race.duration_s <= 1.15 * told.one(RaceStarted).budget_s
+    assert outcome.race.status is Status.CERTIFIED
+    assert elapsed(folder) == [pytest.approx(runner.clock(), abs=2.0)]
+
+
+def test_the_search_leaves_the_race_its_share(folder: Path) -> None:
+    """No trial begins in it, nor reaches far into it; half of the time if that was asked for."""
+    told = Told()
+    spec = make_spec(race={"share": 0.5})
+    tune(spec, folder, runner=SimulatedRunner(noise=0.03), on_event=told)
+    starts = [event.left_s for event in told.events if isinstance(event, TrialStarted)]
+    ends = [event.left_s for event in told.events if isinstance(event, TrialFinished)]
+    assert min(left for left in starts if left is not None) > 150
+    assert min(left for left in ends if left is not None) > 140
+    assert told.one(RaceStarted).budget_s > 140
+
+
+@pytest.mark.parametrize("limits", [{"duration": "2m"}, {"trials": 6}], ids=["time", "trials"])
+def test_no_share_is_no_race(folder: Path, limits: dict[str, Any]) -> None:
+    """The search has all of the time, and what it found is the outcome."""
+    runner, told = SimulatedRunner(), Told()
+    spec = make_spec(budget=limits, race={"share": 0.0})
+    outcome = tune(spec, folder, runner=runner, on_event=told)
+    assert (outcome.race, races(folder)) == (None, 0)
+    assert outcome.best is not None
+    assert outcome.best.number == getattr(best(outcome.trials, outcome.goal), "number", None)
+    assert not told.count(RaceStarted)
+    assert "duration" not in limits or runner.clock() > 0.9 * 120
+
+
+def test_a_budget_of_trials_has_a_race_as_well(folder: Path) -> None:
+    """In proportion to what the search took, and at least a quarter of a minute."""
+    told = Told()
+    outcome = tune(make_spec(**FEW), folder, runner=SimulatedRunner(), on_event=told)
+    assert (outcome.reason, len(outcome.trials)) == ("trials", 6)
+    assert told.one(RaceStarted).budget_s >= 15.0
+    assert outcome.race is not None
+
+
+def test_too_little_time_for_a_race_is_said(folder: Path) -> None:
+    """With what its first launch needs; the result stays that of the search."""
+    told = Told()
+    spec = make_spec(budget={"duration": "30s"}, race={"share": 0.1}, measure={"limit": "2s"})
+    outcome = tune(spec, folder, runner=SimulatedRunner(), on_event=told)
+    assert outcome.race is None
+    assert outcome.best is not None
+    (note,) = [text for text in told.notes() if "race" in text]
+    assert "no race: 3 s are left for it and its first launch needs" in note
+    assert "longer budget" in note
+
+
+def test_nothing_feasible_is_no_race(folder: Path) -> None:
+    """There is nobody to confirm, so the time for it is not spent."""
+    told = Told()
+    outcome = tune(make_spec("10us", **FEW), folder, runner=SimulatedRunner(), on_event=told)
+    assert (outcome.best, outcome.race, races(folder)) == (None, None, 0)
+    assert not told.count(RaceStarted)
+
+
+def test_no_measurement_is_no_race(folder: Path) -> None:
+    """Every configuration crashed: the study ends without one."""
+    failure = make_failure(FailureKind.CRASH)
+
+    class Hopeless(SimulatedRunner):
+        def open(self, key: CompileKey) -> SimulatedModel:
+            """Opens, and dies under load."""
+            model = super().open(key)
+            model._failure = failure
+            return model
+
+    outcome = tune(make_spec(**FEW), folder, runner=Hopeless())
+    assert (outcome.best, outcome.race, races(folder)) == (None, None, 0)
+
+
+# --- what comes of it
+
+
+def test_the_outcome_is_the_chosen_contender(folder: Path) -> None:
+    """The trial that the race chose, complete with blocks, though the search liked another one."""
+    runner = SimulatedRunner()
+    search = tune(make_spec(**FEW, race={"share": 0.0}), folder, runner=runner)
+    favourite = best(search.trials, search.goal)
+    assert favourite is not None
+    assert not favourite.configuration.is_hint
+
+    slower = {favourite.configuration.compile_key: 3.0}
+    outcome = tune(make_spec(**FEW), folder, runner=SimulatedRunner(slower=slower))
+    assert outcome.race is not None
+    assert outcome.race.winner is not None
+    assert outcome.best is not None
+    assert outcome.best.number == outcome.race.winner.contender.trial
+    assert outcome.best.number != favourite.number
+    assert outcome.best.measurement is not None
+    assert outcome.best.measurement.blocks
+
+
+def test_the_hints_are_in_every_race(folder: Path) -> None:
+    """And ratios are to the better one."""
+    told = Told()
+    outcome = tune(make_spec(**FEW), folder, runner=SimulatedRunner(), on_event=told)
+    assert outcome.race is not None
+    assert {str(LATENCY), str(THROUGHPUT)} <= {s.contender.name for s in outcome.race.standings}
+    hint = better_hint(outcome.trials, outcome.goal)
+    assert hint is not None
+    assert outcome.race.better_hint is not None
+    assert outcome.race.better_hint.contender.trial == hint.number
+    assert len(told.one(RaceStarted).names) == len(set(told.one(RaceStarted).names))
+
+
+def test_what_beats_no_hint_is_not_exported(folder: Path) -> None:
+    """A space of one configuration that is what the hint makes of itself: the hint is chosen."""
+    space = {
+        "batch": 1,
+        "pinning": True,
+        "streams": 4,
+        "threads_per_stream": 1,
+        "requests_per_stream": [1, 2],
+    }
+    runner = SimulatedRunner(noise=0.02)
+    outcome = tune(make_spec("40ms", space=space), folder, runner=runner)
+    assert outcome.race is not None
+    assert outcome.race.choice is Choice.DEFAULT
+    assert outcome.best is not None
+    assert outcome.best.configuration == THROUGHPUT
+
+
+def test_a_race_without_a_choice_exports_nothing(folder: Path) -> None:
+    """The search saw them under the cap; in the race all are far over it."""
+    tune(make_spec(**FEW, race={"share": 0.0}), folder, runner=SimulatedRunner())
+
+    class Slow(SimulatedRunner):
+        def open(self, key: CompileKey) -> SimulatedModel:
+            """Everything takes a hundred times as long."""
+            model = super().open(key)
+            model._slowness *= 100
+            return model
+
+    outcome = tune(make_spec(**FEW), folder, runner=Slow())
+    assert outcome.race is not None
+    assert (outcome.best, outcome.race.winner) == (None, None)
+    assert outcome.race.status is Status.UNCONFIRMED
+
+
+def test_calibrated_noise_is_the_tie_margin(folder: Path) -> None:
+    """What this machine makes of two equal configurations is no difference."""
+    runner = SimulatedRunner()
+    machine = runner.machine(runner.inspect(["CPU"], try_batch=False))
+    noise = Calibration(
+        measured_at="2026-05-01T10:00:00+00:00",
+        model="m",
+        noise=0.034,
+        ratio=1.0,
+        slice_sd=0.02,
+        launches=6,
+        rounds=30,
+        duration_s=90.0,
+    )
+    save_calibration(machine, noise)
+    told = Told()
+    outcome = tune(make_spec(**FEW), folder, runner=runner, on_event=told)
+    assert outcome.race is not None
+    assert (outcome.race.tie_margin, outcome.race.conditions.noise) == (0.034, 0.034)
+    assert told.one(RaceStarted).calibration == str(noise)
+
+
+def test_other_objectives_race_too(folder: Path) -> None:
+    """The lowest latency without any cap: the winner is faster than it is wide."""
+    goal = {"objective": "latency", "max_latency": None, "percentile": 99.0}
+    outcome = tune(make_spec(goal=goal, **FEW), folder, runner=SimulatedRunner())
+    assert outcome.race is not None
+    assert outcome.goal == Goal(Objective.LATENCY, 99.0, None)
+    assert outcome.race.winner is not None
+    assert outcome.race.winner.latency is not None
+    lowest = min(s.latency.goal_ms for s in outcome.race.standings if s.latency)
+    assert outcome.race.winner.latency.goal_ms <= 1.02 * lowest
+
+
+# --- once, and again
+
+
+def test_a_finished_race_is_not_held_again(folder: Path) -> None:
+    """Nothing is opened, and the answer is the same."""
+    spec = make_spec(**FEW)
+    first = tune(spec, folder, runner=SimulatedRunner())
+    told, runner = Told(), SimulatedRunner()
+    again = tune(spec, folder, runner=runner, on_event=told)
+    assert (runner.opened, races(folder)) == ([], 1)
+    assert not told.count(RaceStarted)
+    assert again.race is not None
+    assert first.race is not None
+    assert again.race.winner == first.race.winner
+    assert again.best == first.best
+
+
+def test_more_trials_lead_to_a_new_race(folder: Path) -> None:
+    """Over everyone who is known by then; the first one stays in the file."""
+    tune(make_spec(**FEW), folder, runner=SimulatedRunner())
+    outcome = tune(make_spec(budget={"trials": 10}), folder, runner=SimulatedRunner())
+    assert (races(folder), len(outcome.trials)) == (2, 10)
+    assert stored_race(folder).trials == 10
+    assert outcome.race is not None
+
+
+def cut_off(folder: Path, monkeypatch: pytest.MonkeyPatch, rounds: int) -> Sequence[Slice]:
+    """A study whose process ended in its race, after so many rounds; the slices that are kept."""
+    keep, kept = RaceLog.keep, []
+
+    def crash(self: RaceLog, taken: Sequence[Slice], elapsed_s: float) -> None:
+        if len(kept) == rounds:
+            raise CrashError
+        kept.append(taken)
+        keep(self, taken, elapsed_s)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RaceLog, "keep", crash)
+        with pytest.raises(CrashError):
+            tune(make_spec(**FEW), folder, runner=SimulatedRunner(noise=0.02))
+    return [piece for taken in kept for piece in taken]
+
+
+@pytest.mark.parametrize("rounds", [0, 2, 7, 11])
+def test_a_race_that_was_cut_off_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, rounds: int
+) -> None:
+    """With the slices that are kept; it is the same race until it is finished, and then no more."""
+    before = cut_off(folder, monkeypatch, rounds)
+    found = stored_race(folder)
+    assert (list(found.field.slices), found.end) == (list(before), None)
+
+    told = Told()
+    outcome = tune(make_spec(**FEW), folder, runner=SimulatedRunner(noise=0.02), on_event=told)
+    assert races(folder) == 1
+    assert list(slices(folder))[: len(before)] == list(before)
+    assert not told.count(TrialStarted)
+    assert outcome.race is not None
+    assert outcome.race.status is Status.CERTIFIED
+    assert outcome.race.rounds == len({(s.launch, s.round) for s in slices(folder)})
+    launches = {piece.launch for piece in before}
+    later = {piece.launch for piece in slices(folder)[len(before) :]}
+    assert not launches & later
+
+    last = SimulatedRunner()
+    tune(make_spec(**FEW), folder, runner=last)
+    assert last.opened == []
+
+
+def test_a_cut_off_race_keeps_what_it_knew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who crashed before the crash of the process has no turn after it."""
+    broken = THROUGHPUT.compile_key
+    keep = RaceLog.keep
+
+    def crash(self: RaceLog, taken: Sequence[Slice], elapsed_s: float) -> None:
+        if taken[0].launch == 1:
+            raise CrashError
+        keep(self, taken, elapsed_s)
+
+    tune(make_spec(**FEW, race={"share": 0.0}), folder, runner=SimulatedRunner())
+    failing = SimulatedRunner(faults={broken: [make_failure(FailureKind.CRASH, phase="open")]})
+    with monkeypatch.context() as patch:
+        patch.setattr(RaceLog, "keep", crash)
+        with pytest.raises(CrashError):
+            tune(make_spec(**FEW), folder, runner=failing)
+
+    runner = SimulatedRunner()
+    outcome = tune(make_spec(**FEW), folder, runner=runner)
+    assert broken not in runner.opened
+    assert outcome.race is not None
+    failed = [s for s in outcome.race.standings if s.failure is not None]
+    assert [s.contender.configuration for s in failed] == [THROUGHPUT]
+
+
+# --- stopped
+
+
+def stopped_after(launches: int, **fields: Any) -> tuple[Stop, Told]:
+    """Ctrl-C once, while a race's launch ends."""
+    stop = Stop()
+
+    def hear(event: LaunchFinished) -> None:
+        stop.requested = event.result.launches >= launches
+
+    return stop, Told(on_launch=hear)
+
+
+def test_ctrl_c_in_a_race_ends_it_with_what_is_known(folder: Path) -> None:
+    """Provisional, as it was stopped; the outcome is its choice all the same."""
+    stop, told = stopped_after(3)
+    runner = SimulatedRunner(noise=0.02)
+    outcome = tune(make_spec(**FEW), folder, runner=runner, stop=stop, on_event=told)
+    assert outcome.reason == "stopped"
+    assert outcome.race is not None
+    assert (outcome.race.end, outcome.race.status) == (End.STOPPED, Status.PROVISIONAL)
+    assert outcome.best is not None
+    assert isinstance(told.events[-1], StudyFinished)
+    assert told.events[-1].reason == "stopped"
+
+
+def test_ctrl_c_ends_a_race_after_the_round(folder: Path) -> None:
+    """The launch that is under way gets no other round."""
+    stop = Stop()
+
+    class Watched(SimulatedRunner):
+        def open(self, key: CompileKey) -> SimulatedModel:
+            """Somebody presses Ctrl-C while the first launch opens its models."""
+            stop.requested = stop.requested or told.count(RaceStarted) == 1
+            return super().open(key)
+
+    told = Told()
+    outcome = tune(make_spec(**FEW), folder, runner=Watched(), stop=stop, on_event=told)
+    assert outcome.reason == "stopped"
+    assert outcome.race is not None
+    assert (outcome.race.rounds, outcome.race.end) == (0, End.STOPPED)
+
+
+def test_a_stopped_race_goes_on_with_the_next_start(folder: Path) -> None:
+    """It is finished then, with all that was seen."""
+    stop, told = stopped_after(1)
+    runner = SimulatedRunner(noise=0.02)
+    tune(make_spec(**FEW), folder, runner=runner, stop=stop, on_event=told)
+    before = list(slices(folder))
+    assert before
+    outcome = tune(make_spec(**FEW), folder, runner=SimulatedRunner(noise=0.02))
+    assert races(folder) == 1
+    assert list(slices(folder))[: len(before)] == before
+    assert outcome.race is not None
+    assert outcome.race.status is Status.CERTIFIED
+
+
+def test_ctrl_c_twice_in_a_race_keeps_every_whole_round(folder: Path) -> None:
+    """The second one comes as KeyboardInterrupt, in the midst of a slice; no model stays open."""
+    tune(make_spec(**FEW, race={"share": 0.0}), folder, runner=SimulatedRunner())
+
+    class Impatient(SimulatedRunner):
+        blocks = 0
+
+        def advance(self, seconds: float) -> None:
+            """The fiftieth stretch of time is the last one that anybody waits for."""
+            super().advance(seconds)
+            self.blocks += 1
+            if self.blocks == 50:
+                raise KeyboardInterrupt
+
+    outcome = tune(make_spec(**FEW), folder, runner=Impatient())
+    assert outcome.reason == "stopped"
+    kept = slices(folder)
+    counts = {
+        key: sum((s.launch, s.round) == key for s in kept)
+        for key in {(s.launch, s.round) for s in kept}
+    }
+    assert len(set(counts.values())) == 1
+    assert stored_race(folder).end is End.STOPPED
+
+
+def test_a_search_that_was_stopped_has_no_race(folder: Path) -> None:
+    """Whoever stops wants to go home; the next start goes on with the search."""
+    stop, told = Stop(), Told()
+
+    def hear(event: Event) -> None:
+        told(event)
+        stop.requested = told.count(TrialFinished) >= 3
+
+    outcome = tune(make_spec(**FEW), folder, runner=SimulatedRunner(), stop=stop, on_event=hear)
+    assert (outcome.reason, outcome.race, races(folder)) == ("stopped", None, 0)
+    assert outcome.best is not None
+
+
+# --- what is said
+
+
+def test_events_come_in_order(folder: Path) -> None:
+    """Trials, then one start, at least one launch, one end, and the end of the study."""
+    told = Told()
+    outcome = tune(make_spec(**FEW), folder, runner=SimulatedRunner(), on_event=told)
+    order = [StudyOpened, TrialStarted, TrialFinished, RaceStarted, LaunchFinished, RaceFinished]
+    kinds = [type(event) for event in told.events if not isinstance(event, Noted)]
+    assert kinds[0] is StudyOpened
+    assert kinds[-1] is StudyFinished
+    ranks = [order.index(kind) for kind in kinds[13:-1]]
+    assert kinds[1:13] == [TrialStarted, TrialFinished] * 6
+    assert ranks == sorted(ranks)
+    assert (told.count(RaceStarted), told.count(RaceFinished)) == (1, 1)
+    launched = [event for event in told.events if isinstance(event, LaunchFinished)]
+    assert [event.result.launches for event in launched] == list(range(1, len(launched) + 1))
+    assert all(a.left_s >= b.left_s for a, b in pairwise(launched))
+    (ended,) = [event for event in told.events if isinstance(event, RaceFinished)]
+    assert ended.result == outcome.race
+
+
+@pytest.mark.parametrize(
+    ("percentile", "says"),
+    [(99.99, r"p99\.99 needs at least \d+ requests for a verdict, \d+ (s|min) at"), (90.0, None)],
+)
+def test_a_percentile_beyond_the_budget_is_said_at_the_first_trial(
+    folder: Path, percentile: float, says: str | None
+) -> None:
+    """Once, with the time that it takes and the way out; not where the time is enough."""
+    told = Told()
+    spec = make_spec(
+        goal={"max_latency": "20ms", "percentile": percentile},
+        **FEW,
+        measure={"limit": "2s"},
+    )
+    tune(spec, folder, runner=SimulatedRunner(), on_event=told)
+    if says is None:
+        assert told.notes() == []
+        return
+    (note,) = told.notes()
+    assert note.startswith("p99.99 needs at least")
+    assert "give a longer [measure] limit or budget, or a lower percentile" in note
+    kinds = [type(event) for event in told.events]
+    assert kinds.index(Noted) == kinds.index(TrialFinished) + 1
+
+
+def test_a_race_too_short_for_the_percentile_is_said(folder: Path) -> None:
+    """A trial may decide it, a contender of the race may not."""
+    told = Told()
+    spec = make_spec(
+        goal={"max_latency": "20ms", "percentile": 99.9},
+        measure={"limit": "10s"},
+        race={"share": 0.02},
+    )
+    tune(spec, folder, runner=SimulatedRunner(), on_event=told)
+    assert any("for a certificate" in note and "provisional" in note for note in told.notes())
+
+
+# --- the reference
+
+
+def flagged(outcome: Outcome) -> list[int]:
+    """Trials measured while the machine was off its usual speed."""
+    return [
+        t.number
+        for t in outcome.trials
+        if t.measurement is not None and Flag.DRIFT in t.measurement.flags
+    ]
+
+
+def reference(folder: Path) -> list[tuple[int, float, Block]]:
+    """Slices between trials."""
+    with closing(StudyStore.read_only(folder)) as store:
+        return store.reference()
+
+
+def test_the_reference_is_measured_between_trials(folder: Path) -> None:
+    """The better hint, at a twentieth of the time; a steady machine raises no flag."""
+    runner = SimulatedRunner()
+    outcome = tune(make_spec(), folder, runner=runner)
+    found = reference(folder)
+    assert len(found) >= 3
+    times_s = [at_s for _, at_s, _ in found]
+    assert times_s == sorted(times_s)
+    assert 0 < times_s[0]
+    assert times_s[-1] < runner.clock()
+    assert sum(block.duration_s for _, _, block in found) < 0.1 * runner.clock()
+    assert flagged(outcome) == []
+    rate = runner.predict(THROUGHPUT).requests_per_s
+    assert all(b.completions / b.duration_s == pytest.approx(rate) for _, _, b in found)
+
+
+def test_a_drifting_machine_flags_trials(folder: Path) -> None:
+    """From three minutes on everything takes half as long again: what is measured then says so."""
+    slow = Weather(bins=np.array([1.0] * 1200 + [1.5] * 3000), spread=np.array([1.0]))
+    runner, told = SimulatedRunner(weather=slow), Told()
+    outcome = tune(make_spec("40ms", race={"share": 0.0}), folder, runner=runner, on_event=told)
+    doubtful = flagged(outcome)
+    assert doubtful
+    ends = [event for event in told.events if isinstance(event, TrialFinished)]
+    late = [e.trial.number for e in ends if e.left_s is not None and e.left_s < 300 - 120]
+    assert set(doubtful) <= set(late)
+    assert all(t.measurement.verdict is not None for t in outcome.trials if t.measurement)
+
+
+def test_drift_is_kept_with_the_trial(folder: Path) -> None:
+    """The flag is in the database, as is every slice that it comes from."""
+    slow = Weather(bins=np.array([1.0] * 1200 + [1.5] * 3000), spread=np.array([1.0]))
+    spec = make_spec("40ms", race={"share": 0.0})
+    outcome = tune(spec, folder, runner=SimulatedRunner(weather=slow))
+    with closing(StudyStore.read_only(folder)) as store:
+        trials = store.trials()
+    again = [t.number for t in trials if t.measurement and Flag.DRIFT in t.measurement.flags]
+    assert again == flagged(outcome) != []
+    assert all(t.measurement.verdict in set(Verdict) for t in trials if t.measurement)
+
+
+def test_without_a_budget_of_time_there_is_no_reference(folder: Path) -> None:
+    """A count of trials is over before the machine drifts."""
+    tune(make_spec(**FEW), folder, runner=SimulatedRunner())
+    assert reference(folder) == []
