@@ -123,6 +123,12 @@ def entrant_of_trial(folder: Path, number: int) -> Entrant:
     Raises:
         UsageError: the study has no such trial, or it was not measured.
     """
+    if not folder.is_dir() and (Path("studies") / folder).is_dir():
+        folder = Path("studies") / folder
+    if not folder.is_dir():
+        raise UsageError(
+            f"{folder}:{number}: there is no such study; give its folder, studies/NAME"
+        )
     store = StudyStore.read_only(folder)
     with contextlib.closing(store):
         identity, trials = store.identity(), store.trials()

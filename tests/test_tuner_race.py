@@ -1,5 +1,6 @@
 """The last stage of a study on a simulated machine: who races, for how long, and what survives."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from autotune.domain.events import (
     TrialStarted,
 )
 from autotune.domain.failure import FailureKind
-from autotune.domain.goal import Goal, Objective, Verdict
+from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Block, Flag
 from autotune.domain.race import Choice, End, Slice, Status
 from autotune.domain.ranking import best, better_hint
@@ -34,7 +35,7 @@ from autotune.storage.races import RaceLog, StoredRace, last_race
 from autotune.storage.study_store import StudyStore
 from autotune.tuner import Outcome, Stop, tune
 from tests.builders import make_failure
-from tests.test_tuner import LATENCY, THROUGHPUT
+from tests.test_tuner import LATENCY, THROUGHPUT, CrashError
 
 
 @pytest.fixture(autouse=True)
@@ -50,19 +51,36 @@ def folder(tmp_path: Path) -> Path:
 
 
 def make_spec(cap: str = "20ms", **sections: dict[str, Any]) -> StudySpec:
-    """Five minutes, a fifth of them for the race."""
+    """Two minutes, a fifth of them for the race; more configurations than fit into them."""
     values: dict[str, dict[str, Any]] = {
         "model": {"path": "model.onnx"},
         "goal": {"max_latency": cap},
-        "budget": {"duration": "5m"},
-        "space": {"batch": [1, 4], "pinning": True, "requests_per_stream": [1, 2]},
-        "measure": {"limit": "5s"},
+        "budget": {"duration": "2m"},
+        "space": {"batch": [1, 2, 4, 8]},
+        "measure": {"limit": "3s"},
         **sections,
     }
     return build_spec(values, "study.toml")
 
 
-FEW = {"budget": {"trials": 6}}
+FEW: dict[str, Any] = {"budget": {"trials": 6}}
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of six trials, both hints among them, that has held no race; not to be changed."""
+    folder = tmp_path_factory.mktemp("once")
+    (folder / "model.onnx").write_bytes(b"weights")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOTUNE_LOCK_DIR", str(tmp_path_factory.mktemp("locks")))
+        tune(make_spec(**FEW, race={"share": 0.0}), folder, runner=SimulatedRunner())
+    return folder
+
+
+@pytest.fixture
+def searched(tmp_path: Path, once: Path) -> Path:
+    """A copy of it: what `tune` does next is the race."""
+    return shutil.copytree(once, tmp_path / "searched")
 
 
 @dataclass
@@ -117,28 +135,15 @@ def elapsed(folder: Path) -> list[float]:
         return [session.elapsed_s for session in store.sessions()]
 
 
-def raced_s(told: Told, runner: SimulatedRunner, begun_s: float) -> float:
-    """Time from the last trial to the end of the study."""
-    assert told.count(RaceFinished) == 1
-    return runner.clock() - begun_s
-
-
-class CrashError(BaseException):
-    """Stands for the end of the process: nothing after it is carried out."""
-
-
-# --- in its time
-
-
 def test_the_race_follows_the_search_within_the_budget(folder: Path) -> None:
     """Both together take the study's time, on the runner's clock, and the race its share of it."""
     runner, told = SimulatedRunner(noise=0.03), Told()
     outcome = tune(make_spec(), folder, runner=runner, on_event=told)
+    assert outcome.reason == "budget"
     assert outcome.race is not None
-    assert 0.75 * 300 < runner.clock() < 1.05 * 300
-    assert told.one(RaceStarted).budget_s == pytest.approx(60.0, abs=10.0)
+    assert 0.8 * 120 < runner.clock() < 1.05 * 120
+    assert 24.0 <= told.one(RaceStarted).budget_s < 34.0
     assert outcome.race.duration_s <= 1.15 * told.one(RaceStarted).budget_s
-    assert outcome.race.status is Status.CERTIFIED
     assert elapsed(folder) == [pytest.approx(runner.clock(), abs=2.0)]
 
 
@@ -149,9 +154,9 @@ def test_the_search_leaves_the_race_its_share(folder: Path) -> None:
     tune(spec, folder, runner=SimulatedRunner(noise=0.03), on_event=told)
     starts = [event.left_s for event in told.events if isinstance(event, TrialStarted)]
     ends = [event.left_s for event in told.events if isinstance(event, TrialFinished)]
-    assert min(left for left in starts if left is not None) > 150
-    assert min(left for left in ends if left is not None) > 140
-    assert told.one(RaceStarted).budget_s > 140
+    assert min(left for left in starts if left is not None) > 60
+    assert min(left for left in ends if left is not None) > 55
+    assert told.one(RaceStarted).budget_s == pytest.approx(60, abs=5)
 
 
 @pytest.mark.parametrize("limits", [{"duration": "2m"}, {"trials": 6}], ids=["time", "trials"])
@@ -183,7 +188,7 @@ def test_too_little_time_for_a_race_is_said(folder: Path) -> None:
     outcome = tune(spec, folder, runner=SimulatedRunner(), on_event=told)
     assert outcome.race is None
     assert outcome.best is not None
-    (note,) = [text for text in told.notes() if "race" in text]
+    (note,) = [text for text in told.notes() if text.startswith("no race")]
     assert "no race: 3 s are left for it and its first launch needs" in note
     assert "longer budget" in note
 
@@ -216,13 +221,14 @@ def test_no_measurement_is_no_race(folder: Path) -> None:
 
 def test_the_outcome_is_the_chosen_contender(folder: Path) -> None:
     """The trial that the race chose, complete with blocks, though the search liked another one."""
-    runner = SimulatedRunner()
+    hint = {THROUGHPUT.compile_key: 2.0}
+    runner = SimulatedRunner(slower=hint)
     search = tune(make_spec(**FEW, race={"share": 0.0}), folder, runner=runner)
     favourite = best(search.trials, search.goal)
     assert favourite is not None
     assert not favourite.configuration.is_hint
 
-    slower = {favourite.configuration.compile_key: 3.0}
+    slower = {**hint, favourite.configuration.compile_key: 3.0}
     outcome = tune(make_spec(**FEW), folder, runner=SimulatedRunner(slower=slower))
     assert outcome.race is not None
     assert outcome.race.winner is not None
@@ -233,10 +239,10 @@ def test_the_outcome_is_the_chosen_contender(folder: Path) -> None:
     assert outcome.best.measurement.blocks
 
 
-def test_the_hints_are_in_every_race(folder: Path) -> None:
+def test_the_hints_are_in_every_race(searched: Path) -> None:
     """And ratios are to the better one."""
     told = Told()
-    outcome = tune(make_spec(**FEW), folder, runner=SimulatedRunner(), on_event=told)
+    outcome = tune(make_spec(**FEW), searched, runner=SimulatedRunner(), on_event=told)
     assert outcome.race is not None
     assert {str(LATENCY), str(THROUGHPUT)} <= {s.contender.name for s in outcome.race.standings}
     hint = better_hint(outcome.trials, outcome.goal)
@@ -263,9 +269,8 @@ def test_what_beats_no_hint_is_not_exported(folder: Path) -> None:
     assert outcome.best.configuration == THROUGHPUT
 
 
-def test_a_race_without_a_choice_exports_nothing(folder: Path) -> None:
+def test_a_race_without_a_choice_exports_nothing(searched: Path) -> None:
     """The search saw them under the cap; in the race all are far over it."""
-    tune(make_spec(**FEW, race={"share": 0.0}), folder, runner=SimulatedRunner())
 
     class Slow(SimulatedRunner):
         def open(self, key: CompileKey) -> SimulatedModel:
@@ -274,13 +279,13 @@ def test_a_race_without_a_choice_exports_nothing(folder: Path) -> None:
             model._slowness *= 100
             return model
 
-    outcome = tune(make_spec(**FEW), folder, runner=Slow())
+    outcome = tune(make_spec(**FEW), searched, runner=Slow())
     assert outcome.race is not None
     assert (outcome.best, outcome.race.winner) == (None, None)
     assert outcome.race.status is Status.UNCONFIRMED
 
 
-def test_calibrated_noise_is_the_tie_margin(folder: Path) -> None:
+def test_calibrated_noise_is_the_tie_margin(searched: Path) -> None:
     """What this machine makes of two equal configurations is no difference."""
     runner = SimulatedRunner()
     machine = runner.machine(runner.inspect(["CPU"], try_batch=False))
@@ -296,7 +301,7 @@ def test_calibrated_noise_is_the_tie_margin(folder: Path) -> None:
     )
     save_calibration(machine, noise)
     told = Told()
-    outcome = tune(make_spec(**FEW), folder, runner=runner, on_event=told)
+    outcome = tune(make_spec(**FEW), searched, runner=runner, on_event=told)
     assert outcome.race is not None
     assert (outcome.race.tie_margin, outcome.race.conditions.noise) == (0.034, 0.034)
     assert told.one(RaceStarted).calibration == str(noise)
@@ -317,32 +322,36 @@ def test_other_objectives_race_too(folder: Path) -> None:
 # --- once, and again
 
 
-def test_a_finished_race_is_not_held_again(folder: Path) -> None:
+def test_a_finished_race_is_not_held_again(searched: Path) -> None:
     """Nothing is opened, and the answer is the same."""
     spec = make_spec(**FEW)
-    first = tune(spec, folder, runner=SimulatedRunner())
+    first = tune(spec, searched, runner=SimulatedRunner())
     told, runner = Told(), SimulatedRunner()
-    again = tune(spec, folder, runner=runner, on_event=told)
-    assert (runner.opened, races(folder)) == ([], 1)
+    again = tune(spec, searched, runner=runner, on_event=told)
+    assert (runner.opened, races(searched)) == ([], 1)
     assert not told.count(RaceStarted)
     assert again.race is not None
     assert first.race is not None
-    assert again.race.winner == first.race.winner
+    assert again.race.winner is not None
+    assert first.race.winner is not None
+    assert again.race.winner.throughput == first.race.winner.throughput
+    assert again.race.status is first.race.status
     assert again.best == first.best
 
 
-def test_more_trials_lead_to_a_new_race(folder: Path) -> None:
+def test_more_trials_lead_to_a_new_race(searched: Path) -> None:
     """Over everyone who is known by then; the first one stays in the file."""
-    tune(make_spec(**FEW), folder, runner=SimulatedRunner())
-    outcome = tune(make_spec(budget={"trials": 10}), folder, runner=SimulatedRunner())
-    assert (races(folder), len(outcome.trials)) == (2, 10)
-    assert stored_race(folder).trials == 10
+    tune(make_spec(**FEW), searched, runner=SimulatedRunner())
+    outcome = tune(make_spec(budget={"trials": 10}), searched, runner=SimulatedRunner())
+    assert (races(searched), len(outcome.trials)) == (2, 10)
+    assert stored_race(searched).trials == 10
     assert outcome.race is not None
 
 
 def cut_off(folder: Path, monkeypatch: pytest.MonkeyPatch, rounds: int) -> Sequence[Slice]:
     """A study whose process ended in its race, after so many rounds; the slices that are kept."""
-    keep, kept = RaceLog.keep, []
+    keep = RaceLog.keep
+    kept: list[Sequence[Slice]] = []
 
     def crash(self: RaceLog, taken: Sequence[Slice], elapsed_s: float) -> None:
         if len(kept) == rounds:
@@ -359,31 +368,31 @@ def cut_off(folder: Path, monkeypatch: pytest.MonkeyPatch, rounds: int) -> Seque
 
 @pytest.mark.parametrize("rounds", [0, 2, 7, 11])
 def test_a_race_that_was_cut_off_goes_on(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, rounds: int
+    searched: Path, monkeypatch: pytest.MonkeyPatch, rounds: int
 ) -> None:
     """With the slices that are kept; it is the same race until it is finished, and then no more."""
-    before = cut_off(folder, monkeypatch, rounds)
-    found = stored_race(folder)
+    before = cut_off(searched, monkeypatch, rounds)
+    found = stored_race(searched)
     assert (list(found.field.slices), found.end) == (list(before), None)
 
     told = Told()
-    outcome = tune(make_spec(**FEW), folder, runner=SimulatedRunner(noise=0.02), on_event=told)
-    assert races(folder) == 1
-    assert list(slices(folder))[: len(before)] == list(before)
+    outcome = tune(make_spec(**FEW), searched, runner=SimulatedRunner(noise=0.02), on_event=told)
+    assert races(searched) == 1
+    assert list(slices(searched))[: len(before)] == list(before)
     assert not told.count(TrialStarted)
     assert outcome.race is not None
     assert outcome.race.status is Status.CERTIFIED
-    assert outcome.race.rounds == len({(s.launch, s.round) for s in slices(folder)})
+    assert outcome.race.rounds == len({(s.launch, s.round) for s in slices(searched)})
     launches = {piece.launch for piece in before}
-    later = {piece.launch for piece in slices(folder)[len(before) :]}
+    later = {piece.launch for piece in slices(searched)[len(before) :]}
     assert not launches & later
 
     last = SimulatedRunner()
-    tune(make_spec(**FEW), folder, runner=last)
+    tune(make_spec(**FEW), searched, runner=last)
     assert last.opened == []
 
 
-def test_a_cut_off_race_keeps_what_it_knew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cut_off_race_keeps_what_it_knew(searched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who crashed before the crash of the process has no turn after it."""
     broken = THROUGHPUT.compile_key
     keep = RaceLog.keep
@@ -393,15 +402,14 @@ def test_a_cut_off_race_keeps_what_it_knew(folder: Path, monkeypatch: pytest.Mon
             raise CrashError
         keep(self, taken, elapsed_s)
 
-    tune(make_spec(**FEW, race={"share": 0.0}), folder, runner=SimulatedRunner())
     failing = SimulatedRunner(faults={broken: [make_failure(FailureKind.CRASH, phase="open")]})
     with monkeypatch.context() as patch:
         patch.setattr(RaceLog, "keep", crash)
         with pytest.raises(CrashError):
-            tune(make_spec(**FEW), folder, runner=failing)
+            tune(make_spec(**FEW), searched, runner=failing)
 
     runner = SimulatedRunner()
-    outcome = tune(make_spec(**FEW), folder, runner=runner)
+    outcome = tune(make_spec(**FEW), searched, runner=runner)
     assert broken not in runner.opened
     assert outcome.race is not None
     failed = [s for s in outcome.race.standings if s.failure is not None]
@@ -421,11 +429,11 @@ def stopped_after(launches: int, **fields: Any) -> tuple[Stop, Told]:
     return stop, Told(on_launch=hear)
 
 
-def test_ctrl_c_in_a_race_ends_it_with_what_is_known(folder: Path) -> None:
+def test_ctrl_c_in_a_race_ends_it_with_what_is_known(searched: Path) -> None:
     """Provisional, as it was stopped; the outcome is its choice all the same."""
     stop, told = stopped_after(3)
     runner = SimulatedRunner(noise=0.02)
-    outcome = tune(make_spec(**FEW), folder, runner=runner, stop=stop, on_event=told)
+    outcome = tune(make_spec(**FEW), searched, runner=runner, stop=stop, on_event=told)
     assert outcome.reason == "stopped"
     assert outcome.race is not None
     assert (outcome.race.end, outcome.race.status) == (End.STOPPED, Status.PROVISIONAL)
@@ -434,7 +442,7 @@ def test_ctrl_c_in_a_race_ends_it_with_what_is_known(folder: Path) -> None:
     assert told.events[-1].reason == "stopped"
 
 
-def test_ctrl_c_ends_a_race_after_the_round(folder: Path) -> None:
+def test_ctrl_c_ends_a_race_after_the_round(searched: Path) -> None:
     """The launch that is under way gets no other round."""
     stop = Stop()
 
@@ -445,29 +453,28 @@ def test_ctrl_c_ends_a_race_after_the_round(folder: Path) -> None:
             return super().open(key)
 
     told = Told()
-    outcome = tune(make_spec(**FEW), folder, runner=Watched(), stop=stop, on_event=told)
+    outcome = tune(make_spec(**FEW), searched, runner=Watched(), stop=stop, on_event=told)
     assert outcome.reason == "stopped"
     assert outcome.race is not None
     assert (outcome.race.rounds, outcome.race.end) == (0, End.STOPPED)
 
 
-def test_a_stopped_race_goes_on_with_the_next_start(folder: Path) -> None:
+def test_a_stopped_race_goes_on_with_the_next_start(searched: Path) -> None:
     """It is finished then, with all that was seen."""
     stop, told = stopped_after(1)
     runner = SimulatedRunner(noise=0.02)
-    tune(make_spec(**FEW), folder, runner=runner, stop=stop, on_event=told)
-    before = list(slices(folder))
+    tune(make_spec(**FEW), searched, runner=runner, stop=stop, on_event=told)
+    before = list(slices(searched))
     assert before
-    outcome = tune(make_spec(**FEW), folder, runner=SimulatedRunner(noise=0.02))
-    assert races(folder) == 1
-    assert list(slices(folder))[: len(before)] == before
+    outcome = tune(make_spec(**FEW), searched, runner=SimulatedRunner(noise=0.02))
+    assert races(searched) == 1
+    assert list(slices(searched))[: len(before)] == before
     assert outcome.race is not None
     assert outcome.race.status is Status.CERTIFIED
 
 
-def test_ctrl_c_twice_in_a_race_keeps_every_whole_round(folder: Path) -> None:
+def test_ctrl_c_twice_in_a_race_keeps_every_whole_round(searched: Path) -> None:
     """The second one comes as KeyboardInterrupt, in the midst of a slice; no model stays open."""
-    tune(make_spec(**FEW, race={"share": 0.0}), folder, runner=SimulatedRunner())
 
     class Impatient(SimulatedRunner):
         blocks = 0
@@ -479,15 +486,15 @@ def test_ctrl_c_twice_in_a_race_keeps_every_whole_round(folder: Path) -> None:
             if self.blocks == 50:
                 raise KeyboardInterrupt
 
-    outcome = tune(make_spec(**FEW), folder, runner=Impatient())
+    outcome = tune(make_spec(**FEW), searched, runner=Impatient())
     assert outcome.reason == "stopped"
-    kept = slices(folder)
+    kept = slices(searched)
     counts = {
         key: sum((s.launch, s.round) == key for s in kept)
         for key in {(s.launch, s.round) for s in kept}
     }
     assert len(set(counts.values())) == 1
-    assert stored_race(folder).end is End.STOPPED
+    assert stored_race(searched).end is End.STOPPED
 
 
 def test_a_search_that_was_stopped_has_no_race(folder: Path) -> None:
@@ -555,14 +562,18 @@ def test_a_race_too_short_for_the_percentile_is_said(folder: Path) -> None:
     told = Told()
     spec = make_spec(
         goal={"max_latency": "20ms", "percentile": 99.9},
+        budget={"duration": "25s"},
         measure={"limit": "10s"},
-        race={"share": 0.02},
+        race={"share": 0.05},
     )
     tune(spec, folder, runner=SimulatedRunner(), on_event=told)
     assert any("for a certificate" in note and "provisional" in note for note in told.notes())
 
 
 # --- the reference
+
+SLOW_LATER = Weather(bins=np.array([1.0] * 900 + [1.5] * 1000), spread=np.array([1.0]))
+"""A machine that becomes slower after 90 s."""
 
 
 def flagged(outcome: Outcome) -> list[int]:
@@ -588,7 +599,7 @@ def test_the_reference_is_measured_between_trials(folder: Path) -> None:
     assert len(found) >= 3
     times_s = [at_s for _, at_s, _ in found]
     assert times_s == sorted(times_s)
-    assert 0 < times_s[0]
+    assert times_s[0] > 0
     assert times_s[-1] < runner.clock()
     assert sum(block.duration_s for _, _, block in found) < 0.1 * runner.clock()
     assert flagged(outcome) == []
@@ -597,28 +608,17 @@ def test_the_reference_is_measured_between_trials(folder: Path) -> None:
 
 
 def test_a_drifting_machine_flags_trials(folder: Path) -> None:
-    """From three minutes on everything takes half as long again: what is measured then says so."""
-    slow = Weather(bins=np.array([1.0] * 1200 + [1.5] * 3000), spread=np.array([1.0]))
-    runner, told = SimulatedRunner(weather=slow), Told()
+    """After 90 s all takes half as long again: what is measured then says so, in the database."""
+    runner, told = SimulatedRunner(weather=SLOW_LATER), Told()
     outcome = tune(make_spec("40ms", race={"share": 0.0}), folder, runner=runner, on_event=told)
     doubtful = flagged(outcome)
     assert doubtful
     ends = [event for event in told.events if isinstance(event, TrialFinished)]
-    late = [e.trial.number for e in ends if e.left_s is not None and e.left_s < 300 - 120]
+    late = [e.trial.number for e in ends if e.left_s is not None and e.left_s < 30]
     assert set(doubtful) <= set(late)
-    assert all(t.measurement.verdict is not None for t in outcome.trials if t.measurement)
-
-
-def test_drift_is_kept_with_the_trial(folder: Path) -> None:
-    """The flag is in the database, as is every slice that it comes from."""
-    slow = Weather(bins=np.array([1.0] * 1200 + [1.5] * 3000), spread=np.array([1.0]))
-    spec = make_spec("40ms", race={"share": 0.0})
-    outcome = tune(spec, folder, runner=SimulatedRunner(weather=slow))
     with closing(StudyStore.read_only(folder)) as store:
-        trials = store.trials()
-    again = [t.number for t in trials if t.measurement and Flag.DRIFT in t.measurement.flags]
-    assert again == flagged(outcome) != []
-    assert all(t.measurement.verdict in set(Verdict) for t in trials if t.measurement)
+        kept = [t for t in store.trials() if t.measurement and Flag.DRIFT in t.measurement.flags]
+    assert [trial.number for trial in kept] == doubtful
 
 
 def test_without_a_budget_of_time_there_is_no_reference(folder: Path) -> None:

@@ -98,7 +98,7 @@ def _show_verification(
     differences = machine.differences(best.machine)
     if differences:
         say(console, f"another machine or runtime than the file's: {'; '.join(differences)}")
-    console.print(race_table(result, goal))
+    console.print(race_table(result, goal, states=False))
     if standing.failure is not None:
         say(console, f"{found.path}: {standing.failure.kind}: {standing.failure.message}")
     if found.sla is not None:
@@ -141,7 +141,7 @@ def _throughput_words(found: Verification) -> str:
 
 def _show_race(console: Console, result: RaceResult, goal: Goal) -> None:
     say(console, f"judged by: {goal_in_words(goal)}")
-    console.print(race_table(result, goal, baseline="first"))
+    console.print(race_table(result, goal, baseline="first", states=False))
     for standing in result.standings:
         if standing.failure is not None:
             failure = standing.failure

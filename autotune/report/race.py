@@ -57,20 +57,27 @@ _BURSTY = 2.0
 _STEAL = 0.02
 
 
-def race_table(result: RaceResult, goal: Goal, *, baseline: str = "hint") -> Table:
-    """One line for each contender that had a turn or failed; ratios are to the baseline."""
+def race_table(
+    result: RaceResult, goal: Goal, *, baseline: str = "hint", states: bool = True
+) -> Table:
+    """One line for each contender that had a turn or failed; ratios are to the baseline.
+
+    `states` adds how each one ended, where something was to be chosen.
+    """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.padding = (0, 1, 0, 0)
-    table.add_column("contender", overflow="fold")
+    table.add_column("contender", overflow="fold", min_width=18)
     table.add_column("through-\nput", justify="right", no_wrap=True)
     table.add_column(percentile(goal.percentile), justify="right", no_wrap=True)
     table.add_column("at most\n(99 %)", justify="right", no_wrap=True)
     table.add_column("SLA", no_wrap=True)
     table.add_column(f"vs {baseline}\n(95 %)", no_wrap=True)
-    table.add_column("", no_wrap=True)
+    if states:
+        table.add_column("", no_wrap=True)
     shown = [s for s in result.standings if s.state is not State.WAITING]
     for standing in sorted(shown, key=_place):
-        table.add_row(*_cells(standing, is_baseline=standing is result.better_hint))
+        cells = _cells(standing, is_baseline=standing is result.better_hint)
+        table.add_row(*(cells if states else cells[:-1]))
     waiting = len(result.standings) - len(shown)
     notes = [_flags(shown), f"{waiting} more had no turn" if waiting else ""]
     table.caption = "; ".join(note for note in notes if note) or None

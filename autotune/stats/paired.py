@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import fdtri, stdtrit
 
 from autotune.domain.measurement import Interval
+from autotune.domain.race import LEAST_LAUNCHES
 
 _LEAST_VALUES = 3
 _POOL_LEVEL = 0.25
@@ -56,8 +57,12 @@ def ratio_interval(
 
 
 def launch_upper_bound(values: Sequence[float], confidence: float) -> float | None:
-    """One-sided upper t bound of the mean of one value for each launch; None below two launches."""
-    if len(values) < 2:
+    """One-sided upper t bound of the mean of one value for each launch.
+
+    None below three launches: the bound of two is valid, and says nothing (32 standard errors at
+    99 %).
+    """
+    if len(values) < LEAST_LAUNCHES:
         return None
     found = _t_interval(np.asarray(values, dtype=float), 2 * confidence - 1)
     return found.high

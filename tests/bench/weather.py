@@ -1,9 +1,9 @@
 """Noise of a real machine, as it was recorded, for simulated ones.
 
 `tests/data/weather.npz` is ten minutes of the classifier under OpenVINO's THROUGHPUT hint on two
-CPUs of a shared machine, in stretches of 0.1 s (recorded by `make bench ARGS=record`). Windows of 0.5 s
-differ by 4.2 % (standard deviation of the logarithm), neighbouring ones by 3.1 %, windows of 4 s by
-3.2 %; the correlation of neighbouring stretches is 0.74.
+CPUs of a shared machine, in stretches of 0.1 s (as `make bench ARGS=record` makes it). The
+logarithm of the rate has a standard deviation of 4.9 % over stretches of 0.1 s, 4.2 % over 0.5 s and
+3.2 % over 4 s; neighbouring windows of 0.5 s differ by 3.1 %, as their correlation is 0.73.
 """
 
 from pathlib import Path

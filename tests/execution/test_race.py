@@ -1,0 +1,642 @@
+"""The race on a simulated machine: turns, seats, faults, ends, and what it finds."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autotune.domain.configuration import Configuration, PerformanceHint
+from autotune.domain.failure import Failure, FailureKind, TrialFault
+from autotune.domain.goal import Goal, Objective
+from autotune.domain.measurement import Block, Feed
+from autotune.domain.race import Contender, End, Slice, State, Status
+from autotune.execution.race import Race, RacePlan, Venue
+from autotune.execution.runner import Load
+from autotune.execution.simulated import SimulatedModel, SimulatedRunner, Weather
+from tests.builders import make_configuration, make_failure
+
+GOAL = Goal(Objective.THROUGHPUT, 99.0, 20.0)
+"""The contenders need 9.5 ms."""
+UNCAPPED = Goal(Objective.THROUGHPUT, 99.0, None)
+PLAN = RacePlan(budget_s=600.0, launches=3)
+HINT = Configuration(device="CPU", hint=PerformanceHint.THROUGHPUT)
+LATENCY_HINT = Configuration(device="CPU", hint=PerformanceHint.LATENCY)
+EQUALS = [
+    make_configuration(pinning=pinning, precision=precision)
+    for precision in ("f32", "bf16", None)
+    for pinning in (True, False, None)
+]
+"""Nine compile keys that the simulated machine runs alike."""
+
+
+def calm(number: int, load: int) -> None:
+    """Nothing strikes."""
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """A simulated machine on which everything that a race does is seen."""
+
+    contenders: Sequence[Contender]
+    runner: SimulatedRunner = field(default_factory=SimulatedRunner)
+    memory: int | None = None
+    """Bytes for all resident models together."""
+    strike: Callable[[int, int], None] = calm
+    """Called before every slice with the contender's position and its number among its slices."""
+    alter: Callable[[int, int, Block], Block] = lambda _, __, block: block
+    """What becomes of every slice's block."""
+    models: list["Watched"] = field(default_factory=list)
+    loads: list[Load] = field(default_factory=list)
+    kept: list[list[Slice]] = field(default_factory=list)
+    slices: Counter[int] = field(default_factory=Counter)
+
+    def open_model(self, contender: Contender) -> "Watched":
+        """By the simulated runner."""
+        inner = self.runner.open(contender.configuration.compile_key)
+        self.models.append(Watched(self, inner, self.contenders.index(contender)))
+        return self.models[-1]
+
+    def free_memory(self) -> int | None:
+        """What the resident ones have left."""
+        if self.memory is None:
+            return None
+        resident = [self.contenders[m.position] for m in self.models if not m.is_closed]
+        return self.memory - sum(contender.peak_rss_bytes or 0 for contender in resident)
+
+    def race(self, plan: RacePlan = PLAN, goal: Goal = GOAL, **fields: Any) -> Race:
+        """A race on this stage; the first contender is the baseline."""
+        venue = Venue(
+            open_model=self.open_model, clock=self.runner.clock, free_memory=self.free_memory
+        )
+        values: dict[str, Any] = {"baseline": 0, "keep": lambda s: self.kept.append(list(s))}
+        return Race(self.contenders, goal, plan, venue, **{**values, **fields})
+
+    @property
+    def is_tidy(self) -> bool:
+        """Whether every model that was opened is closed."""
+        return all(model.is_closed for model in self.models)
+
+
+class Watched:
+    """A simulated model that counts its slices and knows whether it was closed."""
+
+    def __init__(self, stage: Stage, inner: SimulatedModel, position: int) -> None:
+        self._stage = stage
+        self._inner = inner
+        self.position = position
+        self.opening = inner.opening
+        self.is_closed = False
+
+    @property
+    def peak_rss_bytes(self) -> int | None:
+        """As the simulation says."""
+        return self._inner.peak_rss_bytes
+
+    @property
+    def is_open(self) -> bool:
+        """Likewise."""
+        return self._inner.is_open
+
+    def load(self, load: Load) -> Generator[Block]:
+        """Blocks; those of half a second are slices, shorter ones warm up."""
+        self._stage.loads.append(load)
+        if load.block_s < PLAN.slice_s:
+            yield from self._inner.load(load)
+            return
+        number = self._stage.slices[self.position]
+        self._stage.slices[self.position] += 1
+        self._stage.strike(self.position, number)
+        for block in self._inner.load(load):
+            yield self._stage.alter(self.position, number, block)
+
+    def close(self) -> None:
+        """For good."""
+        self.is_closed = True
+        self._inner.close()
+
+
+def contenders(*configurations: Configuration, **fields: Any) -> list[Contender]:
+    """Named by their position."""
+    return [Contender(name=f"c{n}", configuration=c, **fields) for n, c in enumerate(configurations)]
+
+
+def equals(count: int, **fields: Any) -> list[Contender]:
+    """So many that are equally fast."""
+    return contenders(*EQUALS[:count], **fields)
+
+
+def slowed(factors: dict[int, float], **fields: Any) -> SimulatedRunner:
+    """A machine on which requests of some of the equals take so many times longer."""
+    slower = {EQUALS[n].compile_key: factor for n, factor in factors.items()}
+    return SimulatedRunner(slower=slower, **fields)
+
+
+def seats(slices: Iterable[Slice]) -> dict[int, set[int]]:
+    """Who had turns in each launch."""
+    found: dict[int, set[int]] = defaultdict(set)
+    for piece in slices:
+        found[piece.launch].add(piece.contender)
+    return dict(found)
+
+
+def after(count: int) -> Callable[[], bool]:
+    """Says stop from the so many-th question on."""
+    asked = iter(range(10**6))
+    return lambda: next(asked) >= count
+
+
+def striking(position: int, numbers: Sequence[int], error: BaseException) -> Callable[..., None]:
+    """Raises the error in these slices of one contender."""
+
+    def strike(at: int, number: int) -> None:
+        if at == position and number in numbers:
+            raise error
+
+    return strike
+
+
+# --- turns
+
+
+def test_everyone_has_one_turn_in_every_round_in_random_order() -> None:
+    """Whoever is resident; the order differs from round to round."""
+    stage = Stage(contenders=equals(4))
+    race = stage.race()
+    race.hold()
+    rounds = defaultdict(list)
+    for piece in race.slices:
+        rounds[piece.launch, piece.round].append(piece.contender)
+    assert len(rounds) == 15
+    assert all(sorted(turn) == [0, 1, 2, 3] for turn in rounds.values())
+    assert len({tuple(turn) for turn in rounds.values()}) > 5
+    assert [piece.at_s for piece in race.slices] == sorted(p.at_s for p in race.slices)
+
+
+def test_every_launch_is_a_fresh_process_for_everyone() -> None:
+    """Opened once in each, in random order, and closed at its end."""
+    stage = Stage(contenders=equals(3))
+    race = stage.race(replace(PLAN, launches=6))
+    race.hold()
+    opened = [model.position for model in stage.models]
+    orders = [tuple(opened[n : n + 3]) for n in range(0, len(opened), 3)]
+    assert race.launches == len(orders) == 6
+    assert all(sorted(order) == [0, 1, 2] for order in orders)
+    assert len(set(orders)) > 1
+    assert stage.is_tidy
+
+
+def test_the_same_seed_is_the_same_race() -> None:
+    """Another seed, another order of turns."""
+    first, same, other = (Stage(contenders=equals(3)).race(replace(PLAN, seed=n)) for n in (1, 1, 2))
+    for race in (first, same, other):
+        race.hold()
+    assert first.slices == same.slices
+    assert [p.contender for p in first.slices] != [p.contender for p in other.slices]
+
+
+def test_rounds_are_handed_over_one_by_one() -> None:
+    """So that a race that is cut off has lost one round at most."""
+    stage = Stage(contenders=equals(3))
+    race = stage.race()
+    race.hold()
+    assert [piece for pieces in stage.kept for piece in pieces] == race.slices
+    assert all(len({(p.launch, p.round) for p in pieces}) == 1 for pieces in stage.kept)
+    assert len(stage.kept) == 15
+
+
+@pytest.mark.parametrize("feed", Feed)
+def test_the_load_of_a_turn(feed: Feed) -> None:
+    """The plan's feed and slice, the requests that the model calls optimal; warm-up before it."""
+    stage = Stage(contenders=contenders(HINT))
+    stage.race(replace(PLAN, feed=feed, most_launches=1)).hold()
+    assert {load.feed for load in stage.loads} == {feed}
+    assert {load.num_requests for load in stage.loads} == {4}
+    assert [load.block_s for load in stage.loads] == [0.25, *(0.5,) * 5]
+
+
+def test_the_result_may_be_asked_after_every_launch() -> None:
+    """Whoever listens sees what is known by then."""
+    heard = []
+    race = Stage(contenders=equals(2)).race(
+        on_launch=lambda race: heard.append((race.launches, race.result()))
+    )
+    last = race.hold()
+    assert [launches for launches, _ in heard] == [1, 2, 3]
+    assert [result.launches for _, result in heard] == [1, 2, 3]
+    assert heard[0][1].status is Status.PROVISIONAL
+    assert heard[2][1].standings == last.standings
+
+
+# --- seats
+
+
+def test_the_slower_leave() -> None:
+    """After the first launch where it is clear; they are shown as slower."""
+    stage = Stage(contenders=equals(3), runner=slowed({1: 1.2}))
+    race = stage.race()
+    result = race.hold()
+    assert seats(race.slices) == {0: {0, 1, 2}, 1: {0, 2}, 2: {0, 2}}
+    assert result.standings[1].state is State.SLOWER
+    assert (result.status, result.end) == (Status.CERTIFIED, End.DECIDED)
+
+
+def test_the_slower_stay_where_everyone_is_to_be_compared() -> None:
+    """`drops_slower=False`: each has all launches."""
+    race = Stage(contenders=equals(3), runner=slowed({1: 1.2})).race(
+        replace(PLAN, drops_slower=False)
+    )
+    result = race.hold()
+    assert seats(race.slices) == dict.fromkeys(range(3), {0, 1, 2})
+    assert result.end is End.DECIDED
+    assert result.standings[1].state is State.SLOWER
+
+
+def test_the_baseline_stays_though_it_is_slower() -> None:
+    """Ratios are taken to it."""
+    race = Stage(contenders=equals(3), runner=slowed({0: 1.5, 1: 1.2})).race()
+    result = race.hold()
+    assert seats(race.slices) == {0: {0, 1, 2}, 1: {0, 2}, 2: {0, 2}}
+    ratio = result.standings[2].ratio
+    assert ratio is not None
+    assert ratio.mean == pytest.approx(1.5, rel=1e-3)
+
+
+def test_seats_are_for_those_beside_the_baseline_and_the_hints() -> None:
+    """Two seats: the baseline, both hints, and the first two in line."""
+    entered = contenders(EQUALS[0], EQUALS[1], HINT, EQUALS[2], LATENCY_HINT, EQUALS[3])
+    race = Stage(contenders=entered).race(replace(PLAN, seats=2, most_launches=1))
+    result = race.hold()
+    assert seats(race.slices) == {0: {0, 1, 2, 3, 4}}
+    assert result.standings[5].state is State.WAITING
+
+
+def test_the_next_in_line_takes_the_seat_of_one_that_missed() -> None:
+    """Who is over the cap is out; the slower one's seat stays empty."""
+    runner = slowed({1: 3.0, 2: 1.2})
+    race = Stage(contenders=equals(5), runner=runner).race(replace(PLAN, seats=2))
+    result = race.hold()
+    assert seats(race.slices) == {0: {0, 1, 2}, 1: {0, 3}, 2: {0, 3}}
+    assert [s.state for s in result.standings[1:3]] == [State.MISSED, State.SLOWER]
+    assert result.standings[4].state is State.WAITING
+
+
+def test_nobody_is_dropped_for_one_that_may_not_keep_the_cap() -> None:
+    """A faster one whose latency is near the cap is no measure for the others."""
+    goal = Goal(Objective.THROUGHPUT, 99.0, 9.5)
+    race = Stage(contenders=equals(2), runner=slowed({0: 1.003, 1: 0.998})).race(goal=goal)
+    assert race.hold().standings[0].launches == 3
+
+
+# --- faults
+
+
+@pytest.mark.parametrize("phase", ["open", "load"])
+def test_a_contender_that_cannot_run_is_dropped_and_named(phase: str) -> None:
+    """At its opening or in its warm-up; the next in line takes the seat in the next launch."""
+    failure = make_failure(FailureKind.CRASH, phase=phase)
+    runner = SimulatedRunner(faults={EQUALS[1].compile_key: [failure] * 9})
+    stage = Stage(contenders=equals(4), runner=runner)
+    race = stage.race(replace(PLAN, seats=2))
+    result = race.hold()
+    assert seats(race.slices) == {0: {0, 2}, 1: {0, 2, 3}, 2: {0, 2, 3}}
+    assert result.standings[1].state is State.FAILED
+    assert result.standings[1].failure == failure
+    assert runner.opened.count(EQUALS[1].compile_key) == 1
+    assert stage.is_tidy
+
+
+def test_a_crash_in_a_turn_costs_that_contender_only() -> None:
+    """What it measured before is kept, and the round goes on with the others."""
+    crash = TrialFault(make_failure(FailureKind.CRASH))
+    stage = Stage(contenders=equals(3), strike=striking(1, [2], crash))
+    race = stage.race()
+    result = race.hold()
+    taken = Counter((piece.launch, piece.contender) for piece in race.slices)
+    assert taken[0, 1] == 2
+    assert all(taken[launch, n] == 5 for launch in range(3) for n in (0, 2))
+    assert taken[1, 1] == 0
+    assert result.standings[1].state is State.FAILED
+    assert result.chosen in {0, 2}
+    assert stage.is_tidy
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [make_failure(FailureKind.LOST), make_failure(FailureKind.CRASH, phase="start")],
+    ids=["lost", "did not start"],
+)
+def test_a_fault_of_the_machine_gets_one_more_chance(failure: Failure) -> None:
+    """In the next launch; a second one is the end."""
+    once = Stage(contenders=equals(3), strike=striking(1, [1], TrialFault(failure)))
+    race = once.race()
+    result = race.hold()
+    assert seats(race.slices)[1] == {0, 1, 2}
+    assert result.standings[1].state is State.TIED
+    assert result.standings[1].failure is None
+
+    twice = Stage(contenders=equals(3), strike=striking(1, [1, 4], TrialFault(failure)))
+    race = twice.race()
+    result = race.hold()
+    assert seats(race.slices)[2] == {0, 2}
+    assert result.standings[1].state is State.FAILED
+    assert result.standings[1].failure == failure
+    assert once.is_tidy
+    assert twice.is_tidy
+
+
+def test_a_race_is_empty_when_nobody_is_left() -> None:
+    """All crash: nothing is chosen, and every reason is known."""
+    failure = make_failure(FailureKind.CRASH, phase="open")
+    runner = SimulatedRunner(faults={c.compile_key: [failure] * 9 for c in EQUALS})
+    result = Stage(contenders=equals(3), runner=runner).race().hold()
+    assert (result.end, result.chosen, result.status) == (End.EMPTY, None, Status.UNCONFIRMED)
+    assert [standing.state for standing in result.standings] == [State.FAILED] * 3
+
+
+def test_a_baseline_alone_that_misses_is_no_race() -> None:
+    """The last other has failed, and the baseline is over the cap."""
+    race = Stage(contenders=equals(2), runner=slowed({0: 3.0, 1: 3.0})).race()
+    result = race.hold()
+    assert (result.end, result.launches, result.chosen) == (End.EMPTY, 1, None)
+
+
+def test_without_memory_there_is_no_turn() -> None:
+    """For whoever would need more than is free, with a quarter to spare; it waits."""
+    entered = [*equals(2, peak_rss_bytes=100), replace(equals(3)[2], peak_rss_bytes=1000)]
+    stage = Stage(contenders=entered, memory=1200)
+    race = stage.race()
+    result = race.hold()
+    assert seats(race.slices) == dict.fromkeys(range(3), {0, 1})
+    assert result.standings[2].state is State.WAITING
+
+
+def test_the_baseline_and_the_hints_have_memory_first() -> None:
+    """Memory for three of five."""
+    entered = contenders(*EQUALS[:3], HINT, LATENCY_HINT, peak_rss_bytes=100)
+    race = Stage(contenders=entered, memory=330).race(replace(PLAN, most_launches=4), baseline=2)
+    race.hold()
+    assert all({2, 3, 4} == seated for seated in seats(race.slices).values())
+
+
+def test_a_need_that_nobody_knows_is_no_hindrance() -> None:
+    """Nor is free memory that nobody knows."""
+    race = Stage(contenders=equals(2), memory=1).race()
+    race.hold()
+    assert seats(race.slices)[0] == {0, 1}
+
+
+def test_what_is_learned_of_a_contender_is_kept() -> None:
+    """Its opening and the peak of its memory."""
+    result = Stage(contenders=equals(2)).race().hold()
+    for standing in result.standings:
+        assert standing.effective is not None
+        assert standing.effective.properties["NUM_STREAMS"] == "2"
+        assert (standing.peak_rss_bytes or 0) > 2**20
+
+
+# --- ends
+
+
+@pytest.mark.parametrize("launches", [1, 3, 5])
+def test_a_race_is_decided_after_the_launches_aimed_at(launches: int) -> None:
+    """Not before, however clear it is; fewer than three do not certify."""
+    result = Stage(contenders=equals(2)).race(replace(PLAN, launches=launches)).hold()
+    certain = Status.CERTIFIED if launches >= 3 else Status.PROVISIONAL
+    assert (result.end, result.launches, result.status) == (End.DECIDED, launches, certain)
+
+
+def test_what_cannot_be_decided_ends_after_the_most_launches() -> None:
+    """Noise of 20 % leaves the throughput unknown."""
+    stage = Stage(contenders=equals(2), runner=SimulatedRunner(noise=0.2))
+    result = stage.race(replace(PLAN, most_launches=4)).hold()
+    assert (result.end, result.launches) == (End.LAUNCHES, 4)
+
+
+@pytest.mark.parametrize("budget_s", [20.0, 45.0, 90.0, 200.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_budget_is_kept(budget_s: float, seed: int) -> None:
+    """On the virtual clock; rounds are cut so that the launches aimed at fit in."""
+    runner = SimulatedRunner(noise=0.1, launch_noise=0.05, seed=seed)
+    race = Stage(contenders=equals(3), runner=runner).race(replace(PLAN, budget_s=budget_s))
+    result = race.hold()
+    assert result.end is End.BUDGET
+    assert result.launches >= min(3, budget_s / 9)
+    assert result.duration_s == runner.clock()
+    assert 0.6 * budget_s < runner.clock() <= budget_s + 1.0
+
+
+def test_one_launch_is_held_however_short_the_budget() -> None:
+    """Two rounds are better than nothing; they are provisional at most."""
+    race = Stage(contenders=equals(2)).race(replace(PLAN, budget_s=0.1))
+    result = race.hold()
+    assert (result.end, result.launches, result.rounds) == (End.BUDGET, 1, 2)
+    assert result.status is not Status.CERTIFIED
+
+
+@pytest.mark.parametrize("questions", [1, 5, 13, 17])
+def test_whoever_says_stop_gets_what_is_known(questions: int) -> None:
+    """After the round under way; it is provisional at most."""
+    stage = Stage(contenders=equals(2))
+    race = stage.race(replace(PLAN, launches=9), is_stopped=after(questions))
+    result = race.hold()
+    assert result.end is End.STOPPED
+    assert result.status in {Status.PROVISIONAL, Status.UNCONFIRMED}
+    assert len(race.slices) == 2 * len(stage.kept)
+    assert len(stage.kept) in {questions - 1, questions - 2, questions - 3}
+    assert stage.is_tidy
+
+
+def test_stopped_before_it_began() -> None:
+    """Nothing is opened, nothing is chosen."""
+    stage = Stage(contenders=equals(2))
+    result = stage.race(is_stopped=lambda: True).hold()
+    assert (result.end, result.chosen, stage.models) == (End.STOPPED, None, [])
+
+
+def test_an_interrupt_in_a_slice_keeps_what_is_known() -> None:
+    """All rounds before it; every resident is closed."""
+    stage = Stage(contenders=equals(3), strike=striking(1, [17], KeyboardInterrupt()))
+    race = stage.race(replace(PLAN, launches=9))
+    result = race.hold()
+    assert (result.end, result.status) == (End.STOPPED, Status.PROVISIONAL)
+    assert result.chosen is not None
+    assert Counter(piece.contender for piece in race.slices) == {0: 17, 1: 17, 2: 17}
+    assert [piece for pieces in stage.kept for piece in pieces] == race.slices
+    assert stage.is_tidy
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("a bug")])
+def test_an_error_at_an_opening_closes_those_that_were_opened(error: BaseException) -> None:
+    """An interrupt ends the race, a bug the program."""
+    stage = Stage(contenders=equals(3))
+    plain = stage.open_model
+    failing = iter([False, False, True])
+
+    def open_model(contender: Contender) -> Watched:
+        if next(failing):
+            raise error
+        return plain(contender)
+
+    stage.open_model = open_model  # type: ignore[method-assign]
+    race = stage.race()
+    if isinstance(error, KeyboardInterrupt):
+        assert race.hold().end is End.STOPPED
+    else:
+        with pytest.raises(RuntimeError, match="a bug"):
+            race.hold()
+    assert len(stage.models) == 2
+    assert stage.is_tidy
+
+
+def test_an_error_in_a_slice_or_in_keeping_it_closes_everyone() -> None:
+    """The race is over, but no process is left behind."""
+    stage = Stage(contenders=equals(3), strike=striking(2, [4], RuntimeError("a bug")))
+    with pytest.raises(RuntimeError, match="a bug"):
+        stage.race().hold()
+    assert stage.is_tidy
+
+    def full(_: Sequence[Slice]) -> None:
+        raise OSError("disk full")
+
+    stage = Stage(contenders=equals(3))
+    with pytest.raises(OSError, match="disk full"):
+        stage.race(keep=full).hold()
+    assert len(stage.models) == 3
+    assert stage.is_tidy
+
+
+# --- resumed
+
+
+@pytest.mark.parametrize("questions", [8, 10, 15])
+def test_a_race_that_was_cut_off_goes_on(questions: int) -> None:
+    """With the next launch; it ends as it would have, with everything that was seen before."""
+    stage = Stage(contenders=equals(4), runner=slowed({1: 1.2}))
+    cut = stage.race(is_stopped=after(questions))
+    cut.hold()
+    before = seats(cut.slices)
+    assert 1 <= len(before) < 3
+
+    again = Stage(contenders=equals(4), runner=slowed({1: 1.2}, seed=1))
+    resumed = again.race(earlier=cut.slices, entries=cut.entries)
+    result, whole = resumed.hold(), Stage(contenders=equals(4), runner=slowed({1: 1.2})).race().hold()
+    assert resumed.slices[: len(cut.slices)] == cut.slices
+    assert [p for pieces in again.kept for p in pieces] == resumed.slices[len(cut.slices) :]
+    assert sorted(seats(resumed.slices)) == [0, 1, 2]
+    assert min(piece.launch for piece in resumed.slices[len(cut.slices) :]) == len(before)
+    assert (result.end, result.status) == (whole.end, whole.status)
+    assert {standing.state for standing in result.standings} == {
+        State.CHOSEN,
+        State.TIED,
+        State.SLOWER,
+    }
+    assert result.standings[1].state is State.SLOWER
+
+
+def test_one_that_had_failed_is_not_opened_again() -> None:
+    """Its reason is remembered."""
+    failure = make_failure(FailureKind.CRASH, phase="open")
+    runner = SimulatedRunner(faults={EQUALS[1].compile_key: [failure]})
+    cut = Stage(contenders=equals(3), runner=runner).race(is_stopped=after(6))
+    cut.hold()
+    again = Stage(contenders=equals(3))
+    result = again.race(earlier=cut.slices, entries=cut.entries).hold()
+    assert EQUALS[1].compile_key not in again.runner.opened
+    assert result.standings[1].failure == failure
+
+
+def test_a_race_that_had_ended_needs_no_more_launches() -> None:
+    """What is settled stays settled."""
+    whole = Stage(contenders=equals(2)).race()
+    result = whole.hold()
+    again = Stage(contenders=equals(2))
+    repeated = again.race(earlier=whole.slices, entries=whole.entries).hold()
+    assert again.models == []
+    assert (repeated.end, repeated.standings) == (End.DECIDED, result.standings)
+
+
+# --- a clock step
+
+
+def test_a_slice_in_which_the_clock_was_stepped_is_void() -> None:
+    """It is kept and handed over, but no number is made of it."""
+
+    def stepped(position: int, number: int, block: Block) -> Block:
+        if (position, number) != (1, 3):
+            return block
+        return replace(block, clock_drift_s=-3600.0, duration_s=block.duration_s / 1000)
+
+    stage = Stage(contenders=equals(2), alter=stepped)
+    race = stage.race()
+    result = race.hold()
+    assert [piece.is_void for piece in race.slices].count(True) == 1
+    assert sum(piece.is_void for pieces in stage.kept for piece in pieces) == 1
+    assert result.conditions.void_slices == 1
+    assert [standing.slices for standing in result.standings] == [15, 14]
+    ratio = result.standings[1].ratio
+    assert ratio is not None
+    assert ratio.mean == pytest.approx(1.0, abs=1e-3)
+    assert result.status is Status.CERTIFIED
+
+
+# --- what it finds
+
+
+def shared_weather(seed: int) -> Weather:
+    """Noise of 5 % in bursts of about a second, as a machine has that others use as well."""
+    random = np.random.default_rng(seed)
+    logs = np.empty(3000)
+    logs[0] = 0.0
+    for n, step in enumerate(random.normal(0, 0.05, 2999)):
+        logs[n + 1] = 0.9 * logs[n] + 0.44 * step
+    spread = random.lognormal(0, 0.1, 2000)
+    return Weather(bins=np.exp(logs), spread=spread / spread.mean())
+
+
+def noisy(seed: int, factors: dict[int, float]) -> SimulatedRunner:
+    """Shared bursts, and launches that differ by 0.5 %."""
+    return slowed(factors, weather=shared_weather(seed), launch_noise=0.005, seed=seed)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_twin_is_a_tie(seed: int) -> None:
+    """The same configuration twice: neither is called slower, and nothing is gained."""
+    stage = Stage(contenders=equals(2), runner=noisy(seed, {}))
+    result = stage.race(replace(PLAN, budget_s=120.0, launches=5)).hold()
+    assert {standing.state for standing in result.standings} == {State.CHOSEN, State.TIED}
+    assert result.status is Status.CERTIFIED
+    ratio = result.standings[1].ratio
+    assert ratio is not None
+    assert ratio.mean == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_twin_that_is_five_percent_slower_is_found(seed: int) -> None:
+    """Within two minutes, and by about how much."""
+    stage = Stage(contenders=equals(3), runner=noisy(seed, {1: 1 / 0.95, 2: 1.5}))
+    result = stage.race(replace(PLAN, budget_s=120.0, launches=5)).hold()
+    assert result.chosen == 0
+    assert [s.state for s in result.standings[1:]] == [State.SLOWER, State.SLOWER]
+    ratio = result.standings[1].ratio
+    assert ratio is not None
+    assert ratio.mean == pytest.approx(0.95, abs=0.02)
+
+
+def test_a_hint_that_nothing_beats_is_kept() -> None:
+    """Four streams against four streams in other words."""
+    tuned = make_configuration(streams=4, threads_per_stream=1, num_requests=4)
+    result = Stage(contenders=contenders(HINT, tuned)).race().hold()
+    assert result.winner is not None
+    assert result.winner.contender.is_default
+
+
+def test_without_a_cap_the_lowest_latency_wins_where_it_is_the_goal() -> None:
+    """One request on all threads against many."""
+    goal = Goal(Objective.LATENCY, 99.0, None)
+    result = Stage(contenders=contenders(HINT, LATENCY_HINT)).race(goal=goal).hold()
+    assert result.winner is not None
+    assert result.winner.contender.configuration == LATENCY_HINT
+    assert Stage(contenders=contenders(HINT, LATENCY_HINT)).race(goal=UNCAPPED).hold().chosen == 0
