@@ -126,9 +126,7 @@ def entrant_of_trial(folder: Path, number: int) -> Entrant:
     if not folder.is_dir() and (Path("studies") / folder).is_dir():
         folder = Path("studies") / folder
     if not folder.is_dir():
-        raise UsageError(
-            f"{folder}:{number}: there is no such study; give its folder, studies/NAME"
-        )
+        raise UsageError(f"{folder}:{number}: no such study; give its folder, studies/NAME")
     store = StudyStore.read_only(folder)
     with contextlib.closing(store):
         identity, trials = store.identity(), store.trials()

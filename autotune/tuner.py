@@ -171,6 +171,8 @@ class _Tuner:
     def run(self, machine: Machine, notes: list[str]) -> Outcome:
         """Trials until there is a reason to end, then the race."""
         self._resume(machine, notes)
+        if machine.quota_note is not None:
+            self._on_event(Noted(text=machine.quota_note))
         reason, race = "failed", None
         try:
             reason = self._search_on()

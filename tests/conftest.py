@@ -1,4 +1,4 @@
-"""What every test may use; no test touches the lock that real measurements on this machine take."""
+"""What every test may use; none touches the lock and the state of real measurements here."""
 
 import subprocess
 import sys
@@ -19,6 +19,14 @@ def lock_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     """A machine lock of the test's own."""
     folder = tmp_path_factory.mktemp("locks")
     monkeypatch.setenv("AUTOTUNE_LOCK_DIR", str(folder))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def state_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """State of the test's own: this machine's calibration must change no result."""
+    folder = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
     return folder
 
 

@@ -24,10 +24,23 @@ class Machine:
     openvino: str
     devices: dict[str, str]
     """Full name by device, as the runtime reports them."""
+    affinity_cpus: int | None = None
+    """CPUs that this process may run on, whatever its quota."""
 
     def __str__(self) -> str:
         version = "-".join(self.openvino.split("-")[:2])
         return f"{self.cpu_model}, {self.usable_cpus} CPUs, OpenVINO {version}"
+
+    @property
+    def quota_note(self) -> str | None:
+        """What to know where a cgroup's quota allows less than the runtime sees, or None."""
+        if self.affinity_cpus is None or self.usable_cpus >= self.affinity_cpus:
+            return None
+        return (
+            f"a CPU quota allows {self.usable_cpus} of {self.affinity_cpus} CPUs. Threads are "
+            f"capped at {self.usable_cpus}; OpenVINO's own hints do not see the quota and may be "
+            "throttled"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""
@@ -53,6 +66,7 @@ def fingerprint(openvino: str, devices: dict[str, str]) -> Machine:
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         openvino=openvino,
         devices=devices,
+        affinity_cpus=_affinity(),
     )
 
 
@@ -69,9 +83,14 @@ def versions() -> dict[str, str]:
 
 def usable_cpus() -> int:
     """CPUs that work may really use: OpenVINO sees the affinity, but not the cgroup quota."""
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    quota = cpu_quota()
-    return max(1, min(affinity or 1, math.floor(quota) if quota is not None else affinity or 1))
+    affinity, quota = _affinity(), cpu_quota()
+    return max(1, min(affinity, math.floor(quota) if quota is not None else affinity))
+
+
+def _affinity() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def available_memory(

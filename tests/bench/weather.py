@@ -2,8 +2,8 @@
 
 `tests/data/weather.npz` is ten minutes of the classifier under OpenVINO's THROUGHPUT hint on two
 CPUs of a shared machine, in stretches of 0.1 s (as `make bench ARGS=record` makes it). The
-logarithm of the rate has a standard deviation of 4.9 % over stretches of 0.1 s, 4.2 % over 0.5 s and
-3.2 % over 4 s; neighbouring windows of 0.5 s differ by 3.1 %, as their correlation is 0.73.
+logarithm of the rate has a standard deviation of 4.9 % over stretches of 0.1 s, 4.2 % over 0.5 s
+and 3.2 % over 4 s; neighbouring windows of 0.5 s differ by 3.1 %, as their correlation is 0.73.
 """
 
 from pathlib import Path

@@ -30,6 +30,8 @@ EQUALS = [
     for pinning in (True, False, None)
 ]
 """Nine compile keys that the simulated machine runs alike."""
+QUIET = 0.001
+"""Noise that leaves nothing open."""
 
 
 def calm(number: int, load: int) -> None:
@@ -41,7 +43,7 @@ class Stage:
     """A simulated machine on which everything that a race does is seen."""
 
     contenders: Sequence[Contender]
-    runner: SimulatedRunner = field(default_factory=SimulatedRunner)
+    runner: SimulatedRunner = field(default_factory=lambda: SimulatedRunner(noise=QUIET))
     memory: int | None = None
     """Bytes for all resident models together."""
     strike: Callable[[int, int], None] = calm
@@ -120,7 +122,9 @@ class Watched:
 
 def contenders(*configurations: Configuration, **fields: Any) -> list[Contender]:
     """Named by their position."""
-    return [Contender(name=f"c{n}", configuration=c, **fields) for n, c in enumerate(configurations)]
+    return [
+        Contender(name=f"c{n}", configuration=c, **fields) for n, c in enumerate(configurations)
+    ]
 
 
 def equals(count: int, **fields: Any) -> list[Contender]:
@@ -131,7 +135,7 @@ def equals(count: int, **fields: Any) -> list[Contender]:
 def slowed(factors: dict[int, float], **fields: Any) -> SimulatedRunner:
     """A machine on which requests of some of the equals take so many times longer."""
     slower = {EQUALS[n].compile_key: factor for n, factor in factors.items()}
-    return SimulatedRunner(slower=slower, **fields)
+    return SimulatedRunner(slower=slower, **{"noise": QUIET, **fields})
 
 
 def seats(slices: Iterable[Slice]) -> dict[int, set[int]]:
@@ -190,7 +194,9 @@ def test_every_launch_is_a_fresh_process_for_everyone() -> None:
 
 def test_the_same_seed_is_the_same_race() -> None:
     """Another seed, another order of turns."""
-    first, same, other = (Stage(contenders=equals(3)).race(replace(PLAN, seed=n)) for n in (1, 1, 2))
+    first, same, other = (
+        Stage(contenders=equals(3)).race(replace(PLAN, seed=n)) for n in (1, 1, 2)
+    )
     for race in (first, same, other):
         race.hold()
     assert first.slices == same.slices
@@ -297,7 +303,7 @@ def test_nobody_is_dropped_for_one_that_may_not_keep_the_cap() -> None:
 def test_a_contender_that_cannot_run_is_dropped_and_named(phase: str) -> None:
     """At its opening or in its warm-up; the next in line takes the seat in the next launch."""
     failure = make_failure(FailureKind.CRASH, phase=phase)
-    runner = SimulatedRunner(faults={EQUALS[1].compile_key: [failure] * 9})
+    runner = SimulatedRunner(noise=QUIET, faults={EQUALS[1].compile_key: [failure] * 9})
     stage = Stage(contenders=equals(4), runner=runner)
     race = stage.race(replace(PLAN, seats=2))
     result = race.hold()
@@ -350,7 +356,7 @@ def test_a_fault_of_the_machine_gets_one_more_chance(failure: Failure) -> None:
 def test_a_race_is_empty_when_nobody_is_left() -> None:
     """All crash: nothing is chosen, and every reason is known."""
     failure = make_failure(FailureKind.CRASH, phase="open")
-    runner = SimulatedRunner(faults={c.compile_key: [failure] * 9 for c in EQUALS})
+    runner = SimulatedRunner(noise=QUIET, faults={c.compile_key: [failure] * 9 for c in EQUALS})
     result = Stage(contenders=equals(3), runner=runner).race().hold()
     assert (result.end, result.chosen, result.status) == (End.EMPTY, None, Status.UNCONFIRMED)
     assert [standing.state for standing in result.standings] == [State.FAILED] * 3
@@ -367,7 +373,7 @@ def test_without_memory_there_is_no_turn() -> None:
     """For whoever would need more than is free, with a quarter to spare; it waits."""
     entered = [*equals(2, peak_rss_bytes=100), replace(equals(3)[2], peak_rss_bytes=1000)]
     stage = Stage(contenders=entered, memory=1200)
-    race = stage.race()
+    race = stage.race(replace(PLAN, most_launches=3))
     result = race.hold()
     assert seats(race.slices) == dict.fromkeys(range(3), {0, 1})
     assert result.standings[2].state is State.WAITING
@@ -376,9 +382,9 @@ def test_without_memory_there_is_no_turn() -> None:
 def test_the_baseline_and_the_hints_have_memory_first() -> None:
     """Memory for three of five."""
     entered = contenders(*EQUALS[:3], HINT, LATENCY_HINT, peak_rss_bytes=100)
-    race = Stage(contenders=entered, memory=330).race(replace(PLAN, most_launches=4), baseline=2)
+    race = Stage(contenders=entered, memory=330).race(replace(PLAN, most_launches=1), baseline=2)
     race.hold()
-    assert all({2, 3, 4} == seated for seated in seats(race.slices).values())
+    assert seats(race.slices) == {0: {2, 3, 4}}
 
 
 def test_a_need_that_nobody_knows_is_no_hindrance() -> None:
@@ -400,12 +406,19 @@ def test_what_is_learned_of_a_contender_is_kept() -> None:
 # --- ends
 
 
-@pytest.mark.parametrize("launches", [1, 3, 5])
-def test_a_race_is_decided_after_the_launches_aimed_at(launches: int) -> None:
-    """Not before, however clear it is; fewer than three do not certify."""
+@pytest.mark.parametrize(("launches", "held"), [(1, 3), (3, 3), (5, 5)])
+def test_a_race_is_decided_after_the_launches_aimed_at(launches: int, held: int) -> None:
+    """Not before, however clear it is; and not before the three that a certificate needs."""
     result = Stage(contenders=equals(2)).race(replace(PLAN, launches=launches)).hold()
-    certain = Status.CERTIFIED if launches >= 3 else Status.PROVISIONAL
-    assert (result.end, result.launches, result.status) == (End.DECIDED, launches, certain)
+    assert (result.end, result.launches, result.status) == (End.DECIDED, held, Status.CERTIFIED)
+
+
+def test_without_a_cap_there_is_nothing_to_wait_for() -> None:
+    """One launch decides where one was asked for, but does not certify."""
+    race = Stage(contenders=equals(2)).race(replace(PLAN, launches=1), UNCAPPED)
+    result = race.hold()
+    assert (result.end, result.launches) == (End.DECIDED, 1)
+    assert result.status is Status.PROVISIONAL
 
 
 def test_what_cannot_be_decided_ends_after_the_most_launches() -> None:
@@ -423,7 +436,7 @@ def test_the_budget_is_kept(budget_s: float, seed: int) -> None:
     race = Stage(contenders=equals(3), runner=runner).race(replace(PLAN, budget_s=budget_s))
     result = race.hold()
     assert result.end is End.BUDGET
-    assert result.launches >= min(3, budget_s / 9)
+    assert result.launches >= min(3, budget_s // 9)
     assert result.duration_s == runner.clock()
     assert 0.6 * budget_s < runner.clock() <= budget_s + 1.0
 
@@ -511,7 +524,7 @@ def test_an_error_in_a_slice_or_in_keeping_it_closes_everyone() -> None:
 # --- resumed
 
 
-@pytest.mark.parametrize("questions", [8, 10, 15])
+@pytest.mark.parametrize("questions", [3, 8, 10, 12])
 def test_a_race_that_was_cut_off_goes_on(questions: int) -> None:
     """With the next launch; it ends as it would have, with everything that was seen before."""
     stage = Stage(contenders=equals(4), runner=slowed({1: 1.2}))
@@ -522,7 +535,10 @@ def test_a_race_that_was_cut_off_goes_on(questions: int) -> None:
 
     again = Stage(contenders=equals(4), runner=slowed({1: 1.2}, seed=1))
     resumed = again.race(earlier=cut.slices, entries=cut.entries)
-    result, whole = resumed.hold(), Stage(contenders=equals(4), runner=slowed({1: 1.2})).race().hold()
+    result, whole = (
+        resumed.hold(),
+        Stage(contenders=equals(4), runner=slowed({1: 1.2})).race().hold(),
+    )
     assert resumed.slices[: len(cut.slices)] == cut.slices
     assert [p for pieces in again.kept for p in pieces] == resumed.slices[len(cut.slices) :]
     assert sorted(seats(resumed.slices)) == [0, 1, 2]
@@ -539,7 +555,7 @@ def test_a_race_that_was_cut_off_goes_on(questions: int) -> None:
 def test_one_that_had_failed_is_not_opened_again() -> None:
     """Its reason is remembered."""
     failure = make_failure(FailureKind.CRASH, phase="open")
-    runner = SimulatedRunner(faults={EQUALS[1].compile_key: [failure]})
+    runner = SimulatedRunner(noise=QUIET, faults={EQUALS[1].compile_key: [failure]})
     cut = Stage(contenders=equals(3), runner=runner).race(is_stopped=after(6))
     cut.hold()
     again = Stage(contenders=equals(3))
@@ -578,7 +594,7 @@ def test_a_slice_in_which_the_clock_was_stepped_is_void() -> None:
     assert [standing.slices for standing in result.standings] == [15, 14]
     ratio = result.standings[1].ratio
     assert ratio is not None
-    assert ratio.mean == pytest.approx(1.0, abs=1e-3)
+    assert ratio.mean == pytest.approx(1.0, abs=0.01)
     assert result.status is Status.CERTIFIED
 
 
