@@ -1,33 +1,40 @@
 """The last stage of a study: who races, for how long, and where every slice is kept."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from autotune.domain.budget import Budget
+from autotune.domain.events import Event, LaunchFinished, Noted, RaceFinished, RaceStarted
 from autotune.domain.goal import Goal
-from autotune.domain.measurement import Feed
-from autotune.domain.race import LEAST_LAUNCHES, Contender, End, RaceResult
+from autotune.domain.race import LEAST_LAUNCHES, Contender, RaceResult
 from autotune.domain.trial import Trial
 from autotune.execution.calibration import Calibration, tie_margin
+from autotune.execution.measuring import CONTENDER_FACTOR
 from autotune.execution.race import Race, RacePlan, Venue
 from autotune.execution.runner import Runner
-from autotune.search.finalists import contenders, launch_s, seats
+from autotune.search.finalists import contenders, launch_s, may_race, seats
+from autotune.spec import StudySpec
+from autotune.stats.tail_test import advise
 from autotune.storage.races import RaceLog, StoredRace, last_race
 from autotune.storage.study_store import StudyStore
 
 _LAUNCHES = 5
 _FINALISTS = 3
+_RACERS = 6  # a handful of contenders, and as much again for opening them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finals:
-    """A race that is about to be held or to go on."""
+class Entry:
+    """Who enters a race, and for how long."""
 
     contenders: Sequence[Contender]
     baseline: int | None
     seats: int
+    """How many run in each launch beside the hints."""
     budget_s: float
     least_s: float
-    """What its first launch needs."""
+    """What the first launch needs."""
     earlier: StoredRace | None
     """The same race, cut off before."""
 
@@ -39,18 +46,142 @@ class Finals:
         return (*others[: self.seats], *hints)
 
 
-def finals(
-    trials: Sequence[Trial], goal: Goal, budget_s: float | None, stored: StoredRace | None
-) -> Finals:
-    """Who races after these trials; a race over the same trials that was cut off goes on.
+class Finals:
+    """The race of one study; every round is stored before the next begins."""
+
+    def __init__(  # noqa: PLR0913 - the collaborators of the tuner
+        self,
+        spec: StudySpec,
+        *,
+        store: StudyStore,
+        runner: Runner,
+        calibration: Calibration | None,
+        on_event: Callable[[Event], None],
+        elapsed_s: Callable[[], float],
+        is_stopped: Callable[[], bool],
+    ) -> None:
+        self._spec = spec
+        self._goal = spec.goal.goal
+        self._store = store
+        self._runner = runner
+        self._calibration = calibration
+        self._on_event = on_event
+        self._elapsed_s = elapsed_s
+        self._is_stopped = is_stopped
+        self._has_advised = False
+
+    def reserve_s(self, budget: Budget) -> float:
+        """What the search must leave to the race."""
+        return self._spec.race.share * (budget.length_s or 0.0)
+
+    def advise(self, trial: Trial, budget: Budget) -> None:
+        """Say once, at the first measured trial, if the time cannot show the SLA."""
+        measured, sla = trial.measurement, self._goal.sla
+        if self._has_advised or measured is None or sla is None:
+            return
+        self._has_advised = True
+        seconds = sum(block.duration_s for block in measured.counted)
+        rate = measured.latency.requests / seconds if seconds > 0 else math.inf
+        race_s = self.reserve_s(budget) / _RACERS or None
+        advice = advise(sla, rate, CONTENDER_FACTOR * self._spec.limit_s, race_s)
+        if advice is not None:
+            self._on_event(Noted(text=advice))
+
+    def race(self, trials: Sequence[Trial], budget: Budget) -> RaceResult | None:
+        """The race over these trials; None where none is wanted, possible or affordable.
+
+        One that was held over just these trials is not held again; one that was cut off goes on.
+        """
+        goal = self._goal
+        if self._spec.race.share == 0 or not any(may_race(trial, goal) for trial in trials):
+            return None
+        stored = last_race(self._store, goal)
+        if stored is not None and stored.trials != len(trials):
+            stored = None
+        if stored is not None and stored.is_whole:
+            return stored.result()
+        raced_s = 0.0 if stored is None else stored.duration_s
+        entry = enter(trials, goal, self._budget_s(budget, raced_s), stored)
+        if entry.budget_s < entry.least_s:
+            self._on_event(Noted(text=_no_time(entry)))
+            return None
+        noise = None if self._calibration is None else str(self._calibration)
+        self._on_event(RaceStarted(names=entry.names, budget_s=entry.budget_s, calibration=noise))
+        result = self._hold(entry, len(trials))
+        self._on_event(RaceFinished(goal=goal, result=result))
+        return result
+
+    def _budget_s(self, budget: Budget, raced_s: float) -> float | None:
+        """What is left, and at least what was kept for the race; None when only trials count."""
+        left_s = budget.left_s(self._elapsed_s())
+        if left_s is None or budget.until_s is not None:
+            return left_s
+        return max(left_s, self.reserve_s(budget) - raced_s)
+
+    def _hold(self, entry: Entry, trials: int) -> RaceResult:
+        plan = RacePlan(
+            budget_s=entry.budget_s,
+            launches=_LAUNCHES,
+            seats=entry.seats,
+            tie_margin=tie_margin(self._calibration),
+            noise=None if self._calibration is None else self._calibration.noise,
+            feed=self._spec.measure.feed,
+            seed=self._spec.search.seed,
+        )
+        log = self._log(entry, plan, trials)
+
+        def launched(race: Race) -> None:
+            log.note(race.entries)
+            left_s = max(0.0, race.left_s)
+            self._on_event(LaunchFinished(goal=self._goal, result=race.result(), left_s=left_s))
+
+        runner, earlier = self._runner, entry.earlier
+        race = Race(
+            entry.contenders,
+            self._goal,
+            plan,
+            Venue(
+                open_model=lambda contender: runner.open(contender.configuration.compile_key),
+                clock=runner.clock,
+                free_memory=runner.free_memory,
+            ),
+            baseline=entry.baseline,
+            earlier=() if earlier is None else earlier.field.slices,
+            entries={} if earlier is None else earlier.field.entries,
+            keep=lambda slices: log.keep(slices, self._elapsed_s()),
+            on_launch=launched,
+            is_stopped=self._is_stopped,
+        )
+        result = race.hold()
+        log.note(race.entries)
+        log.end(result.end, result.duration_s)
+        return result
+
+    def _log(self, entry: Entry, plan: RacePlan, trials: int) -> RaceLog:
+        if entry.earlier is not None:
+            return RaceLog(self._store, entry.earlier.number)
+        return RaceLog.begin(
+            self._store,
+            entry.contenders,
+            trials=trials,
+            baseline=entry.baseline,
+            feed=plan.feed,
+            tie_margin=plan.tie_margin,
+            noise=plan.noise,
+        )
+
+
+def enter(
+    trials: Sequence[Trial], goal: Goal, budget_s: float | None, earlier: StoredRace | None
+) -> Entry:
+    """Who races after these trials, or goes on with a race that was cut off.
 
     Without a budget in time, the race may take what the launches aimed at need.
     """
-    if stored is not None and stored.trials == len(trials) and not _is_whole(stored):
-        entered, baseline = list(stored.field.contenders), stored.field.baseline
+    if earlier is not None:
+        entered, baseline = list(earlier.field.contenders), earlier.field.baseline
     else:
         entered, baseline = contenders(trials, goal)
-        stored = None
     numbers = {trial.number: trial for trial in trials}
     costs = [(c.is_default, launch_s(numbers[c.trial])) for c in entered if c.trial in numbers]
     hints_s = sum(cost for is_hint, cost in costs if is_hint)
@@ -58,88 +189,18 @@ def finals(
     if budget_s is None:
         budget_s = _LAUNCHES * (hints_s + sum(finalists_s[:_FINALISTS]))
     places = seats(finalists_s, hints_s, budget_s, LEAST_LAUNCHES)
-    return Finals(
+    return Entry(
         contenders=entered,
         baseline=baseline,
         seats=places,
         budget_s=budget_s,
         least_s=hints_s + sum(finalists_s[:places]),
-        earlier=stored,
+        earlier=earlier,
     )
 
 
-def finished_race(store: StudyStore, goal: Goal, trials: Sequence[Trial]) -> StoredRace | None:
-    """The stored race over just these trials, if it was held to its end."""
-    stored = last_race(store, goal)
-    if stored is None or stored.trials != len(trials) or not _is_whole(stored):
-        return None
-    return stored
-
-
-def _is_whole(stored: StoredRace) -> bool:
-    return stored.end not in {None, End.STOPPED}
-
-
-def hold(  # noqa: PLR0913 - what a race is made of
-    entered: Finals,
-    goal: Goal,
-    *,
-    trials: int,
-    calibration: Calibration | None,
-    feed: Feed,
-    seed: int,
-    runner: Runner,
-    store: StudyStore,
-    elapsed_s: Callable[[], float],
-    on_launch: Callable[[Race], None],
-    is_stopped: Callable[[], bool],
-) -> RaceResult:
-    """Hold the race; every round is stored before the next begins."""
-    plan = RacePlan(
-        budget_s=entered.budget_s,
-        launches=_LAUNCHES,
-        seats=entered.seats,
-        tie_margin=tie_margin(calibration),
-        noise=None if calibration is None else calibration.noise,
-        feed=feed,
-        seed=seed,
+def _no_time(entry: Entry) -> str:
+    return (
+        f"no race: {max(0.0, entry.budget_s):.0f} s are left for it and its first launch needs "
+        f"{entry.least_s:.0f} s; give a longer budget to have the result confirmed"
     )
-    earlier = entered.earlier
-    log = (
-        RaceLog(store, earlier.number)
-        if earlier is not None
-        else RaceLog.begin(
-            store,
-            entered.contenders,
-            trials=trials,
-            baseline=entered.baseline,
-            feed=feed,
-            tie_margin=plan.tie_margin,
-            noise=plan.noise,
-        )
-    )
-
-    def launched(race: Race) -> None:
-        log.note(race.entries)
-        on_launch(race)
-
-    race = Race(
-        entered.contenders,
-        goal,
-        plan,
-        Venue(
-            open_model=lambda contender: runner.open(contender.configuration.compile_key),
-            clock=runner.clock,
-            free_memory=runner.free_memory,
-        ),
-        baseline=entered.baseline,
-        earlier=() if earlier is None else earlier.field.slices,
-        entries={} if earlier is None else earlier.field.entries,
-        keep=lambda slices: log.keep(slices, elapsed_s()),
-        on_launch=launched,
-        is_stopped=is_stopped,
-    )
-    result = race.hold()
-    log.note(race.entries)
-    log.end(result.end, result.duration_s)
-    return result

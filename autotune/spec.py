@@ -230,6 +230,11 @@ class SearchSpec(_Section):
         lt=2**31,
         description="Each proposal follows from this and the trial number.",
     )
+    reference: Switch = Field(
+        default=True,
+        description="Whether the better hint stays resident and is measured again between trials, "
+        "for at most 5 % of the time, to see the machine drift.",
+    )
 
 
 class RaceSpec(_Section):

@@ -1,22 +1,18 @@
 """The loop: propose, open, measure, record, tell; then sweep; at the end the race."""
 
 import contextlib
-import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from autotune import finals, study
+from autotune import study
 from autotune.domain.budget import Budget
 from autotune.domain.configuration import CompileKey, Configuration
 from autotune.domain.events import (
     Event,
-    LaunchFinished,
     Noted,
-    RaceFinished,
-    RaceStarted,
     StudyFinished,
     StudyOpened,
     TrialFinished,
@@ -25,7 +21,7 @@ from autotune.domain.events import (
 from autotune.domain.failure import TrialFault
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.history import finished, is_machine_fault, rules_out_its_model, unlucky
-from autotune.domain.measurement import Flag, Measurement
+from autotune.domain.measurement import Flag
 from autotune.domain.race import End, RaceResult
 from autotune.domain.ranking import best, better_hint
 from autotune.domain.space import Point, SearchSpace
@@ -35,23 +31,19 @@ from autotune.execution.calibration import Calibration, load_calibration
 from autotune.execution.locks import machine_lock, study_lock
 from autotune.execution.machine import Machine, versions
 from autotune.execution.measuring import CONTENDER_FACTOR, Plan, measure
-from autotune.execution.race import Race
 from autotune.execution.reference import Reading, Reference
 from autotune.execution.runner import OpenModel, Runner, SubprocessRunner
+from autotune.finals import Finals
 from autotune.search import sweep
 from autotune.search.derive import seeds
-from autotune.search.finalists import may_race
 from autotune.search.search import Proposal, Search
 from autotune.spec import StudySpec, parse_spec
-from autotune.stats.tail_test import advise
 from autotune.storage.optuna_study import open_study
-from autotune.storage.races import last_race
 from autotune.storage.study_store import StudyStore
 
 _MOST_SWEPT = 2
 _MOST_FAULTS_IN_A_ROW = 5
 _LEAST_MEASURED_S = 1.0
-_RACERS = 6  # a handful of contenders, and as much again for opening them
 
 
 class Stop:
@@ -156,12 +148,19 @@ class _Tuner:
         self._runner = runner
         self._on_event = on_event
         self._stop = stop
-        self._calibration = calibration
+        self._finals = Finals(
+            spec,
+            store=store,
+            runner=runner,
+            calibration=calibration,
+            on_event=on_event,
+            elapsed_s=self._elapsed_s,
+            is_stopped=lambda: stop.requested,
+        )
         self._reference: Reference | None = None
         self._trials: list[Trial] = []
         self._by_effective_key: dict[str, Trial] = {}
         self._faults_in_a_row = 0
-        self._advised = False
         self._model: tuple[CompileKey, OpenModel] | None = None
         self._queue: deque[tuple[Configuration, Origin]] = deque()
         self._swept = 0
@@ -178,7 +177,7 @@ class _Tuner:
             reason = self._search_on()
             self._leave()
             if reason != "stopped":
-                race = self._race()
+                race = self._finals.race(self._trials, self._budget)
             if race is not None and race.end is End.STOPPED:
                 reason = "stopped"
         except KeyboardInterrupt:
@@ -207,78 +206,6 @@ class _Tuner:
             self._try(*step)
         return ended
 
-    # --- the race
-
-    def _race(self) -> RaceResult | None:
-        """The race over what the search found, unless it was held already or nothing can race."""
-        goal, trials = self._goal, self._trials
-        if self._spec.race.share == 0 or not any(may_race(trial, goal) for trial in trials):
-            return None
-        done = finals.finished_race(self._store, goal, trials)
-        if done is not None:
-            return done.result()
-        stored = last_race(self._store, goal)
-        kept_s = self._race_budget_s(0.0 if stored is None else stored.duration_s)
-        entered = finals.finals(trials, goal, kept_s, stored)
-        if entered.budget_s < entered.least_s:
-            self._on_event(Noted(text=_no_time(entered.budget_s, entered.least_s)))
-            return None
-        self._on_event(
-            RaceStarted(
-                names=entered.names,
-                budget_s=entered.budget_s,
-                calibration=None if self._calibration is None else str(self._calibration),
-            )
-        )
-        result = finals.hold(
-            entered,
-            goal,
-            trials=len(trials),
-            calibration=self._calibration,
-            feed=self._spec.measure.feed,
-            seed=self._spec.search.seed,
-            runner=self._runner,
-            store=self._store,
-            elapsed_s=self._elapsed_s,
-            on_launch=self._launched,
-            is_stopped=lambda: self._stop.requested,
-        )
-        self._on_event(RaceFinished(goal=goal, result=result))
-        return result
-
-    def _launched(self, race: Race) -> None:
-        self._on_event(
-            LaunchFinished(goal=self._goal, result=race.result(), left_s=max(0.0, race.left_s))
-        )
-
-    def _advise(self, trial: Trial) -> None:
-        """Say once, at the first measured trial, if the time for a trial cannot show the SLA."""
-        measured, sla = trial.measurement, self._goal.sla
-        if self._advised or measured is None or sla is None:
-            return
-        self._advised = True
-        seconds = sum(block.duration_s for block in measured.counted)
-        rate = measured.latency.requests / seconds if seconds > 0 else math.inf
-        advice = advise(sla, rate, CONTENDER_FACTOR * self._spec.limit_s, self._race_s())
-        if advice is not None:
-            self._on_event(Noted(text=advice))
-
-    def _race_s(self) -> float | None:
-        """Time under load that one contender of the race may hope for; None without a race."""
-        reserve_s = self._reserve_s()
-        return reserve_s / _RACERS if reserve_s else None
-
-    def _race_budget_s(self, raced_s: float) -> float | None:
-        """What is left, and at least what was kept for the race; None when only trials count."""
-        left = self._left_s()
-        if left is None or self._budget.until_s is not None:
-            return left
-        return max(left, self._reserve_s() - raced_s)
-
-    def _reserve_s(self) -> float:
-        """What the search must leave to the race."""
-        return self._spec.race.share * (self._budget.length_s or 0.0)
-
     def _chosen(self, race: RaceResult | None) -> Trial | None:
         if race is None:
             return best(self._trials, self._goal)
@@ -289,14 +216,18 @@ class _Tuner:
 
     def _visit_reference(self) -> None:
         """How fast is the machine now? A slice of the better hint, once both are known."""
-        if self._queue or self._spec.budget.duration_s is None:
+        if self._queue or not self._spec.measure.reference:
             return
         if self._reference is None:
             hint = better_hint(self._trials, self._goal)
-            if hint is None or hint.measurement is None or not self._has_room(hint.measurement):
+            if hint is None or hint.measurement is None:
                 return
             self._reference = Reference(
-                self._runner, hint.configuration, self._spec.measure.feed, self._keep_reading
+                self._runner,
+                hint.configuration,
+                self._spec.measure.feed,
+                need_bytes=hint.measurement.peak_rss_bytes,
+                keep=self._keep_reading,
             )
         self._reference.visit()
 
@@ -304,11 +235,6 @@ class _Tuner:
         assert self._reference is not None  # noqa: S101 - it is the one who calls
         key = self._reference.configuration.key
         self._store.record_reference(key, reading.at_s - self._begun_s, reading.block)
-
-    def _has_room(self, measurement: Measurement) -> bool:
-        """Whether one more resident model leaves enough memory for the trials."""
-        free = self._runner.free_memory()
-        return free is None or free > 4 * (measurement.peak_rss_bytes or 0)
 
     # --- what to try
 
@@ -424,7 +350,7 @@ class _Tuner:
                 left_s=self._left_s(),
             )
         )
-        self._advise(trial)
+        self._finals.advise(trial, self._budget)
         self._faults_in_a_row = self._faults_in_a_row + 1 if is_machine_fault(trial) else 0
         if self._faults_in_a_row >= _MOST_FAULTS_IN_A_ROW:
             reason = trial.failure.message if trial.failure else ""
@@ -511,7 +437,7 @@ class _Tuner:
             return "stopped"
         if trials is not None and finished(self._trials) >= trials:
             return "trials"
-        least = self._spec.measure.warmup + _LEAST_MEASURED_S + self._reserve_s()
+        least = self._spec.measure.warmup + _LEAST_MEASURED_S + self._finals.reserve_s(self._budget)
         if left is not None and left < least:
             return "budget"
         return None
@@ -521,7 +447,7 @@ class _Tuner:
         limit, left = self._spec.limit_s, self._left_s()
         longest = CONTENDER_FACTOR * limit
         if left is not None:
-            left = max(1.0, left - self._reserve_s())
+            left = max(1.0, left - self._finals.reserve_s(self._budget))
             limit, longest = min(limit, left), min(longest, left)
         measuring = self._spec.measure
         return Plan(
@@ -533,10 +459,3 @@ class _Tuner:
 
     def _elapsed_s(self) -> float:
         return self._runner.clock() - self._begun_s
-
-
-def _no_time(budget_s: float, least_s: float) -> str:
-    return (
-        f"no race: {max(0.0, budget_s):.0f} s are left for it and its first launch needs "
-        f"{least_s:.0f} s; give a longer budget to have the result confirmed"
-    )

@@ -265,9 +265,21 @@ def test_a_trial_that_was_not_measured_is_refused(
 
 
 def test_a_study_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """With how to begin one."""
-    with pytest.raises(StorageError, match="begin with: autotune tune"):
+    """With what to give; and a folder that has no study yet with how to begin one."""
+    with pytest.raises(UsageError, match=r"gone:3: no such study; give its folder"):
         entrants_of([f"{tmp_path / 'gone'}:3"], None, "CPU")
+    with pytest.raises(StorageError, match="begin with: autotune tune"):
+        entrants_of([f"{tmp_path}:3"], None, "CPU")
+
+
+def test_a_study_may_be_called_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As below `studies`, where tune puts it."""
+    (tmp_path / "studies").mkdir()
+    make_study(tmp_path / "studies" / "demo", [make_trial(2)])
+    monkeypatch.chdir(tmp_path)
+    (found,) = entrants_of(["demo:2"], None, "CPU")
+    assert (found.contender.name, found.contender.trial) == ("demo:2", 2)
+    assert found.model.path == tmp_path / "studies" / "model.onnx"
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,8 @@ LONE = Configuration(
     num_requests=1,
 )
 """The three seeds of a CPU with four cores."""
+ALONE = {"reference": False}
+"""[measure] without a reference: every opening is a trial's."""
 
 
 @pytest.fixture
@@ -196,7 +198,8 @@ def test_a_sweep_follows_on_a_model_that_was_costly_to_open(folder: Path) -> Non
     """Another request count, without compiling again."""
     runner = SimulatedRunner(compile_s=60.0)
     told = Told()
-    tune(make_spec("40ms", trials=10), folder, runner=runner, on_event=told)
+    spec = make_spec("40ms", trials=10, measure=ALONE)
+    tune(spec, folder, runner=runner, on_event=told)
     swept = [e for e in told.events if isinstance(e, TrialStarted) and e.origin is Origin.SWEEP]
     assert swept
     assert len(runner.opened) == 10 - len(swept)
@@ -300,7 +303,8 @@ def test_an_interruption_leaves_nothing_half_done(folder: Path, phase: str, numb
     """No trial is running, what was measured is kept, and the next run goes on."""
     runner = InterruptingRunner(start_s=0.01, compile_s=0.01)
     runner.interrupted, runner.phase = number, phase
-    outcome = tune(make_spec(), folder, runner=runner)
+    spec = make_spec(measure=ALONE)  # every opening and load is a trial's
+    outcome = tune(spec, folder, runner=runner)
     assert outcome.reason == "interrupted"
     assert len(stored(folder)) == number - 1
     assert TrialState.RUNNING not in states(folder)
@@ -390,9 +394,15 @@ def test_tries_are_counted_over_runs(folder: Path) -> None:
     def stop_after_two(event: TrialFinished) -> None:
         stop.requested = runner.opened.count(THROUGHPUT.compile_key) == 2
 
-    tune(make_spec(), folder, runner=runner, stop=stop, on_event=Told(on_trial=stop_after_two))
-    tune(make_spec(trials=10), folder, runner=runner)
-    tune(make_spec(trials=12), folder, runner=runner)
+    tune(
+        make_spec(measure=ALONE),
+        folder,
+        runner=runner,
+        stop=stop,
+        on_event=Told(on_trial=stop_after_two),
+    )
+    tune(make_spec(trials=10, measure=ALONE), folder, runner=runner)
+    tune(make_spec(trials=12, measure=ALONE), folder, runner=runner)
     assert runner.opened.count(THROUGHPUT.compile_key) == 3
     assert runner.opened.count(LATENCY.compile_key) == 2
 

@@ -16,6 +16,7 @@ _LEAST_READINGS = 3
 _DRIFT = 0.1
 _WARM_UP_S = 0.5
 _MOST_FAULTS = 2
+_ROOM = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,14 @@ class Reference:
         runner: Runner,
         configuration: Configuration,
         feed: Feed,
+        *,
+        need_bytes: int | None = None,
         keep: Callable[[Reading], None] = lambda _: None,
     ) -> None:
         self._runner = runner
         self.configuration = configuration
         self._feed = feed
+        self._need_bytes = need_bytes or 0
         self._keep = keep
         self._model: OpenModel | None = None
         self._faults = 0
@@ -54,7 +58,7 @@ class Reference:
     def visit(self) -> None:
         """Take a slice if it is time for one; a fault costs the slice, never the study."""
         begun_s = self._runner.clock()
-        if begun_s < self._due_s or self._faults >= _MOST_FAULTS:
+        if begun_s < self._due_s or self._faults >= _MOST_FAULTS or not self._has_room():
             return
         try:
             reading = self._slice()
@@ -85,6 +89,11 @@ class Reference:
         if self._model is not None:
             self._model.close()
             self._model = None
+
+    def _has_room(self) -> bool:
+        """Whether one more resident leaves memory enough for the trials."""
+        free = self._runner.free_memory() if self._model is None else None
+        return free is None or free > _ROOM * self._need_bytes
 
     def _slice(self) -> Reading:
         if self._model is None:

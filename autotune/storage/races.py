@@ -30,6 +30,11 @@ class StoredRace:
     duration_s: float
     noise: float | None
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it was held to its end, neither cut off nor stopped."""
+        return self.end not in {None, End.STOPPED}
+
     def result(self) -> RaceResult:
         """What it proves; statistics are made anew from the slices."""
         return judge(

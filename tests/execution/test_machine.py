@@ -3,21 +3,29 @@
 import os
 from pathlib import Path
 
+import psutil
 import pytest
 
-from autotune.execution.machine import cpu_quota, fingerprint, usable_cpus, versions
+from autotune.execution.machine import (
+    available_memory,
+    cpu_quota,
+    fingerprint,
+    usable_cpus,
+    versions,
+)
 
 
-def quota_of(tmp_path: Path, membership: str, files: dict[str, str]) -> float | None:
-    """The quota in a tree of control groups."""
+def groups_of(tmp_path: Path, membership: str, files: dict[str, str]) -> tuple[Path, Path]:
+    """A tree of control groups, and the file that names those of a process."""
     root = tmp_path / "cgroup"
+    root.mkdir()
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     groups = tmp_path / "self"
     groups.write_text(membership)
-    return cpu_quota(root, groups)
+    return root, groups
 
 
 @pytest.mark.parametrize(
@@ -53,7 +61,51 @@ def test_the_quota_is_the_smallest_of_all_groups_above(
     tmp_path: Path, membership: str, files: dict[str, str], expected: float | None
 ) -> None:
     """OpenVINO sees the affinity but not the quota, so it is read here."""
-    assert quota_of(tmp_path, membership, files) == expected
+    assert cpu_quota(*groups_of(tmp_path, membership, files)) == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        pytest.param({"a/b/memory.max": "5000\n", "a/b/memory.current": "2000\n"}, 3000, id="own"),
+        pytest.param({"a/memory.max": "5000\n", "a/memory.current": "4000\n"}, 1000, id="parent's"),
+        pytest.param(
+            {
+                "a/memory.max": "9000\n",
+                "a/memory.current": "8500\n",
+                "a/b/memory.max": "5000\n",
+                "a/b/memory.current": "1000\n",
+            },
+            500,
+            id="the least that is left counts",
+        ),
+        pytest.param({"memory.max": "700\n", "memory.current": "0\n"}, 700, id="a root's"),
+        pytest.param({"a/memory.max": "10\n", "a/memory.current": "20\n"}, 0, id="more than all"),
+        pytest.param({"a/memory.max": "max\n", "a/memory.current": "20\n"}, None, id="no limit"),
+        pytest.param({"a/memory.max": "5000\n"}, None, id="nobody knows how much is used"),
+        pytest.param({"c/memory.max": "5\n", "c/memory.current": "5\n"}, None, id="another's"),
+        pytest.param(
+            {"a/memory.max": f"{2**62}\n", "a/memory.current": "0\n"}, None, id="beyond the machine"
+        ),
+        pytest.param({}, None, id="no files"),
+    ],
+)
+def test_memory_is_what_the_strictest_group_leaves(
+    tmp_path: Path, files: dict[str, str], expected: int | None
+) -> None:
+    """And never more than the machine has free, which counts where no group has a limit."""
+    found = available_memory(*groups_of(tmp_path, "0::/a/b\n", files))
+    if expected is None:
+        assert 2**20 < found <= psutil.virtual_memory().total
+    else:
+        assert found == expected
+
+
+def test_some_memory_is_available_here() -> None:
+    """Whatever this machine is; without control groups it is the machine's."""
+    assert 0 <= available_memory() <= psutil.virtual_memory().total
+    nowhere = Path("/nonexistent")
+    assert 0 < available_memory(nowhere, nowhere) <= psutil.virtual_memory().total
 
 
 def test_usable_cpus_are_at_least_one_and_at_most_the_affinity() -> None:

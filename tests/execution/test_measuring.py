@@ -8,7 +8,15 @@ import pytest
 from autotune.domain.failure import FailureKind, TrialFault
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Block, Flag, StopReason
-from autotune.execution.measuring import Plan, Progress, common_flags, measure
+from autotune.execution.measuring import (
+    Plan,
+    Progress,
+    common_flags,
+    is_warm,
+    measure,
+    take_slice,
+    warm_up,
+)
 from autotune.execution.runner import Load
 from autotune.execution.simulated import SimulatedRunner
 from tests.builders import GOAL, make_block, make_configuration, make_failure, make_opening
@@ -209,6 +217,119 @@ def test_a_measurement_adds_up() -> None:
     assert found.warmup_blocks == len(found.blocks) - len(found.counted) == 2
     assert found.flags == frozenset()
     assert found.peak_rss_bytes == model.peak_rss_bytes
+
+
+# --- turns of a resident model
+
+
+TURN = Load(num_requests=4, block_s=0.5, limit_s=30.0)
+
+
+class ScriptedModel(EndedModel):
+    """Plays its blocks, then faults if it is to; remembers its loads and whether they were closed."""
+
+    def __init__(self, blocks: Sequence[Block], *, faults: bool = False) -> None:
+        self.blocks = blocks
+        self.faults = faults
+        self.loads: list[Load] = []
+        self.given = 0
+        self.is_idle = True
+
+    def load(self, load: Load) -> Generator[Block]:
+        """Block after block."""
+        self.loads.append(load)
+        self.is_idle = False
+        try:
+            for block in self.blocks:
+                self.given += 1
+                yield block
+            if self.faults:
+                raise TrialFault(make_failure(FailureKind.CRASH))
+        finally:
+            self.is_idle = True
+
+
+def test_a_turn_is_one_block() -> None:
+    """Of the load that was asked for; the model is idle again afterwards."""
+    blocks = blocks_of([100, 110])
+    model = ScriptedModel(blocks)
+    assert take_slice(model, TURN) is blocks[0]
+    assert (model.loads, model.given, model.is_idle) == ([TURN], 1, True)
+
+
+@pytest.mark.parametrize(
+    ("faults", "kind"),
+    [(False, FailureKind.LOST), (True, FailureKind.CRASH)],
+    ids=["ends", "crash"],
+)
+def test_a_turn_without_a_block_is_a_fault(faults: bool, kind: FailureKind) -> None:
+    """A load that ends is the machine's fault, a crash the model's own."""
+    model = ScriptedModel([], faults=faults)
+    with pytest.raises(TrialFault) as caught:
+        take_slice(model, TURN)
+    assert caught.value.failure.kind is kind
+    assert model.is_idle
+
+
+def test_a_turn_on_a_simulated_model_costs_its_block() -> None:
+    """And leaves it open for the next."""
+    runner = SimulatedRunner()
+    model = runner.open(make_configuration().compile_key)
+    before = runner.clock()
+    blocks = [take_slice(model, TURN) for _ in range(3)]
+    assert runner.clock() - before == pytest.approx(sum(block.duration_s for block in blocks))
+    assert model.is_open
+
+
+def test_a_short_warm_up_ends_with_two_blocks_that_agree() -> None:
+    """Each of half the least time, which was then passed; nothing else of the load is changed."""
+    model = ScriptedModel([make_block(duration_s=0.25)] * 20)
+    warm_up(model, TURN, 0.5)
+    assert model.given == 2
+    assert model.is_idle
+    (load,) = model.loads
+    assert (load.block_s, load.num_requests, load.limit_s) == (0.25, 4, 30.0)
+
+
+def test_a_warm_up_that_never_settles_ends_at_four_times_the_least() -> None:
+    """Each block a fifth faster than the one before."""
+    rising = [make_block((1.0,) * round(20 * 1.2**n), duration_s=0.25) for n in range(20)]
+    model = ScriptedModel(rising)
+    warm_up(model, TURN, 0.5)
+    assert model.given == 8
+
+
+@pytest.mark.parametrize("faults", [False, True])
+def test_a_warm_up_that_ends_early_is_over(faults: bool) -> None:
+    """By itself, or as a fault that is the caller's to judge."""
+    model = ScriptedModel(blocks_of([10]), faults=faults)
+    if faults:
+        with pytest.raises(TrialFault):
+            warm_up(model, TURN, 5.0)
+    else:
+        warm_up(model, TURN, 5.0)
+    assert model.is_idle
+
+
+@pytest.mark.parametrize(
+    ("counts", "num_requests", "warm"),
+    [
+        pytest.param([], 1, False, id="nothing yet"),
+        pytest.param([100], 1, False, id="too short"),
+        pytest.param([100, 100], 1, True, id="two that agree"),
+        pytest.param([100, 120], 1, False, id="two that differ"),
+        pytest.param([100, 120, 100, 120], 1, True, id="four without a trend"),
+        pytest.param([100, 120, 140, 160], 1, False, id="a trend"),
+        pytest.param([14, 14], 1, False, id="28 requests"),
+        pytest.param([15, 15], 1, True, id="30 requests"),
+        pytest.param([50, 50], 40, False, id="two rounds and a half"),
+        pytest.param([60, 60], 40, True, id="three rounds"),
+        pytest.param([1, 2, 4, 8, 16, 32, 64, 128], 100, True, id="as long as it may be"),
+    ],
+)
+def test_what_is_warm(counts: list[int], num_requests: int, warm: bool) -> None:
+    """A second, every request's turns, and rates that agree; or four seconds."""
+    assert is_warm(blocks_of(counts), num_requests, 1.0, 4.0) is warm
 
 
 @pytest.mark.parametrize(("bad", "expected"), [(1, frozenset()), (2, frozenset({Flag.LOOP_BOUND}))])

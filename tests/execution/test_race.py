@@ -255,7 +255,7 @@ def test_the_slower_stay_where_everyone_is_to_be_compared() -> None:
         replace(PLAN, drops_slower=False)
     )
     result = race.hold()
-    assert seats(race.slices) == dict.fromkeys(range(3), {0, 1, 2})
+    assert seats(race.slices) == {launch: {0, 1, 2} for launch in range(3)}
     assert result.end is End.DECIDED
     assert result.standings[1].state is State.SLOWER
 
@@ -305,7 +305,7 @@ def test_a_contender_that_cannot_run_is_dropped_and_named(phase: str) -> None:
     failure = make_failure(FailureKind.CRASH, phase=phase)
     runner = SimulatedRunner(noise=QUIET, faults={EQUALS[1].compile_key: [failure] * 9})
     stage = Stage(contenders=equals(4), runner=runner)
-    race = stage.race(replace(PLAN, seats=2))
+    race = stage.race(replace(PLAN, seats=2, most_launches=3))
     result = race.hold()
     assert seats(race.slices) == {0: {0, 2}, 1: {0, 2, 3}, 2: {0, 2, 3}}
     assert result.standings[1].state is State.FAILED
@@ -375,7 +375,7 @@ def test_without_memory_there_is_no_turn() -> None:
     stage = Stage(contenders=entered, memory=1200)
     race = stage.race(replace(PLAN, most_launches=3))
     result = race.hold()
-    assert seats(race.slices) == dict.fromkeys(range(3), {0, 1})
+    assert seats(race.slices) == {launch: {0, 1} for launch in range(3)}
     assert result.standings[2].state is State.WAITING
 
 

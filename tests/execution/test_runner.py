@@ -183,6 +183,77 @@ def test_an_inspection_that_fails_is_an_error_for_the_user(
         runner.inspect(["CPU"], try_batch=False)
 
 
+_ENDLESS = """
+opened()
+while True:
+    block()
+    while hear()["do"] != "stop":
+        block()
+    say("stopped", peak_rss_bytes=1)
+    hear()
+"""
+
+
+def test_two_under_load_at_once_are_refused(tmp_path: Path) -> None:
+    """Both would be wrong; the one that is refused stays open and has its turn after the other."""
+    runner = runner_of(tmp_path, _ENDLESS)
+    one, other = runner.open(KEY), runner.open(KEY)
+    blocks = one.load(LOAD)
+    next(blocks)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="another worker is under load"):
+            next(other.load(LOAD))
+    assert other.is_open
+    assert next(blocks).completions
+    blocks.close()
+    for model in (other, one, other):
+        turn = model.load(LOAD)
+        assert next(turn).completions
+        turn.close()
+    one.close()
+    other.close()
+
+
+def test_a_load_that_has_not_begun_takes_no_turn(tmp_path: Path) -> None:
+    """Only the first block does."""
+    runner = runner_of(tmp_path, _ENDLESS)
+    one, other = runner.open(KEY), runner.open(KEY)
+    waiting, blocks = one.load(LOAD), other.load(LOAD)
+    assert next(blocks).completions
+    blocks.close()
+    assert next(waiting).completions
+    waiting.close()
+    one.close()
+    other.close()
+
+
+@pytest.mark.parametrize("end", ["os.abort()", "os._exit(0)", "say('ready'); hear()"])
+def test_the_turn_is_free_again_after_a_fault(tmp_path: Path, end: str) -> None:
+    """However the other one ended."""
+    broken, sound = tmp_path / "broken", tmp_path / "sound"
+    for folder in (broken, sound):
+        folder.mkdir()
+    one = runner_of(broken, f"opened(); block(); hear(); {end}").open(KEY)
+    other = runner_of(sound, _ENDLESS).open(KEY)
+    with pytest.raises(TrialFault):
+        list(one.load(LOAD))
+    assert not one.is_open
+    blocks = other.load(LOAD)
+    assert next(blocks).completions
+    blocks.close()
+    one.close()
+    other.close()
+
+
+def test_the_turn_is_free_again_after_a_load_that_ended_by_itself(tmp_path: Path) -> None:
+    """At its limit."""
+    runner = runner_of(tmp_path, "opened()\nblock(); say('stopped', peak_rss_bytes=1); hear()")
+    one, other = runner.open(KEY), runner.open(KEY)
+    assert [len(list(model.load(LOAD))) for model in (one, other)] == [1, 1]
+    one.close()
+    other.close()
+
+
 def test_the_log_is_kept_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond a megabyte it is set aside, once."""
     monkeypatch.setattr(process, "_TERM_GRACE_S", 0.3)

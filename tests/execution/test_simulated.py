@@ -1,14 +1,17 @@
 """The simulated machine obeys the laws of queues, and lies where OpenVINO lies."""
 
+import math
 from itertools import islice, repeat
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from autotune.domain.configuration import Configuration, PerformanceHint
 from autotune.domain.failure import FailureKind, TrialFault
 from autotune.execution.runner import Load
-from autotune.execution.simulated import SimulatedCpu, SimulatedRunner
+from autotune.execution.simulated import SimulatedCpu, SimulatedRunner, Weather
 from tests.builders import make_configuration, make_failure
 
 LOAD = Load(num_requests=4, limit_s=60.0)
@@ -135,3 +138,123 @@ def test_a_fault_under_load_strikes_after_the_first_block() -> None:
             next(blocks)
         with pytest.raises(TrialFault, match="no longer open"):
             next(model.load(LOAD))
+
+
+# --- weather and planted differences
+
+
+def rates(runner: SimulatedRunner, blocks: int, configuration: Configuration) -> list[float]:
+    """Requests per second of the first blocks of one opened model."""
+    found = islice(runner.open(configuration.compile_key).load(LOAD), blocks)
+    return [block.completions / block.duration_s for block in found]
+
+
+def weather_of(*bins: float, start: int = 0, bin_s: float = 0.1) -> Weather:
+    """These stretches over and over, and latencies all alike."""
+    return Weather(bins=np.array(bins), spread=np.ones(1), start=start, bin_s=bin_s)
+
+
+@pytest.mark.parametrize(
+    ("begin_s", "end_s", "start", "expected"),
+    [
+        (0.0, 0.1, 0, 1.0),
+        (0.15, 0.19, 0, 2.0),
+        (0.1, 0.2, 2, 1.0),
+        (0.0, 0.3, 0, 3 / (1 + 1 / 2 + 1 / 4)),
+        (0.3, 0.6, 0, 3 / (1 + 1 / 2 + 1 / 4)),
+        (0.15, 0.25, 0, 2 / (1 / 2 + 1 / 4)),
+        (60.25, 60.26, 0, 4.0),
+    ],
+)
+def test_weather_is_averaged_by_rate(
+    begin_s: float, end_s: float, start: int, expected: float
+) -> None:
+    """Over all stretches that are touched; after the last comes the first."""
+    weather = weather_of(1.0, 2.0, 4.0, start=start)
+    assert weather.slowness(begin_s, end_s) == pytest.approx(expected)
+
+
+@given(
+    st.lists(st.floats(0.5, 5), min_size=1, max_size=20),
+    st.floats(0, 100),
+    st.floats(0, 10),
+    st.integers(0, 100),
+)
+def test_weather_is_never_worse_than_its_worst(
+    bins: list[float], begin_s: float, span_s: float, start: int
+) -> None:
+    """Nor better than its best, however long one looks."""
+    slowness = weather_of(*bins, start=start).slowness(begin_s, begin_s + span_s)
+    assert min(bins) * (1 - 1e-9) <= slowness <= max(bins) * (1 + 1e-9)
+
+
+def test_neighbours_in_time_have_the_same_weather() -> None:
+    """Whoever runs: a burst slows down both by as much, and it passes."""
+    burst = [1.0] * 50 + [2.0] * 50
+    one, other = make_configuration(), make_configuration(pinning=False)
+    runner = SimulatedRunner(weather=weather_of(*burst), start_s=0.0, compile_s=0.0)
+    models = [runner.open(c.compile_key) for c in (one, other)]
+    seen = []
+    for _ in range(16):
+        pair = [next(model.load(LOAD)) for model in models]
+        seen.append([block.completions / block.duration_s for block in pair])
+    usual = runner.predict(one).requests_per_s
+    alike = [a == pytest.approx(b) for a, b in seen]
+    assert sum(alike) >= 13
+    assert max(max(pair) for pair in seen) == pytest.approx(usual)
+    assert min(min(pair) for pair in seen) == pytest.approx(usual / 2)
+
+
+def test_in_weather_latencies_are_those_that_were_seen() -> None:
+    """Spread around the mean; in a slow stretch all take longer."""
+    weather = Weather(bins=np.array([1.5]), spread=np.array([0.5, 1.0, 1.5]))
+    runner = SimulatedRunner(weather=weather)
+    block = next(runner.open(make_configuration().compile_key).load(LOAD))
+    latencies = set((np.frombuffer(block.latency_ticks, "<u4") * 1e-4).tolist())
+    usual = 1.5 * runner.predict(make_configuration()).latency_ms
+    assert sorted(latencies) == pytest.approx([0.5 * usual, usual, 1.5 * usual], abs=2e-4)
+
+
+def test_launches_differ_but_blocks_of_one_do_not() -> None:
+    """`launch_noise` is drawn once for each opened model."""
+    runner = SimulatedRunner(launch_noise=0.05, seed=3)
+    launches = [rates(runner, 3, make_configuration()) for _ in range(200)]
+    assert all(np.ptp(launch) < 1e-9 * launch[0] for launch in launches)
+    logs = np.log([launch[0] for launch in launches])
+    assert np.std(logs) == pytest.approx(0.05, rel=0.2)
+    usual = math.log(runner.predict(make_configuration()).requests_per_s)
+    assert np.mean(logs) == pytest.approx(usual, abs=0.015)
+
+
+def test_tails_of_launches_differ_at_equal_speed() -> None:
+    """`tail_noise` moves latencies, not rates."""
+    runner = SimulatedRunner(tail_noise=0.2, seed=4)
+    key = make_configuration().compile_key
+    blocks = [next(runner.open(key).load(LOAD)) for _ in range(100)]
+    assert len({block.completions / block.duration_s for block in blocks}) == 1
+    latest = [np.frombuffer(block.latency_ticks, "<u4")[-1] for block in blocks]
+    assert np.std(np.log(np.array(latest, dtype=float))) == pytest.approx(0.2, rel=0.25)
+
+
+def test_a_planted_difference_is_exact_and_of_one_key_only() -> None:
+    """Requests of that key take so many times longer; the prediction knows nothing of it."""
+    one, other = make_configuration(), make_configuration(pinning=False)
+    runner = SimulatedRunner(slower={other.compile_key: 1.25})
+    usual = runner.predict(one).requests_per_s
+    assert rates(runner, 2, one) == pytest.approx([usual] * 2)
+    assert rates(runner, 2, other) == pytest.approx([usual / 1.25] * 2)
+    assert runner.predict(other) == runner.predict(one)
+
+
+def test_every_opening_draws_noise_of_its_own() -> None:
+    """A key that is opened again does not repeat its noise, but another run of all does."""
+    first, again = (SimulatedRunner(noise=0.1, seed=5) for _ in range(2))
+    launches = [rates(first, 2, make_configuration()) for _ in range(2)]
+    assert launches[0] != launches[1]
+    assert launches == [rates(again, 2, make_configuration()) for _ in range(2)]
+    assert first.opened == [make_configuration().compile_key] * 2
+
+
+def test_a_formula_has_no_memory() -> None:
+    """Nobody knows how much is free."""
+    assert SimulatedRunner().free_memory() is None

@@ -208,9 +208,9 @@ def test_the_upper_bound_is_students_and_one_sided(confidence: float) -> None:
     assert launch_upper_bound(values, confidence) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("values", [[], [3.0]])
-def test_one_launch_bounds_nothing(values: list[float]) -> None:
-    """What differs between launches is unknown then."""
+@pytest.mark.parametrize("values", [[], [3.0], [3.0, 3.1]])
+def test_two_launches_bound_nothing(values: list[float]) -> None:
+    """What differs between launches is next to unknown then."""
     assert launch_upper_bound(values, 0.99) is None
 
 
