@@ -215,6 +215,11 @@ class MeasureSpec(_Section):
         description='"bind" sets the inputs of each request once; "copy" copies them from arrays '
         "before every request, as an application does.",
     )
+    reference: Switch = Field(
+        default=True,
+        description="Whether the better hint stays resident and is measured again between trials, "
+        "for at most 5 % of the time, to see the machine drift.",
+    )
 
 
 class SearchSpec(_Section):
@@ -229,11 +234,6 @@ class SearchSpec(_Section):
         ge=0,
         lt=2**31,
         description="Each proposal follows from this and the trial number.",
-    )
-    reference: Switch = Field(
-        default=True,
-        description="Whether the better hint stays resident and is measured again between trials, "
-        "for at most 5 % of the time, to see the machine drift.",
     )
 
 

@@ -226,7 +226,7 @@ TURN = Load(num_requests=4, block_s=0.5, limit_s=30.0)
 
 
 class ScriptedModel(EndedModel):
-    """Plays its blocks, then faults if it is to; remembers its loads and whether they were closed."""
+    """Plays its blocks, then faults if it is to; remembers its loads, and whether it is idle."""
 
     def __init__(self, blocks: Sequence[Block], *, faults: bool = False) -> None:
         self.blocks = blocks

@@ -17,7 +17,13 @@ KEY = BASELINE.compile_key
 
 
 class Watched(SimulatedRunner):
-    """Remembers the models that it opened."""
+    """Remembers the models that it opened, and has as much memory as it is told."""
+
+    memory: int | None = None
+
+    def free_memory(self) -> int | None:  # type: ignore[override]
+        """As much as it is told."""
+        return self.memory
 
     def open(self, key: CompileKey) -> SimulatedModel:
         """As ever."""
@@ -54,7 +60,7 @@ def test_the_first_visit_opens_warms_up_and_reads() -> None:
     """One slice, with its time on the runner's clock; it is kept at once."""
     kept: list[Reading] = []
     runner = SimulatedRunner()
-    reference = Reference(runner, BASELINE, Feed.BIND, kept.append)
+    reference = Reference(runner, BASELINE, Feed.BIND, keep=kept.append)
     reference.visit()
     assert runner.opened == [KEY]
     assert kept == reference.readings
@@ -95,6 +101,42 @@ def test_it_stays_resident_between_visits() -> None:
     runner.advance(1000.0)
     reference.visit()
     assert [model.is_open for model in runner.models] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("free", "need", "opens"),
+    [
+        (None, 100, True),
+        (401, 100, True),
+        (400, 100, False),
+        (50, 100, False),
+        (1, None, True),
+    ],
+)
+def test_it_opens_only_where_the_trials_keep_their_memory(
+    free: int | None, need: int | None, opens: bool
+) -> None:
+    """Four times its need must be free; where one of the two is unknown it tries."""
+    runner = Watched()
+    runner.memory = free
+    reference = Reference(runner, BASELINE, Feed.BIND, need_bytes=need)
+    reference.visit()
+    assert bool(runner.opened) is opens
+    assert len(reference.readings) == opens
+
+
+def test_once_resident_it_needs_no_more_memory() -> None:
+    """And one that found no room tries again at the next visit."""
+    runner = Watched()
+    runner.memory = 0
+    reference = Reference(runner, BASELINE, Feed.BIND, need_bytes=100)
+    reference.visit()
+    runner.memory = 1000
+    reference.visit()
+    runner.memory = 0
+    list(visits(reference, runner, 120))
+    assert runner.opened == [KEY]
+    assert len(reference.readings) > 2
 
 
 # --- faults

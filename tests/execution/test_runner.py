@@ -190,7 +190,8 @@ while True:
     while hear()["do"] != "stop":
         block()
     say("stopped", peak_rss_bytes=1)
-    hear()
+    if hear()["do"] != "load":
+        break
 """
 
 

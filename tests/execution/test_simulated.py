@@ -149,7 +149,7 @@ def rates(runner: SimulatedRunner, blocks: int, configuration: Configuration) ->
     return [block.completions / block.duration_s for block in found]
 
 
-def weather_of(*bins: float, start: int = 0, bin_s: float = 0.1) -> Weather:
+def weather_of(*bins: float, start: int = 0, bin_s: float = 0.25) -> Weather:
     """These stretches over and over, and latencies all alike."""
     return Weather(bins=np.array(bins), spread=np.ones(1), start=start, bin_s=bin_s)
 
@@ -157,13 +157,13 @@ def weather_of(*bins: float, start: int = 0, bin_s: float = 0.1) -> Weather:
 @pytest.mark.parametrize(
     ("begin_s", "end_s", "start", "expected"),
     [
-        (0.0, 0.1, 0, 1.0),
-        (0.15, 0.19, 0, 2.0),
-        (0.1, 0.2, 2, 1.0),
-        (0.0, 0.3, 0, 3 / (1 + 1 / 2 + 1 / 4)),
-        (0.3, 0.6, 0, 3 / (1 + 1 / 2 + 1 / 4)),
-        (0.15, 0.25, 0, 2 / (1 / 2 + 1 / 4)),
-        (60.25, 60.26, 0, 4.0),
+        (0.0, 0.25, 0, 1.0),
+        (0.3, 0.4, 0, 2.0),
+        (0.25, 0.5, 2, 1.0),
+        (0.0, 0.75, 0, 3 / (1 + 1 / 2 + 1 / 4)),
+        (0.75, 1.5, 0, 3 / (1 + 1 / 2 + 1 / 4)),
+        (0.3, 0.6, 0, 2 / (1 / 2 + 1 / 4)),
+        (60.5, 60.5, 0, 4.0),
     ],
 )
 def test_weather_is_averaged_by_rate(
@@ -253,8 +253,3 @@ def test_every_opening_draws_noise_of_its_own() -> None:
     assert launches[0] != launches[1]
     assert launches == [rates(again, 2, make_configuration()) for _ in range(2)]
     assert first.opened == [make_configuration().compile_key] * 2
-
-
-def test_a_formula_has_no_memory() -> None:
-    """Nobody knows how much is free."""
-    assert SimulatedRunner().free_memory() is None

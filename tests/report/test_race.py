@@ -1,0 +1,363 @@
+"""A race as its reader sees it: every state and every reason is a word."""
+
+import io
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from autotune.domain.configuration import Configuration, PerformanceHint
+from autotune.domain.goal import Goal, Objective, Verdict
+from autotune.domain.measurement import Feed, Flag, Interval, Latency
+from autotune.domain.race import (
+    Choice,
+    Conditions,
+    Contender,
+    End,
+    RaceResult,
+    Standing,
+    State,
+    Status,
+)
+from autotune.report.race import (
+    conditions_lines,
+    race_json,
+    race_lines,
+    race_table,
+    ratio_text,
+    words,
+)
+from tests.builders import GOAL, make_configuration, make_failure
+
+QUIET = Conditions(
+    steal_share=0.001,
+    most_steal_share=0.01,
+    throttled=0,
+    major_faults=0,
+    void_slices=0,
+    dispersion=1.1,
+    noise=0.0123,
+)
+STATE_WORDS = {
+    State.CHOSEN: "chosen",
+    State.TIED: "tie",
+    State.FASTER: "not sure",
+    State.SLOWER: "slower",
+    State.MISSED: "over cap",
+    State.FAILED: "failed",
+}
+
+
+def make_latency(goal_ms: float = 4.86) -> Latency:
+    """Of many requests."""
+    return Latency(
+        requests=10_000,
+        mean_ms=2.0,
+        p50_ms=2.0,
+        p90_ms=3.0,
+        p95_ms=4.0,
+        p99_ms=goal_ms,
+        max_ms=20.0,
+        goal_ms=goal_ms,
+    )
+
+
+def make_standing(name: str = "trial 12", state: State = State.CHOSEN, **fields: Any) -> Standing:
+    """A contender that did well."""
+    values: dict[str, Any] = {
+        "contender": Contender(
+            name=name,
+            configuration=fields.pop("configuration", None) or make_configuration(),
+            trial=12,
+            search_per_s=1400.0,
+            search_latency_ms=4.5,
+        ),
+        "state": state,
+        "launches": 5,
+        "slices": 25,
+        "measured_s": 12.5,
+        "requests": 10_000,
+        "over_cap": 3,
+        "verdict": Verdict.MET,
+        "throughput": Interval(1374.2, 1361.0, 1388.0),
+        "ratio": Interval(1.874, 1.841, 1.904),
+        "latency": make_latency(),
+        "latency_upper_ms": 5.12,
+        "holds": True,
+        **fields,
+    }
+    return Standing(**values)
+
+
+def make_hint(state: State = State.SLOWER, **fields: Any) -> Standing:
+    """The better hint."""
+    configuration = Configuration(device="CPU", hint=PerformanceHint.THROUGHPUT)
+    values: dict[str, Any] = {
+        "configuration": configuration,
+        "ratio": None,
+        "to_chosen": Interval(0.534, 0.525, 0.543),
+        **fields,
+    }
+    return make_standing(str(configuration), state, **values)
+
+
+def make_result(*others: Standing, **fields: Any) -> RaceResult:
+    """A certified race: the chosen one first, the better hint last."""
+    winner = fields.pop("winner", None) or make_standing()
+    standings = (winner, *others, make_hint())
+    values: dict[str, Any] = {
+        "standings": standings,
+        "chosen": 0,
+        "baseline": len(standings) - 1,
+        "status": Status.CERTIFIED,
+        "choice": Choice.FASTEST,
+        "end": End.DECIDED,
+        "launches": 5,
+        "rounds": 25,
+        "duration_s": 83.0,
+        "tie_margin": 0.0123,
+        "feed": Feed.BIND,
+        "conditions": QUIET,
+        **fields,
+    }
+    return RaceResult(**values)
+
+
+def shown(result: RaceResult, goal: Goal = GOAL, **options: Any) -> str:
+    """The table on a plain terminal of 80 columns."""
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(race_table(result, goal, **options))
+    return console.export_text()
+
+
+def said(result: RaceResult, goal: Goal = GOAL) -> str:
+    """The lines below it."""
+    return "\n".join(race_lines(result, goal))
+
+
+# --- the table
+
+
+def test_eighty_columns_hold_every_figure() -> None:
+    """Also of a long name, wide ratios and slow requests."""
+    wide = make_standing(
+        "trial 1234",
+        State.TIED,
+        throughput=Interval(123456.7, 1.0, 2.0),
+        latency=make_latency(1234.5),
+        latency_upper_ms=12345.6,
+        ratio=Interval(12.345, 10.111, 14.999),
+        verdict=Verdict.UNCLEAR,
+    )
+    text = shown(make_result(wide), Goal(Objective.THROUGHPUT, 99.9, 2000.0))
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
+    assert "…" not in text
+    for figure in ("1374/s", "4.86 ms", "5.12 ms", "+ met", "1.87x (1.84-1.90)", "p99.9"):
+        assert figure in text
+    for figure in ("123457/s", "12346 ms", "? unclear", "12.35x", "(10.11-15.00)"):
+        assert figure in text
+
+
+@pytest.mark.parametrize("state", [s for s in State if s is not State.WAITING])
+def test_every_state_is_a_word(state: State) -> None:
+    """Not by colour alone."""
+    other = make_standing("other", state)
+    assert STATE_WORDS[state] in shown(make_result(other))
+
+
+def test_states_are_left_out_where_nothing_is_chosen() -> None:
+    """As for a comparison of configurations that somebody named."""
+    text = shown(make_result(), baseline="first", states=False)
+    assert "vs first" in text
+    assert not set(STATE_WORDS.values()) & {
+        line.rstrip().split()[-1] for line in text.splitlines() if line.strip()
+    }
+
+
+def test_the_chosen_one_comes_first_and_then_by_speed() -> None:
+    """Whoever failed has no speed and comes last; the hint's own ratio is one."""
+    fast = make_standing("fast one", State.FASTER, throughput=Interval(9000.0, 1.0, 2.0))
+    broken = make_standing(
+        "broken", State.FAILED, throughput=None, latency=None, latency_upper_ms=None, ratio=None
+    )
+    text = shown(make_result(broken, fast))
+    places = [text.index(name) for name in ("trial 12", "fast one", "CPU THROUGHPUT", "broken")]
+    assert places == sorted(places)
+    assert "1.00x" in text
+    assert "-" in text[text.index("broken") :]
+
+
+def test_who_had_no_turn_is_counted() -> None:
+    """They have no figures."""
+    waiting = [
+        make_standing(f"late {n}", State.WAITING, throughput=None, latency=None) for n in range(2)
+    ]
+    text = shown(make_result(*waiting))
+    assert "2 more had no turn" in text
+    assert "late 0" not in text
+
+
+def test_flags_stand_below_with_their_contenders() -> None:
+    """A reader sees what to doubt, and whose."""
+    doubtful = make_standing("other", State.TIED, flags=frozenset({Flag.STEAL}))
+    assert "taken by the hypervisor (other)" in shown(make_result(doubtful))
+
+
+# --- the words
+
+
+def test_a_certified_race_in_words() -> None:
+    """What was chosen, why, what it claims, on which evidence, and the search's own number."""
+    text = said(make_result())
+    assert text.splitlines()[:3] == [
+        "race of 25 rounds in 5 launches, 1 min 23 s; everything was settled",
+        f"chosen: trial 12, {make_configuration()}, because it is the fastest",
+        "certified: at least 1361/s and p99 at most 5.12 ms "
+        "(10000 requests, 3 of them over the cap, 5 launches)",
+    ]
+    assert "the search itself had seen 1400/s at 4.5 ms" in text
+    assert "a tie is a difference below 1.2 %; this machine: A/A noise 1.2 %" in text
+    assert "not certified" not in text
+
+
+@pytest.mark.parametrize("end", list(End))
+def test_every_end_is_a_reason(end: End) -> None:
+    """In words of its own."""
+    heads = {race_lines(make_result(end=other), GOAL)[0] for other in End}
+    assert len(heads) == len(End)
+    assert race_lines(make_result(end=end), GOAL)[0].split("; ")[1]
+
+
+@pytest.mark.parametrize("choice", list(Choice))
+def test_every_choice_has_its_because(choice: Choice) -> None:
+    """No two rules sound alike."""
+    lines = {race_lines(make_result(choice=other), GOAL)[1] for other in Choice}
+    assert len(lines) == len(Choice)
+    assert "because" in race_lines(make_result(choice=choice), GOAL)[1]
+
+
+@pytest.mark.parametrize(
+    ("winner", "end", "why"),
+    [
+        ({}, End.STOPPED, "the race was stopped"),
+        ({"launches": 2}, End.BUDGET, "three launches: give a longer budget"),
+        ({"missed_launches": 1, "holds": False}, End.BUDGET, "1 launch(es) clearly missed the cap"),
+        ({"latency_upper_ms": 10.5, "holds": False}, End.BUDGET, "not within p99 <= 10ms"),
+        ({"latency_upper_ms": None, "holds": False}, End.BUDGET, "not within p99 <= 10ms"),
+        ({"holds": False}, End.BUDGET, "too few requests for a verdict at 1 %"),
+        ({"flags": frozenset({Flag.STEAL})}, End.BUDGET, "the machine was noisy"),
+    ],
+)
+def test_what_is_missing_to_a_certificate_is_said(
+    winner: dict[str, Any], end: End, why: str
+) -> None:
+    """The one reason that comes first."""
+    result = make_result(winner=make_standing(**winner), status=Status.PROVISIONAL, end=end)
+    text = said(result)
+    assert "provisional: " in text
+    assert "; not certified, as " in text
+    assert why in text
+
+
+def test_nothing_chosen_is_said() -> None:
+    """And nothing is claimed."""
+    result = make_result(chosen=None, choice=None, status=Status.UNCONFIRMED, end=End.EMPTY)
+    assert race_lines(result, GOAL) == [
+        "race of 25 rounds in 5 launches, 1 min 23 s; nobody was left",
+        "nothing was chosen: no contender can be said to meet the cap",
+    ]
+
+
+def test_ties_are_named_with_their_ratio() -> None:
+    """To the chosen one."""
+    tied = make_standing("trial 9", State.TIED, to_chosen=Interval(0.997, 0.985, 1.009))
+    assert "tied with it: trial 9 1.00x (0.98-1.01)" in said(make_result(tied))
+
+
+def test_without_a_cap_nothing_is_over_it() -> None:
+    """And what could not be bounded is not claimed."""
+    goal = Goal(Objective.THROUGHPUT, 99.0, None)
+    few = make_standing(
+        throughput=Interval(1374.2, None, None), latency_upper_ms=None, verdict=None, launches=1
+    )
+    text = said(make_result(winner=few, status=Status.PROVISIONAL), goal)
+    assert "over the cap" not in text
+    assert "throughput not bounded (10000 requests, 1 launches)" in text
+
+
+def test_a_name_is_not_said_twice() -> None:
+    """A hint's name is its configuration."""
+    assert words(make_hint()) == "CPU THROUGHPUT hint"
+    assert words(make_standing()) == f"trial 12, {make_configuration()}"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [
+        (None, "-"),
+        (Interval(1.874, 1.841, 1.904), "1.87x (1.84-1.90)"),
+        (Interval(1.874, None, None), "1.87x"),
+    ],
+)
+def test_ratios_carry_their_interval(ratio: Interval | None, text: str) -> None:
+    """Where there is one."""
+    assert ratio_text(ratio) == text
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"steal_share": 0.03, "most_steal_share": 0.21}, "steal 3 % (worst slice 21 %)"),
+        ({"steal_share": None, "most_steal_share": 0.5}, "steal 0 % (worst slice 50 %)"),
+        ({"throttled": 7}, "CPU quota ran out in 7 periods"),
+        ({"major_faults": 12}, "12 pages read from disk"),
+        ({"void_slices": 2}, "2 slices void: a clock step or a suspended machine"),
+        ({"dispersion": 3.27}, "come in bursts (dispersion 3.3)"),
+        ({"noise": None}, "never calibrated (autotune doctor --calibrate)"),
+    ],
+)
+def test_every_condition_is_told(fields: dict[str, Any], says: str) -> None:
+    """What speaks against the numbers stands beside them."""
+    lines = conditions_lines(replace(QUIET, **fields), 0.01)
+    assert says in "\n".join(lines)
+
+
+def test_a_quiet_machine_has_one_line() -> None:
+    """Unknown readings are no bad news."""
+    unknown = replace(QUIET, steal_share=None, most_steal_share=None, throttled=None)
+    for seen in (QUIET, unknown, replace(QUIET, dispersion=None)):
+        assert len(conditions_lines(seen, 0.01)) == 1
+
+
+# --- JSON
+
+
+def test_json_holds_what_the_table_holds() -> None:
+    """Without NaN, and with None for what was not measured."""
+    broken = make_standing(
+        "broken",
+        State.FAILED,
+        throughput=None,
+        latency=None,
+        latency_upper_ms=None,
+        ratio=None,
+        verdict=None,
+        failure=make_failure(),
+    )
+    result = make_result(broken)
+    found = json.loads(json.dumps(race_json(result), allow_nan=False))
+    assert (found["status"], found["end"], found["choice"]) == ("certified", "decided", "fastest")
+    assert (found["chosen"], found["launches"], found["rounds"]) == ("trial 12", 5, 25)
+    chosen, failed, hint = found["contenders"]
+    assert chosen["ratio_to_better_hint"] == [1.841, 1.874, 1.904]
+    assert (chosen["throughput_per_s"], chosen["latency_upper_ms"]) == (1374.2, 5.12)
+    assert (failed["state"], failed["throughput_per_s"], failed["verdict"]) == (
+        "failed",
+        None,
+        None,
+    )
+    assert hint["ratio_to_better_hint"] is None
+    nothing = race_json(make_result(chosen=None, choice=None))
+    assert (nothing["chosen"], nothing["choice"]) == (None, None)
