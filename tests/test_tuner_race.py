@@ -621,7 +621,8 @@ def test_a_drifting_machine_flags_trials(folder: Path) -> None:
     assert [trial.number for trial in kept] == doubtful
 
 
-def test_without_a_budget_of_time_there_is_no_reference(folder: Path) -> None:
-    """A count of trials is over before the machine drifts."""
-    tune(make_spec(**FEW), folder, runner=SimulatedRunner())
+def test_the_reference_can_be_switched_off(folder: Path) -> None:
+    """Then nothing is measured between trials."""
+    spec = make_spec(**FEW, measure={"limit": "3s", "reference": False})
+    tune(spec, folder, runner=SimulatedRunner())
     assert reference(folder) == []

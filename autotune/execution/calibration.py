@@ -1,8 +1,9 @@
 """What a machine's own noise is: the A/A race of `autotune doctor --calibrate`, kept per user."""
 
 import json
+import math
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,14 @@ def calibration_file() -> Path:
 def load_calibration(machine: Machine, file: Path | None = None) -> Calibration | None:
     """The calibration of this machine with this runtime; None where there is none to be read."""
     found = _read(file or calibration_file()).get(_name(machine))
-    try:
-        return None if found is None else Calibration(**found)
-    except TypeError:  # fields of another version
+    if not isinstance(found, dict) or set(found) != {field.name for field in fields(Calibration)}:
         return None
+    texts, numbers = (found["measured_at"], found["model"]), [found[name] for name in _NUMBERS]
+    if not all(isinstance(text, str) for text in texts):
+        return None
+    if not all(isinstance(n, int | float) and 0 <= n < math.inf for n in numbers):
+        return None
+    return Calibration(**found)
 
 
 def save_calibration(machine: Machine, calibration: Calibration, file: Path | None = None) -> Path:
@@ -78,6 +83,9 @@ def save_calibration(machine: Machine, calibration: Calibration, file: Path | No
     except OSError as error:
         raise StorageError(f"{path}: cannot be written: {error.strerror}") from error
     return path
+
+
+_NUMBERS = ("noise", "ratio", "slice_sd", "launches", "rounds", "duration_s")
 
 
 def _name(machine: Machine) -> str:

@@ -104,10 +104,27 @@ def available_memory(
     """
     free = [int(psutil.virtual_memory().available)]
     for group in _cgroups(root, membership, "memory"):
-        limit, used = _read(group / "memory.max").strip(), _read(group / "memory.current").strip()
-        if limit.isdigit() and used.isdigit():
-            free.append(max(0, int(limit) - int(used)))
+        for limit_name, used_name in _MEMORY_FILES:
+            limit, used = _read(group / limit_name).strip(), _read(group / used_name).strip()
+            if limit.isdigit() and used.isdigit():
+                # Pages of files that nobody used lately count as used, and are given up first.
+                taken = int(used) - min(int(used), _inactive_file_bytes(group))
+                free.append(max(0, int(limit) - taken))
     return min(free)
+
+
+_MEMORY_FILES = (
+    ("memory.max", "memory.current"),  # cgroup version 2
+    ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+)
+
+
+def _inactive_file_bytes(group: Path) -> int:
+    for line in _read(group / "memory.stat").splitlines():
+        name, _, value = line.partition(" ")
+        if name in {"inactive_file", "total_inactive_file"} and value.strip().isdigit():
+            return int(value)
+    return 0
 
 
 def cpu_quota(

@@ -6,7 +6,7 @@ order within each round keeps slow drift from favouring a place, and several lau
 differs from process to process (Abedi and Brecht 2017; Kalibera and Jones 2013).
 """
 
-import math
+import contextlib
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -117,14 +117,18 @@ class Race:
         self._on_launch = on_launch
         self._is_stopped = is_stopped
         self._begun_s = venue.clock()
+        self._before_s = max((taken.at_s for taken in earlier), default=0.0)
         self._random = random.Random(f"{plan.seed}/{self.launches}")  # noqa: S311 - an order of turns
         self._unfit: set[int] = set()
         self._slower: set[int] = set()
+        self._without_room: set[int] = set()
         self._faults: Counter[int] = Counter()
         self.entries: dict[int, Entry] = dict(entries or {})
         self._open_s = {i: contender.open_s for i, contender in enumerate(contenders)}
         self._slice_s: dict[int, float] = {}
         self._end: End | None = None
+        if earlier:
+            self._drop()
 
     def hold(self) -> RaceResult:
         """Launch after launch, until there is a reason to end."""
@@ -142,7 +146,7 @@ class Race:
         return judge(
             self._field(),
             end=self._end or End.BUDGET,
-            duration_s=self.elapsed_s,
+            duration_s=self._before_s + self.elapsed_s,
             noise=self.plan.noise,
         )
 
@@ -161,12 +165,13 @@ class Race:
     def _seated(self) -> list[int]:
         """Contenders of the next launch.
 
-        Whoever missed the SLA or failed is replaced by the next in line; whoever was slower is not:
-        the next in line is unlikely to be faster, and the time is better spent on the others.
+        Whoever missed the SLA, failed or found no memory is replaced by the next in line. Whoever
+        was slower is not: the next in line is unlikely to be faster, and the others need the time.
         """
         everyone = range(len(self.contenders))
         kept = [i for i in everyone if self._keeps_seat(i)]
-        line = [i for i in everyone if not self._keeps_seat(i) and i not in self._unfit]
+        gone = self._unfit | self._without_room
+        line = [i for i in everyone if not self._keeps_seat(i) and i not in gone]
         return sorted(i for i in (*kept, *line[: self.plan.seats]) if i not in self._out)
 
     @property
@@ -218,6 +223,9 @@ class Race:
         try:
             for position in order:
                 self._open(position, residents)
+            if self._without_room.issuperset(seated):
+                self._end = End.EMPTY
+                return
             for number in range(self._rounds(seated)):
                 if self._is_stopped() or not residents:
                     break
@@ -225,8 +233,9 @@ class Race:
                     break
                 self._round(number, residents)
         finally:
-            for position, model in residents.items():
-                self._let_go(position, model)
+            with contextlib.ExitStack() as stack:  # one that cannot be closed keeps no other open
+                for position, model in residents.items():
+                    stack.callback(self._let_go, position, model)
         self.launches += 1
         self._drop()
         self._on_launch(self)
@@ -236,7 +245,9 @@ class Race:
         contender = self.contenders[position]
         free, need = self._venue.free_memory(), contender.peak_rss_bytes
         if free is not None and need is not None and need * _SPARE_MEMORY > free:
+            self._without_room.add(position)
             return
+        self._without_room.discard(position)
         begun_s = self._venue.clock()
         try:
             model = self._venue.open_model(contender)
@@ -248,21 +259,27 @@ class Race:
         self._open_s[position] = self._venue.clock() - begun_s
 
     def _round(self, number: int, residents: dict[int, OpenModel]) -> None:
-        """One turn for each resident, in random order."""
-        taken = []
-        for position in self._random.sample(list(residents), len(residents)):
-            begun_s = self._venue.clock()
-            try:
-                model = residents[position]
-                block = take_slice(model, self._load(position, model))
-            except TrialFault as fault:
-                self._fail(position, fault.failure, residents)
-                continue
-            now_s = self._venue.clock()
-            self._slice_s[position] = now_s - begun_s
-            taken.append(Slice(self.launches, number, position, now_s - self._begun_s, block))
-        self.slices += taken
-        self._keep(taken)
+        """One turn for each resident, in random order; a round that is cut off is kept as it is."""
+        taken: list[Slice] = []
+        try:
+            for position in self._random.sample(list(residents), len(residents)):
+                self._turn(number, position, residents, taken)
+        finally:
+            self.slices += taken
+            self._keep(taken)
+
+    def _turn(
+        self, number: int, position: int, residents: dict[int, OpenModel], taken: list[Slice]
+    ) -> None:
+        begun_s, model = self._venue.clock(), residents[position]
+        try:
+            block = take_slice(model, self._load(position, model))
+        except TrialFault as fault:
+            self._fail(position, fault.failure, residents)
+            return
+        self._slice_s[position] = self._venue.clock() - begun_s
+        at_s = self._before_s + self.elapsed_s
+        taken.append(Slice(self.launches, number, position, at_s, block))
 
     def _load(self, position: int, model: OpenModel) -> Load:
         configuration = self.contenders[position].configuration
@@ -313,7 +330,7 @@ class Race:
         self._unfit |= {i for i in able if records[i].verdict() is Verdict.MISSED}
         leader = fastest(records, [i for i in able if records[i].should_hold])
         if leader is not None and self.plan.drops_slower:
-            confidence = drop_confidence(self.plan.launches, len(able))
+            confidence = drop_confidence(self.launches, len(able))
             self._slower |= {
                 i for i in able if self._is_slower(records[i], records[leader], confidence)
             }
@@ -328,11 +345,13 @@ class Race:
         """
         records = self._field().records()
         leader = fastest(records, [i for i in seated if records[i].holds])
-        if leader is None or (records[leader].throughput.half_width or math.inf) > _PRECISE:
+        half_width = None if leader is None else records[leader].throughput.half_width
+        if leader is None or half_width is None or half_width > _PRECISE:
             return False
-        confidence = drop_confidence(self.plan.launches, len(seated))
+        confidence = drop_confidence(self.launches, len(seated))
         return all(
             i == leader
+            or i in self._without_room
             or self._is_slower(records[i], records[leader], confidence)
             or is_tied(records[i], records[leader], self.plan.tie_margin)
             for i in seated

@@ -241,13 +241,15 @@ def _state(field: Field, records: Sequence[Record], position: int, chosen: int |
     if record.verdict() is Verdict.MISSED:
         return State.MISSED
     ratio = None if chosen is None else record.ratio_to(records[chosen])
-    return State.TIED if ratio is None else _against_chosen(ratio, record, field.tie_margin)
+    # Who never ran beside the chosen one cannot be compared with it.
+    return State.WAITING if ratio is None else _against_chosen(ratio, record, field.tie_margin)
 
 
 def _against_chosen(ratio: Interval, record: Record, margin: float) -> State:
     if ratio.high is not None and ratio.high < 1 - margin:
         return State.SLOWER
-    is_faster = ratio.low is not None and ratio.low > 1 and not record.holds
+    is_certain = record.holds and len(record.launches) >= LEAST_LAUNCHES
+    is_faster = ratio.low is not None and ratio.low > 1 and not is_certain
     return State.FASTER if is_faster else State.TIED
 
 

@@ -163,7 +163,10 @@ class Record:
     @cached_property
     def dispersion(self) -> float | None:
         """Variance of over-cap counts between slices against that of independent requests."""
-        counts = [count for launch in self.over.values() for count in launch]
+        cap_ms = self.goal.cap_ms
+        if cap_ms is None:
+            return None
+        counts = [over_cap(taken.block, cap_ms) for taken in self.slices]
         if len(counts) < 2 or not 0 < self.over_cap < self.requests:
             return None
         sizes = np.array([taken.block.completions for taken in self.slices], dtype=float)
@@ -205,9 +208,11 @@ def fastest(records: Sequence[Record], among: Sequence[int]) -> int | None:
     return max(able, key=merit, default=None)
 
 
-def drop_confidence(looks: int, contenders: int) -> float:
+def drop_confidence(look: int, contenders: int) -> float:
     """Confidence of one comparison so that all of a race err together with at most 5 %.
 
-    Bonferroni over the planned looks and the contenders beside the leader.
+    Bonferroni over the contenders beside the leader, and over looks without a planned end: the
+    k-th look, after the k-th launch, may spend 1 / (k (k + 1)) of the 5 %, which adds up to all
+    of it.
     """
-    return 1 - DROP_ALPHA / (max(1, looks) * max(1, contenders - 1))
+    return 1 - DROP_ALPHA / (look * (look + 1) * max(1, contenders - 1))

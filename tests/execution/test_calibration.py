@@ -4,6 +4,7 @@ import json
 import stat
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -205,6 +206,18 @@ def test_a_folder_that_may_not_be_written_is_said_with_its_path(
     with pytest.raises(StorageError, match=r"calibration\.json: .*: Permission denied"):
         save_calibration(MACHINE, replace(FOUND, noise=0.5), file)
     assert load_calibration(MACHINE, file) == FOUND
+
+
+@pytest.mark.parametrize(
+    "damage", [{"noise": None}, {"noise": "0.02"}, {"ratio": [1]}, {"duration_s": -1}, {"model": 3}]
+)
+def test_a_field_of_another_kind_is_no_calibration(tmp_path: Path, damage: dict[str, Any]) -> None:
+    """Whoever edits the file loses the calibration, not the night."""
+    file = tmp_path / "calibration.json"
+    save_calibration(MACHINE, FOUND, file)
+    kept = json.loads(file.read_text())
+    file.write_text(json.dumps({name: {**entry, **damage} for name, entry in kept.items()}))
+    assert load_calibration(MACHINE, file) is None
 
 
 # --- the margin

@@ -101,6 +101,35 @@ def test_memory_is_what_the_strictest_group_leaves(
         assert found == expected
 
 
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (
+            {
+                "memory.max": "1000\n",
+                "memory.current": "990\n",
+                "memory.stat": "inactive_file 700\n",
+            },
+            710,
+        ),
+        (
+            {
+                "memory/memory.limit_in_bytes": "1000\n",
+                "memory/memory.usage_in_bytes": "400\n",
+                "memory/memory.stat": "cache 1\ntotal_inactive_file 100\n",
+            },
+            700,
+        ),
+        ({"memory.max": "1000\n", "memory.current": "100\n", "memory.stat": "x\ny z\n"}, 900),
+    ],
+)
+def test_pages_that_can_be_given_up_are_available(
+    tmp_path: Path, files: dict[str, str], expected: int
+) -> None:
+    """The cache of files counts as used, in both versions of control groups."""
+    assert available_memory(*groups_of(tmp_path, "0::/\n", files)) == expected
+
+
 def test_some_memory_is_available_here() -> None:
     """Whatever this machine is; without control groups it is the machine's."""
     assert 0 <= available_memory() <= psutil.virtual_memory().total

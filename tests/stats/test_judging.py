@@ -222,6 +222,18 @@ def test_one_that_holds_comes_before_a_faster_one_that_does_not() -> None:
     assert states(result) == [State.CHOSEN, State.FASTER]
 
 
+def test_one_of_few_launches_does_not_come_before_one_that_can_be_certified() -> None:
+    """Without a cap all that was measured holds, but one launch is not enough to claim it."""
+    result = judged(turns(0, 200), turns(1, 400, launches=[0]), goal=UNCAPPED)
+    assert (result.chosen, result.status) == (0, Status.CERTIFIED)
+
+
+def test_without_a_cap_two_launches_do_not_certify() -> None:
+    """They say next to nothing about how much launches differ."""
+    result = judged(turns(0, launches=[0, 1]), goal=UNCAPPED)
+    assert (result.chosen, result.status) == (0, Status.PROVISIONAL)
+
+
 def test_one_that_meets_comes_before_a_faster_one_that_is_unclear() -> None:
     """Where nothing is certified."""
     result = judged(

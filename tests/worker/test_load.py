@@ -5,12 +5,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import openvino as ov
 import pytest
 
 from autotune.worker import model
-from autotune.worker.inputs import Sample, samples
-from autotune.worker.load import AsyncLoad, Load, SyncLoad
+from autotune.worker.inputs import Sample, batch_of, samples
+from autotune.worker.load import AsyncLoad, Load, SyncLoad, copier, requests_of
 from tests import models
 
 pytestmark = pytest.mark.openvino
@@ -25,13 +26,21 @@ def opened(model_folder: Path) -> tuple[ov.CompiledModel, list[Sample]]:
     return core.compile_model(network, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"}), data
 
 
+@pytest.fixture(params=["bind", "copy"])
+def copies(request: pytest.FixtureRequest) -> bool:
+    """Each feed."""
+    return bool(request.param == "copy")
+
+
 @pytest.fixture(params=[1, 2, 5, "sync"])
-def load(request: pytest.FixtureRequest, opened: tuple[ov.CompiledModel, list[Sample]]) -> Load:
+def load(
+    request: pytest.FixtureRequest, opened: tuple[ov.CompiledModel, list[Sample]], *, copies: bool
+) -> Load:
     """Each loop, with fewer, as many and more requests than streams."""
     compiled, data = opened
     if request.param == "sync":
-        return SyncLoad(compiled, data, 1, copies=False)
-    return AsyncLoad(compiled, request.param, data, 1, copies=False)
+        return SyncLoad(compiled, data, 1, copies=copies)
+    return AsyncLoad(compiled, request.param, data, 1, copies=copies)
 
 
 def blocks_of(load: Load, count: int, least_s: float, least_completions: int) -> list[Any]:
@@ -89,3 +98,103 @@ def test_every_request_is_bound_to_its_own_data(
     first, second = (handle.get_input_tensor(0).data for handle in queue._handles)
     assert (first == data[0]["x"]).all()
     assert (second == data[1]["x"]).all()
+
+
+# --- copied inputs
+
+
+@pytest.fixture(scope="module")
+def two_inputs(model_folder: Path) -> tuple[ov.CompiledModel, list[Sample]]:
+    """A model of two inputs of different types, and its data."""
+    core = ov.Core()
+    network = model.read(core, model_folder / models.TWO_INPUTS, {})
+    return core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}), samples(network)
+
+
+def test_samples_are_copied_in_turn_into_whichever_request_asks(
+    opened: tuple[ov.CompiledModel, list[Sample]],
+) -> None:
+    """One sample after the other and from the first again; other requests keep theirs."""
+    compiled, data = opened
+    requests = [compiled.create_infer_request() for _ in range(2)]
+    copy = copier(requests, compiled, data, 1)
+    tensors = [request.get_input_tensor(0).data for request in requests]
+    for turn, slot in enumerate([0, 1, 1, 0, 1, 0, 0]):
+        other = tensors[1 - slot].copy()
+        copy(slot)
+        assert np.array_equal(tensors[slot], data[turn % len(data)]["x"])
+        assert np.array_equal(tensors[1 - slot], other)
+
+
+def test_copied_values_arrive_in_the_inference(
+    two_inputs: tuple[ov.CompiledModel, list[Sample]],
+) -> None:
+    """The outputs are those of the sample that was copied, for every input of the model."""
+    compiled, data = two_inputs
+    request = compiled.create_infer_request()
+    copy = copier([request], compiled, data, 1)
+    for turn in range(2 * len(data)):
+        copy(0)
+        request.infer({}, share_outputs=True)
+        sample = data[turn % len(data)]
+        expected = sample["ids"].astype(np.float32) + sample["x"]
+        assert np.allclose(request.get_output_tensor(0).data, expected)
+
+
+def test_the_callers_data_stay_as_they_were(
+    opened: tuple[ov.CompiledModel, list[Sample]],
+) -> None:
+    """A request has memory of its own: what is copied into it never writes a sample."""
+    compiled, data = opened
+    before = [sample["x"].copy() for sample in data]
+    for api in ("async", "sync"):
+        blocks_of(requests_of(compiled, 3, api, data, 1, copies=True), 1, 0.0, 50)
+    assert all(np.array_equal(sample["x"], b) for sample, b in zip(data, before, strict=True))
+
+
+def test_batches_are_copied_whole(model_folder: Path) -> None:
+    """Three samples at a time, each batch from one sample further on."""
+    core = ov.Core()
+    network = model.read(core, model_folder / models.TINY, {})
+    data = samples(network)
+    model.set_batch(network, 3)
+    compiled = core.compile_model(network, "CPU")
+    request = compiled.create_infer_request()
+    copy = copier([request], compiled, data, 3)
+    for turn in range(2 * len(data)):
+        copy(0)
+        assert np.array_equal(request.get_input_tensor(0).data, batch_of(data, turn, 3)["x"])
+
+
+@pytest.mark.parametrize("api", ["async", "sync"])
+def test_every_start_under_load_is_fed(
+    opened: tuple[ov.CompiledModel, list[Sample]], api: str
+) -> None:
+    """With copies as many as starts: of the fill, of the unrecorded round and of the block."""
+    compiled, data = opened
+    load = requests_of(compiled, 2, api, data, 1, copies=True)
+    assert isinstance(load, SyncLoad if api == "sync" else AsyncLoad)
+    assert load._copy is not None
+    plain, fed = load._copy, list[int]()
+
+    def watched(slot: int) -> None:
+        plain(slot)
+        fed.append(slot)
+
+    load._copy = watched
+    blocks_of(load, 1, 0.0, 40)
+    # Asynchronous: 2 fill, 1 + 2 begin the unrecorded round, 1 + 40 the block.
+    assert len(fed) == (40 if api == "sync" else 46)
+    assert set(fed) == set(range(load.num_requests))
+
+
+@pytest.mark.parametrize("api", ["async", "sync"])
+def test_bound_requests_are_not_fed(
+    opened: tuple[ov.CompiledModel, list[Sample]], api: str
+) -> None:
+    """Their inputs were set once."""
+    compiled, data = opened
+    load = requests_of(compiled, 2, api, data, 1, copies=False)
+    assert isinstance(load, SyncLoad | AsyncLoad)
+    assert load._copy is None
+    assert len(blocks_of(load, 2, 0.0, 10)) == 2

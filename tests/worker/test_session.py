@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from autotune.worker.load import AsyncLoad, SyncLoad
 from autotune.worker.model import ShapeError, WrongOutputError
 from autotune.worker.session import Session, classify
 from tests import models
@@ -17,6 +18,10 @@ class Answers:
 
     def __init__(self) -> None:
         self.said: list[dict[str, Any]] = []
+        self._looks = 0
+
+    def begin(self) -> None:
+        """Two blocks more."""
         self._looks = 0
 
     def say(self, word: str, **fields: Any) -> None:
@@ -36,6 +41,14 @@ def answers_to(*commands: dict[str, Any]) -> list[dict[str, Any]]:
     for command in commands:
         session.obey(dict(command))
     return answers.said
+
+
+def obeyed(session: Session, answers: Answers, command: dict[str, Any]) -> list[str]:
+    """What a session that goes on says to one more command."""
+    before = len(answers.said)
+    answers.begin()
+    session.obey(dict(command))
+    return [answer["say"] for answer in answers.said[before:]]
 
 
 def inspect(path: Path, folder: Path, **fields: Any) -> dict[str, Any]:
@@ -93,6 +106,84 @@ def test_a_whole_life(model_folder: Path, tmp_path: Path) -> None:
     assert said[0]["static_shapes"] == {"x": [1, 3, 32, 32]}
     assert said[1]["output_error"] < 0.2
     assert said[4]["peak_rss_bytes"] > 2**20
+
+
+def test_a_load_goes_on_with_the_requests_of_the_last_one(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    """A turn in a race costs no set-up; other requests, another API or feed need new ones."""
+    path = model_folder / models.TINY
+    answers = Answers()
+    session = Session(answers)
+    assert obeyed(session, answers, inspect(path, tmp_path)) == ["inspected"]
+    assert obeyed(session, answers, opening(path, tmp_path)) == ["opened"]
+    sources = []
+    for change in (
+        {},
+        {"block_s": 0.02, "block_requests": 20, "limit_s": 5.0},
+        {"num_requests": 3},
+        {"num_requests": 3, "feed": "copy"},
+        {"api": "sync"},
+        {},
+    ):
+        assert obeyed(session, answers, {**LOAD, **change}) == ["block", "block", "stopped"]
+        sources.append(session._source)
+    assert sources[0] is sources[1]
+    assert len({id(source) for source in sources}) == 5
+    assert obeyed(session, answers, opening(path, tmp_path, batch_size=2)) == ["opened"]
+    assert obeyed(session, answers, LOAD) == ["block", "block", "stopped"]
+    assert session._source is not sources[-1]
+
+
+@pytest.mark.parametrize("api", ["async", "sync"])
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize("feed", ["bind", "copy"])
+def test_inputs_may_be_copied_for_every_request(
+    model_folder: Path, tmp_path: Path, api: str, batch_size: int, feed: str
+) -> None:
+    """As an application does; every block has its completions, and bound ones are not copied."""
+    path = model_folder / models.TINY
+    answers = Answers()
+    session = Session(answers)
+    for command in (inspect(path, tmp_path), opening(path, tmp_path, batch_size=batch_size)):
+        session.obey(command)
+    load = {**LOAD, "api": api, "feed": feed}
+    assert obeyed(session, answers, load) == ["block", "block", "stopped"]
+    assert all(len(block["latency_ticks"]) >= 4 * 10 for block in answers.said[2:4])
+    assert isinstance(session._source, AsyncLoad | SyncLoad)
+    assert (session._source._copy is not None) == (feed == "copy")
+
+
+def test_a_sample_model_is_written_and_runs(tmp_path: Path) -> None:
+    """Where the user has none: it can be looked at, batched, and put under load."""
+    path = tmp_path / "sample.xml"
+    said = answers_to(
+        {"do": "write_sample", "path": str(path)},
+        {"do": "look", "path": str(path)},
+        inspect(path, tmp_path),
+        opening(path, tmp_path, batch_size=2),
+        LOAD,
+    )
+    assert [answer["say"] for answer in said] == [
+        "written",
+        "looked",
+        "inspected",
+        "opened",
+        "block",
+        "block",
+        "stopped",
+    ]
+    assert [port["name"] for port in said[1]["inputs"]] == ["x"]
+    assert said[2]["why_no_batch"] is None
+
+
+def test_a_sample_model_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
+    """In one line; the session lives on."""
+    (tmp_path / "file").write_text("in the way")
+    command = {"do": "write_sample", "path": str(tmp_path / "file" / "sample.xml")}
+    said = answers_to(command, {"do": "look", "path": None})
+    assert [answer["say"] for answer in said] == ["failed", "looked"]
+    assert said[0]["message"]
 
 
 def test_inspection_sees_that_a_model_cannot_be_batched(model_folder: Path, tmp_path: Path) -> None:
