@@ -130,7 +130,8 @@ def entrant_of_trial(folder: Path, number: int) -> Entrant:
     store = StudyStore.read_only(folder)
     with contextlib.closing(store):
         identity, trials = store.identity(), store.trials()
-        machine = store.sessions()[-1].machine
+        sessions = store.sessions()
+        machine = sessions[-1].machine if sessions else None
     trial = next((t for t in trials if t.number == number), None)
     if trial is None or trial.measurement is None:
         numbers = [t.number for t in trials if t.measurement is not None]
@@ -184,10 +185,12 @@ def parse_configuration(text: str, device: str = "CPU") -> Configuration:
         raise UsageError(f"{text!r}: {error}") from None
     threads = found.pop("threads", None)
     if threads is not None:
-        streams = found.get("streams") or 1
-        if threads % streams:
-            raise UsageError(f"{text!r}: {threads} threads are no multiple of {streams} streams")
-        found |= {"streams": streams, "threads_per_stream": threads // streams}
+        streams = found.get("streams")
+        if streams is None or threads % streams:
+            raise UsageError(f"{text!r}: {threads} threads need streams that divide them")
+        found["threads_per_stream"] = threads // streams
+    if found.get("threads_per_stream") and not found.get("streams"):
+        raise UsageError(f"{text!r}: threads_per_stream needs streams")
     return Configuration(**found)
 
 
@@ -331,7 +334,8 @@ def _from_properties(best: BestFile) -> Configuration:
     streams = int(values["NUM_STREAMS"]) if "NUM_STREAMS" in values else None
     threads = values.get("INFERENCE_NUM_THREADS")
     pinning = values.get("ENABLE_CPU_PINNING")
-    is_hint = streams is None and best.batch_size == 1
+    optimal = best.effective.get("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+    is_hint = streams is None and best.batch_size == 1 and optimal in {None, str(best.num_requests)}
     return Configuration(
         device=best.device,
         hint=PerformanceHint(values["PERFORMANCE_HINT"]),
@@ -346,7 +350,7 @@ def _from_properties(best: BestFile) -> Configuration:
 
 
 def _whole(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 65536:
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 65536:
         message = f"{text!r} is no whole number from 1 to 65536"
         raise ValueError(message)
     return int(text)
@@ -386,7 +390,7 @@ _NAMES = {
 def trial_of(text: str) -> tuple[Path, int] | None:
     """The study's folder and the trial's number in ``STUDY:TRIAL``; None for another form."""
     folder, colon, number = text.rpartition(":")
-    if not colon or not number.isdigit() or not folder:
+    if not colon or not number.isascii() or not number.isdigit() or not folder:
         return None
     return Path(folder), int(number)
 

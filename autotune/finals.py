@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autotune.domain.budget import Budget
 from autotune.domain.events import Event, LaunchFinished, Noted, RaceFinished, RaceStarted
 from autotune.domain.goal import Goal
-from autotune.domain.race import LEAST_LAUNCHES, Contender, RaceResult
+from autotune.domain.race import LEAST_LAUNCHES, Contender, End, RaceResult
 from autotune.domain.trial import Trial
 from autotune.execution.calibration import Calibration, tie_margin
 from autotune.execution.measuring import CONTENDER_FACTOR
@@ -104,12 +104,19 @@ class Finals:
         entry = enter(trials, goal, self._budget_s(budget, raced_s), stored)
         if entry.budget_s < entry.least_s:
             self._on_event(Noted(text=_no_time(entry)))
-            return None
+            return None if stored is None else self._ended(stored)
         noise = None if self._calibration is None else str(self._calibration)
         self._on_event(RaceStarted(names=entry.names, budget_s=entry.budget_s, calibration=noise))
         result = self._hold(entry, len(trials))
         self._on_event(RaceFinished(goal=goal, result=result))
         return result
+
+    def _ended(self, stored: StoredRace) -> RaceResult | None:
+        """A race that was cut off, and for which there is no more time: it stands as it is."""
+        if not stored.field.slices:
+            return None
+        RaceLog(self._store, stored.number).end(End.BUDGET, stored.duration_s)
+        return replace(stored, end=End.BUDGET).result()
 
     def _budget_s(self, budget: Budget, raced_s: float) -> float | None:
         """What is left, and at least what was kept for the race; None when only trials count."""
@@ -183,12 +190,15 @@ def enter(
     else:
         entered, baseline = contenders(trials, goal)
     numbers = {trial.number: trial for trial in trials}
-    costs = [(c.is_default, launch_s(numbers[c.trial])) for c in entered if c.trial in numbers]
-    hints_s = sum(cost for is_hint, cost in costs if is_hint)
-    finalists_s = [cost for is_hint, cost in costs if not is_hint]
+    costs = [0.0 if c.trial is None else launch_s(numbers[c.trial]) for c in entered]
+    hints_s = sum(cost for c, cost in zip(entered, costs, strict=True) if c.is_default)
+    finalists_s = [cost for c, cost in zip(entered, costs, strict=True) if not c.is_default]
     if budget_s is None:
         budget_s = _LAUNCHES * (hints_s + sum(finalists_s[:_FINALISTS]))
-    places = seats(finalists_s, hints_s, budget_s, LEAST_LAUNCHES)
+    # After the first launch only the better hint is left of the hints, as a rule.
+    kept_s = 0.0 if baseline is None else costs[baseline]
+    later_s = (LEAST_LAUNCHES - 1) * kept_s
+    places = seats(finalists_s, budget_s - hints_s - later_s, LEAST_LAUNCHES)
     return Entry(
         contenders=entered,
         baseline=baseline,

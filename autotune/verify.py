@@ -95,6 +95,7 @@ def verify(  # noqa: PLR0913 - one argument for each option
         budget_s,
         baseline=len(entrants) - 1,
         anyway=anyway,
+        feed=best.measured.feed,
         on_launch=on_launch,
         is_stopped=is_stopped,
         runners=runners,

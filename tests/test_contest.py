@@ -365,7 +365,7 @@ def test_settings_enter_in_our_words_and_openvinos(text: str, expected: Configur
         ("pinning=maybe", "'maybe' is neither yes nor no"),
         ("hint=FASTEST", "FASTEST"),
         ("api=rpc", "rpc"),
-        ("NUM_STREAMS=2,INFERENCE_NUM_THREADS=3", "3 threads are no multiple of 2 streams"),
+        ("NUM_STREAMS=2,INFERENCE_NUM_THREADS=3", "3 threads need streams that divide them"),
     ],
 )
 def test_wrong_settings_are_refused_with_the_way_out(text: str, says: str) -> None:

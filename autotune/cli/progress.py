@@ -131,8 +131,6 @@ class Progress:
             case TrialFinished():
                 self._finished = event
                 self._recent.append(event.trial)
-            case Noted():
-                self._note = event.text
             case RaceStarted():
                 racing = f"race: {', '.join(event.names)}"
                 self._now = Spinner("dots", Text(racing, style="dim"))
@@ -142,9 +140,10 @@ class Progress:
 
     def _show(self, event: Event) -> None:
         if self._live is None:
-            for line in lines(event):
+            # How the race ended stands in the closing table.
+            for line in [] if isinstance(event, RaceFinished) else lines(event):
                 self._print(line)
-        elif isinstance(event, StudyOpened):
+        elif isinstance(event, StudyOpened | Noted):
             for line in lines(event):
                 self._live.console.print(line, soft_wrap=True, highlight=False)
             self._draw()

@@ -7,9 +7,10 @@ differs from process to process (Abedi and Brecht 2017; Kalibera and Jones 2013)
 """
 
 import contextlib
+import itertools
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from autotune.domain.failure import Failure, TrialFault
@@ -29,6 +30,7 @@ from autotune.stats.judging import Field, judge
 from autotune.stats.standings import Record, drop_confidence, fastest, is_slower, is_tied
 
 _MOST_FAULTS = 2
+_MOST_ROUNDS = 40
 _SPARE_MEMORY = 1.25
 _PRECISE = 0.02
 
@@ -208,7 +210,17 @@ class Race:
         fitting = int(share_s / self._round_s(seated))
         return max(self._least_rounds, min(self.plan.rounds, fitting))
 
-    def _round_s(self, seated: Sequence[int]) -> float:
+    def _has_time(self, number: int, planned: int, residents: Collection[int]) -> bool:
+        """Whether another round fits, and is planned or the best use of the time.
+
+        What is left after the last launch that fits goes into its rounds.
+        """
+        round_s = self._round_s(residents)
+        again_s = sum(self._open_s[i] for i in residents) + self._least_rounds * round_s
+        is_last = self.left_s - round_s < again_s
+        return round_s <= self.left_s and (number < planned or (is_last and number < _MOST_ROUNDS))
+
+    def _round_s(self, seated: Collection[int]) -> float:
         return sum(self._slice_s.get(i, 1.1 * self.plan.slice_s) for i in seated)
 
     # --- one launch
@@ -226,10 +238,11 @@ class Race:
             if self._without_room.issuperset(seated):
                 self._end = End.EMPTY
                 return
-            for number in range(self._rounds(seated)):
+            planned = self._rounds(seated)
+            for number in itertools.count():
                 if self._is_stopped() or not residents:
                     break
-                if number >= self._least_rounds and self._round_s(list(residents)) > self.left_s:
+                if number >= self._least_rounds and not self._has_time(number, planned, residents):
                     break
                 self._round(number, residents)
         finally:

@@ -66,7 +66,7 @@ def race_table(
     """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.padding = (0, 1, 0, 0)
-    table.add_column("contender", overflow="fold", min_width=18)
+    table.add_column("contender", overflow="fold", min_width=10)
     table.add_column("through-\nput", justify="right", no_wrap=True)
     table.add_column(percentile(goal.percentile), justify="right", no_wrap=True)
     table.add_column("at most\n(99 %)", justify="right", no_wrap=True)
@@ -94,9 +94,10 @@ def race_lines(result: RaceResult, goal: Goal) -> list[str]:
     winner = result.winner
     if winner is None:
         return [head, "nothing was chosen: no contender can be said to meet the cap"]
+    reason = _CHOICES[result.choice or Choice.FASTEST]
     return [
         head,
-        f"chosen: {words(winner)}, because {_CHOICES[result.choice or Choice.FASTEST]}",
+        f"chosen: {words(winner)}{_gain(winner)}, because {reason}",
         *_ties(result),
         f"{result.status}: {_claim(winner, goal)}{_why_not(result, goal)}",
         *_search_said(winner),
@@ -175,6 +176,10 @@ def _flags(standings: Sequence[Standing]) -> str:
         for flag in sorted(standing.flags):
             found.setdefault(flag, []).append(standing.contender.name)
     return flags_in_words(found)
+
+
+def _gain(winner: Standing) -> str:
+    return "" if winner.ratio is None else f", {ratio_text(winner.ratio)} the better hint"
 
 
 def _ties(result: RaceResult) -> list[str]:

@@ -10,7 +10,6 @@ from autotune.domain.trial import Trial
 
 MOST_FINALISTS = 4
 """Most that have a seat beside the hints."""
-_LEAST_FINALISTS = 2
 _RESERVES = 6
 """How many more wait in line for a seat that becomes free."""
 _NEAR = 1.02
@@ -69,24 +68,20 @@ def launch_s(trial: Trial) -> float:
     return contender(trial).open_s + _LEAST_SLICES * max(_SLICE_S, round_s)
 
 
-def seats(costs_s: Sequence[float], hints_s: float, budget_s: float, launches: int) -> int:
+def seats(costs_s: Sequence[float], budget_s: float, launches: int) -> int:
     """How many finalists may run in every launch so that so many launches fit into the budget.
 
     Args:
         costs_s: least time of each finalist in one launch, in order of promise.
-        hints_s: the same of all hints together.
-        budget_s: for the race.
+        budget_s: for all of them and all launches.
         launches: that must fit.
 
     Returns:
-        At least two where there are two, whatever the budget; at most four.
+        At least one where there is one, whatever the budget; at most four.
     """
-    fitting = [
-        count
-        for count in range(1, MOST_FINALISTS + 1)
-        if launches * (hints_s + sum(costs_s[:count])) <= budget_s
-    ]
-    return min(len(costs_s), max(_LEAST_FINALISTS, max(fitting, default=0)))
+    counts = range(1, min(len(costs_s), MOST_FINALISTS) + 1)
+    fitting = [count for count in counts if launches * sum(costs_s[:count]) <= budget_s]
+    return max(fitting, default=min(1, len(costs_s)))
 
 
 def may_race(trial: Trial, goal: Goal) -> bool:

@@ -164,7 +164,9 @@ def contender_row(contender: Contender, entry: Entry) -> dict[str, Any]:
         "configuration": json.dumps(contender.configuration.to_dict(), sort_keys=True),
         "search_per_s": contender.search_per_s,
         "search_latency_ms": contender.search_latency_ms,
+        "open_s": contender.open_s,
         **entry_row(entry),
+        "peak_rss_bytes": entry.peak_rss_bytes or contender.peak_rss_bytes,
     }
 
 
@@ -200,6 +202,7 @@ def contender_of(row: Mapping[str, Any]) -> tuple[Contender, Entry]:
         trial=row["trial_number"],
         search_per_s=row["search_per_s"],
         search_latency_ms=row["search_latency_ms"],
+        open_s=row["open_s"],
         peak_rss_bytes=row["peak_rss_bytes"],
     )
     entry = Entry(

@@ -148,6 +148,7 @@ def last_race(store: StudyStore, goal: Goal) -> StoredRace | None:
         known = [codec.contender_of(dict(row)) for row in contender_rows]
         slices = [codec.slice_of(dict(row)) for row in slice_rows]
         end = None if race["end"] is None else End(race["end"])
+        feed = Feed(race["feed"])
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(f"{store.name}: race {race['id']} cannot be read: {error}") from error
     return StoredRace(
@@ -160,7 +161,7 @@ def last_race(store: StudyStore, goal: Goal) -> StoredRace | None:
             goal=goal,
             baseline=race["baseline"],
             tie_margin=race["tie_margin"],
-            feed=Feed(race["feed"]),
+            feed=feed,
         ),
         end=end,
         duration_s=race["duration_s"] or max((piece.at_s for piece in slices), default=0.0),

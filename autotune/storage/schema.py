@@ -206,6 +206,7 @@ CONTENDER = Table(
     _text("configuration", "JSON: as requested."),
     _real("search_per_s", "The search's own throughput, items per second."),
     _real("search_latency_ms", "The search's own latency percentile."),
+    _real("open_s", "What opening it is expected to take.", nullable=False),
     _text("opening", "JSON: what its last launch found; null before the first.", nullable=True),
     _text("failure", "JSON: why it is out, if it failed.", nullable=True),
     _whole("peak_rss_bytes", "High-water mark of its workers' resident memory."),

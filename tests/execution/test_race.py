@@ -501,7 +501,8 @@ def test_whoever_says_stop_gets_what_is_known(questions: int) -> None:
     assert result.end is End.STOPPED
     assert result.status in {Status.PROVISIONAL, Status.UNCONFIRMED}
     assert len(race.slices) == 2 * len(stage.kept)
-    assert len(stage.kept) in {questions - 1, questions - 2, questions - 3}
+    assert len(stage.kept) < questions  # asked before every round, and at the end of each launch
+    assert stage.models[-1].position in {0, 1} or questions == 1
     assert stage.is_tidy
 
 
