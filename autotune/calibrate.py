@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from autotune.contest import Model, contest, entrant_of_words
+from autotune.contest import contest
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Interval
-from autotune.domain.race import RaceResult, Slice
+from autotune.domain.race import End, RaceResult, Slice
+from autotune.entrants import Model, entrant_of_words
 from autotune.errors import MachineFaultError
-from autotune.execution.calibration import Calibration, save_calibration
+from autotune.execution.calibration import LEAST_MARGIN, Calibration, save_calibration
 from autotune.execution.race import Race
 from autotune.execution.runner import Runner, write_sample_model
 
@@ -56,11 +57,14 @@ def calibrate(
             _GOAL,
             budget_s,
             launches=_LAUNCHES,
+            margin=LEAST_MARGIN,
             on_launch=on_launch,
             is_stopped=is_stopped,
             runners=runners,
         )
     result = race.result()
+    if result.end is End.STOPPED:
+        raise MachineFaultError("the calibration was stopped; an older one is kept as it was")
     found = calibration_of(result, log_ratios(race.slices), name)
     return found, result, save_calibration(machine, found)
 

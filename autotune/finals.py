@@ -98,8 +98,10 @@ class Finals:
         stored = last_race(self._store, goal)
         if stored is not None and stored.trials != len(trials):
             stored = None
-        if stored is not None and stored.is_whole:
+        if stored is not None and self._is_over(stored, trials, budget):
             return stored.result()
+        if stored is not None and stored.field.feed is not self._spec.measure.feed:
+            stored = None  # slices that were fed in another way are slices of another race
         raced_s = 0.0 if stored is None else stored.duration_s
         entry = enter(trials, goal, self._budget_s(budget, raced_s), stored)
         if entry.budget_s < entry.least_s:
@@ -108,8 +110,22 @@ class Finals:
         noise = None if self._calibration is None else str(self._calibration)
         self._on_event(RaceStarted(names=entry.names, budget_s=entry.budget_s, calibration=noise))
         result = self._hold(entry, len(trials))
+        if not result.launches:  # stopped before anybody ran, or memory for nobody
+            return None
         self._on_event(RaceFinished(goal=goal, result=result))
         return result
+
+    def held(self, trials: Sequence[Trial]) -> RaceResult | None:
+        """What a stored race over just these trials says, if there is one."""
+        stored = last_race(self._store, self._goal)
+        return None if stored is None or stored.trials != len(trials) else stored.result()
+
+    def _is_over(self, stored: StoredRace, trials: Sequence[Trial], budget: Budget) -> bool:
+        """Whether more time would add nothing to a race, or there is none."""
+        if stored.end is not End.BUDGET:
+            return stored.is_whole
+        left_s = budget.left_s(self._elapsed_s())
+        return left_s is None or left_s < enter(trials, self._goal, left_s, stored).least_s
 
     def _ended(self, stored: StoredRace) -> RaceResult | None:
         """A race that was cut off, and for which there is no more time: it stands as it is."""
@@ -126,12 +142,16 @@ class Finals:
         return max(left_s, self.reserve_s(budget) - raced_s)
 
     def _hold(self, entry: Entry, trials: int) -> RaceResult:
+        margin = tie_margin(self._calibration)
+        noise = None if self._calibration is None else self._calibration.noise
+        if entry.earlier is not None:  # a race keeps the rules that it began with
+            margin, noise = entry.earlier.field.tie_margin, entry.earlier.noise
         plan = RacePlan(
             budget_s=entry.budget_s,
             launches=_LAUNCHES,
             seats=entry.seats,
-            tie_margin=tie_margin(self._calibration),
-            noise=None if self._calibration is None else self._calibration.noise,
+            tie_margin=margin,
+            noise=noise,
             feed=self._spec.measure.feed,
             seed=self._spec.search.seed,
         )
@@ -166,7 +186,7 @@ class Finals:
 
     def _log(self, entry: Entry, plan: RacePlan, trials: int) -> RaceLog:
         if entry.earlier is not None:
-            return RaceLog(self._store, entry.earlier.number)
+            return RaceLog.resume(self._store, entry.earlier.number)
         return RaceLog.begin(
             self._store,
             entry.contenders,
@@ -197,8 +217,8 @@ def enter(
         budget_s = _LAUNCHES * (hints_s + sum(finalists_s[:_FINALISTS]))
     # After the first launch only the better hint is left of the hints, as a rule.
     kept_s = 0.0 if baseline is None else costs[baseline]
-    later_s = (LEAST_LAUNCHES - 1) * kept_s
-    places = seats(finalists_s, budget_s - hints_s - later_s, LEAST_LAUNCHES)
+    launches = LEAST_LAUNCHES + 1  # one to spare: launches take longer than planned as a rule
+    places = seats(finalists_s, budget_s - hints_s - (launches - 1) * kept_s, launches)
     return Entry(
         contenders=entered,
         baseline=baseline,

@@ -176,9 +176,11 @@ class _Tuner:
         try:
             reason = self._search_on()
             self._leave()
-            if reason != "stopped":
+            if reason == "stopped":
+                race = self._finals.held(self._trials)
+            else:
                 race = self._finals.race(self._trials, self._budget)
-            if race is not None and race.end is End.STOPPED:
+            if self._stop.requested or (race is not None and race.end is End.STOPPED):
                 reason = "stopped"
         except KeyboardInterrupt:
             reason = "interrupted"

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from autotune.contest import Entrant, Model, contest, entrant_of_file, entrant_of_words
+from autotune.contest import contest
 from autotune.domain.configuration import PerformanceHint
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Interval
 from autotune.domain.race import RaceResult, Standing
+from autotune.entrants import Entrant, Model, entrant_of_file, entrant_of_words
 from autotune.execution.machine import Machine
 from autotune.execution.race import Race
 from autotune.execution.runner import Runner
@@ -17,6 +18,8 @@ from autotune.export.best_file import BestFile
 
 TOLERANCE = 0.02
 """A throughput within 2 % of the claim keeps it: MLPerf's bound for a material difference."""
+_PRECISE = 0.05
+"""An interval wider than this to each side reaches too much to show anything by its end."""
 
 
 class Finding(StrEnum):
@@ -132,16 +135,26 @@ def _sla(verdict: Verdict | None) -> Finding:
 def _throughput(
     standing: Standing, claim_per_s: float, speed: float | None, claim_ratio: Interval | None
 ) -> Finding:
-    seen = standing.throughput
-    if seen is None or seen.high is None:
+    seen, ratio = standing.throughput, standing.ratio
+    if seen is None:
         return Finding.UNSHOWN
-    if seen.high >= (1 - TOLERANCE) * claim_per_s:
+    if _keeps(seen, claim_per_s):
         return Finding.HOLDS
-    ratio = standing.ratio
-    if speed is None or speed >= 1 or ratio is None or ratio.high is None or claim_ratio is None:
-        return Finding.BROKEN
-    low = claim_ratio.mean if claim_ratio.low is None else claim_ratio.low
-    return Finding.RELATIVE if ratio.high >= (1 - TOLERANCE) * low else Finding.BROKEN
+    is_slower = speed is not None and speed < 1
+    if is_slower and ratio is not None and claim_ratio is not None:
+        low = claim_ratio.mean if claim_ratio.low is None else claim_ratio.low
+        if _keeps(ratio, low):
+            return Finding.RELATIVE
+    least = (1 - TOLERANCE) * claim_per_s
+    return Finding.BROKEN if seen.high is not None and seen.high < least else Finding.UNSHOWN
+
+
+def _keeps(seen: Interval, claim: float) -> bool:
+    """Whether the interval reaches the claim, and not only because it is wide."""
+    least = (1 - TOLERANCE) * claim
+    if seen.high is None or seen.high < least:
+        return False
+    return seen.mean >= least or (seen.half_width or 0.0) <= _PRECISE
 
 
 def _hint(entrant: Entrant, best: BestFile) -> Entrant | None:
@@ -177,9 +190,9 @@ def _machine_speed(best: BestFile, hint: Standing | None) -> float | None:
 
 def _claim_per_s(best: BestFile) -> float:
     claim = best.certificate
-    if claim is not None:
-        return claim.throughput_low_per_s or claim.throughput_per_s
-    return best.measured.throughput_low_per_s or best.measured.throughput_per_s
+    found = best.measured if claim is None else claim
+    low = found.throughput_low_per_s
+    return found.throughput_per_s if low is None else low
 
 
 def _claim_ratio(best: BestFile, hint: Standing | None) -> Interval | None:

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.calibrate import calibrate, calibration_of, largest_difference, log_ratios
-from autotune.contest import Model
 from autotune.domain.configuration import Configuration, PerformanceHint
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Interval
 from autotune.domain.race import Contender, End, Entry, RaceResult, Slice
+from autotune.entrants import Model
 from autotune.errors import BusyError, MachineFaultError
 from autotune.execution.calibration import load_calibration, tie_margin
 from autotune.execution.locks import machine_lock

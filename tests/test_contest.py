@@ -11,18 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.contest import (
-    Entrant,
-    Model,
-    common_goal,
-    configuration_of,
-    contest,
-    entrant_of_file,
-    entrant_of_trial,
-    entrants_of,
-    parse_configuration,
-    trial_of,
-)
+from autotune.contest import common_goal, contest
 from autotune.domain.configuration import Api, Configuration, PerformanceHint
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective
@@ -31,6 +20,16 @@ from autotune.domain.model_file import model_sha256
 from autotune.domain.race import Contender, State
 from autotune.domain.space import SearchSpace
 from autotune.domain.trial import Trial
+from autotune.entrants import (
+    Entrant,
+    Model,
+    configuration_of,
+    entrant_of_file,
+    entrant_of_trial,
+    entrants_of,
+    parse_configuration,
+    trial_of,
+)
 from autotune.errors import (
     AutotuneError,
     BusyError,
@@ -589,3 +588,17 @@ def test_a_seed_repeats_the_order_of_turns() -> None:
         return [piece.contender for piece in race.slices]
 
     assert order(1) == order(1) != order(2)
+
+
+@pytest.mark.parametrize("text", ["a:\u00b2", "a:\u0663"])
+def test_a_number_in_other_digits_is_no_trial(text: str) -> None:
+    """Only 0 to 9 are digits of a trial."""
+    assert trial_of(text) is None
+
+
+def test_requests_of_a_meta_device_survive_the_file() -> None:
+    """AUTO takes no streams, but the tuned number of requests is part of the configuration."""
+    configuration = Configuration(device="AUTO:CPU,GPU", num_requests=4, precision="f32")
+    trial = make_trial(3, configuration=configuration, measurement=make_measurement(num_requests=4))
+    best = make_best(trial=trial, trials=(trial,))
+    assert configuration_of(best, "best.json").num_requests == 4

@@ -625,3 +625,15 @@ def test_the_reference_can_be_switched_off(folder: Path) -> None:
     spec = make_spec(**FEW, measure={"limit": "3s", "reference": False})
     tune(spec, folder, runner=SimulatedRunner())
     assert reference(folder) == []
+
+
+def test_a_race_that_cannot_go_on_keeps_its_word(folder: Path) -> None:
+    """Stopped when its time was nearly up: the next start has what it chose, not the search's."""
+    stop, told = stopped_after(2)
+    runner = SimulatedRunner(noise=0.03)
+    first = tune(make_spec(), folder, runner=runner, stop=stop, on_event=told)
+    again = tune(make_spec(), folder, runner=SimulatedRunner(noise=0.03))
+    assert first.race is not None
+    assert again.race is not None
+    assert again.best == first.best
+    assert again.race.status is first.race.status

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.contest import Model
 from autotune.domain.configuration import Configuration, PerformanceHint
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective, Verdict
-from autotune.domain.measurement import Interval
+from autotune.domain.measurement import Feed, Interval
 from autotune.domain.model_file import model_sha256
 from autotune.domain.race import (
     Contender,
@@ -24,6 +23,7 @@ from autotune.domain.race import (
     Slice,
     Status,
 )
+from autotune.entrants import Model
 from autotune.errors import AutotuneError, ModelError, StudyMismatchError
 from autotune.execution.runner import Runner
 from autotune.execution.simulated import SimulatedCpu, SimulatedRunner
@@ -446,3 +446,12 @@ def test_the_race_of_a_file_is_judged_by_the_files_goal(folder: Path) -> None:
     seen, _, _ = verify(path, 30.0, runners=on(runner))
     assert (seen.sla, seen.throughput, seen.holds) == (Finding.BROKEN, Finding.HOLDS, False)
     assert replace(seen, sla=Finding.HOLDS).holds
+
+
+def test_a_file_is_verified_as_it_was_fed(folder: Path) -> None:
+    """Copied inputs cost time: bound ones would flatter the file."""
+    runner = SimulatedRunner()
+    path = write(folder, runner)
+    edit(path, lambda values: values["measured"].update(feed="copy"))
+    _, result, _ = verify(path, 20.0, runners=on(runner))
+    assert result.feed is Feed.COPY

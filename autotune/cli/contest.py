@@ -7,10 +7,11 @@ from typing import Any
 from rich.console import Console
 
 from autotune.cli.output import Stop, print_json, say, seconds_of, teller
-from autotune.contest import Entrant, Model, common_goal, contest, entrants_of
+from autotune.contest import common_goal, contest
 from autotune.domain.goal import Goal
-from autotune.domain.measurement import Interval
+from autotune.domain.measurement import Feed, Interval
 from autotune.domain.race import RaceResult, Standing, State
+from autotune.entrants import Entrant, Model, entrant_of_file, entrants_of
 from autotune.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_VERIFICATION, UsageError
 from autotune.execution.machine import Machine
 from autotune.export.certificate import best_ratio
@@ -21,7 +22,7 @@ from autotune.report.format import (
     per_second,
     percent,
 )
-from autotune.report.race import conditions_lines, race_table, ratio_text, words
+from autotune.report.race import conditions_lines, failure_lines, race_table, ratio_text, words
 from autotune.spec import parse_shapes
 from autotune.verify import Finding, Verification, verify
 
@@ -29,12 +30,12 @@ from autotune.verify import Finding, Verification, verify
 def run_verify(
     files: Sequence[Path], budget: str, model: Path | None, *, anyway: bool, as_json: bool
 ) -> int:
-    """Verify each file in turn; several are then compared by what was seen. The exit code."""
+    """Verify each file in turn, and race several against each other; the exit code."""
     budget_s = seconds_of("--budget", budget)
     console, found = Console(stderr=as_json), []
-    for path in files:
-        with Stop(console) as stop:
-            verification, result, machine = verify(
+    with Stop(console) as stop:
+        for path in files:
+            checked = verify(
                 path,
                 budget_s,
                 model=model,
@@ -42,14 +43,23 @@ def run_verify(
                 on_launch=teller(console, str(path)),
                 is_stopped=stop,
             )
-        found.append((verification, result, machine))
-        if not as_json:
-            _show_verification(console, verification, result, machine)
-        if stop():
-            break
+            found.append(checked)
+            if not as_json:
+                _show_verification(console, *checked)
+            if stop():
+                break
+        compared = None
+        if len(files) > 1 and not stop():
+            entrants = [entrant_of_file(path, model) for path in files]
+            goal = common_goal(entrants)
+            compared = _compared(entrants, goal, budget_s, stop, console, anyway=anyway)
     if as_json:
-        print_json([_verification_json(*one) for one in found])
-    if len(found) < len(files) or any(r.end == "stopped" for _, r, _ in found):
+        comparison = None if compared is None else _race_json(*compared)
+        files_json = [_verification_json(*one) for one in found]
+        print_json({"files": files_json, "comparison": comparison})
+    elif compared is not None:
+        _show_race(console, *compared[1:3])
+    if stop():
         return EXIT_INTERRUPTED
     return EXIT_OK if all(v.holds for v, _, _ in found) else EXIT_VERIFICATION
 
@@ -72,22 +82,50 @@ def run_compare(
     given = None if model is None else Model(path=model.resolve(), shapes=parse_shapes(shape))
     entrants = entrants_of(names, given, device)
     goal = _goal(common_goal(entrants), max_latency, asked_percentile)
-    console = Console(stderr=as_json)
+    budget_s, console = seconds_of("--budget", budget), Console(stderr=as_json)
     with Stop(console) as stop:
-        race, machine = contest(
-            entrants,
-            goal,
-            seconds_of("--budget", budget),
-            anyway=anyway,
-            on_launch=teller(console, "race"),
-            is_stopped=stop,
-        )
-    result = race.result()
+        compared = _compared(entrants, goal, budget_s, stop, console, anyway=anyway)
     if as_json:
-        print_json(_race_json(entrants, result, goal, machine))
+        print_json(_race_json(*compared))
     else:
-        _show_race(console, result, goal)
+        _show_race(console, *compared[1:3])
     return EXIT_INTERRUPTED if stop() else EXIT_OK
+
+
+def _feed(entrants: Sequence[Entrant]) -> Feed:
+    """How all files were fed; one race has one way.
+
+    Raises:
+        UsageError: they were fed in different ways.
+    """
+    feeds = {entrant.best.measured.feed for entrant in entrants if entrant.best is not None}
+    if len(feeds) > 1:
+        raise UsageError("these files were tuned with different [measure] feed: tune one anew")
+    return feeds.pop() if feeds else Feed.BIND
+
+
+Compared = tuple[Sequence[Entrant], RaceResult, Goal, Machine]
+
+
+def _compared(
+    entrants: Sequence[Entrant],
+    goal: Goal,
+    budget_s: float,
+    stop: Stop,
+    console: Console,
+    *,
+    anyway: bool,
+) -> Compared:
+    race, machine = contest(
+        entrants,
+        goal,
+        budget_s,
+        anyway=anyway,
+        feed=_feed(entrants),
+        on_launch=teller(console, "race"),
+        is_stopped=stop,
+    )
+    return entrants, race.result(), goal, machine
 
 
 def _show_verification(
@@ -142,10 +180,8 @@ def _throughput_words(found: Verification) -> str:
 def _show_race(console: Console, result: RaceResult, goal: Goal) -> None:
     say(console, f"judged by: {goal_in_words(goal)}")
     console.print(race_table(result, goal, baseline="first", states=False))
-    for standing in result.standings:
-        if standing.failure is not None:
-            failure = standing.failure
-            say(console, f"{standing.contender.name} dropped: {failure.kind}: {failure.message}")
+    for line in failure_lines(result):
+        say(console, line)
     first = result.standings[0]
     for standing in result.standings[1:]:
         said = comparison(standing, result.tie_margin)

@@ -13,11 +13,11 @@ from rich.text import Text
 
 from autotune.calibrate import calibrate
 from autotune.cli.output import Stop, print_json, say, seconds_of, teller
-from autotune.contest import Model
 from autotune.doctor.check import Check, State
 from autotune.doctor.checks import is_fit, judge
 from autotune.doctor.probes import Tell, examine
 from autotune.doctor.readings import Readings
+from autotune.entrants import Model
 from autotune.errors import EXIT_ERROR, EXIT_OK
 from autotune.execution.calibration import tie_margin
 from autotune.report.format import percent, seconds

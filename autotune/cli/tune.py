@@ -27,7 +27,12 @@ from autotune.errors import (
     StorageError,
     UsageError,
 )
-from autotune.export.best_file import BestMeasured, relative_model_path, write_best
+from autotune.export.best_file import (
+    BestMeasured,
+    read_best,
+    relative_model_path,
+    write_best,
+)
 from autotune.export.from_study import best_of_study
 from autotune.report.format import (
     cap_in_words,
@@ -227,8 +232,14 @@ def _conclude(outcome: Outcome, folder: Path, console: Console, go_on: str) -> i
         console.print(trials_table(list(rows.values()), outcome.goal, hint))
     if outcome.best is not None:
         _export(outcome, outcome.best, folder, console)
-    elif outcome.race is None:
-        say(console, why_nothing(outcome.trials, outcome.goal))
+    else:
+        if outcome.race is None:
+            say(console, why_nothing(outcome.trials, outcome.goal))
+        if (folder / "best.json").exists():
+            say(
+                console,
+                f"{folder / 'best.json'} is of an earlier session, not shown to hold now",
+            )
     if outcome.reason in {"stopped", "interrupted"}:
         console.print(f"stopped; go on with: {go_on}", soft_wrap=True)
         return EXIT_INTERRUPTED
@@ -236,10 +247,14 @@ def _conclude(outcome: Outcome, folder: Path, console: Console, go_on: str) -> i
 
 
 def _export(outcome: Outcome, trial: Trial, folder: Path, console: Console) -> None:
+    target = folder / "best.json"
+    if outcome.race is None and _is_better(target):
+        say(console, f"kept {target}: it was raced, and this session ended before a race")
+        return
     store = StudyStore.read_only(folder)
     file = best_of_study(store, folder, trial, outcome.trials, outcome.goal, race=outcome.race)
     store.close()
-    write_best(file, folder / "best.json")
+    write_best(file, target)
     if file.certificate is None:
         gain = ratio(trial, better_hint(outcome.trials, outcome.goal), outcome.goal)
         doubt = ", flagged" if file.measured.flags else ""
@@ -250,7 +265,15 @@ def _export(outcome: Outcome, trial: Trial, folder: Path, console: Console) -> N
             f"(one process, {file.status}{doubt})"
         )
         say(console, said)
-    say(console, f"wrote {folder / 'best.json'} ({file.status})")
+    say(console, f"wrote {target} ({file.status})")
+
+
+def _is_better(target: Path) -> bool:
+    """Whether there is a best.json with a certificate, which nothing unconfirmed may replace."""
+    try:
+        return read_best(target).certificate is not None
+    except AutotuneError:
+        return False
 
 
 def _interval(measured: BestMeasured) -> str:

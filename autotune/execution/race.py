@@ -54,8 +54,9 @@ class RacePlan:
     Jones 2013), measured as 3.5 with 1.6 s, 0.5 s, 2.5 % and 1.3 %."""
     seats: int = 4
     """Most contenders in one launch beside the baseline and the hints, who always have a seat."""
-    drops_slower: bool = True
-    """Whether those leave who are shown to be slower, so that the others get their time."""
+    drops: bool = True
+    """Whether those leave who clearly miss the SLA or are shown to be slower, so that the others
+    get their time; else only a failure ends a contender's turns."""
     slice_s: float = 0.5
     warmup_s: float = 0.5
     tie_margin: float = 0.01
@@ -121,7 +122,7 @@ class Race:
         self._begun_s = venue.clock()
         self._before_s = max((taken.at_s for taken in earlier), default=0.0)
         self._random = random.Random(f"{plan.seed}/{self.launches}")  # noqa: S311 - an order of turns
-        self._unfit: set[int] = set()
+        self._unfit = {i for i, e in (entries or {}).items() if e.failure is not None}
         self._slower: set[int] = set()
         self._without_room: set[int] = set()
         self._faults: Counter[int] = Counter()
@@ -184,8 +185,11 @@ class Race:
 
     @property
     def _least_rounds(self) -> int:
-        """A certificate needs three launches more than it needs rounds."""
-        return 3 if self.launches >= LEAST_LAUNCHES else 2
+        """Three: fewer bound no ratio, and nobody could be dropped after the first launch.
+
+        Two in the next launches, as a certificate needs three launches more than it needs rounds.
+        """
+        return 2 if 0 < self.launches < LEAST_LAUNCHES else 3
 
     def _keeps_seat(self, position: int) -> bool:
         return position == self.baseline or self.contenders[position].is_default
@@ -217,7 +221,7 @@ class Race:
         """
         round_s = self._round_s(residents)
         again_s = sum(self._open_s[i] for i in residents) + self._least_rounds * round_s
-        is_last = self.left_s - round_s < again_s
+        is_last = self.left_s < again_s
         return round_s <= self.left_s and (number < planned or (is_last and number < _MOST_ROUNDS))
 
     def _round_s(self, seated: Collection[int]) -> float:
@@ -228,12 +232,13 @@ class Race:
     def _launch(self) -> None:
         """Fresh processes for everyone, then rounds of turns."""
         seated = self._seated()
-        order = self._random.sample(seated, len(seated))
-        # Whoever keeps a seat opens first: memory may not be enough for all.
-        order.sort(key=lambda position: not self._keeps_seat(position))
+        # Memory may not be enough for all: first whoever keeps a seat, then in order of promise.
+        order = sorted(seated, key=lambda position: (not self._keeps_seat(position), position))
         residents: dict[int, OpenModel] = {}
         try:
             for position in order:
+                if self._is_stopped():
+                    break
                 self._open(position, residents)
             if self._without_room.issuperset(seated):
                 self._end = End.EMPTY
@@ -340,13 +345,19 @@ class Race:
         """Out: who clearly misses the SLA, and who is slower than one that should keep it."""
         records = self._field().records()
         able = [i for i, record in enumerate(records) if i not in self._out and record.slices]
+        if not self.plan.drops:
+            return
+        before = len(self._out)
         self._unfit |= {i for i in able if records[i].verdict() is Verdict.MISSED}
-        leader = fastest(records, [i for i in able if records[i].should_hold])
-        if leader is not None and self.plan.drops_slower:
+        leader = fastest(records, [i for i in able if records[i].should_hold], self.baseline)
+        if leader is not None:
             confidence = drop_confidence(self.launches, len(able))
             self._slower |= {
                 i for i in able if self._is_slower(records[i], records[leader], confidence)
             }
+
+        if len(self._out) > before:  # there is room now for one that found none
+            self._without_room = {i for i in self._without_room if self._keeps_seat(i)}
 
     def _is_slower(self, record: Record, leader: Record, confidence: float) -> bool:
         return record is not leader and is_slower(record, leader, self.plan.tie_margin, confidence)
@@ -357,7 +368,7 @@ class Race:
         Everyone is tied or behind, and the throughput of the fastest is known to 2 %.
         """
         records = self._field().records()
-        leader = fastest(records, [i for i in seated if records[i].holds])
+        leader = fastest(records, [i for i in seated if records[i].holds], self.baseline)
         half_width = None if leader is None else records[leader].throughput.half_width
         if leader is None or half_width is None or half_width > _PRECISE:
             return False
@@ -365,6 +376,7 @@ class Race:
         return all(
             i == leader
             or i in self._without_room
+            or i in self._unfit
             or self._is_slower(records[i], records[leader], confidence)
             or is_tied(records[i], records[leader], self.plan.tie_margin)
             for i in seated

@@ -46,6 +46,9 @@ class BestModel(Part):
     shapes: dict[Text, list[Positive]] = Field(
         description="Static input shapes at batch 1 by input name; empty for the model's own."
     )
+    inputs: Text | None = Field(
+        default=None, description="File of the input data; null for random data. As `path`."
+    )
 
 
 class BestSla(Part):
@@ -159,7 +162,9 @@ def best_file(  # noqa: PLR0913 - the parts of the file
         if goal.cap_ms is None
         else BestSla(percentile=goal.percentile, cap_ms=goal.cap_ms),
         measured=_measured(measurement),
-        certificate=None if race is None else certificate(race),
+        certificate=None
+        if race is None
+        else certificate(race, None if hint is None else hint.configuration),
         baselines=[_baseline(name, known) for name, known in baselines(trials).items()],
         better_hint=None if hint is None else str(hint.configuration),
         ratio_to_better_hint=ratio(trial, hint, goal),

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from autotune.domain.configuration import Configuration
 from autotune.domain.goal import Verdict
 from autotune.domain.measurement import Feed, Flag, Interval, Latency
 from autotune.domain.race import Choice, Conditions, End, RaceResult, Standing, State
@@ -93,7 +94,8 @@ class BestCertificate(Part):
     measured_s: Finite = Field(description="Its own time under load.")
     duration_s: Finite
     ratio_to_better_hint: BestRatio | None = Field(
-        description="Paired by rounds; null where the hint itself is exported."
+        description="Paired by rounds; null where a hint is exported, or another hint was the "
+        "better one when the race was held."
     )
     tie_margin: Finite = Field(description="Relative difference below which two are equal.")
     choice: Choice = Field(
@@ -109,8 +111,10 @@ class BestCertificate(Part):
     flags: list[Flag]
 
 
-def certificate(race: RaceResult) -> BestCertificate:
+def certificate(race: RaceResult, hint: Configuration | None = None) -> BestCertificate:
     """What a race proved of the contender that it chose.
+
+    `hint` is the better hint for the goal in question; the race's own without one.
 
     Raises:
         ValueError: it chose none.
@@ -130,7 +134,7 @@ def certificate(race: RaceResult) -> BestCertificate:
         rounds=winner.slices,
         measured_s=winner.measured_s,
         duration_s=race.duration_s,
-        ratio_to_better_hint=best_ratio(winner.ratio),
+        ratio_to_better_hint=best_ratio(_ratio_to(race, winner, hint)),
         tie_margin=race.tie_margin,
         choice=race.choice,
         end=race.end,
@@ -141,6 +145,14 @@ def certificate(race: RaceResult) -> BestCertificate:
         contenders=[_contender(s) for s in race.standings if s.state is not State.CHOSEN],
         flags=sorted(winner.flags),
     )
+
+
+def _ratio_to(race: RaceResult, winner: Standing, hint: Configuration | None) -> Interval | None:
+    """The ratio to the hint, where the race took its ratios to that one; none of a hint."""
+    baseline = race.better_hint
+    if winner.contender.is_default or baseline is None:
+        return None
+    return winner.ratio if hint in {None, baseline.contender.configuration} else None
 
 
 def best_latency(latency: Latency) -> BestLatency:

@@ -7,6 +7,7 @@ from autotune.domain.race import RaceResult
 from autotune.domain.trial import Trial
 from autotune.export.best_file import BestFile, BestModel, best_file, relative_model_path
 from autotune.spec import parse_shapes, parse_spec
+from autotune.storage.races import race_session
 from autotune.storage.study_store import StudyStore
 
 
@@ -25,7 +26,8 @@ def best_of_study(  # noqa: PLR0913 - the parts of the file
     `race` is what confirmed it, if it was chosen by one. `folder` is the study's; `target` is the
     folder that the file will lie in, if another.
     """
-    identity, session = store.identity(), store.session_of(trial.number)
+    identity = store.identity()
+    session = store.session_of(trial.number) if race is None else race_session(store)
     spec = parse_spec(identity.spec, f"{store.name}: stored study")
     return best_file(
         trial=trial,
@@ -35,6 +37,9 @@ def best_of_study(  # noqa: PLR0913 - the parts of the file
             path=relative_model_path(folder / spec.model.path, target or folder),
             sha256=identity.model_sha256,
             shapes=parse_shapes(spec.model.shape),
+            inputs=None
+            if spec.model.inputs is None
+            else relative_model_path(folder / spec.model.inputs, target or folder),
         ),
         machine=session.machine,
         versions=session.versions,

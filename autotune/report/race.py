@@ -93,7 +93,8 @@ def race_lines(result: RaceResult, goal: Goal) -> list[str]:
     )
     winner = result.winner
     if winner is None:
-        return [head, "nothing was chosen: no contender can be said to meet the cap"]
+        nothing = "nothing was chosen: no contender can be said to meet the cap"
+        return [head, nothing, *failure_lines(result)]
     reason = _CHOICES[result.choice or Choice.FASTEST]
     return [
         head,
@@ -101,7 +102,17 @@ def race_lines(result: RaceResult, goal: Goal) -> list[str]:
         *_ties(result),
         f"{result.status}: {_claim(winner, goal)}{_why_not(result, goal)}",
         *_search_said(winner),
+        *failure_lines(result),
         *conditions_lines(result.conditions, result.tie_margin),
+    ]
+
+
+def failure_lines(result: RaceResult) -> list[str]:
+    """Who was dropped for a failure, and what it was."""
+    return [
+        f"{standing.contender.name} dropped: {standing.failure.kind}: {standing.failure.message}"
+        for standing in result.standings
+        if standing.failure is not None
     ]
 
 

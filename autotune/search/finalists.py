@@ -18,6 +18,7 @@ _WARM_UP_S = 0.75
 _LEAST_SLICES = 3
 _SLICE_S = 0.55
 _ROUNDS_OF_REQUESTS = 5
+_WARM_UP_REQUESTS = 30
 
 
 def contenders(trials: Sequence[Trial], goal: Goal) -> tuple[list[Contender], int | None]:
@@ -64,8 +65,10 @@ def launch_s(trial: Trial) -> float:
     """Least time that a trial's configuration needs in one launch of a race."""
     measured = trial.measurement
     assert measured is not None  # noqa: S101 - only measured trials race
-    round_s = _ROUNDS_OF_REQUESTS * measured.latency.mean_ms / 1000
-    return contender(trial).open_s + _LEAST_SLICES * max(_SLICE_S, round_s)
+    latency_s = measured.latency.mean_ms / 1000
+    warm_up_s = max(0.0, _WARM_UP_REQUESTS * latency_s / measured.num_requests - _WARM_UP_S)
+    slice_s = max(_SLICE_S, _ROUNDS_OF_REQUESTS * latency_s)
+    return contender(trial).open_s + warm_up_s + _LEAST_SLICES * slice_s
 
 
 def seats(costs_s: Sequence[float], budget_s: float, launches: int) -> int:

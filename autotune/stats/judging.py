@@ -22,8 +22,9 @@ from autotune.domain.race import (
 from autotune.stats.standings import Record, fastest
 from autotune.stats.tail_test import SEARCH_ALPHA
 
-_NOISY = frozenset({Flag.STEAL, Flag.PRESSURE, Flag.THROTTLED, Flag.MAJOR_FAULTS, Flag.CLOCK})
+_NOISY = frozenset({Flag.STEAL, Flag.PRESSURE, Flag.THROTTLED, Flag.MAJOR_FAULTS})
 """Flags with which a result stays provisional; an idle slot is no noise of the machine."""
+_MOST_VOID = 0.2
 _MARGIN_STEP = 0.1
 """Margins below the cap are compared in tenths of it."""
 
@@ -88,7 +89,7 @@ def judge(field: Field, *, end: End, duration_s: float, noise: float | None = No
         standings=standings,
         chosen=chosen,
         baseline=field.baseline,
-        status=_status(None if chosen is None else records[chosen], end),
+        status=_status(None if chosen is None else records[chosen], end, _void_share(field)),
         choice=choice,
         end=end,
         launches=len(launches),
@@ -100,7 +101,12 @@ def judge(field: Field, *, end: End, duration_s: float, noise: float | None = No
     )
 
 
-def _status(record: Record | None, end: End) -> Status:
+def _void_share(field: Field) -> float:
+    """Share of all slices that were not counted."""
+    return sum(piece.is_void for piece in field.slices) / max(1, len(field.slices))
+
+
+def _status(record: Record | None, end: End, void_share: float) -> Status:
     if record is None:
         return Status.UNCONFIRMED
     if (
@@ -108,6 +114,7 @@ def _status(record: Record | None, end: End) -> Status:
         and len(record.launches) >= LEAST_LAUNCHES
         and end is not End.STOPPED
         and not record.flags & _NOISY
+        and void_share <= _MOST_VOID
     ):
         return Status.CERTIFIED
     passes = record.verdict() in {None, Verdict.MET}
@@ -131,7 +138,7 @@ def _choose(field: Field, records: Sequence[Record]) -> tuple[int | None, Choice
         or [i for i in able if records[i].verdict() in {None, Verdict.MET}]
         or [i for i in able if records[i].verdict() is Verdict.UNCLEAR]
     )
-    leader = fastest(records, pool)
+    leader = fastest(records, pool, field.baseline)
     if leader is None:
         return None, None
     tied = [i for i in pool if i == leader or not _is_behind(field, records[i], records[leader])]
@@ -153,11 +160,25 @@ def _break_tie(
 ) -> tuple[int, Choice]:
     hints = [i for i in tied if field.contenders[i].is_default]
     if hints:
-        best = fastest(records, hints)
+        best = fastest(records, hints, field.baseline)
         assert best is not None  # noqa: S101 - who is tied has slices
         return best, Choice.DEFAULT
-    # Only those that look as fast as the leader: a wide interval is no reason to give up speed.
-    near = [i for i in tied if i == leader or _looks_equal(field, records[i], records[leader])]
+    # Only those that look as fast as the leader, as a wide interval is no reason to give up speed;
+    # and that beat every hint that meets the cap by themselves, as the leader does.
+    beaten = [
+        records[i]
+        for i, contender in enumerate(field.contenders)
+        if contender.is_default and records[i].verdict() is not Verdict.MISSED
+    ]
+    near = [
+        i
+        for i in tied
+        if i == leader
+        or (
+            _looks_equal(field, records[i], records[leader])
+            and all(_is_behind(field, hint, records[i]) for hint in beaten)
+        )
+    ]
     rules = (
         (Choice.MARGIN, _margin_steps),
         (Choice.THREADS, _threads),
@@ -169,7 +190,7 @@ def _break_tie(
         near = [i for i in near if costs[i] == least]
         if len(near) == 1:
             return near[0], Choice.TIED if near[0] == leader else choice
-    best = fastest(records, near)
+    best = fastest(records, near, field.baseline)
     return leader if best is None else best, Choice.TIED
 
 

@@ -197,15 +197,31 @@ def is_tied(record: Record, leader: Record, margin: float) -> bool:
     return ratio.low > 1 - margin and ratio.high < 1 / (1 - margin)
 
 
-def fastest(records: Sequence[Record], among: Sequence[int]) -> int | None:
-    """Position of the one with the highest mean speed."""
+def fastest(
+    records: Sequence[Record], among: Sequence[int], baseline: int | None = None
+) -> int | None:
+    """Position of the fastest: by the paired ratio to the baseline, where all ran beside it.
 
-    def merit(position: int) -> float:
-        speeds = list(records[position].speeds.values())
-        return math.fsum(map(math.log, speeds)) / len(speeds)
-
+    Means over rounds of one's own would favour whoever ran when the machine was fast. They are all
+    there is where somebody never ran beside the baseline.
+    """
     able = [i for i in among if records[i].speeds]
-    return max(able, key=merit, default=None)
+    paired = {i: _merit(records[i], records, baseline) for i in able}
+    if all(value is not None for value in paired.values()):
+        return max(able, key=lambda i: paired[i] or 0.0, default=None)
+    return max(able, key=lambda i: _mean_log(records[i]), default=None)
+
+
+def _merit(record: Record, records: Sequence[Record], baseline: int | None) -> float | None:
+    if baseline is None:
+        return None
+    ratio = record.ratio_to(records[baseline])
+    return None if ratio is None else ratio.mean
+
+
+def _mean_log(record: Record) -> float:
+    speeds = list(record.speeds.values())
+    return math.fsum(map(math.log, speeds)) / len(speeds)
 
 
 def drop_confidence(look: int, contenders: int) -> float:

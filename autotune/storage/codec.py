@@ -190,7 +190,7 @@ def entry_row(entry: Entry) -> dict[str, Any]:
             }
         ),
         "failure": entry.failure and json.dumps(asdict(entry.failure)),
-        "peak_rss_bytes": entry.peak_rss_bytes,
+        **({} if entry.peak_rss_bytes is None else {"peak_rss_bytes": entry.peak_rss_bytes}),
     }
 
 

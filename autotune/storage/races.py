@@ -14,7 +14,7 @@ from autotune.stats.judging import Field, judge
 from autotune.storage import codec
 from autotune.storage.database import faults_explained
 from autotune.storage.schema import CONTENDER, RACE, SESSION, SLICE
-from autotune.storage.study_store import StudyStore
+from autotune.storage.study_store import SessionRow, StudyStore, session_of_row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +32,8 @@ class StoredRace:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it was held to its end, neither cut off nor stopped."""
-        return self.end not in {None, End.STOPPED}
+        """Whether more time would add nothing; one that ran out of time may go on."""
+        return self.end in {End.DECIDED, End.LAUNCHES, End.EMPTY}
 
     def result(self) -> RaceResult:
         """What it proves; statistics are made anew from the slices."""
@@ -89,6 +89,13 @@ class RaceLog:
             )
         return cls(store, number)
 
+    @classmethod
+    def resume(cls, store: StudyStore, number: int) -> "RaceLog":
+        """Go on with a race; until it ends again it counts as cut off."""
+        log = cls(store, number)
+        log.end(None, None)
+        return log
+
     def keep(self, slices: Sequence[Slice], elapsed_s: float) -> None:
         """Write a round, and the session's time so far."""
         if not slices:
@@ -112,7 +119,7 @@ class RaceLog:
                     .values(**codec.entry_row(entry))
                 )
 
-    def end(self, end: End, duration_s: float) -> None:
+    def end(self, end: End | None, duration_s: float | None) -> None:
         """Write why it ended."""
         with faults_explained(self._store.name), self._engine.begin() as connection:
             connection.execute(
@@ -120,8 +127,15 @@ class RaceLog:
             )
 
 
+def race_session(store: StudyStore) -> SessionRow:
+    """The session that last went on with the last race: where and with what it was measured."""
+    query = select(SESSION).join(RACE, RACE.c.session_id == SESSION.c.id).order_by(RACE.c.id.desc())
+    with faults_explained(store.name), store.engine.connect() as connection:
+        return session_of_row(connection.execute(query.limit(1)).mappings().one())
+
+
 def last_race(store: StudyStore, goal: Goal) -> StoredRace | None:
-    """The study's last race, judged by `goal`; None before the first.
+    """The study's last race, judged by `goal`; None before the first slice of one.
 
     Raises:
         StorageError: the database cannot be read, or holds what is no race.
@@ -151,6 +165,8 @@ def last_race(store: StudyStore, goal: Goal) -> StoredRace | None:
         feed = Feed(race["feed"])
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(f"{store.name}: race {race['id']} cannot be read: {error}") from error
+    if not slices:
+        return None
     return StoredRace(
         number=race["id"],
         trials=race["trials"],

@@ -162,12 +162,12 @@ class StudyStore:
 
     def sessions(self) -> list[SessionRow]:
         """Every start of the tuner, in order."""
-        return [_session(row) for row in self._all(select(SESSION).order_by(SESSION.c.id))]
+        return [session_of_row(row) for row in self._all(select(SESSION).order_by(SESSION.c.id))]
 
     def session_of(self, trial_number: int) -> SessionRow:
         """The session in which a trial was measured."""
         query = select(SESSION).join(MEASUREMENT).where(MEASUREMENT.c.trial_number == trial_number)
-        return _session(self._one(query))
+        return session_of_row(self._one(query))
 
     def record(self, trial: Trial, elapsed_s: float) -> None:
         """Write a trial's evidence and the time spent, in one transaction.
@@ -312,7 +312,8 @@ class StudyStore:
             return connection.execute(query).mappings().one()
 
 
-def _session(row: Any) -> SessionRow:
+def session_of_row(row: Any) -> SessionRow:
+    """The session in a row."""
     return SessionRow(
         started_at=row["started_at"],
         elapsed_s=row["elapsed_s"],

@@ -19,10 +19,11 @@ from autotune.calibrate import calibrate
 from autotune.cli.contest import comparison
 from autotune.cli.main import main
 from autotune.cli.output import Stop, print_json
-from autotune.contest import Model, contest
+from autotune.contest import contest
 from autotune.domain.configuration import Configuration
 from autotune.domain.measurement import Interval
 from autotune.domain.race import Contender, Standing, State
+from autotune.entrants import Model
 from autotune.execution.runner import Runner
 from autotune.execution.simulated import SimulatedRunner
 from autotune.verify import verify
@@ -207,7 +208,9 @@ def test_json_of_a_moved_model(autotune: Autotune, home: Path) -> None:
 
     moved = ("--model", f"elsewhere/{models.TINY}")
     done = autotune("verify", "studies/quick/best.json", "--json", "--budget", LEAST, *moved)
-    (found,) = json.loads(done.out)
+    report = json.loads(done.out)
+    assert report["comparison"] is None
+    (found,) = report["files"]
     assert found["sla"] == "holds"
     assert found["holds"] == (found["throughput"] in {"holds", "relative"})
     assert done.code == (0 if found["holds"] else 4)
@@ -247,9 +250,12 @@ def test_several_files_are_verified_in_turn(
     edit(home, lambda values: values["measured"].update(throughput_low_per_s=1e9))
     files = ("studies/quick/b.json", "studies/quick/best.json")
     done = autotune("verify", *files, "--anyway", "--json", "--budget", "20s")
-    found = json.loads(done.out)
-    assert [one["file"] for one in found] == list(files)
-    assert [one["holds"] for one in found] == [True, False]
+    report = json.loads(done.out)
+    assert [one["file"] for one in report["files"]] == list(files)
+    assert [one["holds"] for one in report["files"]] == [True, False]
+    assert [one["name"] for one in report["comparison"]["contenders"]] == list(files)
+    ratio = report["comparison"]["contenders"][1]["ratio_to_first"]
+    assert ratio["low"] <= 1.0 <= ratio["high"]
     assert done.code == 4
     assert autotune("verify", files[0], "--anyway", "--budget", "20s").code == 0
 

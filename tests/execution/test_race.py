@@ -250,10 +250,8 @@ def test_the_slower_leave() -> None:
 
 
 def test_the_slower_stay_where_everyone_is_to_be_compared() -> None:
-    """`drops_slower=False`: each has all launches."""
-    race = Stage(contenders=equals(3), runner=slowed({1: 1.2})).race(
-        replace(PLAN, drops_slower=False)
-    )
+    """`drops=False`: each has all launches."""
+    race = Stage(contenders=equals(3), runner=slowed({1: 1.2})).race(replace(PLAN, drops=False))
     result = race.hold()
     assert seats(race.slices) == {launch: {0, 1, 2} for launch in range(3)}
     assert result.end is End.DECIDED

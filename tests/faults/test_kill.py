@@ -30,18 +30,21 @@ def folder(tmp_path: Path, model_folder: Path) -> Path:
     return tmp_path
 
 
-def start(folder: Path, trials: int) -> subprocess.Popen[str]:
-    """The tuner, in a process of its own."""
-    command = [sys.executable, "-m", "tests.faults.tuning", str(folder), str(trials)]
+def start(folder: Path, trials: int, share: float = 0.0) -> subprocess.Popen[str]:
+    """The tuner, in a process of its own; without a race unless there is a share for it."""
+    module = "tests.faults.tuning"
+    command = [sys.executable, "-m", module, str(folder), str(trials), str(share)]
     root = Path(__file__).parents[2]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, cwd=root, env={**os.environ, "PYTHONPATH": ""}
     )
 
 
-def kill_after(folder: Path, event: str, count: int, delay_s: float) -> None:
+def kill_after(
+    folder: Path, event: str, count: int, delay_s: float, *, trials: int = 1000, share: float = 0.0
+) -> None:
     """Start, wait for the n-th event of a kind and a little longer, kill, and look for orphans."""
-    with start(folder, trials=1000) as tuner:
+    with start(folder, trials, share) as tuner:
         assert tuner.stdout is not None
         seen = 0
         for line in tuner.stdout:
@@ -100,6 +103,8 @@ _QUERIES = {
     "value": "SELECT v.* FROM trial_values v JOIN trials USING (trial_id) WHERE state = 'COMPLETE'",
     "parameter": "SELECT p.* FROM trial_params p JOIN trials USING (trial_id)"
     " WHERE state = 'COMPLETE'",
+    "contender": "SELECT id, race_id, name, configuration FROM autotune_contender",
+    "slice": "SELECT * FROM autotune_slice",
     "attribute": "SELECT a.* FROM trial_system_attributes a JOIN trials USING (trial_id)"
     " WHERE state = 'COMPLETE'",
 }
@@ -149,6 +154,34 @@ def test_a_killed_tuner_loses_only_what_was_in_flight(folder: Path) -> None:
 def test_twenty_kills_lose_only_what_was_in_flight(folder: Path) -> None:
     """Twenty instants, one study."""
     check_kills(folder, kills=20, seed=2)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("event", "count"), [("RaceStarted", 1), ("LaunchFinished", 1), ("LaunchFinished", 2)]
+)
+def test_a_kill_in_the_race_loses_only_the_round_in_flight(
+    folder: Path, event: str, count: int
+) -> None:
+    """The next start goes on with the same race, and ends it."""
+    for delay_s in (0.0, 2.5):
+        kill_after(folder, event, count, delay_s, trials=_MORE, share=0.2)
+    kept = completed(folder)
+    with start(folder, _MORE, share=0.2) as tuner:
+        said, _ = tuner.communicate(timeout=200)
+    assert (tuner.returncode, said.split()[-1]) == (0, "trials")
+    assert "RaceFinished" in said.split()
+    assert "TrialStarted" not in said.split()
+    assert no_worker_is_left()
+    now = completed(folder)
+    assert kept.items() <= now.items()
+    assert len([key for key in now if key.startswith("slice")]) > len(
+        [key for key in kept if key.startswith("slice")]
+    )
+    with closing(sqlite3.connect(folder / "study.db")) as connection:
+        races = connection.execute("SELECT end IS NOT NULL FROM autotune_race").fetchall()
+    assert races == [(1,)]
 
 
 @pytest.mark.faults

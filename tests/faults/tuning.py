@@ -1,4 +1,4 @@
-"""`python -m tests.faults.tuning FOLDER TRIALS`: a study of real workers, made to be killed."""
+"""`python -m tests.faults.tuning FOLDER TRIALS SHARE`: a real study, made to be killed."""
 
 import sys
 from pathlib import Path
@@ -15,12 +15,13 @@ SPEC = {
 }
 
 
-def main(folder: Path, trials: int) -> None:
-    """Tune until there are so many trials; say where each one begins and ends."""
-    spec = build_spec({**SPEC, "budget": {"trials": trials}}, "study.toml")
+def main(folder: Path, trials: int, share: float) -> None:
+    """Tune until there are so many trials, and race; say where each one begins and ends."""
+    values = {**SPEC, "budget": {"trials": trials}, "race": {"share": share}}
+    spec = build_spec(values, "study.toml")
     outcome = tune(spec, folder, on_event=lambda event: print(type(event).__name__, flush=True))
     print(outcome.reason, flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))

@@ -215,9 +215,13 @@ def test_a_certified_race_in_words() -> None:
         "certified: at least 1361/s and p99 at most 5.12 ms "
         "(10000 requests, 3 of them over the cap, 5 launches)"
     )
+    chosen = (
+        f"chosen: trial 12, {make_configuration()}, 1.87x (1.84-1.90) the better hint, "
+        "because it is the fastest"
+    )
     assert text.splitlines()[:3] == [
         "race of 25 rounds in 5 launches, 1 min 23 s; everything was settled",
-        f"chosen: trial 12, {make_configuration()}, because it is the fastest",
+        chosen,
         certified,
     ]
     assert "the search itself had seen 1400/s at 4.5 ms" in text
@@ -364,3 +368,23 @@ def test_json_holds_what_the_table_holds() -> None:
     assert hint["ratio_to_better_hint"] is None
     nothing = race_json(make_result(chosen=None, choice=None))
     assert (nothing["chosen"], nothing["choice"]) == (None, None)
+
+
+def test_eighty_columns_hold_every_figure() -> None:
+    """Also of an unclear verdict, which is the widest word, and a fast configuration."""
+    other = make_standing(
+        "trial 1234",
+        State.MISSED,
+        throughput=Interval(12345.6, 1.0, 2.0),
+        latency=make_latency(123.4),
+        latency_upper_ms=130.2,
+        ratio=Interval(2.345, 2.301, 2.391),
+        verdict=Verdict.UNCLEAR,
+    )
+    text = shown(make_result(other), Goal(Objective.THROUGHPUT, 99.9, 2000.0), width=80)
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
+    assert "…" not in text
+    for figure in ("1374/s", "4.86 ms", "5.12 ms", "+ met", "1.87x (1.84-1.90)", "chosen"):
+        assert figure in text
+    for figure in ("12346/s", "123 ms", "130 ms", "? unclear", "2.35x (2.30-2.39)", "over cap"):
+        assert figure in text

@@ -163,6 +163,17 @@ def test_margin_comes_before_threads_and_memory() -> None:
     assert (result.chosen, result.choice) == (1, Choice.MARGIN)
 
 
+def test_a_tie_is_not_broken_in_favour_of_one_that_beats_no_hint() -> None:
+    """The leader is faster than the hint beyond the noise; the one with more room is not."""
+    result = judged(
+        turns(0, 204, latency_ms=8.0),
+        turns(1, 203, latency_ms=4.0, rounds=JITTER),
+        turns(2, 200),
+        contenders=[*map(contender, ("trial 0", "trial 1")), contender("h", configuration=HINT)],
+    )
+    assert (result.chosen, result.choice) == (0, Choice.TIED)
+
+
 def test_room_of_less_than_a_tenth_of_the_cap_is_no_difference() -> None:
     """7.1 and 7.9 ms are both eight tenths; then fewer threads decide, before memory."""
     result = judged(

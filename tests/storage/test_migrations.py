@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective
@@ -167,4 +168,25 @@ def test_an_empty_old_study_goes_on(tmp_path: Path) -> None:
     file = old(tmp_path, trials=())
     store = opened(tmp_path)
     assert (store.trials(), version(file)) == ([], SCHEMA_VERSION)
+    store.close()
+
+
+def test_a_crash_within_a_step_leaves_the_old_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole or not at all: the next start takes the step again."""
+    file = old(tmp_path)
+    step = migrations._STEPS[1]
+
+    def crash(connection: Connection) -> None:
+        step(connection)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setitem(migrations._STEPS, 1, crash)
+        with pytest.raises(KeyboardInterrupt):
+            opened(tmp_path)
+    assert (version(file), "feed" in layout(file)["autotune_measurement"]) == (1, False)
+    store = opened(tmp_path)
+    assert (version(file), len(store.trials())) == (SCHEMA_VERSION, 3)
     store.close()
