@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.contest import common_goal, contest
-from autotune.domain.configuration import Api, Configuration, PerformanceHint
+from autotune.domain.configuration import Api, Configuration, Effective, PerformanceHint
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Feed
@@ -45,7 +45,14 @@ from autotune.execution.runner import Runner
 from autotune.execution.simulated import SimulatedRunner
 from autotune.export.best_file import BestFile, BestModel, best_file, write_best
 from autotune.spec import build_spec, to_toml
-from tests.builders import GOAL, make_configuration, make_failure, make_measurement, make_trial
+from tests.builders import (
+    GOAL,
+    make_configuration,
+    make_failure,
+    make_measurement,
+    make_opening,
+    make_trial,
+)
 from tests.storage.test_study_store import IDENTITY, opened
 
 LATENCY = Configuration(device="CPU", hint=PerformanceHint.LATENCY)
@@ -599,6 +606,8 @@ def test_a_number_in_other_digits_is_no_trial(text: str) -> None:
 def test_requests_of_a_meta_device_survive_the_file() -> None:
     """AUTO takes no streams, but the tuned number of requests is part of the configuration."""
     configuration = Configuration(device="AUTO:CPU,GPU", num_requests=4, precision="f32")
-    trial = make_trial(3, configuration=configuration, measurement=make_measurement(num_requests=4))
+    opening = make_opening(effective=Effective({"OPTIMAL_NUMBER_OF_INFER_REQUESTS": "2"}, 2))
+    measured = make_measurement(num_requests=4, opening=opening)
+    trial = make_trial(3, configuration=configuration, measurement=measured)
     best = make_best(trial=trial, trials=(trial,))
     assert configuration_of(best, "best.json").num_requests == 4

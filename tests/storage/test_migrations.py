@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Feed
-from autotune.domain.race import Contender, End
+from autotune.domain.race import Contender, End, Slice
 from autotune.domain.trial import Trial
 from autotune.errors import StorageError, StudyMismatchError
 from autotune.storage import migrations
@@ -105,7 +105,8 @@ def test_a_migrated_study_takes_trials_races_and_the_reference(tmp_path: Path) -
     log = RaceLog.begin(
         store, [contender], trials=4, baseline=None, feed=Feed.COPY, tie_margin=0.01, noise=None
     )
-    log.end(End.EMPTY, 0.0)
+    log.keep([Slice(0, 0, 0, 0.5, make_block())], 2.0)
+    log.end(End.BUDGET, 1.0)
     assert [trial.number for trial in store.trials()] == [0, 1, 2, 3]
     assert len(store.reference()) == 1
     assert last_race(store, GOAL) is not None

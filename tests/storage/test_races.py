@@ -181,10 +181,12 @@ def test_the_last_race_counts(store: StudyStore) -> None:
     first = begin(store)
     first.keep(make_round(0, 0), elapsed_s=1.0)
     first.end(End.DECIDED, 9.0)
-    begin(store, trials=12, noise=None, baseline=None, feed=Feed.BIND)
+    second = begin(store, trials=12, noise=None, baseline=None, feed=Feed.BIND)
+    assert last_race(store, GOAL) is None  # nothing was seen of it yet
+    second.keep(make_round(0, 0)[1:], elapsed_s=1.0)
     found = stored(store)
-    assert (found.trials, found.end, found.field.slices) == (12, None, [])
-    assert (found.noise, found.field.baseline, found.duration_s) == (None, None, 0.0)
+    assert (found.trials, found.end, len(found.field.slices)) == (12, None, 1)
+    assert (found.noise, found.field.baseline, found.duration_s) == (None, None, 0.5)
     with store.engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM autotune_race")).scalar() == 2
 
