@@ -166,7 +166,7 @@ def _cells(standing: Standing, *, is_baseline: bool) -> list[str | Text]:
     word, style = _STATES[standing.state]
     measured = standing.throughput is not None
     return [
-        standing.contender.name,
+        _short_name(standing),
         per_second(standing.throughput.mean if standing.throughput else None),
         milliseconds(standing.latency.goal_ms if standing.latency else None),
         milliseconds(standing.latency_upper_ms),
@@ -174,6 +174,11 @@ def _cells(standing: Standing, *, is_baseline: bool) -> list[str | Text]:
         "1.00x" if is_baseline and measured else ratio_text(standing.ratio),
         Text(word, style=style),
     ]
+
+
+def _short_name(standing: Standing) -> str:
+    """A hint without its device, which is the CPU as a rule and stands below in any case."""
+    return standing.contender.name.removeprefix("CPU ")
 
 
 def _place(standing: Standing) -> tuple[bool, float]:
