@@ -183,7 +183,7 @@ def test_the_chosen_one_comes_first_and_then_by_speed() -> None:
         "broken", State.FAILED, throughput=None, latency=None, latency_upper_ms=None, ratio=None
     )
     text = shown(make_result(broken, fast))
-    places = [text.index(name) for name in ("trial 12", "fast one", "CPU THROUGHPUT", "broken")]
+    places = [text.index(name) for name in ("trial 12", "fast one", "THROUGHPUT", "broken")]
     assert places == sorted(places)
     assert "1.00x" in text
     assert "-" in text[text.index("broken") :]
