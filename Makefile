@@ -9,7 +9,7 @@ PY    := $(BIN)/python
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tune test test-faults lint bench docs docs-check models clean
+.PHONY: help setup tune test test-faults lint bench bench-search docs docs-check models clean
 
 help: ## show this help
 	@echo "make TARGET [PYTHON=python3.12] [STUDY=studies/NAME] [ARGS='-k word']"
@@ -45,6 +45,9 @@ lint: $(STAMP) ## check style, formatting, types and layers
 
 bench: models ## measure the ratios that the tests do not assert on
 	$(PY) -m tests.bench $(ARGS)
+
+bench-search: $(STAMP) ## replay the search and its peers on recorded surfaces
+	$(PY) -m tests.bench.search $(ARGS)
 
 docs: $(STAMP) ## write the generated parts of docs/
 	$(PY) docs/generate.py

@@ -24,6 +24,7 @@ from autotune.domain.budget import Budget, seconds_until
 from autotune.domain.configuration import Api
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Feed
+from autotune.domain.sampler import Sampler
 from autotune.domain.units import format_duration, parse_duration
 from autotune.errors import SpecError
 
@@ -148,6 +149,11 @@ class BudgetSpec(_Section):
     until: LocalTime | None = Field(
         default=None, description='Local time of day at which to stop: "07:00".'
     )
+    stable: Switch = Field(
+        default=False,
+        description="Whether to stop searching when an improvement above 1 % has become unlikely; "
+        "the other limits hold as well.",
+    )
 
     @property
     def duration_s(self) -> float | None:
@@ -167,6 +173,7 @@ class BudgetSpec(_Section):
             spent_before_s=spent_s,
             until_s=until_s,
             trials=self.trials,
+            stable=self.stable,
         )
 
 
@@ -225,8 +232,9 @@ class MeasureSpec(_Section):
 class SearchSpec(_Section):
     """How to choose what to try next."""
 
-    sampler: Literal["tpe"] = Field(
-        default="tpe", description="Optuna's tree-structured Parzen estimator."
+    sampler: Sampler = Field(
+        default=Sampler.AUTO,
+        description='"auto" (see docs/samplers.md), "gp", "tpe", "random", "grid" or "exhaustive".',
     )
     seed: int = Field(
         default=0,
@@ -234,6 +242,12 @@ class SearchSpec(_Section):
         ge=0,
         lt=2**31,
         description="Each proposal follows from this and the trial number.",
+    )
+    warm_start: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Folder of another study, relative to this file: its best few configurations "
+        "are measured here right after the hints.",
     )
 
 
@@ -260,6 +274,16 @@ class StudySpec(_Section):
     measure: MeasureSpec = MeasureSpec()
     race: RaceSpec = RaceSpec()
     search: SearchSpec = SearchSpec()
+
+    @field_validator("search")
+    @classmethod
+    def _one_objective(cls, value: SearchSpec, info: ValidationInfo) -> SearchSpec:
+        goal = info.data.get("goal")
+        pareto = goal is not None and goal.objective is Objective.PARETO
+        if pareto and value.sampler is Sampler.GP:
+            message = 'sampler: "gp" has one objective; for "pareto" take "tpe" or "auto"'
+            raise ValueError(message)
+        return value
 
     @property
     def limit_s(self) -> float:

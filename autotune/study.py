@@ -1,8 +1,11 @@
 """What must hold before a study's first trial: its model, its space, its identity, its machine."""
 
+import contextlib
 from pathlib import Path
 
+from autotune.domain.configuration import Configuration
 from autotune.domain.model_file import model_sha256
+from autotune.domain.ranking import is_feasible, merit
 from autotune.domain.space import SearchSpace
 from autotune.errors import ModelError, StudyMismatchError
 from autotune.execution.machine import Machine
@@ -10,7 +13,10 @@ from autotune.execution.protocol import Inspected
 from autotune.execution.runner import ModelSource
 from autotune.search.derive import derive_space
 from autotune.spec import StudySpec, parse_shapes, to_toml
+from autotune.storage.races import last_race
 from autotune.storage.study_store import Identity, StudyStore
+
+_MOST_WARM = 5
 
 
 def source(spec: StudySpec, folder: Path) -> ModelSource:
@@ -70,6 +76,30 @@ def identity(spec: StudySpec, folder: Path, choices: SearchSpace) -> Identity:
         goal=spec.goal.goal,
         space=choices.to_dict(),
     )
+
+
+def warm_start(spec: StudySpec, folder: Path, choices: SearchSpace) -> list[Configuration]:
+    """The best few configurations of the study that this one is to start from, as far as they fit.
+
+    They are moved to the nearest choices of this space. Nothing else is taken over: another
+    model, machine or load makes other numbers.
+
+    Raises:
+        StorageError: there is no such study, or it cannot be read.
+    """
+    if spec.search.warm_start is None:
+        return []
+    with contextlib.closing(StudyStore.read_only(folder / spec.search.warm_start)) as other:
+        goal, trials = other.identity().goal, other.trials()
+        raced = last_race(other, goal)
+    winner = None if raced is None else raced.result().winner
+    able = [t for t in trials if t.measurement is not None and is_feasible(t.measurement, goal)]
+    ranked = sorted(able, key=lambda trial: merit(trial, goal), reverse=True)
+    found = [] if winner is None else [winner.contender.configuration]
+    found += [trial.configuration for trial in ranked[:_MOST_WARM]]
+    points = [choices.nearest(configuration) for configuration in found]
+    distinct = dict.fromkeys(point for point in points if point is not None)
+    return [choices.configuration(point) for point in distinct][:_MOST_WARM]
 
 
 def check_machine(store: StudyStore, machine: Machine, *, anyway: bool) -> list[str]:

@@ -1,13 +1,14 @@
 """The loop: propose, open, measure, record, tell; then sweep; at the end the race."""
 
 import contextlib
-from collections import deque
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from autotune import study
+from autotune.agenda import Agenda, Step
 from autotune.domain.budget import Budget
 from autotune.domain.configuration import CompileKey, Configuration
 from autotune.domain.events import (
@@ -24,7 +25,7 @@ from autotune.domain.history import finished, is_machine_fault, rules_out_its_mo
 from autotune.domain.measurement import Flag
 from autotune.domain.race import End, RaceResult
 from autotune.domain.ranking import best, better_hint
-from autotune.domain.space import Point, SearchSpace
+from autotune.domain.space import SearchSpace
 from autotune.domain.trial import Origin, Trial
 from autotune.errors import MachineFaultError
 from autotune.execution.calibration import Calibration, load_calibration
@@ -34,16 +35,16 @@ from autotune.execution.measuring import CONTENDER_FACTOR, Plan, measure
 from autotune.execution.reference import Reading, Reference
 from autotune.execution.runner import OpenModel, Runner, SubprocessRunner
 from autotune.finals import Finals
-from autotune.search import sweep
+from autotune.search.choose import search_of
 from autotune.search.derive import seeds
-from autotune.search.search import Proposal, Search
+from autotune.search.search import Search
 from autotune.spec import StudySpec, parse_spec
 from autotune.storage.optuna_study import open_study
 from autotune.storage.study_store import StudyStore
 
-_MOST_SWEPT = 2
 _MOST_FAULTS_IN_A_ROW = 5
 _LEAST_MEASURED_S = 1.0
+_OPEN_S = 1.0
 
 
 class Stop:
@@ -58,7 +59,7 @@ class Outcome:
     """How a tuning session ended."""
 
     reason: str
-    """budget, trials, exhausted, stopped, or interrupted."""
+    """budget, trials, stable, exhausted, stopped, or interrupted."""
     best: Trial | None
     """What to deploy, complete with blocks: chosen by the race, or where there was none, by the
     search; None when no configuration was shown to meet the cap."""
@@ -66,6 +67,8 @@ class Outcome:
     """What the race proved; None where none was held, for lack of time or of contenders."""
     trials: tuple[Trial, ...]
     """All trials of the study, without blocks."""
+    space_size: int
+    """Distinct configurations of the space."""
     goal: Goal
     machine: Machine
 
@@ -104,29 +107,35 @@ def tune(
         machine = runner.machine(facts)
         space = study.space(spec, facts, machine.usable_cpus)
         identity = study.identity(spec, folder, space)
+        warm = study.warm_start(spec, folder, space)
         optuna_study, engine = open_study(folder, identity.name, identity.goal)
         store = StudyStore(engine, folder / "study.db")
         with contextlib.closing(store):
             store.begin(identity)
             notes = study.check_machine(store, machine, anyway=anyway)
-            search = Search(
-                optuna_study, space, identity.goal, spec.search.seed, folder / "study.db"
-            )
-            tuner = _Tuner(
+            tuner = Tuner(
                 spec,
                 space,
                 store=store,
-                search=search,
+                search=search_of(
+                    spec.search.sampler,
+                    optuna_study,
+                    space,
+                    identity.goal,
+                    seed=spec.search.seed,
+                    name=store.name,
+                ),
                 runner=runner,
+                warm=warm,
                 on_event=on_event,
-                stop=stop or Stop(),
+                stop=stop,
                 calibration=load_calibration(machine),
             )
             return tuner.run(machine, notes)
 
 
-class _Tuner:
-    """One session of a study."""
+class Tuner:
+    """One session of a study; locks, files and machine are its caller's business."""
 
     def __init__(  # noqa: PLR0913 - the collaborators of the loop
         self,
@@ -136,18 +145,34 @@ class _Tuner:
         store: StudyStore,
         search: Search,
         runner: Runner,
-        on_event: Callable[[Event], None],
-        stop: Stop,
-        calibration: Calibration | None,
+        warm: Sequence[Configuration] = (),
+        on_event: Callable[[Event], None] = lambda _: None,
+        stop: Stop | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
+        """Prepare a session.
+
+        Args:
+            spec: the study.
+            space: what may be tried.
+            store: the evidence, begun.
+            search: over the same space.
+            runner: how configurations are measured.
+            warm: what to measure right after the hints.
+            on_event: hears of every step.
+            stop: ask through it to end after the current trial.
+            calibration: the machine's, if it was ever calibrated.
+        """
         self._spec = spec
         self._goal = spec.goal.goal
         self._space = space
         self._store = store
         self._search = search
+        self._agenda = Agenda(space, search, self._goal, may_sweep=spec.search.sampler.learns)
         self._runner = runner
+        self._warm = warm
         self._on_event = on_event
-        self._stop = stop
+        self._stop = stop = stop or Stop()
         self._finals = Finals(
             spec,
             store=store,
@@ -162,8 +187,6 @@ class _Tuner:
         self._by_effective_key: dict[str, Trial] = {}
         self._faults_in_a_row = 0
         self._model: tuple[CompileKey, OpenModel] | None = None
-        self._queue: deque[tuple[Configuration, Origin]] = deque()
-        self._swept = 0
         self._begun_s = runner.clock()
         self._budget = Budget()
 
@@ -194,6 +217,7 @@ class _Tuner:
             best=None if found is None else self._store.with_blocks(found),
             race=race,
             trials=tuple(self._trials),
+            space_size=self._space.size,
             goal=self._goal,
             machine=machine,
         )
@@ -201,12 +225,30 @@ class _Tuner:
     def _search_on(self) -> str:
         """Trials, and between them a slice of the reference now and then; why it ended."""
         while (ended := self._why_end()) is None:
-            step = self._next()
+            step = self._agenda.next(self._trials, is_open=self._model is not None)
             if step is None:
                 return "exhausted"
             self._visit_reference()
-            self._try(*step)
+            self._try(step)
+        if self._agenda.missing_seeds and ended in {"budget", "trials"}:
+            self._on_event(Noted(text=self._too_short(self._agenda.missing_seeds, ended)))
         return ended
+
+    def _too_short(self, missing: int, ended: str) -> str:
+        """What to say of a budget that ended before the seeds were measured."""
+        of = len(seeds(self._space))
+        least = f"{of} trials"
+        if ended == "budget":
+            done = len(self._trials)
+            each_s = self._spec.measure.warmup + _LEAST_MEASURED_S + _OPEN_S
+            if done:
+                each_s = max(each_s, self._elapsed_s() / done)
+            share = 1 - self._spec.race.share
+            least = f"about {math.ceil((of + 1) * each_s / share)} s"
+        return (
+            f"the budget ended before {missing} of the {of} configurations were measured that "
+            f"every study begins with; the least that works is {least}"
+        )
 
     def _chosen(self, race: RaceResult | None) -> Trial | None:
         if race is None:
@@ -218,7 +260,7 @@ class _Tuner:
 
     def _visit_reference(self) -> None:
         """How fast is the machine now? A slice of the better hint, once both are known."""
-        if self._queue or not self._spec.measure.reference:
+        if self._agenda.is_waiting or not self._spec.measure.reference:
             return
         if self._reference is None:
             hint = better_hint(self._trials, self._goal)
@@ -238,46 +280,11 @@ class _Tuner:
         key = self._reference.configuration.key
         self._store.record_reference(key, reading.at_s - self._begun_s, reading.block)
 
-    # --- what to try
-
-    def _next(self) -> tuple[Configuration, Origin, Proposal | None] | None:
-        """Seeds and what was lost first, then a sweep of the open model, then the sampler."""
-        if self._queue:
-            return (*self._queue.popleft(), None)
-        point = self._sweep_point()
-        if point is not None:
-            self._swept += 1
-            return self._space.configuration(point), Origin.SWEEP, None
-        self._swept = 0
-        proposal = self._search.ask()
-        return None if proposal is None else (proposal.configuration, Origin.SAMPLED, proposal)
-
-    def _sweep_point(self) -> Point | None:
-        """Another request count for the model that is open, if that is worth it."""
-        last = self._trials[-1] if self._trials else None
-        if (
-            last is None
-            or last.measurement is None
-            or self._model is None
-            or self._swept >= _MOST_SWEPT
-        ):
-            return None
-        point = self._space.locate(last.configuration)
-        if (
-            last.reused_from is not None
-            or point is None
-            or not sweep.is_worthwhile(last.measurement)
-        ):
-            return None
-        leader = best(self._trials, self._goal)
-        to_beat = leader.measurement.throughput_per_s if leader and leader.measurement else 0.0
-        found = sweep.next_point(self._space, point, last.measurement, self._goal, to_beat)
-        return None if found in self._search.taken else found
-
     # --- one trial
 
-    def _try(self, configuration: Configuration, origin: Origin, proposal: Proposal | None) -> None:
+    def _try(self, step: Step) -> None:
         """Open, measure, record, tell. A seed's trial begins once it is known where it lies."""
+        configuration, origin, proposal = step.configuration, step.origin, step.proposal
         self._on_event(
             TrialStarted(configuration=configuration, origin=origin, left_s=self._left_s())
         )
@@ -341,7 +348,7 @@ class _Tuner:
         self._search.tell(trial)
         self._remember(trial)
         if is_machine_fault(trial) and trial.configuration in unlucky(self._trials):
-            self._queue.append((trial.configuration, trial.origin))
+            self._agenda.put(trial.configuration, trial.origin)
         self._on_event(
             TrialFinished(
                 goal=self._goal,
@@ -410,11 +417,7 @@ class _Tuner:
         for trial in self._store.trials():
             self._remember(trial)
         told, lost = self._search.reconcile({trial.number: trial for trial in self._trials})
-        tried = {trial.configuration for trial in self._trials}
-        self._queue.extend((seed, Origin.SEED) for seed in seeds(self._space) if seed not in tried)
-        tried.update(configuration for configuration, _ in self._queue)
-        self._queue.extend((c, Origin.SAMPLED) for c in lost if c not in tried)
-        self._queue.extend(unlucky(self._trials).items())
+        self._agenda.resume(self._trials, lost, self._warm)
         if told or lost:
             self._store.note("repaired", told=told, lost=[str(c) for c in lost])
             notes = [*notes, f"the last session was cut off: {len(lost)} trial(s) are tried again"]
@@ -442,6 +445,8 @@ class _Tuner:
         least = self._spec.measure.warmup + _LEAST_MEASURED_S + self._finals.reserve_s(self._budget)
         if left is not None and left < least:
             return "budget"
+        if self._budget.stable and not self._agenda.is_waiting and self._agenda.is_stable():
+            return "stable"
         return None
 
     def _plan(self) -> Plan:

@@ -9,13 +9,15 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
-from sqlalchemy import Table
+from sqlalchemy import MetaData, Table
 
 from autotune.analysis.frames import COLUMNS
 from autotune.domain.units import format_duration
 from autotune.export.best_file import BestFile, json_schema
 from autotune.spec import StudySpec
 from autotune.storage.schema import METADATA, SCHEMA_VERSION
+from autotune.storage.surface import METADATA as SURFACE_METADATA
+from autotune.storage.surface import SURFACE_SCHEMA_VERSION
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
@@ -37,6 +39,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     docs = ROOT / "docs"
     yield docs / "study-toml.md", _between(docs / "study-toml.md", study_toml())
     yield docs / "database.md", _between(docs / "database.md", database())
+    yield docs / "surface.md", _between(docs / "surface.md", surface())
     yield docs / "best-json.md", _between(docs / "best-json.md", best_json())
     schema = json.dumps(json_schema(), indent=2) + "\n"
     yield ROOT / "autotune" / "export" / "best.schema.json", schema
@@ -58,8 +61,17 @@ def study_toml() -> str:
 
 def database() -> str:
     """One table for each of ours."""
-    parts = [f"Schema version {SCHEMA_VERSION}.", ""]
-    for table in METADATA.sorted_tables:
+    return _tables(METADATA, SCHEMA_VERSION)
+
+
+def surface() -> str:
+    """The tables of a surface file."""
+    return _tables(SURFACE_METADATA, SURFACE_SCHEMA_VERSION)
+
+
+def _tables(metadata: MetaData, version: int) -> str:
+    parts = [f"Schema version {version}.", ""]
+    for table in metadata.sorted_tables:
         parts += [f"## {table.name}", "", table.comment or "", "", *_columns(table), ""]
     return "\n".join(parts)
 

@@ -1,5 +1,6 @@
 """study.toml: what it may say, how it is read back, and how its faults are told."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from autotune.domain.configuration import Api
 from autotune.domain.goal import Goal, Objective
+from autotune.domain.sampler import Sampler
 from autotune.errors import EXIT_USAGE, SpecError
 from autotune.spec import StudySpec, build_spec, load_spec, parse_shapes, parse_spec, to_toml
 
@@ -125,8 +127,14 @@ def lists_of(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return values | st.lists(values, min_size=1, max_size=4, unique=True)
 
 
+def suits_its_sampler(values: dict[str, Any]) -> bool:
+    """Whether no two objectives are asked of a sampler that has one."""
+    sampler = values.get("search", {}).get("sampler")
+    return bool(values["goal"].get("objective") != "pareto" or sampler != "gp")
+
+
 COUNTS = lists_of(st.integers(1, 65_536))
-DICTIONARIES = st.fixed_dictionaries(
+DICTIONARIES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "model": st.fixed_dictionaries({"path": NAMES}, optional={"shape": NAMES, "inputs": NAMES}),
         "goal": st.fixed_dictionaries(
@@ -144,6 +152,7 @@ DICTIONARIES = st.fixed_dictionaries(
                 "duration": DURATIONS,
                 "trials": st.integers(1, 65_536),
                 "until": st.times().map(lambda time: time.isoformat("minutes")),
+                "stable": st.booleans(),
             },
         ),
         "space": st.fixed_dictionaries(
@@ -161,11 +170,16 @@ DICTIONARIES = st.fixed_dictionaries(
         ),
         "measure": st.fixed_dictionaries({}, optional={"limit": DURATIONS, "warmup": DURATIONS}),
         "search": st.fixed_dictionaries(
-            {}, optional={"sampler": st.just("tpe"), "seed": st.integers(0, 2**31 - 1)}
+            {},
+            optional={
+                "sampler": st.sampled_from([sampler.value for sampler in Sampler]),
+                "seed": st.integers(0, 2**31 - 1),
+                "warm_start": NAMES,
+            },
         ),
     },
 )
-SPECS = DICTIONARIES.map(lambda values: build_spec(values, "study.toml"))
+SPECS = DICTIONARIES.filter(suits_its_sampler).map(lambda values: build_spec(values, "study.toml"))
 
 
 @given(SPECS)
@@ -385,6 +399,104 @@ def test_one_bad_value_is_a_study_or_a_spec_error(
     section = data.draw(st.sampled_from(sorted(values)))
     key = data.draw(KEYS)
     is_spec_or_error({**values, section: {**values[section], key: data.draw(VALUES)}})
+
+
+# --- how a study searches, and how long
+
+
+@pytest.mark.parametrize("name", ["auto", "gp", "tpe", "random", "grid", "exhaustive"])
+def test_samplers_have_names(name: str) -> None:
+    """Each is read, kept, and written back unless it is the default."""
+    spec = parse_spec(f'{LEAST}[search]\nsampler = "{name}"\n')
+    assert spec.search.sampler == Sampler(name)
+    assert parse_spec(to_toml(spec)) == spec
+    assert ("sampler" in to_toml(spec)) == (name != "auto")
+
+
+def test_the_least_study_leaves_the_sampler_to_us() -> None:
+    """No sampler, no study to start from, and no early end."""
+    spec = parse_spec(LEAST)
+    assert spec.search.sampler is Sampler.AUTO
+    assert spec.search.warm_start is None
+    assert spec.budget.stable is False
+
+
+def test_an_unknown_sampler_is_told_the_known_ones() -> None:
+    """All names, in one line."""
+    assert fault(f'{LEAST}[search]\nsampler = "magic"\n') == (
+        "study.toml: [search] sampler: input should be "
+        "'auto', 'gp', 'tpe', 'random', 'grid' or 'exhaustive', got 'magic'"
+    )
+
+
+def test_two_objectives_are_too_many_for_a_gaussian_process() -> None:
+    """The message names those that can."""
+    text = LEAST.replace("max_latency", "objective").replace("20ms", "pareto")
+    assert fault(f'{text}[search]\nsampler = "gp"\n') == (
+        'study.toml: [search]: sampler: "gp" has one objective; for "pareto" take "tpe" or "auto"'
+    )
+
+
+@pytest.mark.parametrize("name", ["auto", "tpe", "random", "grid", "exhaustive"])
+def test_other_samplers_take_two_objectives(name: str) -> None:
+    """Only one of them cannot."""
+    text = LEAST.replace("max_latency", "objective").replace("20ms", "pareto")
+    assert parse_spec(f'{text}[search]\nsampler = "{name}"\n').search.sampler == Sampler(name)
+
+
+@pytest.mark.parametrize("objective", ["throughput", "latency"])
+def test_a_gaussian_process_takes_one_objective(objective: str) -> None:
+    """Whichever it is."""
+    text = f'{LEAST}objective = "{objective}"\n[search]\nsampler = "gp"\n'
+    assert parse_spec(text).search.sampler is Sampler.GP
+
+
+def test_a_fault_of_the_goal_hides_no_fault_of_the_sampler() -> None:
+    """And is told once."""
+    text = LEAST.replace("20ms", "20") + '[search]\nsampler = "magic"\n'
+    assert [line.split(":")[1] for line in faults(text)] == [
+        " [goal] max_latency",
+        " [search] sampler",
+    ]
+
+
+@pytest.mark.parametrize("limit", ["", "trials = 5\n", 'until = "07:00"\n', 'duration = "2m"\n'])
+def test_a_search_may_end_when_it_is_stable(limit: str) -> None:
+    """Beside every other limit; by itself it does not take the default duration away."""
+    spec = parse_spec(f"{LEAST}[budget]\n{limit}stable = true\n")
+    same = parse_spec(f"{LEAST}[budget]\n{limit}")
+    assert spec.budget.stable is True
+    assert spec.budget.duration_s == same.budget.duration_s
+    assert parse_spec(to_toml(spec)) == spec
+    budget = spec.budget.after(10.0, datetime.now().astimezone())
+    assert budget.stable is True
+    assert same.budget.after(10.0, datetime.now().astimezone()).stable is False
+
+
+@pytest.mark.parametrize("value", ["1", '"yes"', "[true]", '"true"'])
+def test_stable_is_a_yes_or_no(value: str) -> None:
+    """Nothing that merely looks like one."""
+    assert fault(f"{LEAST}[budget]\nstable = {value}\n").startswith("study.toml: [budget] stable: ")
+
+
+@pytest.mark.parametrize("folder", ["../other", "a b", "studies/é", 'qu"ote', "back\\slash"])
+def test_the_study_to_start_from_is_written_and_read_back(folder: str) -> None:
+    """Any name that a folder may have."""
+    values = {
+        "model": {"path": "m.xml"},
+        "goal": {"max_latency": "1ms"},
+        "search": {"warm_start": folder},
+    }
+    spec = build_spec(values, "study.toml")
+    assert spec.search.warm_start == folder
+    assert parse_spec(to_toml(spec)) == spec
+
+
+@pytest.mark.parametrize("value", ['""', '" "', "3", "true", '["a", "b"]'])
+def test_the_study_to_start_from_is_one_name(value: str) -> None:
+    """Neither nothing nor several."""
+    line = fault(f"{LEAST}[search]\nwarm_start = {value}\n")
+    assert line.startswith("study.toml: [search] warm_start: ")
 
 
 # --- shapes

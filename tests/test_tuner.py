@@ -1,5 +1,6 @@
 """The whole loop, on a machine that is known exactly and a clock that nobody waits for."""
 
+import shutil
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
@@ -15,13 +16,27 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autotune.domain.budget import seconds_until
 from autotune.domain.configuration import CompileKey, Configuration, PerformanceHint
-from autotune.domain.events import Event, StudyFinished, StudyOpened, TrialFinished, TrialStarted
+from autotune.domain.events import (
+    Event,
+    Noted,
+    StudyFinished,
+    StudyOpened,
+    TrialFinished,
+    TrialStarted,
+)
 from autotune.domain.failure import FailureKind, TrialFault
 from autotune.domain.goal import Verdict
 from autotune.domain.measurement import Block
+from autotune.domain.sampler import Sampler
 from autotune.domain.space import SearchSpace
 from autotune.domain.trial import Origin, Trial
-from autotune.errors import BusyError, MachineFaultError, ModelError, StudyMismatchError
+from autotune.errors import (
+    BusyError,
+    MachineFaultError,
+    ModelError,
+    StorageError,
+    StudyMismatchError,
+)
 from autotune.execution.locks import study_lock
 from autotune.execution.runner import Load
 from autotune.execution.simulated import SimulatedCpu, SimulatedModel, SimulatedRunner
@@ -45,6 +60,8 @@ LONE = Configuration(
 """The three seeds of a CPU with four cores."""
 ALONE = {"reference": False}
 """[measure] without a reference: every opening is a trial's."""
+FEW = {"batch": 1, "pinning": True, "requests_per_stream": [1, 2]}
+"""[space] that is soon exhausted."""
 
 
 @pytest.fixture
@@ -650,3 +667,311 @@ def test_a_time_of_day_ends_the_study(folder: Path) -> None:
     assert (outcome.reason, len(outcome.trials)) == ("trials", 4)
     left = [event.left_s for event in told.events if isinstance(event, TrialStarted)]
     assert all(seconds is not None and 0 < seconds <= 25 * 3600 for seconds in left)
+
+
+# --- until nothing better is in sight
+
+
+@pytest.mark.parametrize("sampler", Sampler)
+def test_a_stable_search_ends(folder: Path, sampler: Sampler) -> None:
+    """Before the space is exhausted, and with the best at most a little behind."""
+    spec = make_spec(budget={"trials": 200, "stable": True}, search={"sampler": sampler.value})
+    runner = SimulatedRunner()
+    outcome = tune(spec, folder, runner=runner)
+    assert outcome.reason == "stable"
+    assert len(outcome.trials) < outcome.space_size
+    flows = [runner.predict(c) for c in all_configurations(folder)]
+    fastest = max(flow.throughput_per_s for flow in flows if flow.latency_ms <= 20)
+    assert outcome.best is not None
+    assert outcome.best.measurement is not None
+    assert outcome.best.measurement.throughput_per_s >= 0.97 * fastest
+
+
+def test_a_stable_search_says_so(folder: Path) -> None:
+    """In its last event, and to whoever looks at the study later."""
+    told = Told()
+    spec = make_spec(budget={"trials": 200, "stable": True})
+    tune(spec, folder, runner=SimulatedRunner(), on_event=told)
+    assert told.events[-1] == StudyFinished(reason="stable")
+    with closing(StudyStore.read_only(folder)) as store:
+        assert [session.end for session in store.sessions()] == ["stable"]
+
+
+def test_other_limits_hold_as_well(folder: Path) -> None:
+    """Whatever comes first."""
+    spec = make_spec(budget={"trials": 5, "stable": True})
+    outcome = tune(spec, folder, runner=SimulatedRunner())
+    assert (outcome.reason, len(outcome.trials)) == ("trials", 5)
+
+
+def test_a_search_without_anything_feasible_is_never_stable(folder: Path) -> None:
+    """Whatever would meet the cap would be an improvement."""
+    spec = make_spec("100us", budget={"trials": 200, "stable": True}, space=FEW)
+    outcome = tune(spec, folder, runner=SimulatedRunner())
+    assert outcome.reason == "exhausted"
+
+
+def test_a_race_follows_a_stable_search(folder: Path) -> None:
+    """The time that was saved is not taken from it."""
+    budget = {"duration": "20m", "stable": True}
+    spec = make_spec(budget=budget, race={"share": 0.2})
+    outcome = tune(spec, folder, runner=SimulatedRunner())
+    assert outcome.reason == "stable"
+    assert outcome.race is not None
+    assert outcome.race.winner is not None
+
+
+def test_a_stable_study_has_nothing_to_do(folder: Path) -> None:
+    """Continued without a change it measures nothing, like one whose other limits are reached."""
+    spec = make_spec(budget={"trials": 200, "stable": True})
+    first = tune(spec, folder, runner=SimulatedRunner())
+    again = tune(spec, folder, runner=SimulatedRunner())
+    assert (again.reason, len(again.trials)) == ("stable", len(first.trials))
+
+
+# --- a budget that is too short
+
+
+def notes(told: Told) -> list[str]:
+    """What was noted."""
+    return [event.text for event in told.events if isinstance(event, Noted)]
+
+
+@pytest.mark.parametrize("trials", [1, 2])
+def test_too_few_trials_for_the_seeds_are_said(folder: Path, trials: int) -> None:
+    """With how many are missing, and the least that works."""
+    told = Told()
+    tune(make_spec(trials=trials), folder, runner=SimulatedRunner(), on_event=told)
+    (note,) = notes(told)
+    assert note == (
+        f"the budget ended before {3 - trials} of the 3 configurations were measured that every "
+        "study begins with; the least that works is 3 trials"
+    )
+    assert isinstance(told.events[-1], StudyFinished)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5])
+@pytest.mark.parametrize(
+    ("duration_s", "compile_s"), [(1, 0.4), (3, 0.4), (5, 0.4), (4, 5.0), (30, 20.0), (60, 60.0)]
+)
+def test_too_little_time_for_the_seeds_is_said(
+    folder: Path, duration_s: int, compile_s: float, share: float
+) -> None:
+    """And another study that has the time that was called the least measures all of them."""
+
+    def told_with(seconds: int, name: str) -> tuple[list[str], list[Configuration]]:
+        there, told = folder / name, Told()
+        there.mkdir()
+        (there / "model.onnx").write_bytes(b"weights")
+        spec = make_spec(budget={"duration": f"{seconds}s"}, race={"share": share})
+        runner = SimulatedRunner(compile_s=compile_s)
+        outcome = tune(spec, there, runner=runner, on_event=told)
+        said = [note for note in notes(told) if "the least that works" in note]
+        return said, [trial.configuration for trial in outcome.trials]
+
+    (note,), found = told_with(duration_s, "short")
+    assert f"before {3 - len(found)} of the 3 configurations" in note
+    assert note.split()[-3] == "about"
+    least_s = int(note.split()[-2])
+    assert least_s > duration_s
+    said, found = told_with(least_s, "long")
+    assert said == []
+    assert found[:3] == [LATENCY, THROUGHPUT, LONE]
+
+
+@pytest.mark.parametrize("budget", [{"trials": 3}, {"duration": "20s"}, {"trials": 5}])
+def test_a_budget_for_the_seeds_needs_no_word(folder: Path, budget: dict[str, Any]) -> None:
+    """Three trials are enough."""
+    told = Told()
+    tune(make_spec(budget=budget), folder, runner=SimulatedRunner(), on_event=told)
+    assert notes(told) == []
+
+
+def test_who_stops_it_need_not_be_told(folder: Path) -> None:
+    """The seeds are missing because someone wished it so."""
+    stop = Stop()
+    told = Told(on_trial=lambda _: setattr(stop, "requested", True))
+    tune(make_spec(), folder, runner=SimulatedRunner(), stop=stop, on_event=told)
+    assert notes(told) == []
+
+
+def test_the_least_is_told_of_the_limit_that_was_reached(folder: Path) -> None:
+    """Time was not what was short."""
+    told = Told()
+    spec = make_spec(budget={"trials": 2, "duration": "10m"})
+    tune(spec, folder, runner=SimulatedRunner(), on_event=told)
+    (note,) = notes(told)
+    assert note.endswith("the least that works is 3 trials")
+
+
+# --- from another study
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished study of 25 trials; not to be changed."""
+    folder = tmp_path_factory.mktemp("searched")
+    (folder / "model.onnx").write_bytes(b"weights")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOTUNE_LOCK_DIR", str(tmp_path_factory.mktemp("locks")))
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        tune(make_spec(trials=25), folder, runner=SimulatedRunner())
+    return folder
+
+
+@pytest.fixture
+def other(folder: Path, searched: Path) -> Path:
+    """A finished study of the same model beside this one."""
+    return shutil.copytree(searched, folder / "other")
+
+
+WARM: dict[str, Any] = {"warm_start": "other"}
+
+
+def origins(trials: Sequence[Trial]) -> list[Origin]:
+    """Who proposed each."""
+    return [trial.origin for trial in trials]
+
+
+def ranked(folder: Path) -> list[Configuration]:
+    """Feasible configurations of a study, the one that claims most first."""
+    found = [t for t in stored(folder) if t.measurement and t.measurement.verdict is Verdict.MET]
+    found.sort(key=lambda t: t.measurement.claim_per_s if t.measurement else 0, reverse=True)
+    return [trial.configuration for trial in found]
+
+
+def test_the_best_of_another_study_come_right_after_the_hints(folder: Path, other: Path) -> None:
+    """In their order, before the sampler has its first say; nothing but them is taken over."""
+    outcome = tune(make_spec(trials=12, search=WARM), folder, runner=SimulatedRunner())
+    expected = [c for c in ranked(other)[:5] if not c.is_hint and c != LONE]
+    assert expected
+    last = 3 + len(expected)
+    assert [trial.configuration for trial in outcome.trials[:3]] == [LATENCY, THROUGHPUT, LONE]
+    assert [trial.configuration for trial in outcome.trials[3:last]] == expected
+    assert origins(outcome.trials[:last]) == [Origin.SEED] * 3 + [Origin.WARM] * len(expected)
+    assert Origin.WARM not in origins(outcome.trials[last:])
+    assert len(outcome.trials) == 12
+    assert origins(stored(folder)) == origins(outcome.trials)
+
+
+def test_what_is_taken_over_is_measured_here(folder: Path, other: Path) -> None:
+    """Numbers of another machine are not believed: this one is half as fast."""
+    runner = SimulatedRunner(cpu=SimulatedCpu(item_ms=8.0))
+    outcome = tune(make_spec("40ms", trials=12, search=WARM), folder, runner=runner)
+    warm = [trial for trial in outcome.trials if trial.origin is Origin.WARM]
+    assert warm
+    for trial in warm:
+        assert trial.measurement is not None
+        predicted = runner.predict(trial.configuration)
+        assert trial.measurement.throughput_per_s == pytest.approx(predicted.throughput_per_s)
+
+
+def test_a_warm_start_is_learnt_from_and_not_repeated(folder: Path, other: Path) -> None:
+    """What was measured first is a trial like any other."""
+    spec = make_spec(trials=200, search=WARM, space=FEW)
+    outcome = tune(spec, folder, runner=SimulatedRunner())
+    configurations = [trial.configuration for trial in outcome.trials]
+    assert outcome.reason == "exhausted"
+    assert len(set(configurations)) == len(configurations)
+    assert all(
+        trial.params
+        for trial, found in zip(optuna_trials(folder), outcome.trials, strict=True)
+        if found.origin is Origin.WARM
+    )
+
+
+def test_a_warm_start_is_made_once(folder: Path, other: Path) -> None:
+    """A study that is continued does not begin again."""
+    stop = Stop()
+    told = Told(on_trial=lambda event: setattr(stop, "requested", event.trials == 4))
+    spec = make_spec(trials=12, search=WARM)
+    first = tune(spec, folder, runner=SimulatedRunner(), stop=stop, on_event=told)
+    assert origins(first.trials) == [Origin.SEED] * 3 + [Origin.WARM]
+    whole = tune(spec, folder, runner=SimulatedRunner())
+    again = tune(spec, folder, runner=SimulatedRunner())
+    configurations = [trial.configuration for trial in whole.trials]
+    assert len(set(configurations)) == len(configurations) == 12
+    assert configurations[3 : 3 + origins(whole.trials).count(Origin.WARM)] == [
+        c for c in ranked(other)[:5] if not c.is_hint and c != LONE
+    ]
+    assert again.trials == whole.trials
+
+
+def test_choices_are_moved_to_the_nearest(folder: Path, other: Path) -> None:
+    """Another machine or study has other choices; what becomes equal is measured once."""
+    space = {"batch": [2], "streams": [1, 4], "requests_per_stream": [2], "pinning": True}
+    outcome = tune(
+        make_spec("40ms", trials=30, search=WARM, space=space), folder, runner=SimulatedRunner()
+    )
+    points = all_configurations(folder)
+    warm = [trial.configuration for trial in outcome.trials if trial.origin is Origin.WARM]
+    assert warm
+    assert set(warm) <= set(points)
+    assert len(set(warm)) == len(warm)
+
+
+def test_the_winner_of_a_race_comes_first(folder: Path) -> None:
+    """It was compared with more care than the search could."""
+    there = folder / "other"
+    there.mkdir()
+    (there / "model.onnx").write_bytes(b"weights")
+    spec = make_spec(budget={"duration": "3m"}, race={"share": 0.4})
+    runner = SimulatedRunner(noise=0.05, launch_noise=0.05)
+    raced = tune(spec, there, runner=runner).race
+    assert raced is not None
+    assert raced.winner is not None
+    winner = raced.winner.contender.configuration
+    assert winner not in {LATENCY, THROUGHPUT, LONE}  # or this would show nothing
+    outcome = tune(make_spec(trials=8, search=WARM), folder, runner=SimulatedRunner())
+    assert outcome.trials[3].configuration == winner
+    assert outcome.trials[3].origin is Origin.WARM
+
+
+def test_a_study_that_found_nothing_gives_nothing(folder: Path) -> None:
+    """Then the search begins as it always does."""
+    there = folder / "other"
+    there.mkdir()
+    (there / "model.onnx").write_bytes(b"weights")
+    tune(make_spec("100us", trials=6), there, runner=SimulatedRunner())
+    outcome = tune(make_spec(trials=6, search=WARM), folder, runner=SimulatedRunner())
+    assert Origin.WARM not in origins(outcome.trials)
+    assert len(outcome.trials) == 6
+
+
+def test_a_missing_study_to_start_from_is_refused(folder: Path) -> None:
+    """Before a database is made."""
+    spec = make_spec(search={"warm_start": "nosuch"})
+    with pytest.raises(StorageError, match="nosuch"):
+        tune(spec, folder, runner=SimulatedRunner())
+    assert not (folder / "study.db").exists()
+
+
+# --- samplers that go by no result
+
+
+@pytest.mark.parametrize("sampler", [Sampler.RANDOM, Sampler.GRID, Sampler.EXHAUSTIVE])
+def test_what_does_not_learn_does_not_sweep(folder: Path, sampler: Sampler) -> None:
+    """However dear opening is: a sweep would go its own way through the space."""
+    runner = SimulatedRunner(compile_s=60.0)
+    spec = make_spec("40ms", trials=12, measure=ALONE, search={"sampler": sampler.value})
+    outcome = tune(spec, folder, runner=runner)
+    assert set(origins(outcome.trials)) == {Origin.SEED, Origin.SAMPLED}
+
+
+@pytest.mark.parametrize("sampler", [Sampler.AUTO, Sampler.GP, Sampler.TPE])
+def test_what_learns_sweeps(folder: Path, sampler: Sampler) -> None:
+    """Little's law says which request count is worth a measurement."""
+    runner = SimulatedRunner(compile_s=60.0)
+    spec = make_spec("40ms", trials=12, measure=ALONE, search={"sampler": sampler.value})
+    outcome = tune(spec, folder, runner=runner)
+    assert Origin.SWEEP in origins(outcome.trials)
+
+
+def test_an_exhaustive_study_opens_every_model_once(folder: Path) -> None:
+    """One compiled model after the other, with all of its request counts."""
+    runner = SimulatedRunner()
+    spec = make_spec(trials=200, measure=ALONE, search={"sampler": "exhaustive"})
+    outcome = tune(spec, folder, runner=runner)
+    assert outcome.reason == "exhausted"
+    sampled = runner.opened[3:]  # the seeds' own come first
+    assert len(set(sampled)) == len(sampled)

@@ -8,7 +8,7 @@ from autotune.domain.trial import Trial
 
 COLUMNS = {
     "trial": "number of the trial",
-    "origin": "seed, sampled or sweep",
+    "origin": "seed, warm, sampled or sweep",
     "configuration": "in words",
     "device": "as requested",
     "hint": "performance hint",

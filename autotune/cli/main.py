@@ -90,6 +90,29 @@ def tune(
     until: Annotated[
         str | None, typer.Option(metavar="HH:MM", help="Stop at this local time of day.")
     ] = None,
+    until_stable: Annotated[
+        bool,
+        typer.Option(
+            "--until-stable",
+            help="Also stop searching when an improvement above 1 % has become unlikely.",
+        ),
+    ] = False,
+    sampler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="auto, gp, tpe, random, grid, or exhaustive.",
+            show_default="auto",
+        ),
+    ] = None,
+    warm_start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="STUDY",
+            help="Measure the best few of another study first, right after the hints.",
+        ),
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option(
@@ -128,9 +151,16 @@ def tune(
         "objective": objective,
         "device": device or None,
         "shape": shape,
+        "sampler": sampler,
+        "from": warm_start,
         "name": name,
     }
-    limits = {"duration": budget, "trials": trials, "until": until}
+    limits = {
+        "duration": budget,
+        "trials": trials,
+        "until": until,
+        "stable": until_stable or None,
+    }
     sys.exit(run_tune(target, given, limits, anyway=anyway))
 
 
@@ -275,6 +305,88 @@ def doctor(
     if calibrate:
         sys.exit(run_calibration(model, shape, budget, as_json=json))
     sys.exit(show_doctor(as_json=json))
+
+
+@app.command(no_args_is_help=True)
+def record(
+    study: StudyFolder,
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The surface file.", show_default="STUDY/surface.db"),
+    ] = None,
+    launches: Annotated[int, typer.Option(metavar="N", help="Fresh processes of each model.")] = 3,
+    rounds: Annotated[
+        int, typer.Option(metavar="N", help="Slices of each configuration in a launch.")
+    ] = 2,
+    slice_: Annotated[
+        str, typer.Option("--slice", metavar="TIME", help="Shortest slice.")
+    ] = "300ms",
+) -> None:
+    """Measure a study's whole space, in interleaved slices, into a surface file.
+
+    It takes minutes to hours and goes on where it was stopped. Searches can then be tried on the
+    surface in seconds: autotune replay.
+    """
+    from autotune.cli.surface import run_record
+
+    sys.exit(run_record(study, out, launches, rounds, slice_))
+
+
+@app.command(no_args_is_help=True)
+def replay(
+    surfaces: Annotated[
+        list[Path], typer.Argument(metavar="SURFACE…", help="Files that autotune record wrote.")
+    ],
+    *,
+    sampler: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="auto, gp, tpe, random, grid, exhaustive; may be repeated.",
+            show_default="auto, tpe, random",
+        ),
+    ] = None,
+    trials: Annotated[int, typer.Option(metavar="N", help="Trials of each study.")] = 60,
+    seeds: Annotated[int, typer.Option(metavar="N", help="Studies for each curve.")] = 5,
+    max_latency: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Cap on request latency.", show_default="the study's own"
+        ),
+    ] = None,
+    percentile: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P", help="Percentile that the cap is on.", show_default="the study's own"
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the regret curves into an HTML page.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Try samplers on recorded surfaces: regret against trials and against time, in seconds.
+
+    The tuner itself runs, on a virtual clock and with the recorded noise. Without a cap, each
+    surface is replayed with its study's own.
+    """
+    # Small matrices on many threads are slower, and every process has its own threads.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from autotune.cli.surface import run_replay
+
+    sys.exit(
+        run_replay(
+            surfaces,
+            sampler or ["auto", "tpe", "random"],
+            trials,
+            seeds,
+            max_latency=max_latency,
+            asked_percentile=percentile,
+            plot=plot,
+            as_json=json,
+        )
+    )
 
 
 @app.command()

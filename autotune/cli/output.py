@@ -25,10 +25,11 @@ def say(console: Console, text: str) -> None:
 
 
 class Stop:
-    """Ctrl-C once ends the race after the round; twice at once. Asked by the race."""
+    """Ctrl-C once ends the work after the piece at hand; twice at once. Asked by the work."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, piece: str = "this round") -> None:
         self._console = console
+        self._piece = piece
         self._requested = False
         self._old: Any = None
 
@@ -41,7 +42,7 @@ class Stop:
             if self._requested:
                 raise KeyboardInterrupt
             self._requested = True
-            say(self._console, "stopping after this round; press Ctrl-C again to stop now")
+            say(self._console, f"stopping after {self._piece}; press Ctrl-C again to stop now")
 
         self._old = signal.signal(signal.SIGINT, interrupted)
         return self

@@ -37,6 +37,7 @@ _SHOWN = 6
 _ENDS = {
     "budget": "the budget is spent",
     "trials": "all trials of the budget are done",
+    "stable": "an improvement above 1 % has become unlikely",
     "exhausted": "every configuration of the space was tried",
     "stopped": "stopped as asked",
     "interrupted": "interrupted",

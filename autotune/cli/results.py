@@ -11,10 +11,18 @@ from autotune.analysis.frames import frame, to_records
 from autotune.analysis.pareto import pareto_front
 from autotune.analysis.what_if import needs_judging, under
 from autotune.cli.output import print_json, say
-from autotune.cli.tune import why_nothing
+from autotune.cli.tune import search_in_words, why_nothing
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.race import RaceResult
-from autotune.domain.ranking import baselines, best, better_hint, ratio
+from autotune.domain.ranking import (
+    baselines,
+    best,
+    better_hint,
+    last_improvement,
+    ratio,
+    seen,
+)
+from autotune.domain.space import SearchSpace
 from autotune.domain.trial import Trial
 from autotune.domain.units import parse_duration
 from autotune.errors import EXIT_NO_FEASIBLE, EXIT_OK, SpecError, UsageError
@@ -45,6 +53,8 @@ def show_status(folder: Path, *, as_json: bool) -> None:
         leader = winner_of(race, trials)
     failures = Counter(trial.failure.kind.value for trial in trials if trial.failure)
     spent = sum(session.elapsed_s for session in sessions)
+    size = SearchSpace.from_dict(identity.space).size
+    last = last_improvement(trials, identity.goal)
     if as_json:
         print_json(
             {
@@ -56,6 +66,9 @@ def show_status(folder: Path, *, as_json: bool) -> None:
                 "spent_s": spent,
                 "sessions": len(sessions),
                 "last_end": sessions[-1].end if sessions else None,
+                "space_size": size,
+                "seen": seen(trials),
+                "last_improvement_trial": None if last is None else trials[last].number,
                 "best_trial": leader and leader.number,
                 "ratio_to_better_hint": ratio(leader, hint, identity.goal),
                 "race": None if race is None else race_json(race),
@@ -74,6 +87,7 @@ def show_status(folder: Path, *, as_json: bool) -> None:
     say(console, f"{state}; {len(trials)} trials in {seconds(spent)}, {len(sessions)} session(s)")
     for kind, count in failures.most_common():
         say(console, f"{count} failed: {kind.replace('_', ' ')}")
+    say(console, search_in_words(trials, identity.goal, size))
     for line in drift_lines(store.reference()):
         say(console, line)
     shown = [trial for trial in (leader, *baselines(trials).values()) if trial is not None]

@@ -1,8 +1,10 @@
 """`autotune tune`: a new study from options, or an old one continued; progress; the end."""
 
+import os
 import re
 import shutil
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -14,7 +16,14 @@ from autotune.cli.output import say
 from autotune.cli.progress import Log, Progress
 from autotune.domain.events import Event
 from autotune.domain.goal import Goal
-from autotune.domain.ranking import baselines, better_hint, nearest_miss, ratio
+from autotune.domain.ranking import (
+    baselines,
+    better_hint,
+    last_improvement,
+    nearest_miss,
+    ratio,
+    seen,
+)
 from autotune.domain.trial import Trial
 from autotune.errors import (
     EXIT_INTERRUPTED,
@@ -39,12 +48,14 @@ from autotune.report.format import (
     goal_in_words,
     milliseconds,
     per_second,
+    percent,
     percentile,
     times,
 )
 from autotune.report.race import race_lines, race_table
 from autotune.report.tables import trials_table
 from autotune.spec import STUDY_FILE, StudySpec, build_spec, load_spec, parse_shapes, to_toml
+from autotune.storage.database import DATABASE
 from autotune.storage.study_store import StudyStore
 from autotune.tuner import Outcome, Stop
 from autotune.tuner import tune as run
@@ -56,6 +67,8 @@ _OPTIONS = {
     "[budget] duration": "--budget",
     "[budget] trials": "--trials",
     "[budget] until": "--until",
+    "[search] sampler": "--sampler",
+    "[search]: sampler": "--sampler",
     "[space] device": "--device",
     "[model] shape": "--shape",
 }
@@ -82,7 +95,8 @@ def run_tune(target: Path, given: dict[str, Any], limits: dict[str, Any], *, any
             raise type(error)(f"{error}\n{kept}") from error
         raise
     options = {"duration": "--budget", "trials": "--trials", "until": "--until"}
-    again = " ".join(f"{options[key]} {value}" for key, value in _given(limits).items())
+    words = [f"{option} {limits[key]}" for key, option in options.items() if limits.get(key)]
+    again = " ".join([*words, *(["--until-stable"] if limits.get("stable") else [])])
     return _conclude(outcome, folder, console, f"autotune tune {folder} {again}".rstrip())
 
 
@@ -133,6 +147,7 @@ def _new(
         "goal": _given(goal),
         "budget": _given(limits),
         "space": _given({"device": given["device"]}),
+        "search": _given({"sampler": given["sampler"], "warm_start": _relative(given, folder)}),
     }
     spec = _from_options(values)
     file = folder / STUDY_FILE
@@ -150,6 +165,17 @@ def _new(
     except OSError as error:
         raise StorageError(f"{file}: cannot be written: {error.strerror}") from error
     return folder, spec, created
+
+
+def _relative(given: dict[str, Any], folder: Path) -> str | None:
+    """The study to start from, as the new study's file names it."""
+    other = given["from"]
+    if other is None:
+        return None
+    other = other.parent if other.name == STUDY_FILE else other
+    if not (other / DATABASE).is_file():
+        raise UsageError(f"--from {other}: there is no study with results")
+    return os.path.relpath(other.resolve(), folder.resolve())
 
 
 def _from_options(values: dict[str, Any]) -> StudySpec:
@@ -230,6 +256,7 @@ def _conclude(outcome: Outcome, folder: Path, console: Console, go_on: str) -> i
         leader = [] if outcome.best is None else [outcome.best]
         rows = {t.number: t for t in (*leader, *baselines(outcome.trials).values())}
         console.print(trials_table(list(rows.values()), outcome.goal, hint))
+    say(console, search_in_words(outcome.trials, outcome.goal, outcome.space_size))
     if outcome.best is not None:
         _export(outcome, outcome.best, folder, console)
     else:
@@ -279,6 +306,17 @@ def _is_better(target: Path) -> bool:
 def _interval(measured: BestMeasured) -> str:
     low, high = measured.throughput_low_per_s, measured.throughput_high_per_s
     return f"95 %: {per_second(low)} to {per_second(high)}"
+
+
+def search_in_words(trials: Sequence[Trial], goal: Goal, space_size: int) -> str:
+    """How much of the space was seen, and when the search last got anywhere."""
+    said = (
+        f"saw {seen(trials)} of {space_size} configurations ({percent(seen(trials) / space_size)})"
+    )
+    last = last_improvement(trials, goal)
+    if last is None:
+        return said
+    return f"{said}; trial {trials[last].number} of {len(trials)} was the last to gain over 1 %"
 
 
 def why_nothing(trials: tuple[Trial, ...], goal: Goal) -> str:

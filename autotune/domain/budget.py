@@ -15,6 +15,8 @@ class Budget:
     """From the start of this session to the time of day at which it must end."""
     trials: int | None = None
     """Trials with a result, over all sessions."""
+    stable: bool = False
+    """Whether the search also ends when an improvement has become unlikely."""
 
     @property
     def length_s(self) -> float | None:

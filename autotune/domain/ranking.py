@@ -61,3 +61,23 @@ def ratio(trial: Trial | None, baseline: Trial | None, goal: Goal) -> float | No
     if goal.objective is Objective.LATENCY:
         return baseline.measurement.latency.goal_ms / trial.measurement.latency.goal_ms
     return trial.measurement.throughput_per_s / baseline.measurement.throughput_per_s
+
+
+def seen(trials: Iterable[Trial]) -> int:
+    """How many configurations of the space were tried; the bare hints are not of the space."""
+    return len({trial.configuration for trial in trials if not trial.configuration.is_hint})
+
+
+def last_improvement(trials: Sequence[Trial], goal: Goal, by: float = 0.01) -> int | None:
+    """Position of the last trial that was better by this share than the best before it.
+
+    The first feasible one counts. None while nothing is feasible.
+    """
+    found, leader = None, None
+    for position, trial in enumerate(trials):
+        if trial.measurement is None or not is_feasible(trial.measurement, goal):
+            continue
+        now = merit(trial, goal)
+        if leader is None or now > leader + by * abs(leader):
+            found, leader = position, now
+    return found

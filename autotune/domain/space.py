@@ -6,9 +6,10 @@ space stays flat and static (a requirement of the samplers) and no configuration
 """
 
 import itertools
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from autotune.domain.configuration import Api, Configuration, Effective, PerformanceHint
 
@@ -61,9 +62,21 @@ class SearchSpace:
         return sum(1 for _ in self.points())
 
     def points(self) -> Iterator[Point]:
-        """Every canonical point, once."""
-        indices = itertools.product(*(range(len(self.choices[name])) for name in DIMENSIONS))
-        return (point for point in indices if self.canonical(point) == point)
+        """Every canonical point, once, in lexical order."""
+        choices = self.choices
+        requests, batches, precisions = (
+            range(len(choices[name])) for name in ("requests_per_stream", "batch", "precision")
+        )
+        for device, name in enumerate(choices["device"]):
+            cpu = is_cpu(name)
+            pairs = self._legal_pairs() if cpu else [(0, j) for j in range(len(choices["streams"]))]
+            pinnings = range(len(choices["pinning"]) if cpu else 1)
+            for (threads, streams), load, batch, pinning, precision in itertools.product(
+                pairs, requests, batches, pinnings, precisions
+            ):
+                for api, kind in enumerate(choices["api"]):
+                    if kind is not Api.SYNC or streams == load == 0:
+                        yield (device, threads, streams, load, batch, pinning, precision, api)
 
     def values(self, point: Point) -> dict[str, Any]:
         """The chosen value of every dimension."""
@@ -143,14 +156,71 @@ class SearchSpace:
         point = tuple(self.choices[name].index(values[name]) for name in DIMENSIONS)
         return point if self.canonical(point) == point else None
 
+    def nearest(self, configuration: Configuration) -> Point | None:
+        """The point that is most like a configuration of another space.
+
+        Ordered choices are taken by ratio, others must be the same or stand at their first choice.
+        None for another device, or one that leaves its streams to the runtime.
+        """
+        streams, requests = configuration.streams, configuration.num_requests
+        if configuration.device not in self.choices["device"] or streams is None:
+            return None
+        wanted = {
+            "threads_per_stream": configuration.threads_per_stream or 1,
+            "streams": streams,
+            "requests_per_stream": (requests or streams) / streams,
+            "batch": configuration.batch_size,
+        }
+        named = {
+            "device": configuration.device,
+            "pinning": configuration.pinning,
+            "precision": configuration.precision,
+            "api": configuration.api,
+        }
+        index = {name: _nearest(self.choices[name], value) for name, value in wanted.items()}
+        for name, value in named.items():
+            choices = self.choices[name]
+            index[name] = choices.index(value) if value in choices else 0
+        return self.canonical(tuple(index[name] for name in DIMENSIONS))
+
     def same_model(self, configuration: Configuration) -> list[Point]:
         """The points that need the same compiled model as `configuration`."""
+        here = self.locate(configuration)
+        if here is None:
+            return []
         key = configuration.compile_key
-        return [point for point in self.points() if self.configuration(point).compile_key == key]
+        return [
+            point
+            for point in self._like(here, ("streams", "requests_per_stream"))
+            if self.canonical(point) == point and self.configuration(point).compile_key == key
+        ]
+
+    def _like(self, point: Point, free: Sequence[str]) -> Iterator[Point]:
+        """All points that differ from one in these dimensions only."""
+        return itertools.product(
+            *(
+                range(len(self.choices[name])) if name in free else (index,)
+                for name, index in zip(DIMENSIONS, point, strict=True)
+            )
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary: what a study must not change while it goes on."""
         return {"cpus": self.cpus, **{name: list(self.choices[name]) for name in DIMENSIONS}}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The space that `to_dict` wrote.
+
+        Raises:
+            ValueError: it is none.
+        """
+        try:
+            choices = {name: tuple(values[name]) for name in DIMENSIONS}
+            return cls({**choices, "api": tuple(map(Api, values["api"]))}, values["cpus"])
+        except (KeyError, TypeError) as error:
+            message = f"not a search space: {error}"
+            raise ValueError(message) from error
 
     def _nearest_legal(self, threads: int, streams: int) -> tuple[int, int]:
         most = self.cpus // self.choices["threads_per_stream"][threads]
@@ -174,6 +244,11 @@ class SearchSpace:
 def is_cpu(device: str) -> bool:
     """Whether threads and pinning of this device are ours to choose."""
     return device == "CPU"
+
+
+def _nearest(choices: Sequence[float], wanted: float) -> int:
+    """Where the choice stands that is nearest by ratio."""
+    return min(range(len(choices)), key=lambda i: abs(math.log(choices[i] / wanted)))
 
 
 def _integer(text: str | None) -> int | None:

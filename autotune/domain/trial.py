@@ -12,6 +12,7 @@ class Origin(StrEnum):
     """Who proposed a configuration."""
 
     SEED = "seed"  # a hint or another baseline that every study measures first
+    WARM = "warm"  # one of the best of another study
     SAMPLED = "sampled"  # the sampler
     SWEEP = "sweep"  # another request count on a model that was open anyway
 

@@ -70,13 +70,15 @@ class Load:
     api: Api = Api.ASYNC
     feed: Feed = Feed.BIND
     block_s: float = 0.5
+    block_rounds: int = 5
+    """Fewest rounds of all requests in a block."""
     limit_s: float
     """The worker stops by itself then; the caller normally stops earlier."""
 
     @property
     def block_requests(self) -> int:
-        """Fewest completions of a block: five rounds of all requests."""
-        return 5 * self.num_requests
+        """Fewest completions of a block."""
+        return self.block_rounds * self.num_requests
 
 
 class OpenModel(Protocol):

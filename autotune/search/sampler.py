@@ -1,33 +1,46 @@
-"""A sampler that never proposes what is known: TPE's wish, moved to the nearest free point."""
+"""Optuna samplers that never propose what is known: a strategy chooses among the free points."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import math
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from optuna import Study
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial
 
 from autotune.domain.space import DIMENSIONS, Point, SearchSpace
+from autotune.search.points import PointTable
 
 _STARTUP_TRIALS = 10
 
 
-class DistinctSampler(BaseSampler):
-    """Optuna's TPE over the flat space of indices, without repeats.
+class Strategy(Protocol):
+    """How to choose the next point."""
 
-    TPE alone proposes known configurations again and again in a small space. Each proposal
-    follows from the seed, the trial's number and the stored trials only, so that a study which is
-    resumed does not replay the draws of its first run.
+    def choose(
+        self, study: Study, trial: FrozenTrial, table: PointTable, random: np.random.Generator
+    ) -> int:
+        """The row of a free point; at least one is free.
+
+        What it chooses follows from its arguments alone, so that a resumed study goes on as if it
+        had never stopped.
+        """
+
+
+class DistinctSampler(BaseSampler):
+    """A strategy over the flat space of indices, without repeats.
+
+    Optuna's own samplers propose known configurations again and again in a small space. Each
+    proposal follows from the seed, the trial's number and the stored trials only, so that a study
+    which is resumed does not replay the draws of its first run.
     """
 
-    def __init__(self, space: SearchSpace, seed: int, is_taken: Callable[[Point], bool]) -> None:
-        self._space = space
+    def __init__(self, table: PointTable, strategy: Strategy, seed: int) -> None:
+        self._table = table
+        self._strategy = strategy
         self._seed = seed
-        self._is_taken = is_taken
-        self._points: NDArray[np.int32] = np.array(list(space.points()), dtype=np.int32)
 
     def infer_relative_search_space(
         self,
@@ -35,23 +48,20 @@ class DistinctSampler(BaseSampler):
         trial: FrozenTrial,  # noqa: ARG002 - as above
     ) -> dict[str, BaseDistribution]:
         """The same for every trial."""
-        return dict(distributions(self._space))
+        return dict(distributions(self._table.space))
 
     def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        search_space: dict[str, BaseDistribution],  # noqa: ARG002 - it is ours
     ) -> dict[str, Any]:
-        """Parameters of a free configuration near to what TPE would try; one must be free."""
+        """Parameters of a free point."""
         if "fixed_params" in trial.system_attrs:  # a seed or a swept point: nothing to propose
             return {}
         random = np.random.default_rng([self._seed, trial.number])
-        free = self._free()
-        # A sampler made anew for each trial has no state that a restart could lose.
-        inner = TPESampler(
-            seed=int(random.integers(2**31)), multivariate=True, n_startup_trials=_STARTUP_TRIALS
-        )
-        wish = inner.sample_relative(study, trial, search_space) if search_space else {}
-        chosen = self._nearest(free, wish, random) if wish else free[random.integers(len(free))]
-        return parameters(self._space, tuple(int(index) for index in chosen))
+        row = self._strategy.choose(study, trial, self._table, random)
+        return parameters(self._table.space, self._table[row])
 
     def sample_independent(
         self,
@@ -63,23 +73,81 @@ class DistinctSampler(BaseSampler):
         """Never needed: every parameter is in the relative space."""
         raise NotImplementedError
 
-    def _free(self) -> NDArray[np.int32]:
-        taken = np.fromiter(
-            (self._is_taken(tuple(point)) for point in self._points.tolist()),
-            dtype=bool,
-            count=len(self._points),
-        )
-        free: NDArray[np.int32] = self._points[~taken]
-        return free
 
-    def _nearest(
-        self, free: NDArray[np.int32], wish: Mapping[str, Any], random: np.random.Generator
-    ) -> NDArray[np.int32]:
+class Tpe:
+    """What Optuna's tree-structured Parzen estimator wishes for, or the nearest free point."""
+
+    def choose(
+        self, study: Study, trial: FrozenTrial, table: PointTable, random: np.random.Generator
+    ) -> int:
         """The free point with the fewest steps to the wish's canonical form; ties at random."""
-        point = self._space.canonical(tuple(int(wish.get(name, 0)) for name in DIMENSIONS))
-        steps = np.abs(free - np.array(point, dtype=np.int32)).sum(axis=1)
-        nearest: NDArray[np.int32] = free[random.choice(np.flatnonzero(steps == steps.min()))]
-        return nearest
+        space, free = table.space, table.free
+        # A sampler made anew for each trial has no state that a restart could lose.
+        inner = TPESampler(
+            seed=int(random.integers(2**31)), multivariate=True, n_startup_trials=_STARTUP_TRIALS
+        )
+        dimensions = distributions(space)
+        wish = inner.sample_relative(study, trial, dimensions) if dimensions else {}
+        if not wish:
+            return int(random.choice(free))
+        point = space.canonical(tuple(int(wish.get(name, 0)) for name in DIMENSIONS))
+        steps = np.abs(table.indices[free] - np.array(point, dtype=np.int32)).sum(axis=1)
+        return int(random.choice(free[steps == steps.min()]))
+
+
+class Uniform:
+    """Any free point."""
+
+    def choose(
+        self,
+        study: Study,  # noqa: ARG002 - it learns nothing
+        trial: FrozenTrial,  # noqa: ARG002
+        table: PointTable,
+        random: np.random.Generator,
+    ) -> int:
+        """Each with the same probability."""
+        return int(random.choice(table.free))
+
+
+class Grid:
+    """An evenly spread part of the space, the finer the longer it goes on."""
+
+    def choose(
+        self,
+        study: Study,  # noqa: ARG002 - it learns nothing
+        trial: FrozenTrial,  # noqa: ARG002
+        table: PointTable,
+        random: np.random.Generator,  # noqa: ARG002 - and draws nothing
+    ) -> int:
+        """The free row that comes first in van der Corput's order: halves, quarters, eighths.
+
+        In a base that has no divisor in common with the number of rows; otherwise the dimension
+        that varies fastest would stand still for most of the time.
+        """
+        free = table.free
+        return int(free[np.argmin(_turns(len(table))[free])])
+
+
+class Exhaustive:
+    """Every point, one compiled model after the other, the models in random order."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def choose(
+        self,
+        study: Study,  # noqa: ARG002 - it learns nothing
+        trial: FrozenTrial,  # noqa: ARG002
+        table: PointTable,
+        random: np.random.Generator,  # noqa: ARG002 - the order is the same in every session
+    ) -> int:
+        """The next of the model that was begun."""
+        axis = DIMENSIONS.index("requests_per_stream")
+        others = np.delete(table.indices, axis, axis=1)
+        _, model = np.unique(others, axis=0, return_inverse=True)
+        order = np.random.default_rng(self._seed).permutation(int(model.max()) + 1)
+        free = table.free
+        return int(free[np.argmin(order[model[free]])])
 
 
 def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
@@ -99,3 +167,20 @@ def point_of(space: SearchSpace, params: Mapping[str, Any]) -> Point | None:
     if set(params) != set(space.sampled):
         return None
     return tuple(int(params.get(name, 0)) for name in DIMENSIONS)
+
+
+def _turns(count: int) -> np.ndarray:
+    """When each of so many rows has its turn; shape (count,)."""
+    base = next(base for base in range(2, count + 3) if math.gcd(base, count) == 1)
+    digits = np.array(sorted(range(base), key=lambda digit: _mirrored(digit, base)))
+    places = max(1, math.ceil(math.log(count + 1, base)))
+    turn, inverse = np.arange(base**places), np.zeros(base**places)
+    for place in range(places):
+        inverse += digits[turn // base**place % base] / base ** (place + 1)
+    rows = np.floor(count * inverse + 1e-9).astype(int)
+    return np.unique(rows, return_index=True)[1]
+
+
+def _mirrored(digit: int, base: int) -> int:
+    """The bits of a digit in reverse, so that the digits themselves come in an even order."""
+    return int(f"{digit:0{base.bit_length()}b}"[::-1], 2)

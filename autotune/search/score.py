@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from optuna.trial import FrozenTrial
+
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import TICK_MS
 from autotune.domain.trial import Trial
@@ -42,3 +44,13 @@ def score(trial: Trial, goal: Goal) -> Score:
         Objective.PARETO: (throughput, latency),
     }
     return Score(values[goal.objective], constraint)
+
+
+def constraint_of(told: FrozenTrial) -> float:
+    """The constraint that a finished trial was told with."""
+    return told.constraints[CONSTRAINT]
+
+
+def is_failure(told: FrozenTrial) -> bool:
+    """Whether a finished trial stands for a failure: nothing measured is that bad."""
+    return constraint_of(told) >= CLIP and told.values[0] in {0.0, _FAILED_LATENCY_MS}

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import optuna
 from optuna.trial import Trial as OptunaTrial
@@ -10,10 +9,13 @@ from optuna.trial import TrialState
 
 from autotune.domain.configuration import Configuration
 from autotune.domain.goal import Goal
-from autotune.domain.space import Point, SearchSpace
+from autotune.domain.space import Point
 from autotune.domain.trial import Trial
+from autotune.search.gp import Gp
+from autotune.search.points import PointTable
 from autotune.search.sampler import (
     DistinctSampler,
+    Strategy,
     distributions,
     parameters,
     point_of,
@@ -37,20 +39,26 @@ class Search:
     """The Optuna study, its sampler, and what need not be tried."""
 
     def __init__(
-        self, study: optuna.Study, space: SearchSpace, goal: Goal, seed: int, name: Path
+        self,
+        study: optuna.Study,
+        table: PointTable,
+        strategy: Strategy,
+        goal: Goal,
+        *,
+        seed: int,
+        name: object,
     ) -> None:
         self._study = study
-        self._space = space
+        self._table = table
+        self._space = table.space
         self._goal = goal
         self._name = name
-        self._taken: set[Point] = set()
-        self._size = space.size
         self._running: dict[int, OptunaTrial] = {}
-        study.sampler = DistinctSampler(space, seed, self._taken.__contains__)
+        study.sampler = DistinctSampler(table, strategy, seed)
 
     def ask(self) -> Proposal | None:
         """The next configuration, none of the known; None when the space is exhausted."""
-        if len(self._taken) >= self._size:
+        if self._table.is_exhausted:
             return None
         with optuna_faults_explained(self._name):
             trial = self._study.ask(distributions(self._space))
@@ -89,12 +97,19 @@ class Search:
 
     def take(self, points: Iterable[Point]) -> None:
         """Never propose these."""
-        self._taken.update(points)
+        self._table.take(points)
 
-    @property
-    def taken(self) -> frozenset[Point]:
-        """Points that are known, running or ruled out."""
-        return frozenset(self._taken)
+    def is_taken(self, point: Point) -> bool:
+        """Whether a point is known, running or ruled out."""
+        return self._table.is_taken(point)
+
+    def chance_of_improvement(self, by: float) -> float:
+        """Largest probability, over all free points, of being feasible and better by this share.
+
+        0 when nothing is free; 1 while too little is known to say.
+        """
+        with optuna_faults_explained(self._name):
+            return Gp(self._table, self._goal).chance_of_improvement(self._study, self._table, by)
 
     def reconcile(self, recorded: dict[int, Trial]) -> tuple[list[int], list[Configuration]]:
         """Bring Optuna's side up to date after a crash.
@@ -132,7 +147,7 @@ class Search:
     ) -> Proposal:
         self._running[trial.number] = trial
         if point is not None:
-            self._taken.add(point)
+            self._table.take([point])
         with optuna_faults_explained(self._name):
             # Parameters are indices; this is for people who look with other tools.
             trial.set_user_attr(_WORDS, str(configuration))

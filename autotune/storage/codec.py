@@ -172,23 +172,8 @@ def contender_row(contender: Contender, entry: Entry) -> dict[str, Any]:
 
 def entry_row(entry: Entry) -> dict[str, Any]:
     """Columns of `autotune_contender` that change while the race goes on."""
-    opening = entry.opening
-    effective = opening and {
-        "properties": dict(opening.effective.properties),
-        "optimal_requests": opening.effective.optimal_requests,
-    }
     return {
-        "opening": opening
-        and json.dumps(
-            {
-                "effective": effective,
-                "start_s": opening.start_s,
-                "read_s": opening.read_s,
-                "compile_s": opening.compile_s,
-                "first_inference_ms": opening.first_inference_ms,
-                "output_error": opening.output_error,
-            }
-        ),
+        "opening": entry.opening and opening_text(entry.opening),
         "failure": entry.failure and json.dumps(asdict(entry.failure)),
         **({} if entry.peak_rss_bytes is None else {"peak_rss_bytes": entry.peak_rss_bytes}),
     }
@@ -206,14 +191,33 @@ def contender_of(row: Mapping[str, Any]) -> tuple[Contender, Entry]:
         peak_rss_bytes=row["peak_rss_bytes"],
     )
     entry = Entry(
-        opening=None if row["opening"] is None else _opening_of(json.loads(row["opening"])),
+        opening=None if row["opening"] is None else opening_of(row["opening"]),
         failure=None if row["failure"] is None else failure_of(json.loads(row["failure"])),
         peak_rss_bytes=row["peak_rss_bytes"],
     )
     return contender, entry
 
 
-def _opening_of(values: dict[str, Any]) -> Opening:
+def opening_text(opening: Opening) -> str:
+    """An opening as JSON."""
+    return json.dumps(
+        {
+            "effective": {
+                "properties": dict(opening.effective.properties),
+                "optimal_requests": opening.effective.optimal_requests,
+            },
+            "start_s": opening.start_s,
+            "read_s": opening.read_s,
+            "compile_s": opening.compile_s,
+            "first_inference_ms": opening.first_inference_ms,
+            "output_error": opening.output_error,
+        }
+    )
+
+
+def opening_of(text: str) -> Opening:
+    """The opening in a JSON text."""
+    values = json.loads(text)
     effective = values.pop("effective")
     return Opening(
         effective=Effective(effective["properties"], effective["optimal_requests"]), **values

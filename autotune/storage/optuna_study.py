@@ -50,6 +50,12 @@ def open_study(folder: Path, name: str, goal: Goal) -> tuple[optuna.Study, Engin
     return study, storage.engine
 
 
+def study_in_memory(goal: Goal) -> optuna.Study:
+    """An Optuna study that leaves nothing behind."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.create_study(directions=DIRECTIONS[goal.objective])
+
+
 @contextlib.contextmanager
 def optuna_faults_explained(name: object) -> Iterator[None]:
     """As `faults_explained`, for calls that go through Optuna."""

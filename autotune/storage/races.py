@@ -163,7 +163,7 @@ def last_race(store: StudyStore, goal: Goal) -> StoredRace | None:
         slices = [codec.slice_of(dict(row)) for row in slice_rows]
         end = None if race["end"] is None else End(race["end"])
         feed = Feed(race["feed"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StorageError(f"{store.name}: race {race['id']} cannot be read: {error}") from error
     if not slices:
         return None

@@ -95,7 +95,7 @@ MEASUREMENT = Table(
         "trial_number", Integer, nullable=True, unique=True, comment="Number of the Optuna trial."
     ),
     Column("phase", String(16), nullable=False, comment="search; later: reference, race, verify."),
-    Column("origin", String(16), nullable=False, comment="seed, sampled, sweep."),
+    Column("origin", String(16), nullable=False, comment="seed, warm, sampled, sweep."),
     _text("measured_at", "UTC, ISO 8601."),
     _text("configuration", "JSON: as requested."),
     _text("configuration_key", "Digest of the configuration.", index=True),
@@ -236,7 +236,7 @@ FAILURE = Table(
     Column(
         "trial_number", Integer, nullable=False, unique=True, comment="Number of the Optuna trial."
     ),
-    Column("origin", String(16), nullable=False, comment="seed, sampled, sweep."),
+    Column("origin", String(16), nullable=False, comment="seed, warm, sampled, sweep."),
     _text("failed_at", "UTC, ISO 8601."),
     _text("configuration", "JSON: as requested."),
     _text("configuration_key", "Digest of the configuration.", index=True),

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import agreement, cost, drift, gain, races, record, startup, trust
+from tests.bench import agreement, cost, drift, gain, live, races, record, startup, trust
 from tests.bench.figure import Figure
 
 RESULTS = Path("build") / "bench.json"
@@ -17,6 +17,7 @@ RESULTS = Path("build") / "bench.json"
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "help": startup.run,
     "storage": cost.storage,
+    "space": cost.large_space,
     "overhead": cost.overhead,
     "agreement": agreement.run,
     "gain": gain.run,
@@ -31,8 +32,8 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "aa": races.aa,
     "hold": races.hold,
 }
-ONLY_BY_NAME = {"record": record.run}
-"""Makes data rather than figures."""
+ONLY_BY_NAME = {"growth": cost.growth, "live": live.run, "record": record.run}
+"""Long ones, and what makes data rather than figures."""
 
 
 def main() -> int:

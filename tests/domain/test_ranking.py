@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from autotune.domain.configuration import Configuration, PerformanceHint
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective, Verdict
-from autotune.domain.ranking import baselines, best, better_hint, is_feasible, nearest_miss, ratio
+from autotune.domain.ranking import (
+    baselines,
+    best,
+    better_hint,
+    is_feasible,
+    last_improvement,
+    nearest_miss,
+    ratio,
+)
 from autotune.domain.trial import Trial
 from tests.domain.builders import make_measurement, make_trial
 
@@ -100,3 +108,90 @@ def test_ratios_are_better_above_one() -> None:
     assert ratio(trial, baseline, FASTEST) == pytest.approx(2.0)
     assert ratio(None, baseline, CAPPED) is None
     assert ratio(trial, make_trial(2, failure=FailureKind.CRASH), CAPPED) is None
+
+
+# --- the last improvement
+
+
+def rates(*throughputs: float) -> list[Trial]:
+    """Feasible trials with these throughputs, known exactly."""
+    return [make_trial(number, throughput_per_s=t) for number, t in enumerate(throughputs)]
+
+
+@pytest.mark.parametrize(
+    ("throughputs", "position"),
+    [
+        ((), None),
+        ((100,), 0),
+        ((100, 90, 80), 0),
+        ((100, 90, 102), 2),
+        ((100, 100.9), 0),
+        ((100, 101.1), 1),
+        ((100, 150, 100, 151, 151.2), 1),
+        ((100, 150, 100, 152, 100), 3),
+        ((10, 20, 40, 80), 3),
+    ],
+)
+def test_the_last_improvement_is_above_one_percent(
+    throughputs: tuple[float, ...], position: int | None
+) -> None:
+    """Less is noise; the first feasible trial counts."""
+    assert last_improvement(rates(*throughputs), CAPPED) == position
+
+
+def test_the_share_of_an_improvement_may_be_another() -> None:
+    """Any gain at all, or only large ones."""
+    trials = rates(100, 100.5, 120, 130)
+    assert last_improvement(trials[:2], CAPPED, by=0.0) == 1
+    assert last_improvement(trials, CAPPED, by=0.1) == 2
+    assert last_improvement(trials, CAPPED, by=0.5) == 0
+
+
+def test_only_feasible_trials_improve() -> None:
+    """A faster one that misses the cap, or whose verdict is open, is none; nor is a failure."""
+    trials = [
+        make_trial(0, failure=FailureKind.CRASH),
+        make_trial(1, throughput_per_s=500, verdict=Verdict.MISSED),
+        make_trial(2, throughput_per_s=100),
+        make_trial(3, throughput_per_s=300, verdict=Verdict.UNCLEAR),
+    ]
+    assert last_improvement(trials, CAPPED) == 2
+    assert last_improvement(trials[:2], CAPPED) is None
+
+
+def test_positions_are_counted_and_not_numbers() -> None:
+    """A study whose trial numbers have gaps."""
+    trials = [make_trial(7, throughput_per_s=100), make_trial(9, throughput_per_s=200)]
+    assert last_improvement(trials, CAPPED) == 1
+
+
+def test_where_latency_is_the_goal_a_lower_one_improves() -> None:
+    """By one percent of the latency before it."""
+    trials = [make_trial(n, latency_ms=ms) for n, ms in enumerate((10.0, 12.0, 9.95, 9.5, 9.45))]
+    assert last_improvement(trials, FASTEST) == 3
+
+
+def test_an_improvement_is_one_of_what_can_be_claimed() -> None:
+    """A higher mean with a wide interval is none."""
+    trials = [
+        make_trial(0, throughput_per_s=100, half_width=0.01),
+        make_trial(1, throughput_per_s=110, half_width=0.2),
+    ]
+    assert last_improvement(trials, CAPPED) == 0
+
+
+@given(TRIALS)
+def test_nobody_after_the_last_improvement_is_much_better(trials: list[Trial]) -> None:
+    """And nobody before it is better."""
+    position = last_improvement(trials, CAPPED)
+    claims = [
+        t.measurement.claim_per_s if t.measurement and is_feasible(t.measurement, CAPPED) else None
+        for t in trials
+    ]
+    if position is None:
+        assert all(claim is None for claim in claims)
+        return
+    found = claims[position]
+    assert found is not None
+    assert all(claim <= found for claim in claims[:position] if claim is not None)
+    assert all(claim <= 1.01 * found for claim in claims[position:] if claim is not None)

@@ -1,5 +1,6 @@
 """The space: every combination has one canonical form, and every canonical point is legal."""
 
+import itertools
 import json
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.domain.configuration import Api, Configuration, PerformanceHint
+from autotune.domain.configuration import Api, CompileKey, Configuration, PerformanceHint
 from autotune.domain.space import DIMENSIONS, Point, SearchSpace, is_cpu
 from tests.domain.builders import make_effective
 
@@ -244,3 +245,171 @@ def test_a_space_is_stored_as_json() -> None:
     assert json.loads(json.dumps(values)) == values
     assert values["cpus"] == 4
     assert values["api"] == ["async", "sync"]
+
+
+def test_what_is_no_space_is_not_read() -> None:
+    """A dimension is missing, or has a choice that does not exist."""
+    values = make_space().to_dict()
+    del values["batch"]
+    with pytest.raises(ValueError, match="not a search space: 'batch'"):
+        SearchSpace.from_dict(values)
+    with pytest.raises(ValueError, match="by post"):
+        SearchSpace.from_dict({**make_space().to_dict(), "api": ["by post"]})
+    with pytest.raises(ValueError, match="not a search space"):
+        SearchSpace.from_dict({**make_space().to_dict(), "cpus": "four"})
+
+
+@given(spaces())
+def test_a_stored_space_is_read_back(space: SearchSpace) -> None:
+    """Through JSON, with every choice of the type that it had."""
+    found = SearchSpace.from_dict(json.loads(json.dumps(space.to_dict())))
+    assert found == space
+    assert all(isinstance(api, Api) for api in found.choices["api"])
+    assert list(found.points()) == list(space.points())
+
+
+# --- every point
+
+
+def by_brute_force(space: SearchSpace) -> list[Point]:
+    """Every combination that is its own canonical form."""
+    everything = itertools.product(*(range(len(space.choices[name])) for name in DIMENSIONS))
+    return [point for point in everything if space.canonical(point) == point]
+
+
+@given(spaces())
+def test_points_are_the_canonical_combinations(space: SearchSpace) -> None:
+    """All of them, once, in lexical order: those that are their own canonical form."""
+    assert list(space.points()) == by_brute_force(space)
+
+
+@given(st.integers(1, 12), st.permutations([Api.ASYNC, Api.SYNC]), st.permutations(["CPU", "GPU"]))
+def test_points_of_two_devices_and_both_apis(
+    cpus: int, apis: list[Api], devices: list[str]
+) -> None:
+    """In any order of the choices, and however few pairs of streams and threads are legal."""
+    space = make_space(
+        cpus, device=tuple(devices), api=tuple(apis), pinning=(True, False), streams=(1, 3, 8)
+    )
+    assert list(space.points()) == by_brute_force(space)
+
+
+# --- points that share a compiled model
+
+
+@given(spaces().filter(lambda space: space.size <= 400))
+def test_the_same_model_is_the_same_compile_key(space: SearchSpace) -> None:
+    """Of every point: those whose configurations are compiled alike, itself among them."""
+    by_key: dict[CompileKey, list[Point]] = {}
+    for point in space.points():
+        by_key.setdefault(space.configuration(point).compile_key, []).append(point)
+    for point in space.points():
+        configuration = space.configuration(point)
+        assert space.same_model(configuration) == by_key[configuration.compile_key]
+
+
+def test_a_meta_device_has_one_model_for_all_streams() -> None:
+    """It is not told of streams, so a model that fails to open fails for every one of them."""
+    space = make_space(device=("AUTO",))
+    configuration = space.configuration(next(space.points()))
+    alike = [
+        point
+        for point in space.points()
+        if space.configuration(point).compile_key == configuration.compile_key
+    ]
+    assert len(alike) == 3 * 2  # streams, requests per stream
+    assert space.same_model(configuration) == alike
+
+
+def test_what_is_nowhere_shares_no_model() -> None:
+    """A bare hint, or a configuration of another space."""
+    assert make_space().same_model(Configuration(device="CPU")) == []
+    other = make_space(streams=(1, 3)).configuration((0, 0, 1, 0, 0, 0, 0, 0))
+    assert make_space().same_model(other) == []
+
+
+# --- the nearest point
+
+
+@given(spaces())
+def test_a_configuration_of_the_space_is_nearest_to_itself(space: SearchSpace) -> None:
+    """There is nothing to be moved."""
+    for point in itertools.islice(space.points(), 200):
+        assert space.nearest(space.configuration(point)) == point
+
+
+@given(spaces(), spaces())
+def test_the_nearest_is_a_point(space: SearchSpace, other: SearchSpace) -> None:
+    """Whatever space a configuration comes from; None only where its device is missing."""
+    for point in itertools.islice(other.points(), 0, None, 1 + other.size // 50):
+        configuration = other.configuration(point)
+        found = space.nearest(configuration)
+        assert (found is None) == (configuration.device not in space.choices["device"])
+        if found is not None:
+            assert space.canonical(found) == found
+            assert space.configuration(found).device == configuration.device
+
+
+@pytest.mark.parametrize(
+    ("choices", "batch", "expected"),
+    [
+        ((1, 2, 4), 4, 4),
+        ((1, 8), 2, 1),
+        ((1, 8), 4, 8),
+        ((1, 2, 64), 32, 64),
+        ((3, 4), 64, 4),
+        ((6, 7), 1, 6),
+    ],
+)
+def test_ordered_choices_are_near_by_ratio(
+    choices: tuple[int, ...], batch: int, expected: int
+) -> None:
+    """From 1 to 2 is as far as from 32 to 64."""
+    point = make_space(batch=choices).nearest(tuned(batch_size=batch))
+    assert point is not None
+    assert make_space(batch=choices).values(point)["batch"] == expected
+
+
+def test_each_dimension_is_moved_for_itself() -> None:
+    """Streams, threads and requests per stream, as far as the CPUs allow."""
+    space = make_space(
+        cpus=16, threads_per_stream=(1, 4), streams=(1, 4), requests_per_stream=(1, 3)
+    )
+    point = space.nearest(tuned(streams=5, threads_per_stream=3, num_requests=10))
+    assert point == point_at(space, threads_per_stream=4, streams=4, requests_per_stream=3)
+    tight = make_space(cpus=4, threads_per_stream=(1, 4), streams=(1, 4))
+    point = tight.nearest(tuned(streams=5, threads_per_stream=3, num_requests=10))
+    assert point == point_at(tight, threads_per_stream=4, streams=1, requests_per_stream=2)
+
+
+def test_choices_without_order_are_kept_or_stand_at_the_first() -> None:
+    """The same precision, pinning and API where the space has it."""
+    space = make_space(
+        precision=("f32", "bf16"), pinning=(True, False), api=(Api.ASYNC, Api.SYNC), batch=(1,)
+    )
+    kept = space.nearest(tuned(precision="bf16", pinning=False))
+    assert kept == point_at(space, precision="bf16", pinning=False, streams=2)
+    lost = make_space().nearest(tuned(precision="f16", pinning=False))
+    assert lost == point_at(make_space(), streams=2)
+    blocking = space.nearest(tuned(streams=1, num_requests=1, api=Api.SYNC))
+    assert blocking == point_at(space, api=Api.SYNC)
+
+
+def test_what_the_runtime_decided_is_near_to_nothing() -> None:
+    """A hint has no streams to compare; a device that is not there has no place."""
+    assert make_space().nearest(Configuration(device="CPU")) is None
+    assert make_space().nearest(tuned(device="GPU")) is None
+
+
+def tuned(**fields: Any) -> Configuration:
+    """Two streams of one thread on the CPU, two requests."""
+    values: dict[str, Any] = {
+        "device": "CPU",
+        "streams": 2,
+        "threads_per_stream": 1,
+        "pinning": True,
+        "precision": "f32",
+        "num_requests": 2,
+        **fields,
+    }
+    return Configuration(**values)

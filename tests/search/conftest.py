@@ -8,7 +8,9 @@ import pytest
 from optuna.storages import BaseStorage, InMemoryStorage
 
 from autotune.domain.goal import Goal, Objective
+from autotune.domain.sampler import Sampler
 from autotune.domain.space import SearchSpace
+from autotune.search.choose import search_of
 from autotune.search.search import Search
 from autotune.storage.optuna_study import DIRECTIONS, open_study
 
@@ -35,14 +37,16 @@ def storage() -> BaseStorage:
 def new_search(storage: BaseStorage) -> NewSearch:
     """Makes a search; made again it continues the same study, as another process would."""
 
-    def make(space: SearchSpace, goal: Goal = CAPPED, seed: int = 0) -> Search:
+    def make(
+        space: SearchSpace, goal: Goal = CAPPED, seed: int = 0, sampler: Sampler = Sampler.TPE
+    ) -> Search:
         study = optuna.create_study(
             storage=storage,
             study_name="study",
             directions=DIRECTIONS[goal.objective],
             load_if_exists=True,
         )
-        return Search(study, space, goal, seed, Path("study.db"))
+        return search_of(sampler, study, space, goal, seed=seed, name="study.db")
 
     return make
 
@@ -52,10 +56,12 @@ def new_stored_search(tmp_path: Path) -> Iterator[NewSearch]:
     """As `new_search`, over a database file; each search has its own connections."""
     engines = []
 
-    def make(space: SearchSpace, goal: Goal = CAPPED, seed: int = 0) -> Search:
+    def make(
+        space: SearchSpace, goal: Goal = CAPPED, seed: int = 0, sampler: Sampler = Sampler.TPE
+    ) -> Search:
         study, engine = open_study(tmp_path, "study", goal)
         engines.append(engine)
-        return Search(study, space, goal, seed, tmp_path / "study.db")
+        return search_of(sampler, study, space, goal, seed=seed, name=tmp_path / "study.db")
 
     yield make
     for engine in engines:

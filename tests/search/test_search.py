@@ -1,7 +1,7 @@
 """Ask, begin, tell: nothing twice, nothing lost, the same after a restart."""
 
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import optuna
@@ -12,10 +12,20 @@ from optuna.trial import FrozenTrial, TrialState
 from autotune.domain.configuration import Api, Configuration
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective
-from autotune.domain.space import Point, SearchSpace
+from autotune.domain.sampler import Sampler
+from autotune.domain.space import SearchSpace
 from autotune.domain.trial import Trial
+from autotune.search.choose import search_of
 from autotune.search.derive import seeds
-from autotune.search.sampler import DistinctSampler, distributions, parameters, point_of
+from autotune.search.points import PointTable
+from autotune.search.sampler import (
+    DistinctSampler,
+    Tpe,
+    Uniform,
+    distributions,
+    parameters,
+    point_of,
+)
 from autotune.search.score import CLIP, CONSTRAINT
 from autotune.search.search import Proposal, Search
 from tests.domain.builders import make_trial
@@ -53,7 +63,7 @@ def test_a_small_space_is_exhausted_exactly(new_search: NewSearch, seed: int) ->
     proposed = advance(search, SMALL.size)
     assert sorted(points_of(SMALL, proposed)) == sorted(SMALL.points())
     assert search.ask() is None
-    assert search.taken == frozenset(SMALL.points())
+    assert all(search.is_taken(point) for point in SMALL.points())
 
 
 def test_a_space_of_one_point_is_asked_once(new_search: NewSearch) -> None:
@@ -133,11 +143,10 @@ def test_the_sampler_avoids_what_misses_the_cap(new_search: NewSearch) -> None:
 
 @pytest.mark.parametrize("before", [0, 3, 12, 20])
 def test_a_resumed_study_proposes_what_an_uninterrupted_one_does(
-    new_search: NewSearch, tmp_path: Path, before: int
+    new_search: NewSearch, before: int
 ) -> None:
     """The next proposals follow from the seed and the stored trials alone."""
-    uninterrupted = optuna.create_study(direction="maximize")
-    whole = advance(Search(uninterrupted, LARGE, _capped(), 7, tmp_path), before + 4)
+    whole = advance(alone(seed=7), before + 4)
     first = advance(new_search(LARGE, seed=7), before)
     resumed = new_search(LARGE, seed=7)
     resumed.take(points_of(LARGE, first))
@@ -151,9 +160,9 @@ def test_a_resumed_study_does_not_replay_its_draws(new_search: NewSearch) -> Non
     assert not set(first) & set(again)
 
 
-def test_seeds_make_different_searches(new_search: NewSearch, tmp_path: Path) -> None:
+def test_seeds_make_different_searches(new_search: NewSearch) -> None:
     """Another seed begins elsewhere."""
-    other = Search(optuna.create_study(direction="maximize"), LARGE, _capped(), 1, tmp_path)
+    other = alone(seed=1)
     assert advance(new_search(LARGE, seed=0), 5) != advance(other, 5)
 
 
@@ -166,6 +175,12 @@ def test_a_database_resumes_like_memory(
     resumed = new_stored_search(LARGE)
     resumed.take(points_of(LARGE, first))
     assert first + advance(resumed, 3) == whole
+
+
+def alone(seed: int) -> Search:
+    """A search of a study that nobody else has."""
+    study = optuna.create_study(direction="maximize")
+    return search_of(Sampler.TPE, study, LARGE, _capped(), seed=seed, name="study.db")
 
 
 def _capped() -> Goal:
@@ -185,7 +200,7 @@ def test_a_hint_inside_the_space_is_learnt_from(
     (trial,) = stored_trials(storage)
     assert trial.state is TrialState.COMPLETE
     assert point_of(SMALL, trial.params) == point
-    assert point in search.taken
+    assert search.is_taken(point)
 
 
 def test_hints_outside_of_the_space_do_not_disturb(
@@ -206,11 +221,11 @@ def test_a_sweep_in_between_does_not_disturb(new_search: NewSearch) -> None:
     """Points begun by others while the sampler runs are never proposed by it."""
     search, begun = new_search(SMALL), []
     for point in list(SMALL.points())[::4]:
-        if point not in search.taken:
+        if not search.is_taken(point):
             begun.append(SMALL.configuration(point))
             search.tell(measured(search.begin(begun[-1], point)))
         advance(search, 1)
-    rest = advance(search, SMALL.size - len(search.taken))
+    rest = advance(search, sum(not search.is_taken(point) for point in SMALL.points()))
     assert not set(begun) & set(rest)
     assert search.ask() is None
 
@@ -376,22 +391,42 @@ def test_parameters_are_indices_of_what_is_sampled() -> None:
     assert point_of(SMALL, {"streams": 1}) is None
 
 
-def test_a_wish_is_repaired_before_the_nearest_is_sought() -> None:
+class Wishful:
+    """Stands for Optuna's sampler, and always wishes for the same."""
+
+    wish: ClassVar[dict[str, int]] = {
+        "threads_per_stream": 1,
+        "streams": 2,
+        "requests_per_stream": 1,
+        "batch": 0,
+    }
+
+    def __init__(self, **options: Any) -> None:
+        pass
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, dimensions: dict[str, Any]
+    ) -> dict[str, int]:
+        """Two threads for each of four streams: too many for four CPUs."""
+        assert set(dimensions) == set(self.wish)
+        return self.wish
+
+
+def test_a_wish_is_repaired_before_the_nearest_is_sought(monkeypatch: pytest.MonkeyPatch) -> None:
     """An illegal wish stands for its canonical form; where that is taken, for a neighbour."""
-    taken: set[Point] = set()
-    sampler = DistinctSampler(SMALL, 0, taken.__contains__)
-    wish = {"threads_per_stream": 1, "streams": 2, "requests_per_stream": 1, "batch": 0}
+    monkeypatch.setattr("autotune.search.sampler.TPESampler", Wishful)
+    study, table = optuna.create_study(), PointTable(SMALL)
+    trial = study.ask()._get_latest_trial()
     meant = SMALL.canonical((0, 1, 2, 1, 0, 0, 0, 0))
     for expected in (0, 1):
-        random = np.random.default_rng(0)
-        found = sampler._nearest(sampler._free(), wish, random)
-        assert np.abs(found - np.array(meant)).sum() == expected
-        taken.add(meant)
+        row = Tpe().choose(study, trial, table, np.random.default_rng(0))
+        assert np.abs(table.indices[row] - np.array(meant)).sum() == expected
+        table.take([meant])
 
 
 def test_the_sampler_never_guesses_single_parameters(storage: BaseStorage) -> None:
     """All parameters come from the joint space; there is no independent fallback."""
-    sampler = DistinctSampler(SMALL, 0, lambda _: False)
+    sampler = DistinctSampler(PointTable(SMALL), Uniform(), 0)
     study = optuna.create_study(storage=storage)
     with pytest.raises(NotImplementedError):
         sampler.sample_independent(

@@ -1,0 +1,161 @@
+"""`autotune record` and `autotune replay`: surfaces made, and samplers tried on them."""
+
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+
+from rich.console import Console
+
+from autotune.cli.output import Stop, print_json, say, seconds_of
+from autotune.domain.goal import Goal
+from autotune.domain.sampler import Sampler
+from autotune.domain.surface import RecordPlan, Surface
+from autotune.errors import EXIT_INTERRUPTED, EXIT_OK, StorageError, UsageError
+from autotune.execution.recorded import RecordedMachine
+from autotune.execution.recording import Progress
+from autotune.export.files import write_atomically
+from autotune.record import SURFACE_FILE, record
+from autotune.replay import Trace, spec_for, trace
+from autotune.report.format import goal_in_words, seconds
+from autotune.report.regret import Curve, regret_page, regret_table
+from autotune.spec import STUDY_FILE, load_spec, parse_spec
+from autotune.storage.surface import load_surface
+
+
+def run_record(study: Path, out: Path | None, launches: int, rounds: int, slice_text: str) -> int:
+    """Record, and return the exit code."""
+    if launches < 1 or rounds < 1:
+        raise UsageError("--launches and --rounds: give at least 1")
+    slice_s = seconds_of("--slice", slice_text)
+    folder = study.parent if study.name == STUDY_FILE else study
+    spec, file = load_spec(study), out or folder / SURFACE_FILE
+    plan = RecordPlan(launches=launches, rounds=rounds, slice_s=slice_s, feed=spec.measure.feed)
+    console = Console()
+
+    def tell(progress: Progress) -> None:
+        say(
+            console,
+            f"{progress.done} of {progress.of} launches in {seconds(progress.elapsed_s)}; "
+            f"about {seconds(progress.left_s)} left",
+        )
+
+    with Stop(console, "this group") as stop:
+        surface = record(spec, folder, file, plan, on_group=tell, is_stopped=stop)
+    say(console, _closing_line(surface, file))
+    if not surface.is_whole:
+        say(console, f"go on with: autotune record {study}")
+        return EXIT_INTERRUPTED
+    return EXIT_OK
+
+
+def _closing_line(surface: Surface, file: Path) -> str:
+    slices = sum(len(launch.slices) for launch in surface.launches)
+    failed = len({launch.key for launch in surface.launches if launch.failure is not None})
+    return (
+        f"{file}: {len(surface.cells)} configurations of {len(surface.by_key)} compiled models, "
+        f"{slices} slices"
+        + (f"; models that could not be measured: {failed}" if failed else "")
+        + ("" if surface.is_whole else "; not whole yet")
+    )
+
+
+def run_replay(
+    files: Sequence[Path],
+    names: Sequence[str],
+    trials: int,
+    seeds: int,
+    *,
+    max_latency: str | None,
+    asked_percentile: float | None,
+    plot: Path | None,
+    as_json: bool,
+) -> int:
+    """Replay every sampler on every surface, and return the exit code."""
+    samplers = [_sampler(name) for name in dict.fromkeys(names)]
+    if trials < 1 or seeds < 1:
+        raise UsageError("--trials and --seeds: give at least 1")
+    cap_s = None if max_latency is None else seconds_of("--max-latency", max_latency)
+    console = Console(stderr=as_json)
+    curves: list[Curve] = []
+    # Everything that can be wrong with a file shows before anything runs.
+    goals = {file: _goal(_machine(file), cap_s, asked_percentile) for file in files}
+    # Spawned: a fork may inherit a lock that a thread of this process holds.
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        for file, goal in goals.items():
+            for sampler in samplers:
+                jobs = [(file, sampler, seed, trials, goal) for seed in range(seeds)]
+                traces = tuple(pool.map(_trace, jobs))
+                name = _name(file, files)
+                curves.append(Curve(surface=name, sampler=sampler.value, goal=goal, traces=traces))
+            if not as_json:
+                shown = [curve for curve in curves if curve.surface == curves[-1].surface]
+                say(console, f"{curves[-1].surface}: {goal_in_words(goal)}; regret = 1 - T / T*")
+                console.print(regret_table(shown, trials))
+    if plot is not None:
+        write_atomically(plot, regret_page(curves, trials))
+        say(console, f"wrote {plot}")
+    if as_json:
+        print_json([asdict(curve) for curve in curves])
+    return EXIT_OK
+
+
+def _trace(job: tuple[Path, Sampler, int, int, Goal]) -> Trace:
+    file, sampler, seed, trials, goal = job
+    machine = _machine(file)
+    spec = spec_for(
+        machine,
+        sampler=sampler,
+        seed=seed,
+        percentile=goal.percentile,
+        cap_ms=goal.cap_ms,
+        trials=trials,
+    )
+    return trace(machine, spec)
+
+
+@cache
+def _machine(file: Path) -> RecordedMachine:
+    """A surface, worked out once in each process."""
+    surface = load_surface(file)
+    if not surface.is_whole:
+        raise StorageError(
+            f"{file}: the surface is not whole; go on with autotune record, then replay it"
+        )
+    try:
+        return RecordedMachine(surface)
+    except ValueError as error:
+        raise StorageError(f"{file}: {error}") from error
+
+
+def _name(file: Path, files: Sequence[Path]) -> str:
+    """What tables call a surface: its folder or its own name, its path where two are called so."""
+
+    def short(one: Path) -> str:
+        return one.resolve().parent.name if one.name == SURFACE_FILE else one.stem
+
+    is_shared = [short(other) for other in set(files)].count(short(file)) > 1
+    return str(file) if is_shared else short(file)
+
+
+def _sampler(name: str) -> Sampler:
+    try:
+        return Sampler(name)
+    except ValueError:
+        raise UsageError(
+            f"--sampler {name!r}: there is no such sampler; take one of {', '.join(Sampler)}"
+        ) from None
+
+
+def _goal(machine: RecordedMachine, cap_s: float | None, percentile: float | None) -> Goal:
+    """The goal of the study that was recorded, or what was asked for in its place."""
+    goal = parse_spec(machine.surface.identity.spec).goal.goal
+    if percentile is not None and not 0 < percentile < 100:
+        raise UsageError(f"--percentile {percentile:g}: give a number between 0 and 100")
+    return Goal(
+        goal.objective,
+        goal.percentile if percentile is None else percentile,
+        goal.cap_ms if cap_s is None else 1000 * cap_s,
+    )

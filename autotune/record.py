@@ -1,0 +1,80 @@
+"""`autotune record`: a study's whole space, measured exhaustively into a surface file."""
+
+import contextlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from autotune import study
+from autotune.domain.model_file import model_sha256
+from autotune.domain.surface import RecordPlan, Surface, SurfaceIdentity
+from autotune.execution.locks import machine_lock, study_lock
+from autotune.execution.machine import versions
+from autotune.execution.recording import Progress, Recording
+from autotune.execution.runner import Runner, SubprocessRunner
+from autotune.search.derive import seeds
+from autotune.spec import StudySpec, parse_shapes, to_toml
+from autotune.storage.surface import SurfaceFile, load_surface
+
+SURFACE_FILE = "surface.db"
+
+
+def record(  # noqa: PLR0913 - one argument for each option
+    spec: StudySpec,
+    folder: Path,
+    out: Path,
+    plan: RecordPlan,
+    *,
+    runner: Runner | None = None,
+    on_group: Callable[[Progress], None] = lambda _: None,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> Surface:
+    """Record the surface of a study, or go on with one that was cut off.
+
+    Args:
+        spec: its model and its space count; its goal and budget do not.
+        folder: of the study; paths in the spec are relative to it.
+        out: the surface file.
+        plan: launches, rounds, slices.
+        runner: how configurations are measured; worker processes by default.
+        on_group: hears of every group of models that was measured.
+        is_stopped: asked before every group.
+
+    Raises:
+        ModelError, DeviceError, SpecError: the input cannot be used; no file was made.
+        StudyMismatchError: the file holds the surface of something else.
+        BusyError: another process holds the study or the machine.
+        StorageError: the file cannot be used.
+    """
+    source = study.source(spec, folder)
+    runner = runner or SubprocessRunner(source, folder / "logs")
+    with study_lock(folder), machine_lock():
+        facts = runner.inspect(spec.space.device, try_batch=spec.space.batch != (1,))
+        machine = runner.machine(facts)
+        space = study.space(spec, facts, machine.usable_cpus)
+        cells = list(dict.fromkeys([*seeds(space), *map(space.configuration, space.points())]))
+        identity = SurfaceIdentity(
+            name=folder.resolve().name,
+            spec=to_toml(spec),
+            model_sha256=model_sha256(source.path),
+            shapes=parse_shapes(spec.model.shape),
+            machine=machine.to_dict(),
+            versions=versions(),
+            space=space,
+            plan=plan,
+            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        with contextlib.closing(SurfaceFile.begin(out, identity, cells)) as file:
+            earlier = file.recorded()
+            ends = [taken.at_s for launch in earlier for taken in launch.slices]
+            Recording(
+                cells,
+                plan,
+                runner,
+                keep=file.keep,
+                done=[(launch.key, launch.launch) for launch in earlier],
+                before_s=max(ends, default=0.0),
+                on_group=on_group,
+                is_stopped=is_stopped,
+            ).run()
+    return load_surface(out)

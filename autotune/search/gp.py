@@ -1,0 +1,274 @@
+"""A Gaussian process over the enumerated space, for the likeliest improvement within the cap.
+
+Two functions are learnt: the logarithm of the throughput, and that of the latency percentile over
+the mean latency. The mean latency itself need not be learnt, as Little's law gives it: items in
+flight = throughput x mean latency. Whatever makes a configuration faster also brings its latency
+down, and the second function is nearly flat, so that a dozen trials say where the cap lies.
+
+The next point maximises the expected improvement times the probability that an improvement would be
+feasible (Gardner et al. 2014, with feasibility taken where the improvement lies, because both hang
+on the same throughput).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna import Study
+from optuna.trial import FrozenTrial, TrialState
+from scipy.special import erfcx, log_ndtr
+
+from autotune.domain.configuration import Api
+from autotune.domain.goal import Goal, Objective
+from autotune.domain.space import DIMENSIONS, SearchSpace
+from autotune.search.points import PointTable
+from autotune.search.sampler import point_of
+from autotune.search.score import constraint_of, is_failure
+from autotune.stats.gaussian_process import (
+    GaussianProcess,
+    Prior,
+    Settings,
+    fit_settings,
+)
+
+Reals = NDArray[np.float64]
+
+MOST_OBSERVED = 150
+"""The latest so many trials are learnt from: with more, a fit takes too long."""
+_LEAST_OBSERVED = 3
+_NODES = 7
+_SPEED = Prior()
+_TAIL = Prior(noise=0.05)
+_WORKING = Prior(noise=0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Finished trials with a measurement, and points that failed."""
+
+    rows: NDArray[np.int64]
+    log_value: Reals
+    """Log of the objective: items per second, or milliseconds."""
+    log_over: Reals
+    """Log of the latency percentile over the cap."""
+    failed: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+    """Trial numbers of `rows`."""
+    failed_numbers: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Belief:
+    """What the fits say of some points; logarithms, larger is better."""
+
+    mean: Reals
+    sd: Reals
+    best: float | None
+    """Of the trials, by the fit and not by chance; None while none is feasible."""
+    needed: Reals | None = None
+    """Throughput at which the latency percentile is at the cap; None without a cap."""
+    needed_sd: Reals | None = None
+
+    def log_feasible(self, value: Reals) -> Reals:
+        """Log of the probability of being within the cap with this value."""
+        if self.needed is None or self.needed_sd is None:
+            return np.zeros(len(value))
+        # While the cap's inner side is sought, the value is the mean of f and as unsure as f.
+        unsure = self.needed_sd if self.best is not None else np.hypot(self.sd, self.needed_sd)
+        found: Reals = log_ndtr((value - self.needed) / unsure)
+        return found
+
+    def chance_above(self, value: float) -> Reals:
+        """Probability of being above a value and within the cap."""
+        if self.needed is None or self.needed_sd is None:
+            alone: Reals = np.exp(log_ndtr((self.mean - value) / self.sd))
+            return alone
+        nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
+        least = np.maximum(value, self.needed[:, None] + self.needed_sd[:, None] * nodes)
+        above = np.exp(log_ndtr((self.mean[:, None] - least) / self.sd[:, None]))
+        found: Reals = above @ (weights / weights.sum())
+        return found
+
+
+class Gp:
+    """Throughput under a cap, throughput alone, or latency."""
+
+    def __init__(self, table: PointTable, goal: Goal) -> None:
+        self._goal = goal
+        self._features = features(table)
+        self._log_in_flight = np.log(items_in_flight(table))
+        self._settings: dict[tuple[str, int], Settings] = {}
+
+    def choose(
+        self,
+        study: Study,
+        trial: FrozenTrial,  # noqa: ARG002 - it follows from the others
+        table: PointTable,
+        random: np.random.Generator,
+    ) -> int:
+        """The free point with the largest expected feasible improvement; ties at random."""
+        seen, free = observed(study, table), table.free
+        if seen.rows.size < _LEAST_OBSERVED:
+            return int(random.choice(free))
+        gains = self.log_gains(seen, free)
+        if seen.failed.size:
+            gains = gains + self._log_working(seen, free)
+        return int(random.choice(free[gains >= gains.max() - 1e-9]))
+
+    def log_gains(self, seen: Observed, rows: NDArray[np.int64]) -> Reals:
+        """Logarithm of the expected improvement within the cap, for each row."""
+        belief = self._belief(seen, rows)
+        if belief.best is None:  # first of all, find the cap's inner side
+            return belief.log_feasible(belief.mean)
+        mean, sd, u = belief.mean, belief.sd, (belief.best - belief.mean) / belief.sd
+        # The mean of f where it is above the best; the inverse Mills ratio.
+        improved = mean + sd * np.exp(-0.5 * u**2 - 0.5 * math.log(2 * math.pi) - log_ndtr(-u))
+        return log_expected_improvement(mean, sd, belief.best) + belief.log_feasible(improved)
+
+    def chance_of_improvement(self, study: Study, table: PointTable, by: float) -> float:
+        """Largest probability that a free point is feasible and better than the best by a share.
+
+        0 when nothing is free; 1 while nothing feasible is known, or too little of anything.
+        """
+        seen, free = observed(study, table), table.free
+        if not free.size:
+            return 0.0
+        if seen.rows.size < _LEAST_OBSERVED:
+            return 1.0
+        belief = self._belief(seen, free)
+        if belief.best is None:
+            return 1.0
+        return float(belief.chance_above(belief.best + math.log1p(by)).max())
+
+    def _belief(self, seen: Observed, rows: NDArray[np.int64]) -> "_Belief":
+        x, points = self._features[seen.rows], self._features[rows]
+        sign = -1.0 if self._goal.objective is Objective.LATENCY else 1.0
+        speed = self._fitted("speed", x, sign * seen.log_value, _SPEED)
+        mean, sd = speed.predict(points)
+        known, _ = speed.predict(x)
+        if sign < 0 or self._goal.cap_ms is None:
+            return _Belief(mean=mean, sd=sd, best=float(known.max()))
+        # Log of latency over cap = items in flight - throughput + tail, all logarithms.
+        in_flight = self._log_in_flight + math.log(1000 / self._goal.cap_ms)
+        over_mean = seen.log_over - in_flight[seen.rows] + seen.log_value
+        tail = self._fitted("tail", x, over_mean, _TAIL)
+        known_tail, _ = tail.predict(x)
+        over = in_flight[seen.rows] - known + known_tail
+        is_likely = over < 0
+        tail_mean, tail_sd = tail.predict(points)
+        return _Belief(
+            mean=mean,
+            sd=sd,
+            best=float(known[is_likely].max()) if is_likely.any() else None,
+            needed=in_flight[rows] + tail_mean,
+            needed_sd=tail_sd,
+        )
+
+    def _fitted(self, what: str, x: Reals, y: Reals, prior: Prior) -> GaussianProcess:
+        """With settings from the first so many observations, renewed when a fifth has come on top.
+
+        Finding settings is what takes time; and what is made of a prefix is made again, the same,
+        in a study that is resumed.
+        """
+        count = _LEAST_OBSERVED
+        while math.ceil(1.2 * count) <= min(len(y), MOST_OBSERVED):
+            count = math.ceil(1.2 * count)
+        if (what, count) not in self._settings:
+            self._settings[what, count] = fit_settings(x[:count], y[:count], prior)
+        latest = slice(-MOST_OBSERVED, None)
+        return GaussianProcess(x[latest], y[latest], self._settings[what, count])
+
+    def _log_working(self, seen: Observed, rows: NDArray[np.int64]) -> Reals:
+        """Log of the probability that each row works at all, by a third function: 1 or -1."""
+        order = np.argsort(np.concatenate([seen.numbers, seen.failed_numbers]), kind="stable")
+        x = self._features[np.concatenate([seen.rows, seen.failed])[order]]
+        labels = np.repeat([1.0, -1.0], [seen.rows.size, seen.failed.size])[order]
+        mean, sd = self._fitted("working", x, labels, _WORKING).predict(self._features[rows])
+        found: Reals = log_ndtr(mean / np.hypot(sd, _WORKING.noise))
+        return found
+
+
+def observed(study: Study, table: PointTable) -> Observed:
+    """What a study's finished trials say."""
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    rows, values, over, failed = [], [], [], []
+    numbers: list[int] = []
+    failed_numbers: list[int] = []
+    for trial in trials:
+        point = point_of(table.space, trial.params)
+        row = None if point is None else table.row(point)
+        if row is None:
+            continue
+        if is_failure(trial):
+            failed.append(row)
+            failed_numbers.append(trial.number)
+        else:
+            rows.append(row)
+            values.append(math.log(trial.values[0]))
+            over.append(constraint_of(trial))
+            numbers.append(trial.number)
+    return Observed(
+        rows=np.array(rows, dtype=np.int64),
+        log_value=np.array(values),
+        log_over=np.array(over),
+        failed=np.array(failed, dtype=np.int64),
+        numbers=np.array(numbers, dtype=np.int64),
+        failed_numbers=np.array(failed_numbers, dtype=np.int64),
+    )
+
+
+def log_expected_improvement(mean: Reals, sd: Reals, best: float) -> Reals:
+    """Logarithm of E[max(f - best, 0)] for f ~ N(mean, sd²), also where it underflows.
+
+    Ament et al. 2023, "Unexpected Improvements to Expected Improvement", equation 9.
+    """
+    z = (mean - best) / sd
+    # log(phi(z) + z Phi(z)), for negative z by the scaled complementary error function.
+    safe = np.minimum(z, -1.0)
+    by_tail = (
+        -0.5 * safe**2
+        - 0.5 * math.log(2 * math.pi)
+        + np.log1p(
+            np.maximum(safe * math.sqrt(math.pi / 2) * erfcx(-safe / math.sqrt(2)), -1 + 1e-15)
+        )
+    )
+    density = np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
+    direct = np.log(np.maximum(density + z * np.exp(log_ndtr(z)), 1e-300))
+    found: Reals = np.log(sd) + np.where(z > -1.0, direct, by_tail)
+    return found
+
+
+def features(table: PointTable) -> Reals:
+    """What decides a configuration's speed, in doublings; shape (points, features).
+
+    Beside the dimensions themselves: all threads, and all items in flight.
+    """
+    space = table.space
+    columns = [np.log2(_numbers(table, name)) for name in _NUMERIC]
+    columns += [columns[0] + columns[1], np.log2(items_in_flight(table))]
+    for name in ("device", "pinning", "precision", "api"):
+        axis = DIMENSIONS.index(name)
+        chosen = table.indices[:, axis]
+        columns += [(chosen == index).astype(float) for index in range(1, len(space.choices[name]))]
+    kept = [column for column in columns if np.ptp(column) > 0]
+    return np.stack(kept, axis=1) if kept else np.zeros((len(table), 1))
+
+
+_NUMERIC = ("threads_per_stream", "streams", "requests_per_stream", "batch")
+
+
+def items_in_flight(table: PointTable) -> Reals:
+    """Requests in flight x batch of every point; shape (points,)."""
+    space: SearchSpace = table.space
+    requests = _numbers(table, "streams") * _numbers(table, "requests_per_stream")
+    is_sync = [api is Api.SYNC for api in space.choices["api"]]
+    blocking = np.array(is_sync)[table.indices[:, DIMENSIONS.index("api")]]
+    found: Reals = np.where(blocking, 1.0, requests) * _numbers(table, "batch")
+    return found
+
+
+def _numbers(table: PointTable, name: str) -> Reals:
+    choices = np.array(table.space.choices[name], dtype=float)
+    found: Reals = choices[table.indices[:, DIMENSIONS.index(name)]]
+    return found

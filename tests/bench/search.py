@@ -1,0 +1,385 @@
+"""Bars of the search, on replayed surfaces: seeded, no real time. `make bench-search`."""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from optuna import Study
+from optuna.trial import FrozenTrial
+from rich.console import Console
+from rich.table import Table
+
+from autotune.domain.goal import Goal, Objective
+from autotune.domain.sampler import Sampler
+from autotune.execution.recorded import RecordedMachine, RecordedRunner
+from autotune.replay import caps_ms, regret, replay, spec_for, trace
+from autotune.search.points import PointTable
+from autotune.spec import StudySpec
+from tests.bench import surfaces
+from tests.bench.peers import Limit, hints_alone, model_analyzer_quick, plain_optuna
+
+T = TypeVar("T")
+R = TypeVar("R")
+_TRIALS = (30, 60)
+_WALL_S = 180.0
+_THIRDS = tuple(_WALL_S * share for share in (1 / 3, 2 / 3, 1.0))
+_REACHED = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One study: a surface, a cap, a seed."""
+
+    surface: str
+    share: float
+    seed: int
+
+    @property
+    def machine(self) -> RecordedMachine:
+        """The surface, worked out."""
+        return surfaces.machine(self.surface)
+
+    @property
+    def goal(self) -> Goal:
+        """Throughput under the cap."""
+        percentile = surfaces.percentile(self.surface)
+        (cap_ms,) = caps_ms(self.machine, percentile, [self.share])
+        return Goal(Objective.THROUGHPUT, percentile, cap_ms)
+
+
+def jobs(seeds: int, names: Sequence[str]) -> list[Job]:
+    """Every surface with every cap and seed."""
+    return [
+        Job(name, share, seed)
+        for name in names
+        for share in surfaces.SHARES
+        for seed in range(seeds)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What studies of one job export after some trials, and how they got there."""
+
+    job: Job
+    regrets: tuple[float, ...]
+    """After each of `_TRIALS`, raced."""
+    misses: tuple[bool, ...]
+    below_hint: float
+    """How far the last export's true throughput lies below the better feasible hint's; 0 if not."""
+    reached_s: float | None
+    """Virtual time at which the search first held 97 % of the optimum; None if never."""
+    anytime: tuple[float, ...]
+    """Regret of the search's own best after each of `_STEPS` trials."""
+    real_s: float
+
+
+_STEPS = (5, 10, 15, 20, 30, 40, 60)
+
+
+def study(job: Job, sampler: Sampler = Sampler.AUTO) -> Exported:
+    """The product's studies of a job."""
+    begun = time.perf_counter()
+    machine, goal = job.machine, job.goal
+    traces = [
+        trace(
+            machine,
+            spec_for(
+                machine,
+                sampler=sampler,
+                seed=job.seed,
+                percentile=goal.percentile,
+                cap_ms=goal.cap_ms,
+                trials=trials,
+            ),
+        )
+        for trials in _TRIALS
+    ]
+    last = traces[-1]
+    reached = [at for at, r in zip(last.at_s, last.regrets, strict=True) if r <= _REACHED]
+    return Exported(
+        job=job,
+        regrets=tuple(t.exported for t in traces),
+        misses=tuple(t.misses for t in traces),
+        below_hint=max(0.0, last.exported - _hint_regret(machine, goal)),
+        reached_s=reached[0] if reached else None,
+        anytime=tuple(last.after_trials(n) for n in _STEPS),
+        real_s=time.perf_counter() - begun,
+    )
+
+
+def _hint_regret(machine: RecordedMachine, goal: Goal) -> float:
+    """Of the better hint, by the surface's truth."""
+    hints = [cell for cell in machine.surface.cells if cell.is_hint]
+    return min(regret(machine, goal, hint)[0] for hint in hints)
+
+
+@dataclass(frozen=True, slots=True)
+class Race:
+    """Ours against a peer on one job, at the same trials or the same time."""
+
+    job: Job
+    ours: tuple[float, ...]
+    peer: tuple[float, ...]
+
+
+def against_plain(job: Job) -> Race:
+    """Regret of what either exports with a third, two thirds and the whole of the same wall time.
+
+    Ours holds its race within that time.
+    """
+    machine, goal = job.machine, job.goal
+    ours = [trace(machine, _timed(machine, goal, job.seed, at)).exported for at in _THIRDS]
+    steps = plain_optuna(
+        RecordedRunner(recorded=machine, seed=job.seed),
+        machine.surface.identity.space,
+        goal,
+        job.seed,
+        Limit(duration_s=_WALL_S),
+    )
+    theirs = [
+        regret(machine, goal, next((s.export for s in reversed(steps) if s.at_s <= at), None))[0]
+        for at in _THIRDS
+    ]
+    return Race(job, tuple(ours), tuple(theirs))
+
+
+def against_model_analyzer(job: Job) -> Race:
+    """Regret of what either would deploy after the same number of trials."""
+    machine, goal = job.machine, job.goal
+    spec = spec_for(
+        machine,
+        sampler=Sampler.AUTO,
+        seed=job.seed,
+        percentile=goal.percentile,
+        cap_ms=goal.cap_ms,
+        trials=_STEPS[-1],
+        race_share=0.0,
+    )
+    done = trace(machine, spec)
+    steps = model_analyzer_quick(
+        RecordedRunner(recorded=machine, seed=job.seed),
+        machine.surface.identity.space,
+        goal,
+        job.seed,
+        Limit(trials=_STEPS[-1]),
+    )
+    theirs = [
+        regret(machine, goal, next((s.export for s in reversed(steps) if s.trials <= n), None))[0]
+        for n in _STEPS
+    ]
+    return Race(job, tuple(done.after_trials(n) for n in _STEPS), tuple(theirs))
+
+
+def _timed(machine: RecordedMachine, goal: Goal, seed: int, duration_s: float) -> StudySpec:
+    return spec_for(
+        machine,
+        sampler=Sampler.AUTO,
+        seed=seed,
+        percentile=goal.percentile,
+        cap_ms=goal.cap_ms,
+        duration_s=duration_s,
+    )
+
+
+def exhaustive_s(name: str) -> float:
+    """Virtual time in which the product's own trials cover a whole surface."""
+    machine = surfaces.machine(name)
+    goal = Job(name, surfaces.SHARES[1], 0).goal
+    spec = spec_for(
+        machine,
+        sampler=Sampler.EXHAUSTIVE,
+        seed=0,
+        percentile=goal.percentile,
+        cap_ms=goal.cap_ms,
+        trials=10 * len(machine.surface.cells),
+        race_share=0.0,
+    )
+    return replay(machine, spec).duration_s
+
+
+def oracle(job: Job) -> tuple[float, bool]:
+    """What the noise alone costs: whoever knows the surface proposes the best, and races them."""
+    machine, goal = job.machine, job.goal
+    latencies = machine.latencies_ms(goal.percentile)
+    promise = np.where(latencies <= (goal.cap_ms or np.inf), machine.throughputs, 0.0)
+
+    class Oracle:
+        """Proposes the truly best first."""
+
+        def choose(
+            self, study: Study, trial: FrozenTrial, table: PointTable, random: np.random.Generator
+        ) -> int:
+            """The free point with the highest true throughput within the cap."""
+            free = table.free
+            cells = [machine.cells[table.space.configuration(table[row])] for row in free.tolist()]
+            return int(free[np.argmax(promise[cells])])
+
+    spec = spec_for(
+        machine,
+        sampler=Sampler.RANDOM,
+        seed=job.seed,
+        percentile=goal.percentile,
+        cap_ms=goal.cap_ms,
+        trials=_TRIALS[0],
+    )
+    done = trace(machine, spec, lambda _: Oracle())
+    return done.exported, done.misses
+
+
+def hints(job: Job) -> float:
+    """Regret of a user who measures both hints and takes the better."""
+    machine, goal = job.machine, job.goal
+    runner = RecordedRunner(recorded=machine, seed=job.seed)
+    steps = hints_alone(runner, machine.surface.identity.space, goal, job.seed, Limit())
+    return regret(machine, goal, steps[-1].export)[0]
+
+
+def run_jobs(work: Callable[[T], R], todo: Iterable[T]) -> list[R]:
+    """All jobs, on all CPUs; each process works out a surface once."""
+    with ProcessPoolExecutor() as pool:
+        return list(pool.map(work, todo, chunksize=2))
+
+
+# --- tables
+
+
+def show_exports(console: Console, title: str, found: Sequence[Exported]) -> None:
+    """Regret of what is exported, by surface and cap."""
+    table = Table(title=title, box=None, title_justify="left")
+    for name in ("surface", "cap", "studies", *(f"{s} at {n}" for n in _TRIALS for s in _STATS)):
+        table.add_column(name, justify="left" if name == "surface" else "right")
+    for column in ("missed", "below hint", "> 1 %", "97 % after"):
+        table.add_column(column, justify="right")
+    for name, share in dict.fromkeys((e.job.surface, e.job.share) for e in found):
+        mine = [e for e in found if (e.job.surface, e.job.share) == (name, share)]
+        table.add_row(name, f"{mine[0].job.goal.cap_ms:.3g} ms", *_export_cells(mine))
+    table.add_row("all", "", *_export_cells(found), style="bold")
+    console.print(table)
+
+
+_STATS = ("median", "mean", "p90")
+
+
+def _export_cells(found: Sequence[Exported]) -> list[str]:
+    cells = [str(len(found))]
+    for position in range(len(_TRIALS)):
+        values = [e.regrets[position] for e in found]
+        cells += [_share(v) for v in (np.median(values), np.mean(values), np.quantile(values, 0.9))]
+    reached = [np.inf if e.reached_s is None else e.reached_s for e in found]
+    return [
+        *cells,
+        _share(np.mean([missed for e in found for missed in e.misses])),
+        str(sum(e.below_hint > 0 for e in found)),
+        str(sum(e.below_hint > 0.01 for e in found)),
+        f"{np.median(reached):.0f} s",
+    ]
+
+
+def show_races(
+    console: Console, title: str, found: Sequence[Race], marks: Sequence[str], bar: float
+) -> None:
+    """Mean regret of ours and a peer's, by surface."""
+    table = Table(title=title, box=None, title_justify="left")
+    table.add_column("surface")
+    for mark in marks:
+        table.add_column(mark, justify="right")
+    for name in dict.fromkeys(race.job.surface for race in found):
+        table.add_row(name, *_race_cells([r for r in found if r.job.surface == name], bar))
+    table.add_row("all", *_race_cells(found, bar), style="bold")
+    console.print(table)
+
+
+def _race_cells(found: Sequence[Race], bar: float) -> list[str]:
+    ours = np.mean([race.ours for race in found], axis=0)
+    peer = np.mean([race.peer for race in found], axis=0)
+    return [
+        f"{_share(a)} / {_share(b)}{'' if a <= bar * b else ' !'}"
+        for a, b in zip(ours, peer, strict=True)
+    ]
+
+
+def _share(value: float | np.floating[Any]) -> str:
+    return f"{100 * float(value):.2f} %"
+
+
+def main() -> None:
+    """Run what is asked for, print the tables, and keep the raw figures in build/search.json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--sampler", default="auto", choices=[str(s) for s in Sampler])
+    parser.add_argument(
+        "--simulated", action="store_true", help="simulated surfaces, not real ones"
+    )
+    parser.add_argument("--surface", action="append", help="only these")
+    parser.add_argument("what", nargs="*", default=[])
+    given = parser.parse_args()
+    console = Console(width=200)
+    names = given.surface or (surfaces.simulated() if given.simulated else surfaces.real())
+    kind = "simulated surfaces" if given.simulated else "recorded surfaces"
+    wanted = given.what or ["export", "plain", "analyzer", "exhaustive", "oracle", "hints"]
+    todo = jobs(given.seeds, names)
+    if given.simulated:
+        for name in names:
+            cpu, error = surfaces.calibrated(name.split()[0])
+            console.print(f"{name}: median error of the calibration {_share(error)}; {cpu}")
+    if "export" in wanted:
+        exports = run_jobs(partial(study, sampler=Sampler(given.sampler)), todo)
+        show_exports(console, f"{kind}: regret of the export, sampler {given.sampler}", exports)
+        _keep("export", [asdict(e) for e in exports])
+        if "exhaustive" in wanted:
+            _show_exhaustive(console, names, exports)
+    if "plain" in wanted:
+        races = run_jobs(against_plain, todo)
+        marks = [f"{at:.0f} s" for at in _THIRDS]
+        title = f"{kind}: mean regret, autotune / plain Optuna TPE, same wall time"
+        show_races(console, title, races, marks, 0.5)
+        _keep("plain", [asdict(r) for r in races])
+    if "analyzer" in wanted:
+        races = run_jobs(against_model_analyzer, todo)
+        title = f"{kind}: mean regret, autotune / Model Analyzer quick, same trials"
+        show_races(console, title, races, [str(n) for n in _STEPS], 1.0)
+        _keep("analyzer", [asdict(r) for r in races])
+    if "oracle" in wanted:
+        known = run_jobs(oracle, todo)
+        regrets = [r for r, _ in known]
+        console.print(
+            f"{kind}: oracle, {_TRIALS[0]} trials: median {_share(np.median(regrets))}, "
+            f"mean {_share(np.mean(regrets))}, p90 {_share(np.quantile(regrets, 0.9))}, "
+            f"missed {_share(np.mean([m for _, m in known]))}"
+        )
+    if "hints" in wanted:
+        alone = run_jobs(hints, todo)
+        console.print(
+            f"{kind}: hints alone: median {_share(np.median(alone))}, mean {_share(np.mean(alone))}"
+        )
+
+
+def _show_exhaustive(console: Console, names: Sequence[str], exports: Sequence[Exported]) -> None:
+    for name, whole_s in zip(names, run_jobs(exhaustive_s, names), strict=True):
+        shares = [
+            np.inf if e.reached_s is None else e.reached_s / whole_s
+            for e in exports
+            if e.job.surface == name
+        ]
+        console.print(
+            f"{name}: all cells in {whole_s:.0f} s; 97 % of the optimum after "
+            f"{_share(float(np.median(shares)))} of that (median)"
+        )
+
+
+def _keep(what: str, values: object) -> None:
+    folder = Path("build") / "search"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{what}.json").write_text(json.dumps(values))
+
+
+if __name__ == "__main__":
+    main()

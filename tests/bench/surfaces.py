@@ -1,0 +1,120 @@
+"""The recorded surfaces of studies/surfaces, and simulated ones of a larger machine."""
+
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from autotune.domain.configuration import Configuration
+from autotune.domain.surface import RecordPlan, Surface
+from autotune.execution.recorded import RecordedMachine
+from autotune.execution.simulated import SimulatedCpu, SimulatedRunner
+from autotune.record import record
+from autotune.spec import build_spec
+from autotune.storage.surface import load_surface
+from tests.bench.weather import LAUNCH_NOISE, weather
+
+FOLDER = Path(__file__).resolve().parents[2] / "studies" / "surfaces"
+PERCENTILES = {
+    "classifier": 99.0,
+    "recogniser": 99.0,
+    "squeezenet": 99.0,
+    "detector": 95.0,
+    "resnet50": 90.0,
+}
+"""Of each model's example study."""
+SHARES = (0.1, 0.3, 0.6)
+"""Caps: what a tenth, three tenths and six tenths of the cells meet."""
+SIMULATED_CPUS = 16
+
+
+def real() -> list[str]:
+    """The recorded surfaces that are there."""
+    return [name for name in PERCENTILES if (FOLDER / name / "surface.db").is_file()]
+
+
+def simulated() -> list[str]:
+    """Simulated ones, each after a recorded one: a larger machine with the same model."""
+    return [f"{name} on {SIMULATED_CPUS}" for name in real()]
+
+
+def percentile(name: str) -> float:
+    """Of the model's example study."""
+    return PERCENTILES[name.split(maxsplit=1)[0]]
+
+
+@cache
+def machine(name: str) -> RecordedMachine:
+    """A surface, worked out once in each process."""
+    if name in PERCENTILES:
+        return RecordedMachine(load_surface(FOLDER / name / "surface.db"))
+    return RecordedMachine(_simulated(name.split(maxsplit=1)[0]))
+
+
+def _simulated(name: str) -> Surface:
+    """The surface of a simulated machine with many CPUs, recorded as a real one is."""
+    cpu, _ = calibrated(name)
+    runner = SimulatedRunner(
+        cpu=cpu, weather=weather(1), launch_noise=LAUNCH_NOISE, tail_noise=0.03, seed=1
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["AUTOTUNE_LOCK_DIR"] = folder  # simulated machines are not in each other's way
+        model = Path(folder) / "model.onnx"
+        model.write_bytes(b"simulated")
+        spec = build_spec(
+            {
+                "model": {"path": str(model)},
+                "goal": {"max_latency": "1s"},
+                "space": {"pinning": True},
+            },
+            name,
+        )
+        plan = RecordPlan(launches=2, rounds=1, residents=8)
+        return record(spec, Path(folder), Path(folder) / "surface.db", plan, runner=runner)
+
+
+def calibrated(name: str) -> tuple[SimulatedCpu, float]:
+    """A simulated CPU that does what a recorded one did, with more CPUs; and its error.
+
+    Cost of a request and of an item, the serial share and the contention are fitted to the
+    throughputs of all asynchronous cells in the runtime's own precision.
+
+    Returns:
+        The simulated CPU with `SIMULATED_CPUS`, and the median relative error of the fitted one on
+        the cells that it was fitted to.
+    """
+    recorded = machine(name)
+    precision = recorded.default_precision
+    cells = [
+        (position, cell)
+        for position, cell in enumerate(recorded.surface.cells)
+        if cell.streams is not None and cell.api == "async" and cell.precision == precision
+    ]
+    seen = np.log([recorded.throughputs[position] for position, _ in cells])
+    small = recorded.surface.identity.space.cpus
+
+    def cpu(x: np.ndarray, cpus: int) -> SimulatedCpu:
+        item_ms, overhead_ms, serial, contention = np.exp(x)
+        return SimulatedCpu(
+            cpus=cpus,
+            item_ms=float(item_ms),
+            overhead_ms=float(overhead_ms),
+            serial=float(min(serial, 1.0)),
+            contention=float(contention),
+        )
+
+    def off(x: np.ndarray) -> np.ndarray:
+        model = cpu(x, small)
+        return np.array([_log_throughput(model, cell) for _, cell in cells]) - seen
+
+    fitted = least_squares(off, np.log([1.0, 0.1, 0.2, 0.05]), loss="soft_l1", f_scale=0.1).x
+    return cpu(fitted, SIMULATED_CPUS), float(np.median(np.abs(np.expm1(off(fitted)))))
+
+
+def _log_throughput(cpu: SimulatedCpu, cell: Configuration) -> float:
+    effective = cpu.effective(cell.compile_key)
+    flow = cpu.flow(effective, cell.batch_size, effective.requests(cell))
+    return float(np.log(flow.throughput_per_s))
