@@ -47,7 +47,7 @@ bench: models ## measure the ratios that the tests do not assert on
 	$(PY) -m tests.bench $(ARGS)
 
 bench-search: $(STAMP) ## replay the search and its peers on recorded surfaces
-	$(PY) -m tests.bench.search $(ARGS)
+	OPENBLAS_NUM_THREADS=1 $(PY) -m tests.bench.search $(ARGS)
 
 docs: $(STAMP) ## write the generated parts of docs/
 	$(PY) docs/generate.py

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial
 from rich.console import Console
 from rich.table import Table
 
+from autotune.domain.configuration import Configuration
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.sampler import Sampler
 from autotune.execution.recorded import RecordedMachine, RecordedRunner
@@ -234,6 +235,46 @@ def oracle(job: Job) -> tuple[float, bool]:
     return done.exported, done.misses
 
 
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Least regret among what was seen, entered the race, ran in it; and of the export."""
+
+    job: Job
+    regrets: tuple[float, float, float, float]
+    is_hint: bool
+
+
+def stages(job: Job) -> Stages:
+    """Where a study of the most trials loses what it loses."""
+    machine, goal = job.machine, job.goal
+    spec = spec_for(
+        machine,
+        sampler=Sampler.AUTO,
+        seed=job.seed,
+        percentile=goal.percentile,
+        cap_ms=goal.cap_ms,
+        trials=_TRIALS[-1],
+    )
+    done = replay(machine, spec)
+    race = done.outcome.race
+    entered = [] if race is None else race.standings
+    ran = [standing for standing in entered if standing.slices]
+
+    def least(configurations: Iterable[Configuration]) -> float:
+        return min((regret(machine, goal, one)[0] for one in configurations), default=1.0)
+
+    return Stages(
+        job,
+        (
+            least(trial.configuration for trial in done.outcome.trials),
+            least(standing.contender.configuration for standing in entered),
+            least(standing.contender.configuration for standing in ran),
+            regret(machine, goal, done.export)[0],
+        ),
+        done.export is not None and done.export.is_hint,
+    )
+
+
 def hints(job: Job) -> float:
     """Regret of a user who measures both hints and takes the better."""
     machine, goal = job.machine, job.goal
@@ -306,6 +347,24 @@ def _race_cells(found: Sequence[Race], bar: float) -> list[str]:
     ]
 
 
+def show_stages(console: Console, title: str, found: Sequence[Stages]) -> None:
+    """Mean regret after each stage, by surface and cap."""
+    table = Table(title=title, box=None, title_justify="left")
+    table.add_column("surface")
+    for column in ("cap", "seen", "entered", "ran", "exported", "hints"):
+        table.add_column(column, justify="right")
+    for name, share in dict.fromkeys((one.job.surface, one.job.share) for one in found):
+        mine = [one for one in found if (one.job.surface, one.job.share) == (name, share)]
+        means = np.mean([one.regrets for one in mine], axis=0)
+        table.add_row(
+            name,
+            f"{mine[0].job.goal.cap_ms:.3g} ms",
+            *(_share(mean) for mean in means),
+            f"{sum(one.is_hint for one in mine)} of {len(mine)}",
+        )
+    console.print(table)
+
+
 def _share(value: float | np.floating[Any]) -> str:
     return f"{100 * float(value):.2f} %"
 
@@ -324,7 +383,15 @@ def main() -> None:
     console = Console(width=200)
     names = given.surface or (surfaces.simulated() if given.simulated else surfaces.real())
     kind = "simulated surfaces" if given.simulated else "recorded surfaces"
-    wanted = given.what or ["export", "plain", "analyzer", "exhaustive", "oracle", "hints"]
+    wanted = given.what or [
+        "export",
+        "plain",
+        "analyzer",
+        "exhaustive",
+        "oracle",
+        "stages",
+        "hints",
+    ]
     todo = jobs(given.seeds, names)
     if given.simulated:
         for name in names:
@@ -355,6 +422,9 @@ def main() -> None:
             f"mean {_share(np.mean(regrets))}, p90 {_share(np.quantile(regrets, 0.9))}, "
             f"missed {_share(np.mean([m for _, m in known]))}"
         )
+    if "stages" in wanted:
+        title = f"{kind}: mean of the least regret at each stage, {_TRIALS[-1]} trials"
+        show_stages(console, title, run_jobs(stages, todo))
     if "hints" in wanted:
         alone = run_jobs(hints, todo)
         console.print(
