@@ -369,8 +369,7 @@ def _share(value: float | np.floating[Any]) -> str:
     return f"{100 * float(value):.2f} %"
 
 
-def main() -> None:
-    """Run what is asked for, print the tables, and keep the raw figures in build/search.json."""
+def _given() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--sampler", default="auto", choices=[str(s) for s in Sampler])
@@ -379,7 +378,12 @@ def main() -> None:
     )
     parser.add_argument("--surface", action="append", help="only these")
     parser.add_argument("what", nargs="*", default=[])
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run what is asked for, print the tables, and keep the raw figures in build/search.json."""
+    given = _given()
     console = Console(width=200)
     names = given.surface or (surfaces.simulated() if given.simulated else surfaces.real())
     kind = "simulated surfaces" if given.simulated else "recorded surfaces"
