@@ -69,9 +69,9 @@ def seen(trials: Iterable[Trial]) -> int:
 
 
 def last_improvement(trials: Sequence[Trial], goal: Goal, by: float = 0.01) -> int | None:
-    """Position of the last trial that was better by this share than the best before it.
+    """Position of the last trial that was better by this share than the last one that was.
 
-    The first feasible one counts. None while nothing is feasible.
+    Small gains add up until they count. The first feasible trial counts; None while there is none.
     """
     found, leader = None, None
     for position, trial in enumerate(trials):
