@@ -158,6 +158,7 @@ def failure_of(row: Mapping[str, Any]) -> Failure:
 
 def contender_row(contender: Contender, entry: Entry) -> dict[str, Any]:
     """Columns of `autotune_contender` that follow from the contender and what is known of it."""
+    taken = entry.peak_rss_bytes
     return {
         "name": contender.name,
         "trial_number": contender.trial,
@@ -166,7 +167,7 @@ def contender_row(contender: Contender, entry: Entry) -> dict[str, Any]:
         "search_latency_ms": contender.search_latency_ms,
         "open_s": contender.open_s,
         **entry_row(entry),
-        "peak_rss_bytes": entry.peak_rss_bytes or contender.peak_rss_bytes,
+        "peak_rss_bytes": contender.peak_rss_bytes if taken is None else taken,
     }
 
 

@@ -189,7 +189,8 @@ def test_what_is_known_of_a_contender_is_replaced_as_a_whole(
 ) -> None:
     """But for the memory that was taken: a launch that does not know it forgets nothing."""
     row = {**contender_row(contender, before), **entry_row(after)}
-    was = before.peak_rss_bytes or contender.peak_rss_bytes
+    taken = before.peak_rss_bytes
+    was = contender.peak_rss_bytes if taken is None else taken
     known = was if after.peak_rss_bytes is None else after.peak_rss_bytes
     assert contender_of(row)[1] == replace(after, peak_rss_bytes=known)
 
