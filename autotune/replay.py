@@ -242,5 +242,6 @@ def regret(
         return 1.0, True
     if goal.objective is Objective.LATENCY:
         return 1 - float(latencies.min() / latencies[cell]), False
-    best = machine.throughputs[latencies <= cap_ms].max()
-    return 1 - float(machine.throughputs[cell] / best), False
+    best = machine.optimum(goal.percentile, goal.cap_ms)
+    assert best is not None  # noqa: S101 - the export itself is within the cap
+    return 1 - float(machine.throughputs[cell] / machine.throughputs[best]), False

@@ -310,9 +310,8 @@ def _interval(measured: BestMeasured) -> str:
 
 def search_in_words(trials: Sequence[Trial], goal: Goal, space_size: int) -> str:
     """How much of the space was seen, and when the search last got anywhere."""
-    said = (
-        f"saw {seen(trials)} of {space_size} configurations ({percent(seen(trials) / space_size)})"
-    )
+    tried = seen(trials)
+    said = f"saw {tried} of {space_size} configurations ({percent(tried / space_size)})"
     last = last_improvement(trials, goal)
     if last is None:
         return said

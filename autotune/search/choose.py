@@ -44,7 +44,7 @@ def search_of(
 
 
 def strategy_of(sampler: Sampler, table: PointTable, goal: Goal, seed: int) -> Strategy:
-    """The strategy of a name; see docs/samplers.md for the figures behind `auto`.
+    """The strategy of a name; docs/samplers.md says which is for what.
 
     `auto` is the Gaussian process for the first 150 trials and TPE after them; TPE alone where
     there are two objectives.
@@ -57,8 +57,8 @@ def strategy_of(sampler: Sampler, table: PointTable, goal: Goal, seed: int) -> S
         case Sampler.RANDOM:
             return Uniform()
         case Sampler.GRID:
-            return Grid()
+            return Grid(table)
         case Sampler.EXHAUSTIVE:
-            return Exhaustive(seed)
+            return Exhaustive(table, seed)
         case _:
             return Tpe() if goal.objective is Objective.PARETO else GpThenTpe(table, goal)

@@ -45,17 +45,26 @@ _WORKING = Prior(noise=0.1)
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Finished trials with a measurement, and points that failed."""
+    """Finished trials, in order."""
 
-    rows: NDArray[np.int64]
+    tried: NDArray[np.int64]
+    """Rows of all of them; shape (trials,)."""
+    worked: NDArray[np.bool_]
+    """Which of them have a measurement; shape (trials,)."""
     log_value: Reals
-    """Log of the objective: items per second, or milliseconds."""
+    """Log of the objective of those that worked: items per second, or milliseconds."""
     log_over: Reals
-    """Log of the latency percentile over the cap."""
-    failed: NDArray[np.int64]
-    numbers: NDArray[np.int64]
-    """Trial numbers of `rows`."""
-    failed_numbers: NDArray[np.int64]
+    """Log of their latency percentile over the cap."""
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Rows of those that worked."""
+        return self.tried[self.worked]
+
+    @property
+    def failed(self) -> NDArray[np.int64]:
+        """Rows of those that failed."""
+        return self.tried[~self.worked]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,8 +163,7 @@ class Gp:
         over_mean = seen.log_over - in_flight[seen.rows] + seen.log_value
         tail = self._fitted("tail", x, over_mean, _TAIL)
         known_tail, _ = tail.predict(x)
-        over = in_flight[seen.rows] - known + known_tail
-        is_likely = over < 0
+        is_likely = in_flight[seen.rows] - known + known_tail < 0
         tail_mean, tail_sd = tail.predict(points)
         return _Belief(
             mean=mean,
@@ -181,10 +189,9 @@ class Gp:
 
     def _log_working(self, seen: Observed, rows: NDArray[np.int64]) -> Reals:
         """Log of the probability that each row works at all, by a third function: 1 or -1."""
-        order = np.argsort(np.concatenate([seen.numbers, seen.failed_numbers]), kind="stable")
-        x = self._features[np.concatenate([seen.rows, seen.failed])[order]]
-        labels = np.repeat([1.0, -1.0], [seen.rows.size, seen.failed.size])[order]
-        mean, sd = self._fitted("working", x, labels, _WORKING).predict(self._features[rows])
+        labels = np.where(seen.worked, 1.0, -1.0)
+        working = self._fitted("working", self._features[seen.tried], labels, _WORKING)
+        mean, sd = working.predict(self._features[rows])
         found: Reals = log_ndtr(mean / np.hypot(sd, _WORKING.noise))
         return found
 
@@ -192,29 +199,22 @@ class Gp:
 def observed(study: Study, table: PointTable) -> Observed:
     """What a study's finished trials say."""
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    rows, values, over, failed = [], [], [], []
-    numbers: list[int] = []
-    failed_numbers: list[int] = []
+    tried, worked, values, over = [], [], [], []
     for trial in trials:
         point = point_of(table.space, trial.params)
         row = None if point is None else table.row(point)
         if row is None:
             continue
-        if is_failure(trial):
-            failed.append(row)
-            failed_numbers.append(trial.number)
-        else:
-            rows.append(row)
+        tried.append(row)
+        worked.append(not is_failure(trial))
+        if worked[-1]:
             values.append(math.log(trial.values[0]))
             over.append(constraint_of(trial))
-            numbers.append(trial.number)
     return Observed(
-        rows=np.array(rows, dtype=np.int64),
+        tried=np.array(tried, dtype=np.int64),
+        worked=np.array(worked, dtype=bool),
         log_value=np.array(values),
         log_over=np.array(over),
-        failed=np.array(failed, dtype=np.int64),
-        numbers=np.array(numbers, dtype=np.int64),
-        failed_numbers=np.array(failed_numbers, dtype=np.int64),
     )
 
 

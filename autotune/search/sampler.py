@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from optuna import Study
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.samplers import BaseSampler, TPESampler
@@ -109,8 +110,16 @@ class Uniform:
         return int(random.choice(table.free))
 
 
-class Grid:
-    """An evenly spread part of the space, the finer the longer it goes on."""
+class InOrder:
+    """Whatever is free, in an order that is fixed before the first trial."""
+
+    def __init__(self, turns: NDArray[np.int64]) -> None:
+        """Take an order.
+
+        Args:
+            turns: when each row has its turn, ties in the order of the rows; shape (points,).
+        """
+        self._turns = turns
 
     def choose(
         self,
@@ -119,35 +128,31 @@ class Grid:
         table: PointTable,
         random: np.random.Generator,  # noqa: ARG002 - and draws nothing
     ) -> int:
-        """The free row that comes first in van der Corput's order: halves, quarters, eighths.
-
-        In a base that has no divisor in common with the number of rows; otherwise the dimension
-        that varies fastest would stand still for most of the time.
-        """
+        """The free row that comes first."""
         free = table.free
-        return int(free[np.argmin(_turns(len(table))[free])])
+        return int(free[np.argmin(self._turns[free])])
 
 
-class Exhaustive:
+class Grid(InOrder):
+    """An evenly spread part of the space, the finer the longer it goes on.
+
+    Van der Corput's order of the rows: halves, quarters, eighths; but in a base that has no divisor
+    in common with their number, as otherwise the dimension that varies fastest would stand still
+    for most of the time.
+    """
+
+    def __init__(self, table: PointTable) -> None:
+        super().__init__(_van_der_corput_turns(len(table)))
+
+
+class Exhaustive(InOrder):
     """Every point, one compiled model after the other, the models in random order."""
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-
-    def choose(
-        self,
-        study: Study,  # noqa: ARG002 - it learns nothing
-        trial: FrozenTrial,  # noqa: ARG002
-        table: PointTable,
-        random: np.random.Generator,  # noqa: ARG002 - the order is the same in every session
-    ) -> int:
-        """The next of the model that was begun."""
+    def __init__(self, table: PointTable, seed: int) -> None:
         axis = DIMENSIONS.index("requests_per_stream")
         others = np.delete(table.indices, axis, axis=1)
         _, model = np.unique(others, axis=0, return_inverse=True)
-        order = np.random.default_rng(self._seed).permutation(int(model.max()) + 1)
-        free = table.free
-        return int(free[np.argmin(order[model[free]])])
+        super().__init__(np.random.default_rng(seed).permutation(int(model.max()) + 1)[model])
 
 
 def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
@@ -169,7 +174,7 @@ def point_of(space: SearchSpace, params: Mapping[str, Any]) -> Point | None:
     return tuple(int(params.get(name, 0)) for name in DIMENSIONS)
 
 
-def _turns(count: int) -> np.ndarray:
+def _van_der_corput_turns(count: int) -> NDArray[np.int64]:
     """When each of so many rows has its turn; shape (count,)."""
     base = next(base for base in range(2, count + 3) if math.gcd(base, count) == 1)
     digits = np.array(sorted(range(base), key=lambda digit: _mirrored(digit, base)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import optuna
 from optuna.trial import Trial as OptunaTrial
@@ -109,7 +110,7 @@ class Search:
         0 when nothing is free; 1 while too little is known to say.
         """
         with optuna_faults_explained(self._name):
-            return Gp(self._table, self._goal).chance_of_improvement(self._study, self._table, by)
+            return self._model.chance_of_improvement(self._study, self._table, by)
 
     def reconcile(self, recorded: dict[int, Trial]) -> tuple[list[int], list[Configuration]]:
         """Bring Optuna's side up to date after a crash.
@@ -141,6 +142,11 @@ class Search:
             if frozen.user_attrs.get(_WORDS, str(configuration)) == str(configuration):
                 lost.append(configuration)
         return told, lost
+
+    @cached_property
+    def _model(self) -> Gp:
+        """What is asked for the chance of an improvement, whatever the sampler; keeps its fits."""
+        return Gp(self._table, self._goal)
 
     def _begun(
         self, trial: OptunaTrial, point: Point | None, configuration: Configuration

@@ -50,7 +50,7 @@ def open_read_only(folder: Path) -> Engine:
     if not file.is_file():
         message = f"{file}: nothing was measured yet; begin with: autotune tune {folder}"
         raise StorageError(message)
-    engine = _read_only_engine(file)
+    engine = read_only_engine(file)
     check_schema(engine, file)
     return engine
 
@@ -66,7 +66,7 @@ def refuse_foreign(folder: Path) -> None:
     file = folder / "study.db"
     if not file.exists() or not file.stat().st_size:
         return
-    engine = _read_only_engine(file)
+    engine = read_only_engine(file)
     try:
         with faults_explained(file), engine.connect() as connection:
             tables = set(inspect(connection).get_table_names())
@@ -80,7 +80,8 @@ def refuse_foreign(folder: Path) -> None:
         engine.dispose()
 
 
-def _read_only_engine(file: Path) -> Engine:
+def read_only_engine(file: Path) -> Engine:
+    """An engine that cannot write to a database file."""
     # A journal left by a killed tuner must be rolled back before anything can be read, which
     # SQLite does itself if it may write.
     mode = "rw" if file.with_name(f"{file.name}-journal").exists() else "ro"

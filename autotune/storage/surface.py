@@ -5,7 +5,6 @@ of several hundred cells stays below a megabyte.
 """
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -45,7 +44,7 @@ from autotune.domain.surface import (
 )
 from autotune.errors import StorageError, StudyMismatchError
 from autotune.storage import codec
-from autotune.storage.database import faults_explained, make_durable
+from autotune.storage.database import faults_explained, make_durable, read_only_engine
 
 SURFACE_SCHEMA_VERSION = 1
 _APPLICATION_ID = 0x61757466  # "autf": what tools such as file(1) see
@@ -233,10 +232,7 @@ def load_surface(path: Path) -> Surface:
         raise StorageError(
             f"{path}: there is no such surface; make one with: autotune record STUDY"
         )
-    engine = create_engine(
-        "sqlite://",
-        creator=lambda: sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True),
-    )
+    engine = read_only_engine(path)
     try:
         with faults_explained(path):
             _check(engine, path)

@@ -62,10 +62,6 @@ class Limit:
         return self.duration_s is None or elapsed_s <= self.duration_s
 
 
-Search = Callable[[RecordedRunner, SearchSpace, Goal, int, Limit], list[Step]]
-"""Runner, space, goal, seed and limit; the steps in order."""
-
-
 def hints_alone(
     runner: RecordedRunner, space: SearchSpace, goal: Goal, seed: int, limit: Limit
 ) -> list[Step]:

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -54,6 +53,27 @@ class Job:
         (cap_ms,) = caps_ms(self.machine, percentile, [self.share])
         return Goal(Objective.THROUGHPUT, percentile, cap_ms)
 
+    def spec(
+        self,
+        *,
+        sampler: Sampler = Sampler.AUTO,
+        trials: int | None = None,
+        duration_s: float | None = None,
+        race_share: float | None = None,
+    ) -> StudySpec:
+        """The job's study with this budget."""
+        goal = self.goal
+        return spec_for(
+            self.machine,
+            sampler=sampler,
+            seed=self.seed,
+            percentile=goal.percentile,
+            cap_ms=goal.cap_ms,
+            trials=trials,
+            duration_s=duration_s,
+            race_share=race_share,
+        )
+
 
 def jobs(seeds: int, names: Sequence[str]) -> list[Job]:
     """Every surface with every cap and seed."""
@@ -79,7 +99,6 @@ class Exported:
     """Virtual time at which the search first held 97 % of the optimum; None if never."""
     anytime: tuple[float, ...]
     """Regret of the search's own best after each of `_STEPS` trials."""
-    real_s: float
 
 
 _STEPS = (5, 10, 15, 20, 30, 40, 60)
@@ -87,22 +106,8 @@ _STEPS = (5, 10, 15, 20, 30, 40, 60)
 
 def study(job: Job, sampler: Sampler = Sampler.AUTO) -> Exported:
     """The product's studies of a job."""
-    begun = time.perf_counter()
     machine, goal = job.machine, job.goal
-    traces = [
-        trace(
-            machine,
-            spec_for(
-                machine,
-                sampler=sampler,
-                seed=job.seed,
-                percentile=goal.percentile,
-                cap_ms=goal.cap_ms,
-                trials=trials,
-            ),
-        )
-        for trials in _TRIALS
-    ]
+    traces = [trace(machine, job.spec(sampler=sampler, trials=trials)) for trials in _TRIALS]
     last = traces[-1]
     reached = [at for at, r in zip(last.at_s, last.regrets, strict=True) if r <= _REACHED]
     return Exported(
@@ -112,7 +117,6 @@ def study(job: Job, sampler: Sampler = Sampler.AUTO) -> Exported:
         below_hint=max(0.0, last.exported - _hint_regret(machine, goal)),
         reached_s=reached[0] if reached else None,
         anytime=tuple(last.after_trials(n) for n in _STEPS),
-        real_s=time.perf_counter() - begun,
     )
 
 
@@ -137,7 +141,7 @@ def against_plain(job: Job) -> Race:
     Ours holds its race within that time.
     """
     machine, goal = job.machine, job.goal
-    ours = [trace(machine, _timed(machine, goal, job.seed, at)).exported for at in _THIRDS]
+    ours = [trace(machine, job.spec(duration_s=at)).exported for at in _THIRDS]
     steps = plain_optuna(
         RecordedRunner(recorded=machine, seed=job.seed),
         machine.surface.identity.space,
@@ -155,16 +159,7 @@ def against_plain(job: Job) -> Race:
 def against_model_analyzer(job: Job) -> Race:
     """Regret of what either would deploy after the same number of trials."""
     machine, goal = job.machine, job.goal
-    spec = spec_for(
-        machine,
-        sampler=Sampler.AUTO,
-        seed=job.seed,
-        percentile=goal.percentile,
-        cap_ms=goal.cap_ms,
-        trials=_STEPS[-1],
-        race_share=0.0,
-    )
-    done = trace(machine, spec)
+    done = trace(machine, job.spec(trials=_STEPS[-1], race_share=0.0))
     steps = model_analyzer_quick(
         RecordedRunner(recorded=machine, seed=job.seed),
         machine.surface.identity.space,
@@ -179,31 +174,12 @@ def against_model_analyzer(job: Job) -> Race:
     return Race(job, tuple(done.after_trials(n) for n in _STEPS), tuple(theirs))
 
 
-def _timed(machine: RecordedMachine, goal: Goal, seed: int, duration_s: float) -> StudySpec:
-    return spec_for(
-        machine,
-        sampler=Sampler.AUTO,
-        seed=seed,
-        percentile=goal.percentile,
-        cap_ms=goal.cap_ms,
-        duration_s=duration_s,
-    )
-
-
 def exhaustive_s(name: str) -> float:
     """Virtual time in which the product's own trials cover a whole surface."""
-    machine = surfaces.machine(name)
-    goal = Job(name, surfaces.SHARES[1], 0).goal
-    spec = spec_for(
-        machine,
-        sampler=Sampler.EXHAUSTIVE,
-        seed=0,
-        percentile=goal.percentile,
-        cap_ms=goal.cap_ms,
-        trials=10 * len(machine.surface.cells),
-        race_share=0.0,
-    )
-    return replay(machine, spec).duration_s
+    job = Job(name, surfaces.SHARES[1], 0)
+    trials = 10 * len(job.machine.surface.cells)
+    spec = job.spec(sampler=Sampler.EXHAUSTIVE, trials=trials, race_share=0.0)
+    return replay(job.machine, spec).duration_s
 
 
 def oracle(job: Job) -> tuple[float, bool]:
@@ -223,14 +199,7 @@ def oracle(job: Job) -> tuple[float, bool]:
             cells = [machine.cells[table.space.configuration(table[row])] for row in free.tolist()]
             return int(free[np.argmax(promise[cells])])
 
-    spec = spec_for(
-        machine,
-        sampler=Sampler.RANDOM,
-        seed=job.seed,
-        percentile=goal.percentile,
-        cap_ms=goal.cap_ms,
-        trials=_TRIALS[0],
-    )
+    spec = job.spec(sampler=Sampler.RANDOM, trials=_TRIALS[0])  # one that does not sweep
     done = trace(machine, spec, lambda _: Oracle())
     return done.exported, done.misses
 
@@ -247,15 +216,7 @@ class Stages:
 def stages(job: Job) -> Stages:
     """Where a study of the most trials loses what it loses."""
     machine, goal = job.machine, job.goal
-    spec = spec_for(
-        machine,
-        sampler=Sampler.AUTO,
-        seed=job.seed,
-        percentile=goal.percentile,
-        cap_ms=goal.cap_ms,
-        trials=_TRIALS[-1],
-    )
-    done = replay(machine, spec)
+    done = replay(machine, job.spec(trials=_TRIALS[-1]))
     race = done.outcome.race
     entered = [] if race is None else race.standings
     ran = [standing for standing in entered if standing.slices]
