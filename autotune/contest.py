@@ -65,6 +65,7 @@ def contest(  # noqa: PLR0913 - the parts of a race
         plan = RacePlan(
             budget_s=budget_s,
             launches=launches,
+            least_launches=launches,
             seats=len(entrants),
             drops=False,
             tie_margin=tie_margin(calibration) if margin is None else margin,

@@ -29,6 +29,7 @@ from autotune.execution.runner import Load, OpenModel
 from autotune.stats.judging import Field, judge
 from autotune.stats.standings import Record, drop_confidence, fastest, is_slower, is_tied
 
+MOST_LAUNCHES = 40
 _MOST_FAULTS = 2
 _MOST_ROUNDS = 40
 _SPARE_MEMORY = 1.25
@@ -45,9 +46,10 @@ class RacePlan:
 
     budget_s: float
     launches: int = 5
-    """Launches to aim at: rounds are cut for them where the budget is short, and nothing counts as
-    settled before."""
-    most_launches: int = 40
+    """Launches to aim at: rounds are cut for them where the budget is short."""
+    least_launches: int = 5
+    """Nothing counts as settled before so many, or those aimed at if they are fewer."""
+    most_launches: int = MOST_LAUNCHES
     rounds: int = 5
     """Most rounds of a launch: beyond them another launch tells more than another round. The best
     number is sqrt(launch cost / slice cost x slice variance / launch variance) (Kalibera and
@@ -202,7 +204,8 @@ class Race:
             return End.EMPTY
         if self.launches >= self.plan.most_launches:
             return End.LAUNCHES
-        if self.launches >= self.plan.launches and self._is_settled(seated):
+        least = min(self.plan.launches, self.plan.least_launches)
+        if self.launches >= least and self._is_settled(seated):
             return End.DECIDED
         cost_s = sum(self._open_s[i] for i in seated) + self._least_rounds * self._round_s(seated)
         return End.BUDGET if self.launches and cost_s > self.left_s else None
@@ -342,13 +345,20 @@ class Race:
         )
 
     def _drop(self) -> None:
-        """Out: who clearly misses the SLA, and who is slower than one that should keep it."""
+        """Out: who clearly misses the SLA, and who is slower than one that should keep it.
+
+        One launch that clearly misses bars a certificate for good. Whoever has one goes as well, to
+        give the time to those who may still get it, unless there is nobody.
+        """
         records = self._field().records()
         able = [i for i, record in enumerate(records) if i not in self._out and record.slices]
         if not self.plan.drops:
             return
         before = len(self._out)
         self._unfit |= {i for i in able if records[i].verdict() is Verdict.MISSED}
+        barred = {i for i in able if records[i].missed_launches}
+        if any(i not in self._out and i not in barred for i in range(len(records))):
+            self._unfit |= barred
         leader = fastest(records, [i for i in able if records[i].should_hold], self.baseline)
         if leader is not None:
             confidence = drop_confidence(self.launches, len(able))

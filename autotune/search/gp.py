@@ -38,6 +38,8 @@ MOST_OBSERVED = 150
 """The latest so many trials are learnt from: with more, a fit takes too long."""
 _LEAST_OBSERVED = 3
 _NODES = 7
+_LEAST_VALUE = 1e-4
+_MOST_CANDIDATES, _MOST_CENTRES, _MOST_STEPS = 20_000, 5, 2
 _SPEED = Prior()
 _TAIL = Prior(noise=0.05)
 _WORKING = Prior(noise=0.1)
@@ -120,10 +122,11 @@ class Gp:
         seen, free = observed(study, table), table.free
         if seen.rows.size < _LEAST_OBSERVED:
             return int(random.choice(free))
-        gains = self.log_gains(seen, free)
+        rows = candidates(table, seen, self._goal, random)
+        gains = self.log_gains(seen, rows)
         if seen.failed.size:
-            gains = gains + self._log_working(seen, free)
-        return int(random.choice(free[gains >= gains.max() - 1e-9]))
+            gains = gains + self._log_working(seen, rows)
+        return int(random.choice(rows[gains >= gains.max() - 1e-9]))
 
     def log_gains(self, seen: Observed, rows: NDArray[np.int64]) -> Reals:
         """Logarithm of the expected improvement within the cap, for each row."""
@@ -145,7 +148,8 @@ class Gp:
             return 0.0
         if seen.rows.size < _LEAST_OBSERVED:
             return 1.0
-        belief = self._belief(seen, free)
+        random = np.random.default_rng(seen.tried.size)
+        belief = self._belief(seen, candidates(table, seen, self._goal, random))
         if belief.best is None:
             return 1.0
         return float(belief.chance_above(belief.best + math.log1p(by)).max())
@@ -208,7 +212,7 @@ def observed(study: Study, table: PointTable) -> Observed:
         tried.append(row)
         worked.append(not is_failure(trial))
         if worked[-1]:
-            values.append(math.log(trial.values[0]))
+            values.append(math.log(max(trial.values[0], _LEAST_VALUE)))
             over.append(constraint_of(trial))
     return Observed(
         tried=np.array(tried, dtype=np.int64),
@@ -216,6 +220,29 @@ def observed(study: Study, table: PointTable) -> Observed:
         log_value=np.array(values),
         log_over=np.array(over),
     )
+
+
+def candidates(
+    table: PointTable, seen: Observed, goal: Goal, random: np.random.Generator
+) -> NDArray[np.int64]:
+    """Rows of the free points to choose from, ascending.
+
+    All of them, as a rule. Of a large space a random part, other ones at each trial, and whatever
+    is two steps at most from one of the best trials: a prediction takes as long as there are
+    points.
+    """
+    free = table.free
+    if free.size <= _MOST_CANDIDATES:
+        return free
+    value = -seen.log_value if goal.objective is Objective.LATENCY else seen.log_value
+    if goal.cap_ms is not None:  # what is within the cap, then what is nearest to it
+        value = np.where(seen.log_over <= 0, value, value.min() - seen.log_over)
+    is_chosen = np.zeros(free.size, dtype=bool)
+    is_chosen[random.choice(free.size, _MOST_CANDIDATES, replace=False)] = True
+    for row in seen.rows[np.argsort(value)[-_MOST_CENTRES:]].tolist():
+        steps = np.abs(table.indices[free] - table.indices[row]).sum(axis=1)
+        is_chosen |= steps <= _MOST_STEPS
+    return free[is_chosen]
 
 
 def log_expected_improvement(mean: Reals, sd: Reals, best: float) -> Reals:

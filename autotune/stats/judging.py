@@ -148,11 +148,20 @@ def _choose(field: Field, records: Sequence[Record]) -> tuple[int | None, Choice
 
 
 def _is_behind(field: Field, record: Record, leader: Record) -> bool:
-    """Whether it is no tie: the interval of the ratio excludes one, or there is no interval."""
+    """Whether it is no tie: the interval of the ratio excludes one, or there is no interval.
+
+    Nor is it where one left the race before the other: it was shown to be slower than somebody, and
+    the few launches that it shares with this one are no reason to doubt that.
+    """
     ratio = record.ratio_to(leader)
-    if ratio is None or ratio.high is None:
+    if ratio is None or ratio.high is None or _left_before(record, leader):
         return True
     return ratio.high < 1 - field.tie_margin
+
+
+def _left_before(record: Record, leader: Record) -> bool:
+    """Whether it had no turn in the leader's last two launches; the last may have been cut off."""
+    return max(record.launches) < max(leader.launches) - 1
 
 
 def _break_tie(
@@ -263,11 +272,14 @@ def _state(field: Field, records: Sequence[Record], position: int, chosen: int |
         return State.MISSED
     ratio = None if chosen is None else record.ratio_to(records[chosen])
     # Who never ran beside the chosen one cannot be compared with it.
-    return State.WAITING if ratio is None else _against_chosen(ratio, record, field.tie_margin)
+    if ratio is None or chosen is None:
+        return State.WAITING
+    return _against_chosen(ratio, record, records[chosen], field.tie_margin)
 
 
-def _against_chosen(ratio: Interval, record: Record, margin: float) -> State:
-    if ratio.high is not None and ratio.high < 1 - margin:
+def _against_chosen(ratio: Interval, record: Record, chosen: Record, margin: float) -> State:
+    has_left = ratio.mean < 1 and _left_before(record, chosen)
+    if has_left or (ratio.high is not None and ratio.high < 1 - margin):
         return State.SLOWER
     is_certain = record.holds and len(record.launches) >= LEAST_LAUNCHES
     is_faster = ratio.low is not None and ratio.low > 1 and not is_certain

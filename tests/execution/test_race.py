@@ -182,7 +182,7 @@ def test_everyone_has_one_turn_in_every_round_in_random_order() -> None:
 def test_every_launch_is_a_fresh_process_for_everyone() -> None:
     """Opened once in each, in order of promise, and closed at its end."""
     stage = Stage(contenders=equals(3))
-    race = stage.race(replace(PLAN, launches=6))
+    race = stage.race(replace(PLAN, launches=6, least_launches=6))
     race.hold()
     opened = [model.position for model in stage.models]
     orders = [tuple(opened[n : n + 3]) for n in range(0, len(opened), 3)]

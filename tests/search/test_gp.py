@@ -22,6 +22,7 @@ from autotune.search.choose import search_of
 from autotune.search.gp import (
     MOST_OBSERVED,
     Gp,
+    candidates,
     features,
     items_in_flight,
     log_expected_improvement,
@@ -479,3 +480,64 @@ def test_the_choice_is_the_largest_gain() -> None:
     trial = optuna.create_study().ask()._get_latest_trial()
     row = strategy.choose(search._study, trial, table, np.random.default_rng(0))
     assert gains[table.free.tolist().index(row)] == pytest.approx(gains.max())
+
+
+# --- candidates
+
+
+def test_in_a_small_space_every_free_point_is_a_candidate() -> None:
+    """Nothing is left to chance where it need not be."""
+    search, table = new_search(SMALL, TIGHT), PointTable(SMALL)
+    known = list(SMALL.points())[::4]
+    tell_all(search, SMALL, known, measured)
+    table.take(known)
+    rows = candidates(table, observed(search._study, table), TIGHT, np.random.default_rng(0))
+    assert rows.tolist() == table.free.tolist()
+
+
+def test_of_a_large_space_a_part_and_the_neighbours_of_the_best(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another part at each trial; none that is taken; always what is next to the best."""
+    monkeypatch.setattr("autotune.search.gp._MOST_CANDIDATES", 20)
+    search, table = new_search(LARGE, TIGHT), PointTable(LARGE)
+    known = list(LARGE.points())[:: LARGE.size // 12]
+    tell_all(search, LARGE, known, measured)
+    table.take(known)
+    seen = observed(search._study, table)
+    parts = [candidates(table, seen, TIGHT, np.random.default_rng(seed)) for seed in range(5)]
+    within = np.where(seen.log_over <= 0, seen.log_value, -np.inf)
+    best = table.indices[seen.rows[np.argmax(within)]]
+    near = table.free[np.abs(table.indices[table.free] - best).sum(axis=1) <= 2]
+    assert np.isfinite(within).any()
+    assert near.size
+    for part in parts:
+        assert set(part) < set(table.free)
+        assert set(near) <= set(part)
+        assert (np.diff(part) > 0).all()
+    assert len({tuple(part) for part in parts}) == 5
+
+
+def test_a_part_of_the_space_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The optimum is found in a few dozen trials all the same."""
+    monkeypatch.setattr("autotune.search.gp._MOST_CANDIDATES", LARGE.size // 8)
+    space = all_of(LARGE)
+    rates = results(space)
+    within = rates[:, 1] <= (CAPPED.cap_ms or math.inf)
+    optimum = rates[within, 0].max()
+    found = results(advance(new_search(LARGE, CAPPED), 60))
+    assert found[found[:, 1] <= (CAPPED.cap_ms or math.inf), 0].max() >= 0.97 * optimum
+
+
+def test_a_latency_of_zero_has_a_logarithm() -> None:
+    """Rounded down by a clock, it is small, and no reason to end."""
+    search, table = new_search(SMALL, LOWEST), PointTable(SMALL)
+
+    def instant(proposal: Proposal) -> Trial:
+        trial = measured(proposal)
+        assert trial.measurement is not None
+        latency = replace(trial.measurement.latency, goal_ms=0.0)
+        return replace(trial, measurement=replace(trial.measurement, latency=latency))
+
+    tell_all(search, SMALL, list(SMALL.points())[:5], instant)
+    assert np.isfinite(observed(search._study, table).log_value).all()
