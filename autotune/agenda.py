@@ -15,7 +15,9 @@ from autotune.search.derive import seeds
 from autotune.search.search import Proposal, Search
 
 _MOST_SWEPT = 2
-_IMPROVEMENT, _UNLIKELY, _CALM_PROPOSALS = 0.01, 0.05, 3
+_IMPROVEMENT, _UNLIKELY, _CALM_PROPOSALS = 0.01, 0.002, 8
+# Of one configuration: with hundreds of them, one in five hundred leaves 7 % for all together, as
+# replays show (docs/samplers.md).
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Agenda:
         trials: Sequence[Trial],
         lost: Iterable[Configuration],
         warm: Iterable[Configuration],
+        *,
+        was_stable: bool,
     ) -> None:
         """Queue what every study begins with, as far as it was not tried, and what was lost.
 
@@ -62,6 +66,7 @@ class Agenda:
             trials: of earlier sessions.
             lost: configurations that were in flight when the last one was cut off.
             warm: the best of another study.
+            was_stable: whether the search had ended, because an improvement had become unlikely.
         """
         tried = {trial.configuration for trial in trials}
         for configurations, origin in (
@@ -74,7 +79,7 @@ class Agenda:
                     self.put(configuration, origin)
                     tried.add(configuration)
         self._queue.extend(unlucky(trials).items())
-        if trials:  # a search that was calm when it ended is not begun again
+        if was_stable:  # one more look is enough: the search is not begun again
             self._calm = _CALM_PROPOSALS - 1
 
     def put(self, configuration: Configuration, origin: Origin) -> None:

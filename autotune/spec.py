@@ -259,9 +259,14 @@ class RaceSpec(_Section):
         strict=True,
         ge=0,
         le=0.5,
-        description="Share of the budget that is kept for the race; 0 for none, and an "
-        "unconfirmed result.",
+        description="Share of the budget that is kept for the race, twice as much (half of it at "
+        "most) while a dozen launches need it; 0 for no race, and an unconfirmed result.",
     )
+
+    @property
+    def most_share(self) -> float:
+        """Largest share that the race may take of a short budget."""
+        return min(2 * self.share, 0.5)
 
 
 class StudySpec(_Section):
@@ -274,6 +279,17 @@ class StudySpec(_Section):
     measure: MeasureSpec = MeasureSpec()
     race: RaceSpec = RaceSpec()
     search: SearchSpec = SearchSpec()
+
+    @field_validator("budget")
+    @classmethod
+    def _one_objective_to_improve(cls, value: BudgetSpec, info: ValidationInfo) -> BudgetSpec:
+        goal = info.data.get("goal")
+        if value.stable and goal is not None and goal.objective is Objective.PARETO:
+            message = (
+                'stable: "pareto" has two objectives, and no improvement that could be unlikely'
+            )
+            raise ValueError(message)
+        return value
 
     @field_validator("search")
     @classmethod

@@ -7,11 +7,11 @@ from autotune.domain.configuration import Configuration
 from autotune.domain.model_file import model_sha256
 from autotune.domain.ranking import is_feasible, merit
 from autotune.domain.space import SearchSpace
-from autotune.errors import ModelError, StudyMismatchError
+from autotune.errors import ModelError, SpecError, StorageError, StudyMismatchError
 from autotune.execution.machine import Machine
 from autotune.execution.protocol import Inspected
 from autotune.execution.runner import ModelSource
-from autotune.search.derive import derive_space
+from autotune.search.derive import derive_space, seeds
 from autotune.spec import StudySpec, parse_shapes, to_toml
 from autotune.storage.races import last_race
 from autotune.storage.study_store import Identity, StudyStore
@@ -85,21 +85,26 @@ def warm_start(spec: StudySpec, folder: Path, choices: SearchSpace) -> list[Conf
     model, machine or load makes other numbers.
 
     Raises:
-        StorageError: there is no such study, or it cannot be read.
+        SpecError: there is no such study, or it cannot be read.
     """
     if spec.search.warm_start is None:
         return []
-    with contextlib.closing(StudyStore.read_only(folder / spec.search.warm_start)) as other:
-        goal, trials = other.identity().goal, other.trials()
-        raced = last_race(other, goal)
+    try:
+        with contextlib.closing(StudyStore.read_only(folder / spec.search.warm_start)) as other:
+            goal, trials = other.identity().goal, other.trials()
+            raced = last_race(other, goal)
+    except StorageError as error:
+        message = f"the study to start from (search.warm_start, --from): {error}"
+        raise SpecError(message) from error
     winner = None if raced is None else raced.result().winner
     able = [t for t in trials if t.measurement is not None and is_feasible(t.measurement, goal)]
     ranked = sorted(able, key=lambda trial: merit(trial, goal), reverse=True)
     found = [] if winner is None else [winner.contender.configuration]
-    found += [trial.configuration for trial in ranked[:_MOST_WARM]]
+    found += [trial.configuration for trial in ranked]
     points = [choices.nearest(configuration) for configuration in found]
-    distinct = dict.fromkeys(point for point in points if point is not None)
-    return [choices.configuration(point) for point in distinct][:_MOST_WARM]
+    distinct = dict.fromkeys(choices.configuration(p) for p in points if p is not None)
+    known = set(seeds(choices))  # every study begins with them anyhow
+    return [configuration for configuration in distinct if configuration not in known][:_MOST_WARM]
 
 
 def check_machine(store: StudyStore, machine: Machine, *, anyway: bool) -> list[str]:

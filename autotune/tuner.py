@@ -27,7 +27,7 @@ from autotune.domain.race import End, RaceResult
 from autotune.domain.ranking import best, better_hint
 from autotune.domain.space import SearchSpace
 from autotune.domain.trial import Origin, Trial
-from autotune.errors import MachineFaultError
+from autotune.errors import MachineFaultError, SpecError
 from autotune.execution.calibration import Calibration, load_calibration
 from autotune.execution.locks import machine_lock, study_lock
 from autotune.execution.machine import Machine, versions
@@ -73,7 +73,7 @@ class Outcome:
     machine: Machine
 
 
-def tune(
+def tune(  # noqa: PLR0913 - what a session may be told
     spec: StudySpec,
     folder: Path,
     *,
@@ -81,6 +81,7 @@ def tune(
     on_event: Callable[[Event], None] = lambda _: None,
     stop: Stop | None = None,
     anyway: bool = False,
+    recover: Callable[[], Sequence[str]] = lambda: (),
 ) -> Outcome:
     """Run a study, or continue it, until its budget is spent.
 
@@ -91,13 +92,15 @@ def tune(
         on_event: hears of every step.
         stop: ask through it to end after the current trial.
         anyway: go on although machine or runtime are not those of the earlier sessions.
+        recover: called after five machine faults in a row: pause, look at the machine, and return
+            reasons to give up; none to go on.
 
     Raises:
         ModelError, DeviceError, SpecError: the input cannot be used; no database was made.
         StudyMismatchError: the study was begun with something else.
         BusyError: another process holds the study or the machine.
         StorageError: the database cannot be used.
-        MachineFaultError: five machine faults in a row.
+        MachineFaultError: five machine faults in a row, and nothing that could be done about it.
     """
     source = study.source(spec, folder)
     runner = runner or SubprocessRunner(source, folder / "logs")
@@ -107,12 +110,12 @@ def tune(
         machine = runner.machine(facts)
         space = study.space(spec, facts, machine.usable_cpus)
         identity = study.identity(spec, folder, space)
-        warm = study.warm_start(spec, folder, space)
+        warm, missing = _warm_start(spec, folder, space)
         optuna_study, engine = open_study(folder, identity.name, identity.goal)
         store = StudyStore(engine, folder / "study.db")
         with contextlib.closing(store):
             store.begin(identity)
-            notes = study.check_machine(store, machine, anyway=anyway)
+            notes = [*missing, *study.check_machine(store, machine, anyway=anyway)]
             tuner = Tuner(
                 spec,
                 space,
@@ -130,8 +133,21 @@ def tune(
                 on_event=on_event,
                 stop=stop,
                 calibration=load_calibration(machine),
+                recover=recover,
             )
             return tuner.run(machine, notes)
+
+
+def _warm_start(
+    spec: StudySpec, folder: Path, space: SearchSpace
+) -> tuple[list[Configuration], list[str]]:
+    """What to start from; a study that was begun goes on without it, and says so."""
+    try:
+        return study.warm_start(spec, folder, space), []
+    except SpecError as error:
+        if not (folder / "study.db").is_file():
+            raise
+        return [], [f"{error}; the study goes on without it"]
 
 
 class Tuner:
@@ -149,6 +165,7 @@ class Tuner:
         on_event: Callable[[Event], None] = lambda _: None,
         stop: Stop | None = None,
         calibration: Calibration | None = None,
+        recover: Callable[[], Sequence[str]] = lambda: (),
     ) -> None:
         """Prepare a session.
 
@@ -162,6 +179,8 @@ class Tuner:
             on_event: hears of every step.
             stop: ask through it to end after the current trial.
             calibration: the machine's, if it was ever calibrated.
+            recover: called after five machine faults in a row; it may take its time, and returns
+                reasons to give up.
         """
         self._spec = spec
         self._goal = spec.goal.goal
@@ -184,8 +203,11 @@ class Tuner:
         )
         self._reference: Reference | None = None
         self._trials: list[Trial] = []
+        self._trials_before = 0
         self._by_effective_key: dict[str, Trial] = {}
+        self._recover = recover
         self._faults_in_a_row = 0
+        self._has_recovered = False
         self._model: tuple[CompileKey, OpenModel] | None = None
         self._begun_s = runner.clock()
         self._budget = Budget()
@@ -239,11 +261,11 @@ class Tuner:
         of = len(seeds(self._space))
         least = f"{of} trials"
         if ended == "budget":
-            done = len(self._trials)
+            done = len(self._trials) - self._trials_before
             each_s = self._spec.measure.warmup + _LEAST_MEASURED_S + _OPEN_S
             if done:
                 each_s = max(each_s, self._elapsed_s() / done)
-            share = 1 - self._spec.race.share
+            share = 1 - self._spec.race.most_share
             least = f"about {math.ceil((of + 1) * each_s / share)} s"
         return (
             f"the budget ended before {missing} of the {of} configurations were measured that "
@@ -360,13 +382,29 @@ class Tuner:
             )
         )
         self._finals.advise(trial, self._budget)
-        self._faults_in_a_row = self._faults_in_a_row + 1 if is_machine_fault(trial) else 0
+        if not is_machine_fault(trial):
+            self._faults_in_a_row, self._has_recovered = 0, False
+            return
+        self._faults_in_a_row += 1
         if self._faults_in_a_row >= _MOST_FAULTS_IN_A_ROW:
-            reason = trial.failure.message if trial.failure else ""
+            self._recover_from(trial)
+
+    def _recover_from(self, trial: Trial) -> None:
+        """Too many machine faults in a row: pause once, then go on; the next time it is over."""
+        reason = trial.failure.message if trial.failure else ""
+        said = f"{_MOST_FAULTS_IN_A_ROW} trials in a row failed for no fault of their own: {reason}"
+        troubles: Sequence[str] = ("so did as many before a pause",)
+        if not self._has_recovered:
+            self._close()
+            self._on_event(Noted(text=f"{said}; pausing"))
+            self._store.note("paused", text=said)
+            troubles = self._recover()
+        if troubles:
             raise MachineFaultError(
-                f"{_MOST_FAULTS_IN_A_ROW} trials in a row failed for no fault of their own: "
-                f"{reason}; see {self._store.name}, and the workers' output in logs beside it"
+                f"{said}; {'; '.join(troubles)}; see autotune log, and the workers' output in logs "
+                f"beside {self._store.name}"
             )
+        self._faults_in_a_row, self._has_recovered = 0, True
 
     def _remember(self, trial: Trial) -> None:
         """Keep what later trials need to know; a night's blocks stay in the database only."""
@@ -416,8 +454,12 @@ class Tuner:
             self._store.note("accepted_change", text=note)
         for trial in self._store.trials():
             self._remember(trial)
+        self._trials_before = len(self._trials)
         told, lost = self._search.reconcile({trial.number: trial for trial in self._trials})
-        self._agenda.resume(self._trials, lost, self._warm)
+        was_stable = (bool(sessions) and sessions[-1].end == "stable") or (
+            self._finals.held(self._trials) is not None  # its race was cut off
+        )
+        self._agenda.resume(self._trials, lost, self._warm, was_stable=was_stable)
         if told or lost:
             self._store.note("repaired", told=told, lost=[str(c) for c in lost])
             notes = [*notes, f"the last session was cut off: {len(lost)} trial(s) are tried again"]
@@ -442,7 +484,8 @@ class Tuner:
             return "stopped"
         if trials is not None and finished(self._trials) >= trials:
             return "trials"
-        least = self._spec.measure.warmup + _LEAST_MEASURED_S + self._finals.reserve_s(self._budget)
+        reserve_s = self._finals.reserve_s(self._budget, self._trials)
+        least = self._spec.measure.warmup + _LEAST_MEASURED_S + reserve_s
         if left is not None and left < least:
             return "budget"
         if self._budget.stable and not self._agenda.is_waiting and self._agenda.is_stable():
@@ -454,7 +497,7 @@ class Tuner:
         limit, left = self._spec.limit_s, self._left_s()
         longest = CONTENDER_FACTOR * limit
         if left is not None:
-            left = max(1.0, left - self._finals.reserve_s(self._budget))
+            left = max(1.0, left - self._finals.reserve_s(self._budget, self._trials))
             limit, longest = min(limit, left), min(longest, left)
         measuring = self._spec.measure
         return Plan(

@@ -34,7 +34,7 @@ from autotune.errors import (
     BusyError,
     MachineFaultError,
     ModelError,
-    StorageError,
+    SpecError,
     StudyMismatchError,
 )
 from autotune.execution.locks import study_lock
@@ -42,6 +42,7 @@ from autotune.execution.runner import Load
 from autotune.execution.simulated import SimulatedCpu, SimulatedModel, SimulatedRunner
 from autotune.search.search import Search
 from autotune.spec import StudySpec, build_spec
+from autotune.storage.story import story
 from autotune.storage.study_store import StudyStore
 from autotune.tuner import Stop, tune
 from tests.builders import make_failure
@@ -424,24 +425,65 @@ def test_tries_are_counted_over_runs(folder: Path) -> None:
     assert runner.opened.count(LATENCY.compile_key) == 2
 
 
-def test_five_machine_faults_in_a_row_end_the_run(folder: Path) -> None:
-    """Something is wrong with the machine, and a night must not be spent on it."""
+class BrokenRunner(SimulatedRunner):
+    """Its first so many openings fail, for no fault of the configurations."""
 
-    class BrokenRunner(SimulatedRunner):
-        def open(self, key: CompileKey) -> SimulatedModel:
-            """Never works."""
+    def __init__(self, faults: int = 1000) -> None:
+        super().__init__()
+        self._broken = faults
+
+    def open(self, key: CompileKey) -> SimulatedModel:
+        """Works after a while."""
+        if len(self.opened) < self._broken:
             self.opened.append(key)
             raise TrialFault(make_failure(FailureKind.LOST, phase="start"))
+        return super().open(key)
 
+
+def test_five_machine_faults_in_a_row_end_the_run(folder: Path) -> None:
+    """Something is wrong with the machine, and a night must not be spent on it."""
     broken = BrokenRunner()
-    with pytest.raises(MachineFaultError, match=r"5 trials in a row.*it broke.*logs"):
-        tune(make_spec(), folder, runner=broken)
+    with pytest.raises(MachineFaultError, match=r"5 trials in a row.*it broke; no memory; .*logs"):
+        tune(make_spec(), folder, runner=broken, recover=lambda: ["no memory"])
     assert len(broken.opened) == 5
     assert states(folder) == [TrialState.FAIL] * 5
 
     mended = tune(make_spec(), folder, runner=SimulatedRunner())
     assert mended.reason == "trials"
     assert {LATENCY, THROUGHPUT, LONE} <= {t.configuration for t in mended.trials if t.measurement}
+
+
+def test_a_machine_that_recovers_in_a_pause_is_tuned_on(folder: Path) -> None:
+    """The pause is on record; what was unlucky before it gets its turn again."""
+    pauses: list[str] = []
+    told = Told()
+
+    def recover() -> list[str]:
+        pauses.append("paused")
+        return []
+
+    outcome = tune(
+        make_spec(),
+        folder,
+        runner=BrokenRunner(faults=6),
+        recover=recover,
+        on_event=told,
+    )
+    assert len(pauses) == 1
+    assert outcome.reason == "trials"
+    assert {LATENCY, THROUGHPUT, LONE} <= {t.configuration for t in outcome.trials if t.measurement}
+    assert any(isinstance(e, Noted) and "pausing" in e.text for e in told.events)
+    with closing(StudyStore.read_only(folder)) as store:
+        (paused,) = [one for one in story(store) if one.data.get("kind") == "paused"]
+    assert "it broke" in paused.data["text"]
+
+
+def test_there_is_one_pause_only(folder: Path) -> None:
+    """When the next five fail as well, the night is over."""
+    broken, pauses = BrokenRunner(), iter(((),))
+    with pytest.raises(MachineFaultError, match="so did as many before a pause"):
+        tune(make_spec(), folder, runner=broken, recover=lambda: next(pauses))
+    assert len(broken.opened) == 10
 
 
 # --- going on
@@ -729,6 +771,22 @@ def test_a_stable_study_has_nothing_to_do(folder: Path) -> None:
     assert (again.reason, len(again.trials)) == ("stable", len(first.trials))
 
 
+def test_a_study_that_was_cut_off_before_is_not_stable_after_one_look(folder: Path) -> None:
+    """It takes as many calm proposals as if it had never stopped."""
+    spec = make_spec(budget={"trials": 200, "stable": True})
+    whole = tune(spec, folder, runner=SimulatedRunner())
+    parts = folder.parent / "parts"
+    parts.mkdir()
+    shutil.copy(folder / "model.onnx", parts)
+    stop = Stop()
+    at = len(whole.trials) - 1
+    told = Told(on_trial=lambda event: setattr(stop, "requested", event.trials == at))
+    tune(spec, parts, runner=SimulatedRunner(), stop=stop, on_event=told)
+    again = tune(spec, parts, runner=SimulatedRunner())
+    assert again.reason == "stable"
+    assert len(again.trials) >= len(whole.trials)
+
+
 # --- a budget that is too short
 
 
@@ -843,8 +901,8 @@ def ranked(folder: Path) -> list[Configuration]:
 def test_the_best_of_another_study_come_right_after_the_hints(folder: Path, other: Path) -> None:
     """In their order, before the sampler has its first say; nothing but them is taken over."""
     outcome = tune(make_spec(trials=12, search=WARM), folder, runner=SimulatedRunner())
-    expected = [c for c in ranked(other)[:5] if not c.is_hint and c != LONE]
-    assert expected
+    expected = [c for c in ranked(other) if not c.is_hint and c != LONE][:5]
+    assert len(expected) == 5
     last = 3 + len(expected)
     assert [trial.configuration for trial in outcome.trials[:3]] == [LATENCY, THROUGHPUT, LONE]
     assert [trial.configuration for trial in outcome.trials[3:last]] == expected
@@ -891,9 +949,10 @@ def test_a_warm_start_is_made_once(folder: Path, other: Path) -> None:
     again = tune(spec, folder, runner=SimulatedRunner())
     configurations = [trial.configuration for trial in whole.trials]
     assert len(set(configurations)) == len(configurations) == 12
-    assert configurations[3 : 3 + origins(whole.trials).count(Origin.WARM)] == [
-        c for c in ranked(other)[:5] if not c.is_hint and c != LONE
-    ]
+    assert (
+        configurations[3 : 3 + origins(whole.trials).count(Origin.WARM)]
+        == [c for c in ranked(other) if not c.is_hint and c != LONE][:5]
+    )
     assert again.trials == whole.trials
 
 
@@ -915,8 +974,8 @@ def test_the_winner_of_a_race_comes_first(folder: Path) -> None:
     there = folder / "other"
     there.mkdir()
     (there / "model.onnx").write_bytes(b"weights")
-    spec = make_spec(budget={"duration": "3m"}, race={"share": 0.4})
-    runner = SimulatedRunner(noise=0.05, launch_noise=0.05)
+    spec = make_spec("80ms", budget={"duration": "3m"}, race={"share": 0.2})
+    runner = SimulatedRunner(noise=0.02, launch_noise=0.02)
     raced = tune(spec, there, runner=runner).race
     assert raced is not None
     assert raced.winner is not None
@@ -939,11 +998,24 @@ def test_a_study_that_found_nothing_gives_nothing(folder: Path) -> None:
 
 
 def test_a_missing_study_to_start_from_is_refused(folder: Path) -> None:
-    """Before a database is made."""
+    """Before a database is made, and with the name of what asked for it."""
     spec = make_spec(search={"warm_start": "nosuch"})
-    with pytest.raises(StorageError, match="nosuch"):
+    with pytest.raises(SpecError, match=r"warm_start.*nosuch"):
         tune(spec, folder, runner=SimulatedRunner())
     assert not (folder / "study.db").exists()
+
+
+def test_a_study_that_was_begun_needs_the_other_no_more(folder: Path, other: Path) -> None:
+    """It goes on, and says what it goes on without."""
+    first = tune(make_spec(trials=10, search=WARM), folder, runner=SimulatedRunner())
+    shutil.rmtree(other)
+    told = Told()
+    spec = make_spec(trials=12, search=WARM)
+    whole = tune(spec, folder, runner=SimulatedRunner(), on_event=told)
+    assert [t.configuration for t in whole.trials[:10]] == [t.configuration for t in first.trials]
+    assert len(whole.trials) == 12
+    assert isinstance(told.events[0], StudyOpened)
+    assert any("goes on without" in note for note in told.events[0].notes)
 
 
 # --- samplers that go by no result

@@ -139,13 +139,16 @@ def elapsed(folder: Path) -> list[float]:
 
 
 def test_the_race_follows_the_search_within_the_budget(folder: Path) -> None:
-    """Both together take the study's time, on the runner's clock, and the race its share of it."""
+    """Both together take the study's time, on the runner's clock; the race up to twice its share.
+
+    A dozen launches would need more.
+    """
     runner, told = SimulatedRunner(noise=0.03), Told()
     outcome = tune(make_spec(), folder, runner=runner, on_event=told)
     assert outcome.reason == "budget"
     assert outcome.race is not None
     assert 0.8 * 120 < runner.clock() < 1.05 * 120
-    assert 24.0 <= told.one(RaceStarted).budget_s < 34.0
+    assert 2 * 24.0 <= told.one(RaceStarted).budget_s < 2 * 24.0 + 10
     assert outcome.race.duration_s <= 1.15 * told.one(RaceStarted).budget_s
     assert elapsed(folder) == [pytest.approx(runner.clock(), abs=2.0)]
 

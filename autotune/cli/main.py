@@ -173,6 +173,14 @@ def status(study: StudyFolder, *, json: Json = False) -> None:
 
 
 @app.command(no_args_is_help=True)
+def log(study: StudyFolder, *, json: Json = False) -> None:
+    """Tell a study's story: starts and ends, gains, failures with their last output, races."""
+    from autotune.cli.results import show_log
+
+    show_log(study, as_json=json)
+
+
+@app.command(no_args_is_help=True)
 def pareto(
     study: StudyFolder,
     *,

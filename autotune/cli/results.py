@@ -33,10 +33,12 @@ from autotune.export.from_study import best_of_study
 from autotune.report.drift import drift_json, drift_lines
 from autotune.report.format import goal_in_words, seconds
 from autotune.report.race import race_json, race_lines, race_table
+from autotune.report.story import story_json, story_lines
 from autotune.report.tables import trials_table
 from autotune.spec import STUDY_FILE
 from autotune.storage.database import DATABASE
 from autotune.storage.races import last_race
+from autotune.storage.story import story
 from autotune.storage.study_store import StudyStore
 
 _RECENT = 10
@@ -101,6 +103,22 @@ def show_status(folder: Path, *, as_json: bool) -> None:
         if trial.failure is not None:
             failure = f"{trial.failure.kind}: {trial.failure.message}"
             say(console, f"trial {trial.number}, {trial.configuration}: {failure}")
+
+
+def show_log(folder: Path, *, as_json: bool) -> None:
+    """What happened, in order."""
+    folder, store = opened(folder)
+    happened = story(store)
+    if as_json:
+        print_json(story_json(happened))
+        return
+    console = Console()
+    identity = store.identity()
+    say(console, f"study {identity.name}: {goal_in_words(identity.goal)}")
+    for line in story_lines(happened):
+        say(console, line)
+    for line in drift_lines(store.reference()):
+        say(console, line)
 
 
 def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_json: bool) -> None:

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,9 @@ from rich.console import Console
 
 from autotune.cli.output import say
 from autotune.cli.progress import Log, Progress
+from autotune.doctor.check import State
+from autotune.doctor.checks import judge
+from autotune.doctor.probes import examine
 from autotune.domain.events import Event
 from autotune.domain.goal import Goal
 from autotune.domain.ranking import (
@@ -233,6 +237,7 @@ def _run(spec: StudySpec, folder: Path, console: Console, *, anyway: bool) -> Ou
                 on_event=hear,
                 stop=stop,
                 anyway=anyway,
+                recover=lambda: _troubles(stop),
             )
         except KeyboardInterrupt:  # before the first trial or after the last
             raise SystemExit(EXIT_INTERRUPTED) from None
@@ -242,6 +247,20 @@ def _run(spec: StudySpec, folder: Path, console: Console, *, anyway: bool) -> Ou
                 signal.signal(number, signal.SIG_IGN)
 
 
+def _troubles(stop: Stop) -> list[str]:
+    """Wait a while, in case whatever it was goes away; then what the doctor finds wrong.
+
+    Nothing is put under load: this process holds the machine.
+    """
+    until = time.monotonic() + _PAUSE_S
+    while time.monotonic() < until and not stop.requested:
+        time.sleep(0.2)
+    checks = [] if stop.requested else judge(examine(lambda _: None))
+    failed = [c for c in checks if c.state is State.FAIL and c.name != "machine lock"]
+    return [f"{check.name}: {check.evidence}: {check.remedy}" for check in failed]
+
+
+_PAUSE_S = 60.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

@@ -68,16 +68,22 @@ def seen(trials: Iterable[Trial]) -> int:
     return len({trial.configuration for trial in trials if not trial.configuration.is_hint})
 
 
-def last_improvement(trials: Sequence[Trial], goal: Goal, by: float = 0.01) -> int | None:
-    """Position of the last trial that was better by this share than the last one that was.
+def improvements(trials: Sequence[Trial], goal: Goal, by: float = 0.01) -> list[int]:
+    """Positions of the trials that were better by this share than the last one that was.
 
-    Small gains add up until they count. The first feasible trial counts; None while there is none.
+    Small gains add up until they count. The first feasible trial counts.
     """
-    found, leader = None, None
+    found, leader = [], None
     for position, trial in enumerate(trials):
         if trial.measurement is None or not is_feasible(trial.measurement, goal):
             continue
         now = merit(trial, goal)
         if leader is None or now > leader + by * abs(leader):
-            found, leader = position, now
+            found.append(position)
+            leader = now
     return found
+
+
+def last_improvement(trials: Sequence[Trial], goal: Goal, by: float = 0.01) -> int | None:
+    """Position of the last such trial; None while nothing is feasible."""
+    return next(reversed(improvements(trials, goal, by)), None)

@@ -1,0 +1,209 @@
+"""What happened in a study, in order, as its tables have it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import select
+
+from autotune.domain.goal import Goal
+from autotune.domain.history import MOST_TRIES, is_machine_fault
+from autotune.domain.ranking import improvements
+from autotune.domain.trial import Trial
+from autotune.errors import StorageError
+from autotune.storage.database import faults_explained
+from autotune.storage.schema import CONTENDER, EVENT, FAILURE, MEASUREMENT, RACE, SESSION
+from autotune.storage.study_store import StudyStore
+
+
+class What(StrEnum):
+    """Kinds of occurrences."""
+
+    START = "start"
+    GAIN = "gain"  # a trial that was more than 1 % better than all before
+    FAILURE = "failure"
+    RACE = "race"
+    EVENT = "event"
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occurrence:
+    """One thing that happened."""
+
+    at: datetime
+    """With its zone."""
+    session: int
+    """Which start of the tuner, from 1."""
+    what: What
+    data: dict[str, Any]
+    """What there is to say of it; see `story`."""
+
+
+def story(store: StudyStore) -> list[Occurrence]:
+    """Every start and end, gain, failure, race and event of a study, in order.
+
+    The data of each, by kind:
+
+    - start: `machine`, `versions`, and `changes` against the session before, a list of texts.
+    - gain: `trial`, `configuration`, `throughput_per_s`, `latency_ms`.
+    - failure: `trial`, `configuration`, `kind`, `phase`, `message`, `exit_code`, `stderr_tail`, and
+      `is_tried_again`.
+    - race: `contenders`, `end` (null while it goes on or when it was cut off), `duration_s`.
+    - event: `kind`, and what was noted with it.
+    - end: `reason` (null while it goes on or when it was cut off), `elapsed_s`.
+
+    Raises:
+        StorageError: the database cannot be read.
+    """
+    try:
+        found = [*_sessions(store), *_trials(store), *_races(store), *_events(store)]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StorageError(f"{store.name}: its history cannot be read: {error}") from error
+    order = [What.START, What.EVENT, What.FAILURE, What.GAIN, What.RACE, What.END]
+    return sorted(found, key=lambda one: (one.session, one.at, order.index(one.what)))
+
+
+def _sessions(store: StudyStore) -> list[Occurrence]:
+    found: list[Occurrence] = []
+    before: dict[str, Any] = {}
+    for number, row in enumerate(_rows(store, select(SESSION).order_by(SESSION.c.id)), start=1):
+        begun, elapsed_s = datetime.fromisoformat(row["started_at"]), float(row["elapsed_s"])
+        known = {**json.loads(row["machine"]), **json.loads(row["versions"])}
+        changes = [
+            f"{key}: {before[key]} then, {known.get(key)} now"
+            for key in before
+            if before[key] != known.get(key)
+        ]
+        found += [
+            Occurrence(
+                at=begun,
+                session=number,
+                what=What.START,
+                data={
+                    "machine": json.loads(row["machine"]),
+                    "versions": json.loads(row["versions"]),
+                    "changes": changes,
+                },
+            ),
+            Occurrence(
+                at=begun + timedelta(seconds=elapsed_s),
+                session=number,
+                what=What.END,
+                data={"reason": row["end"], "elapsed_s": elapsed_s},
+            ),
+        ]
+        before = known
+    return found
+
+
+def _trials(store: StudyStore) -> list[Occurrence]:
+    """Gains and failures."""
+    measured = select(
+        MEASUREMENT.c.trial_number, MEASUREMENT.c.measured_at, MEASUREMENT.c.session_id
+    ).where(MEASUREMENT.c.trial_number.is_not(None))
+    failed = select(FAILURE.c.trial_number, FAILURE.c.failed_at, FAILURE.c.session_id)
+    places = _places(store)
+    when = {
+        number: (datetime.fromisoformat(at), places[session])
+        for query in (measured, failed)
+        for number, at, session in _tuples(store, query)
+    }
+    trials, goal = store.trials(), store.identity().goal
+    return [
+        *(_failure(trial, trials, *when[trial.number]) for trial in trials if trial.failure),
+        *(_gain(trials[i], goal, *when[trials[i].number]) for i in improvements(trials, goal)),
+    ]
+
+
+def _failure(trial: Trial, trials: Sequence[Trial], at: datetime, session: int) -> Occurrence:
+    failure = trial.failure
+    assert failure is not None  # noqa: S101 - the caller has looked
+    tries = [one for one in trials if one.configuration == trial.configuration]
+    is_last = tries[-1] is trial
+    return Occurrence(
+        at=at,
+        session=session,
+        what=What.FAILURE,
+        data={
+            "trial": trial.number,
+            "configuration": str(trial.configuration),
+            "kind": failure.kind.value,
+            "phase": failure.phase,
+            "message": failure.message,
+            "exit_code": failure.exit_code,
+            "stderr_tail": failure.stderr_tail,
+            "is_tried_again": not is_last or (is_machine_fault(trial) and len(tries) < MOST_TRIES),
+        },
+    )
+
+
+def _gain(trial: Trial, goal: Goal, at: datetime, session: int) -> Occurrence:
+    measured = trial.measurement
+    assert measured is not None  # noqa: S101 - only measured trials gain
+    return Occurrence(
+        at=at,
+        session=session,
+        what=What.GAIN,
+        data={
+            "trial": trial.number,
+            "configuration": str(trial.configuration),
+            "throughput_per_s": measured.throughput_per_s,
+            "percentile": goal.percentile,
+            "latency_ms": measured.latency.goal_ms,
+        },
+    )
+
+
+def _races(store: StudyStore) -> list[Occurrence]:
+    places = _places(store)
+    names: dict[int, list[str]] = {}
+    for race, name in _tuples(
+        store, select(CONTENDER.c.race_id, CONTENDER.c.name).order_by(CONTENDER.c.id)
+    ):
+        names.setdefault(race, []).append(name)
+    return [
+        Occurrence(
+            at=datetime.fromisoformat(row["started_at"]),
+            session=places[row["session_id"]],
+            what=What.RACE,
+            data={
+                "contenders": names.get(row["id"], []),
+                "end": row["end"],
+                "duration_s": row["duration_s"],
+            },
+        )
+        for row in _rows(store, select(RACE).order_by(RACE.c.id))
+    ]
+
+
+def _events(store: StudyStore) -> list[Occurrence]:
+    places = _places(store)
+    return [
+        Occurrence(
+            at=datetime.fromisoformat(row["at"]),
+            session=places[row["session_id"]],
+            what=What.EVENT,
+            data={**json.loads(row["data"]), "kind": row["kind"]},
+        )
+        for row in _rows(store, select(EVENT).order_by(EVENT.c.id))
+    ]
+
+
+def _places(store: StudyStore) -> dict[int, int]:
+    """Number of each session, from 1, by its key."""
+    keys = [key for (key,) in _tuples(store, select(SESSION.c.id).order_by(SESSION.c.id))]
+    return {key: number for number, key in enumerate(keys, start=1)}
+
+
+def _rows(store: StudyStore, query: Any) -> Sequence[Any]:
+    with faults_explained(store.name), store.engine.connect() as connection:
+        return connection.execute(query).mappings().all()
+
+
+def _tuples(store: StudyStore, query: Any) -> Sequence[Any]:
+    with faults_explained(store.name), store.engine.connect() as connection:
+        return connection.execute(query).all()
