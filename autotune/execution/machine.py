@@ -127,6 +127,24 @@ def _inactive_file_bytes(group: Path) -> int:
     return 0
 
 
+def oom_kills(
+    root: Path = Path("/sys/fs/cgroup"),
+    membership: Path = Path("/proc/self/cgroup"),
+    vmstat: Path = Path("/proc/vmstat"),
+) -> int | None:
+    """How many processes the kernel has killed for their memory; None where it does not count.
+
+    Args:
+        root: where the cgroup tree is mounted.
+        membership: the file that names this process's groups.
+        vmstat: the kernel's counters.
+    """
+    files = [vmstat, *(g / "memory.events" for g in _cgroups(root, membership, "memory"))]
+    lines = [line.split() for file in files for line in _read(file).splitlines()]
+    counts = [int(line[1]) for line in lines if len(line) == 2 and line[0] == "oom_kill"]
+    return sum(counts) if counts else None
+
+
 def cpu_quota(
     root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")
 ) -> float | None:

@@ -12,12 +12,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from autotune.domain.failure import Failure, FailureKind, TrialFault
-from autotune.execution.protocol import MAX_LINE_BYTES, Answer, parse_answer
+from autotune.execution.machine import available_memory, oom_kills
+from autotune.execution.protocol import MAX_LINE_BYTES, STACKS, Answer, parse_answer
 
 WORKER = (sys.executable, "-m", "autotune.worker")
 _TERM_GRACE_S = 2.0
-_TAIL_BYTES = 4096
+_DUMP_S = 0.3
+_WATCH_S = 0.25
+_LEAST_FREE_BYTES = 256 * 2**20
+_TAIL_BYTES = 16384
 # Settings of other tools that change how many threads a runtime starts or what it loads.
 _SCRUBBED = ("OMP_", "KMP_", "MKL_", "GOMP_", "LD_PRELOAD", "OPENVINO_LOG_LEVEL")
 
@@ -45,6 +51,7 @@ class WorkerProcess:
                     env=environment,
                     bufsize=0,
                 )
+            self._oom_kills = oom_kills()
         except BaseException:
             os.close(receive)
             raise
@@ -69,8 +76,8 @@ class WorkerProcess:
         """The next answer, at the latest `timeout_s` from now.
 
         Raises:
-            TrialFault: the deadline passed (the process group is then dead), the worker is gone, or
-                it sent something that is no answer.
+            TrialFault: the deadline passed (the process group is then dead), the worker is gone,
+                it took nearly all memory, or it sent something that is no answer.
         """
         if self._receive < 0:
             message = "the worker has been let go"
@@ -78,9 +85,13 @@ class WorkerProcess:
         deadline = time.monotonic() + timeout_s
         while b"\n" not in self._buffer:
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._receive], [], [], left)[0]:
+            if left <= 0:
                 kind = FailureKind.COMPILE_TIMEOUT if self._phase == "open" else FailureKind.HANG
+                self._dump_stacks()
                 raise self._fault(kind, f"no answer within {timeout_s:.0f} s of '{self._phase}'")
+            if not select.select([self._receive], [], [], min(left, _WATCH_S))[0]:
+                self._watch_memory()
+                continue
             chunk = os.read(self._receive, 1 << 20)
             if not chunk:
                 raise self._gone()
@@ -133,14 +144,34 @@ class WorkerProcess:
                 FailureKind.LOST, f"the worker left with exit code {code}, without a result", code
             )
         if code == -signal.SIGKILL:
-            return self._fault(
-                FailureKind.OUT_OF_MEMORY,
-                "the worker was killed from outside, most likely for its memory",
-                code,
-            )
+            before, now = self._oom_kills, oom_kills()
+            if before is not None and now is not None and now == before:
+                return self._fault(FailureKind.LOST, "somebody killed the worker", code)
+            why = "by the kernel, for its memory" if now else "from outside, likely for its memory"
+            return self._fault(FailureKind.OUT_OF_MEMORY, f"the worker was killed {why}", code)
         names = {number.value: number.name for number in signal.Signals}
         name = names.get(-code, f"signal {-code}")
         return self._fault(FailureKind.CRASH, f"the worker crashed with {name}", code)
+
+    def _dump_stacks(self) -> None:
+        """Have a worker that is late write its threads' stacks to its log, if it still can."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(self.pid, STACKS)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_DUMP_S)
+
+    def _watch_memory(self) -> None:
+        """End a worker that has taken nearly all memory, before the kernel chooses whom to end."""
+        free = available_memory()
+        if free >= _LEAST_FREE_BYTES:
+            return
+        try:
+            taken = psutil.Process(self.pid).memory_info().rss
+        except psutil.Error:
+            return
+        if taken > free:  # else it is not the worker's doing, and to end it would not help
+            message = f"the worker took {taken >> 20} MiB of memory, and {free >> 20} MiB were left"
+            raise self._fault(FailureKind.OUT_OF_MEMORY, message)
 
     def _fault(self, kind: FailureKind, message: str, code: int | None = None) -> TrialFault:
         phase = self._phase

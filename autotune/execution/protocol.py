@@ -1,6 +1,7 @@
 """What a worker may say. Its lines are outside input: validated, bounded, never evaluated."""
 
 import base64
+import signal
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -15,6 +16,8 @@ from pydantic import (
 
 from autotune.domain.measurement import Block
 
+STACKS = signal.SIGUSR1
+"""What asks a worker for the stacks of its threads."""
 MAX_LINE_BYTES = 32 * 2**20
 _MAX_TEXT = 20_000
 

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, create_engine, event, inspect, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from autotune.errors import StorageError
+from autotune.storage.backup import damage, newest_backup
 from autotune.storage.schema import SCHEMA_VERSION, STUDY
 
 DATABASE = "study.db"
@@ -55,29 +56,43 @@ def open_read_only(folder: Path) -> Engine:
     return engine
 
 
-def refuse_foreign(folder: Path) -> None:
-    """Refuse what a tuner must not write into: no database, another program's, a newer schema.
+def refuse_foreign(folder: Path) -> int | None:
+    """Refuse what a tuner must not write into: damaged, another program's, of a newer schema.
 
     What a killed tuner left behind before the study's row was written is not refused.
+
+    Returns:
+        The version of its schema; None where nothing was begun.
 
     Raises:
         StorageError: with the way out; the file is as it was.
     """
-    file = folder / "study.db"
+    file = folder / DATABASE
     if not file.exists() or not file.stat().st_size:
-        return
+        return None
+    found = damage(file)
+    if found is not None:
+        raise StorageError(_damaged(file, found))
     engine = read_only_engine(file)
     try:
         with faults_explained(file), engine.connect() as connection:
             tables = set(inspect(connection).get_table_names())
             is_begun = STUDY.name in tables and connection.execute(select(STUDY.c.id)).first()
         if is_begun:
-            check_schema(engine, file, may_migrate=True)
-        elif tables and not tables & {STUDY.name, _OPTUNA_TABLE}:
+            return check_schema(engine, file, may_migrate=True)
+        if tables and not tables & {STUDY.name, _OPTUNA_TABLE}:
             message = f"{file}: another program's database; move it away, or give another folder"
             raise StorageError(message)
     finally:
         engine.dispose()
+    return None
+
+
+def _damaged(file: Path, found: str) -> str:
+    """What to say of a damaged database."""
+    said = f"{file}: {explain(found)}"
+    copy = newest_backup(file)
+    return said if copy is None else f"{said}; the newest sound copy: cp {copy} {file}"
 
 
 def read_only_engine(file: Path) -> Engine:
@@ -95,8 +110,11 @@ def read_only_engine(file: Path) -> Engine:
     return create_engine("sqlite://", creator=connect)
 
 
-def check_schema(engine: Engine, name: object, *, may_migrate: bool = False) -> None:
+def check_schema(engine: Engine, name: object, *, may_migrate: bool = False) -> int:
     """Refuse what is no study of ours, one of a newer schema, or one that must be migrated first.
+
+    Returns:
+        The version of its schema.
 
     Raises:
         StorageError: with the way out.
@@ -121,6 +139,7 @@ def check_schema(engine: Engine, name: object, *, may_migrate: bool = False) -> 
             f"{SCHEMA_VERSION}); to bring it up to date, continue it: autotune tune its folder"
         )
         raise StorageError(message)
+    return int(version)
 
 
 @contextlib.contextmanager
@@ -141,6 +160,7 @@ def explain(text: str) -> str:
     remedies = {
         "not a database": "give the folder of a study, or move this file away",
         "malformed": "the file is damaged; move it away, or restore a copy",
+        "in database main": "the file is damaged; move it away, or restore a copy",
         "disk is full": "free some space; everything up to the last trial is kept",
         "readonly": "make the folder writable",
         "unable to open": "make the folder readable and writable",

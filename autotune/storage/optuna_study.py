@@ -12,14 +12,17 @@ from sqlalchemy import Engine
 
 from autotune.domain.goal import Goal, Objective
 from autotune.errors import StorageError
+from autotune.storage.backup import SUFFIX, back_up
 from autotune.storage.database import (
     CONNECT_ARGS,
+    DATABASE,
     database_url,
     explain,
     faults_explained,
     make_durable,
     refuse_foreign,
 )
+from autotune.storage.schema import SCHEMA_VERSION
 
 DIRECTIONS: dict[Objective, list[StudyDirection]] = {
     Objective.THROUGHPUT: [StudyDirection.MAXIMIZE],
@@ -34,7 +37,11 @@ def open_study(folder: Path, name: str, goal: Goal) -> tuple[optuna.Study, Engin
     Raises:
         StorageError: the database cannot be opened or written.
     """
-    refuse_foreign(folder)
+    file, version = folder / DATABASE, refuse_foreign(folder)
+    if version is not None:
+        back_up(file)  # as the last session left it
+        if version < SCHEMA_VERSION:  # as no later version can write it again
+            back_up(file, f".schema{version}{SUFFIX}")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with optuna_faults_explained(folder / "study.db"):
         storage = RDBStorage(database_url(folder), engine_kwargs={"connect_args": CONNECT_ARGS})

@@ -27,6 +27,7 @@ def main() -> NoReturn:
     channel = Channel(int(sys.argv[1]))
     _die_with_parent()
     faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1, all_threads=True)  # asked for by a parent that waits
     # Imported late: a runtime that cannot even be imported is an answer, not a lost worker.
     try:
         from autotune.worker.session import Session

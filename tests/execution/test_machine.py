@@ -10,6 +10,7 @@ from autotune.execution.machine import (
     available_memory,
     cpu_quota,
     fingerprint,
+    oom_kills,
     usable_cpus,
     versions,
 )
@@ -128,6 +129,25 @@ def test_pages_that_can_be_given_up_are_available(
 ) -> None:
     """The cache of files counts as used, in both versions of control groups."""
     assert available_memory(*groups_of(tmp_path, "0::/\n", files)) == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "vmstat", "expected"),
+    [
+        ({"a/memory.events": "low 1\noom 7\noom_kill 3\n"}, "pgfault 12\noom_kill 2\n", 5),
+        ({"a/memory.events": "low 1\n"}, "oom_kill 0\n", 0),
+        ({}, "pgfault 12\n", None),
+        ({}, None, None),
+    ],
+)
+def test_kills_for_memory_are_counted_where_the_kernel_does(
+    tmp_path: Path, files: dict[str, str], vmstat: str | None, expected: int | None
+) -> None:
+    """Its own count and the group's; none of them is no zero."""
+    counters = tmp_path / "vmstat"
+    if vmstat is not None:
+        counters.write_text(vmstat)
+    assert oom_kills(*groups_of(tmp_path, "0::/a\n", files), counters) == expected
 
 
 def test_some_memory_is_available_here() -> None:

@@ -46,9 +46,7 @@ def open_files() -> int:
         pytest.param("os.kill(os.getpid(), signal.SIGSEGV)", "crash", -11, id="segfault"),
         pytest.param("os.abort()", "crash", -6, id="abort"),
         pytest.param("os.kill(os.getpid(), 40)", "crash", -40, id="a signal without a name"),
-        pytest.param(
-            "os.kill(os.getpid(), signal.SIGKILL)", "out_of_memory", -9, id="killed from outside"
-        ),
+        pytest.param("os.kill(os.getpid(), signal.SIGKILL)", "lost", -9, id="killed from outside"),
         pytest.param("write(b'good morning\\n')", "protocol", None, id="garbage"),
         pytest.param("write(bytes(range(256)) + b'\\n')", "protocol", None, id="bytes"),
         pytest.param("say('ready', colour='red')", "protocol", None, id="an unknown field"),
@@ -99,6 +97,64 @@ def test_a_compilation_that_is_late_has_a_kind_of_its_own(tmp_path: Path) -> Non
     assert is_gone(worker.pid)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "kind"),
+    [(3, 3, "lost"), (3, 4, "out_of_memory"), (None, None, "out_of_memory")],
+)
+def test_the_kernels_count_tells_who_killed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    before: int | None,
+    after: int | None,
+    kind: str,
+) -> None:
+    """A kill that the kernel did not count was somebody's, and no word against the worker."""
+    counts = iter([before, after])
+    monkeypatch.setattr(process, "oom_kills", lambda: next(counts))
+    failure = failure_of(tmp_path, "os.kill(os.getpid(), signal.SIGKILL)")
+    assert (failure.kind, failure.exit_code) == (kind, -9)
+
+
+def test_a_worker_that_is_late_leaves_its_stacks(tmp_path: Path) -> None:
+    """Where it hung is in the failure, down to the line, for all threads."""
+    body = """
+import faulthandler
+faulthandler.register(signal.SIGUSR1, all_threads=True)
+def waiting_for_nothing():
+    time.sleep(1000)
+say("ready")
+waiting_for_nothing()
+"""
+    worker = WorkerProcess(tmp_path / "worker.log", fake_worker(tmp_path, body))
+    assert isinstance(worker.hear(60), Ready)
+    with pytest.raises(TrialFault) as caught:
+        worker.hear(0.2)
+    assert caught.value.failure.kind is FailureKind.HANG
+    assert "waiting_for_nothing" in caught.value.failure.stderr_tail
+
+
+def test_a_worker_that_takes_all_memory_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the kernel ends anybody; the message has both figures."""
+    monkeypatch.setattr(process, "available_memory", lambda: 2**20)
+    failure = failure_of(tmp_path, "time.sleep(1000)")
+    assert failure.kind is FailureKind.OUT_OF_MEMORY
+    assert "1 MiB were left" in failure.message
+
+
+def test_a_worker_is_not_to_blame_for_memory_that_others_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is small beside what is left, and ending it would not help."""
+    monkeypatch.setattr(process, "available_memory", lambda: 2**27)
+    worker = WorkerProcess(
+        tmp_path / "worker.log", fake_worker(tmp_path, "time.sleep(1); say('ready'); hear()")
+    )
+    assert isinstance(worker.hear(60), Ready)
+    worker.close()
+
+
 def test_an_answer_without_end_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker must not fill the parent's memory."""
     monkeypatch.setattr(process, "MAX_LINE_BYTES", 100_000)
@@ -123,9 +179,9 @@ hear()
 
 def test_the_last_words_are_kept(tmp_path: Path) -> None:
     """The end of the log goes with the failure."""
-    failure = failure_of(tmp_path, "sys.stderr.write('x' * 10_000 + 'the reason'); sys.exit(1)")
+    failure = failure_of(tmp_path, "sys.stderr.write('x' * 30_000 + 'the reason'); sys.exit(1)")
     assert failure.stderr_tail.endswith("the reason")
-    assert len(failure.stderr_tail) <= 4096
+    assert len(failure.stderr_tail) <= 16384
 
 
 @pytest.mark.parametrize("habit", ["", "trap '' TERM; "], ids=["obedient", "ignores SIGTERM"])
