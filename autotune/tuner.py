@@ -21,7 +21,13 @@ from autotune.domain.events import (
 )
 from autotune.domain.failure import TrialFault
 from autotune.domain.goal import Goal, Objective
-from autotune.domain.history import finished, is_machine_fault, rules_out_its_model, unlucky
+from autotune.domain.history import (
+    finished,
+    is_hopeless,
+    is_machine_fault,
+    rules_out_its_model,
+    unlucky,
+)
 from autotune.domain.measurement import Flag
 from autotune.domain.race import End, RaceResult
 from autotune.domain.ranking import best, better_hint
@@ -81,6 +87,7 @@ def tune(  # noqa: PLR0913 - what a session may be told
     on_event: Callable[[Event], None] = lambda _: None,
     stop: Stop | None = None,
     anyway: bool = False,
+    trust: bool = False,
     recover: Callable[[], Sequence[str]] = lambda: (),
 ) -> Outcome:
     """Run a study, or continue it, until its budget is spent.
@@ -92,6 +99,7 @@ def tune(  # noqa: PLR0913 - what a session may be told
         on_event: hears of every step.
         stop: ask through it to end after the current trial.
         anyway: go on although machine or runtime are not those of the earlier sessions.
+        trust: go on although another user or machine began the study.
         recover: called after five machine faults in a row: pause, look at the machine, and return
             reasons to give up; none to go on.
 
@@ -111,7 +119,7 @@ def tune(  # noqa: PLR0913 - what a session may be told
         space = study.space(spec, facts, machine.usable_cpus)
         identity = study.identity(spec, folder, space)
         warm, missing = _warm_start(spec, folder, space)
-        optuna_study, engine = open_study(folder, identity.name, identity.goal)
+        optuna_study, engine = open_study(folder, identity.name, identity.goal, trust=trust)
         store = StudyStore(engine, folder / "study.db")
         with contextlib.closing(store):
             store.begin(identity)
@@ -206,6 +214,7 @@ class Tuner:
         self._trials_before = 0
         self._by_effective_key: dict[str, Trial] = {}
         self._recover = recover
+        self._ruled_out: set[str] = set()
         self._faults_in_a_row = 0
         self._has_recovered = False
         self._model: tuple[CompileKey, OpenModel] | None = None
@@ -416,9 +425,18 @@ class Tuner:
             self._by_effective_key[effective.key(trial.configuration)] = trial
         if rules_out_its_model(trial):
             self._search.take(self._space.same_model(trial.configuration))
+            self._rule_out(trial.configuration.device)
         point = self._space.locate(trial.configuration, effective)
         if point is not None:
             self._search.take([point])
+
+    def _rule_out(self, device: str) -> None:
+        """Nothing more on a device that works for nothing."""
+        if device in self._ruled_out or not is_hopeless(device, self._trials):
+            return
+        self._ruled_out.add(device)
+        self._search.take(self._space.on_device(device))
+        self._on_event(Noted(text=f"{device}: ruled out: it has run nothing that was asked of it"))
 
     def _opened(self, key: CompileKey) -> OpenModel:
         """The model of this compile key: the one that is open, or a new one in its place."""

@@ -136,6 +136,9 @@ def tune(
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Continue on another machine or runtime.")
     ] = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Continue a study that another user or machine began.")
+    ] = False,
 ) -> None:
     """Tune a model, or run or continue a study.
 
@@ -161,7 +164,7 @@ def tune(
         "until": until,
         "stable": until_stable or None,
     }
-    sys.exit(run_tune(target, given, limits, anyway=anyway))
+    sys.exit(run_tune(target, given, limits, anyway=anyway, trust=trust))
 
 
 @app.command(no_args_is_help=True)

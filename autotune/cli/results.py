@@ -13,6 +13,7 @@ from autotune.analysis.what_if import needs_judging, under
 from autotune.cli.output import print_json, say
 from autotune.cli.tune import search_in_words, why_nothing
 from autotune.domain.goal import Goal, Objective
+from autotune.domain.history import is_hopeless, rules_out_its_model
 from autotune.domain.race import RaceResult
 from autotune.domain.ranking import (
     baselines,
@@ -42,6 +43,7 @@ from autotune.storage.story import story
 from autotune.storage.study_store import StudyStore
 
 _RECENT = 10
+_MOST_RULED_OUT = 5
 
 
 def show_status(folder: Path, *, as_json: bool) -> None:
@@ -65,6 +67,7 @@ def show_status(folder: Path, *, as_json: bool) -> None:
                 "running_pid": holder,
                 "trials": len(trials),
                 "failures": dict(failures),
+                "ruled_out": ruled_out(trials),
                 "spent_s": spent,
                 "sessions": len(sessions),
                 "last_end": sessions[-1].end if sessions else None,
@@ -89,6 +92,8 @@ def show_status(folder: Path, *, as_json: bool) -> None:
     say(console, f"{state}; {len(trials)} trials in {seconds(spent)}, {len(sessions)} session(s)")
     for kind, count in failures.most_common():
         say(console, f"{count} failed: {kind.replace('_', ' ')}")
+    for line in ruled_out(trials):
+        say(console, line)
     say(console, search_in_words(trials, identity.goal, size))
     for line in drift_lines(store.reference()):
         say(console, line)
@@ -103,6 +108,22 @@ def show_status(folder: Path, *, as_json: bool) -> None:
         if trial.failure is not None:
             failure = f"{trial.failure.kind}: {trial.failure.message}"
             say(console, f"trial {trial.number}, {trial.configuration}: {failure}")
+
+
+def ruled_out(trials: Sequence[Trial]) -> list[str]:
+    """What is not tried any more, and why: models that could not be opened, devices."""
+    refused = {t.configuration.compile_key: t for t in trials if rules_out_its_model(t)}
+    lines = [
+        f"ruled out, with any number of requests: {trial.configuration}: {trial.failure.kind.value}"
+        for trial in refused.values()
+        if trial.failure is not None
+    ]
+    devices = dict.fromkeys(trial.configuration.device for trial in refused.values())
+    return [
+        *lines[:_MOST_RULED_OUT],
+        *([f"and {len(lines) - _MOST_RULED_OUT} more"] if len(lines) > _MOST_RULED_OUT else []),
+        *(f"ruled out: {device}, altogether" for device in devices if is_hopeless(device, trials)),
+    ]
 
 
 def show_log(folder: Path, *, as_json: bool) -> None:

@@ -78,7 +78,9 @@ _OPTIONS = {
 }
 
 
-def run_tune(target: Path, given: dict[str, Any], limits: dict[str, Any], *, anyway: bool) -> int:
+def run_tune(
+    target: Path, given: dict[str, Any], limits: dict[str, Any], *, anyway: bool, trust: bool
+) -> int:
     """Tune, and return the exit code."""
     console = Console()
     if target.is_dir() or target.name == STUDY_FILE:
@@ -87,7 +89,7 @@ def run_tune(target: Path, given: dict[str, Any], limits: dict[str, Any], *, any
     else:
         folder, spec, created = _new(target, given, limits)
     try:
-        outcome = _run(spec, folder, console, anyway=anyway)
+        outcome = _run(spec, folder, console, anyway=anyway, trust=trust)
     except AutotuneError as error:
         if created and not (folder / "study.db").exists():
             # Nothing was measured: leave nothing behind.
@@ -214,7 +216,7 @@ def _comments(name: str, spec: StudySpec) -> tuple[str, str, str]:
     )
 
 
-def _run(spec: StudySpec, folder: Path, console: Console, *, anyway: bool) -> Outcome:
+def _run(spec: StudySpec, folder: Path, console: Console, *, anyway: bool, trust: bool) -> Outcome:
     stop = Stop()
     with Log(folder / "tune.log") as log, Progress(console) as progress:
 
@@ -237,6 +239,7 @@ def _run(spec: StudySpec, folder: Path, console: Console, *, anyway: bool) -> Ou
                 on_event=hear,
                 stop=stop,
                 anyway=anyway,
+                trust=trust,
                 recover=lambda: _troubles(stop),
             )
         except KeyboardInterrupt:  # before the first trial or after the last

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from autotune.domain.configuration import Configuration
 from autotune.domain.trial import Origin, Trial
 
+MOST_REFUSALS = 5
+"""How many models a device may refuse before it is ruled out."""
 MOST_TRIES = 3
 """How often a configuration is tried that meets nothing but machine faults."""
 
@@ -19,6 +21,13 @@ def rules_out_its_model(trial: Trial) -> bool:
     """Whether no request count can help: the model could not even be opened."""
     failure = trial.failure
     return failure is not None and failure.phase != "load" and not failure.is_machine_fault
+
+
+def is_hopeless(device: str, trials: Sequence[Trial]) -> bool:
+    """Whether a device has refused five models and never ran one: it is not tried any more."""
+    mine = [trial for trial in trials if trial.configuration.device == device]
+    refused = {t.configuration.compile_key for t in mine if rules_out_its_model(t)}
+    return len(refused) >= MOST_REFUSALS and all(t.measurement is None for t in mine)
 
 
 def finished(trials: Sequence[Trial]) -> int:

@@ -183,6 +183,11 @@ class SearchSpace:
             index[name] = choices.index(value) if value in choices else 0
         return self.canonical(tuple(index[name] for name in DIMENSIONS))
 
+    def on_device(self, device: str) -> Iterator[Point]:
+        """All points of a device."""
+        axis = DIMENSIONS.index("device")
+        return (point for point in self.points() if self.choices["device"][point[axis]] == device)
+
     def same_model(self, configuration: Configuration) -> list[Point]:
         """The points that need the same compiled model as `configuration`."""
         here = self.locate(configuration)

@@ -1,6 +1,7 @@
 """Connections: SQLite made durable, faults turned into messages with a way out."""
 
 import contextlib
+import math
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,14 +10,20 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event, inspect, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from autotune.errors import StorageError
+from autotune.errors import StorageError, StudyMismatchError
 from autotune.storage.backup import damage, newest_backup
+from autotune.storage.owner import owner
 from autotune.storage.schema import SCHEMA_VERSION, STUDY
 
 DATABASE = "study.db"
 BUSY_TIMEOUT_S = 30.0
-CONNECT_ARGS = {"timeout": BUSY_TIMEOUT_S}
+"""For viewers, who may try again."""
+WRITER_TIMEOUT_S = 300.0
+"""For the tuner: a viewer that holds its lock for a minute must not end a night."""
+CONNECT_ARGS = {"timeout": WRITER_TIMEOUT_S}
 _OPTUNA_TABLE = "studies"
+_OWNED_SINCE = 3
+_LONGEST_VALUE = 64 * 2**20
 
 
 def database_url(folder: Path) -> str:
@@ -56,16 +63,18 @@ def open_read_only(folder: Path) -> Engine:
     return engine
 
 
-def refuse_foreign(folder: Path) -> int | None:
+def refuse_foreign(folder: Path, *, trust: bool = False) -> int | None:
     """Refuse what a tuner must not write into: damaged, another program's, of a newer schema.
 
-    What a killed tuner left behind before the study's row was written is not refused.
+    And another user's or machine's study, unless it is trusted. What a killed tuner left behind
+    before the study's row was written is not refused.
 
     Returns:
         The version of its schema; None where nothing was begun.
 
     Raises:
         StorageError: with the way out; the file is as it was.
+        StudyMismatchError: somebody else began it.
     """
     file = folder / DATABASE
     if not file.exists() or not file.stat().st_size:
@@ -79,13 +88,27 @@ def refuse_foreign(folder: Path) -> int | None:
             tables = set(inspect(connection).get_table_names())
             is_begun = STUDY.name in tables and connection.execute(select(STUDY.c.id)).first()
         if is_begun:
-            return check_schema(engine, file, may_migrate=True)
+            version = check_schema(engine, file, may_migrate=True)
+            if not trust and version >= _OWNED_SINCE:
+                _refuse_another_owner(engine, file)
+            return version
         if tables and not tables & {STUDY.name, _OPTUNA_TABLE}:
             message = f"{file}: another program's database; move it away, or give another folder"
             raise StorageError(message)
     finally:
         engine.dispose()
     return None
+
+
+def _refuse_another_owner(engine: Engine, file: Path) -> None:
+    with faults_explained(file), engine.connect() as connection:
+        found = connection.execute(select(STUDY.c.owner)).scalar_one_or_none()
+    if found is not None and found != owner():
+        raise StudyMismatchError(
+            f"{file}: another user, or another machine, began this study. To look at it is safe; "
+            "to go on with it takes its numbers for your own: if you know where it comes from, "
+            "add --trust"
+        )
 
 
 def _damaged(file: Path, found: str) -> str:
@@ -105,6 +128,8 @@ def read_only_engine(file: Path) -> Engine:
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)
         connection.execute("PRAGMA query_only = ON")
+        # A stranger's file is not to fill our memory with one value.
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
         return connection
 
     return create_engine("sqlite://", creator=connect)
@@ -153,6 +178,66 @@ def faults_explained(name: object) -> Iterator[None]:
         raise StorageError(f"{name}: {str(error).splitlines()[0]}") from error
     except sqlite3.Error as error:
         raise StorageError(f"{name}: {explain(str(error))}") from error
+
+
+@contextlib.contextmanager
+def rows_explained(name: object, what: str) -> Iterator[None]:
+    """Turn what a row should not have into a `StorageError`: anybody may have written it."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        raise StorageError(f"{name}: {what} cannot be read: {error}") from error
+
+
+def fetch(engine: Engine, name: object, query: Any) -> list[dict[str, Any]]:
+    """All rows of a query over our tables, every value of its column's type.
+
+    SQLite keeps whatever it is given: text in a column of numbers, infinity, a null where none may
+    be. Anybody may have written the file, and what is read is not to surprise anybody later.
+
+    Raises:
+        StorageError: the database cannot be read, or holds what it should not.
+    """
+    with (
+        faults_explained(name),
+        rows_explained(name, f"a row of {_tables(query)}"),
+        engine.connect() as connection,
+    ):
+        rows = [dict(row) for row in connection.execute(query).mappings()]
+        kinds = [(c.key, c.type.python_type, bool(c.nullable)) for c in query.selected_columns]
+        for row in rows:
+            for key, kind, may_be_null in kinds:
+                _check(key, row[key], kind, may_be_null=may_be_null)
+        return rows
+
+
+def _tables(query: Any) -> str:
+    return ", ".join(dict.fromkeys(str(table) for table in query.columns_clause_froms))
+
+
+def _check(key: str, value: object, kind: type, *, may_be_null: bool) -> None:
+    if value is None:
+        if not may_be_null:
+            raise ValueError(f"{key} is missing")
+    elif kind is float:
+        if not isinstance(value, float | int) or not math.isfinite(value):
+            raise ValueError(f"{key} is {_short(value)}, and no number")
+    elif not isinstance(value, kind):
+        raise ValueError(f"{key} is {_short(value)}, and no {kind.__name__}")
+
+
+def _short(value: object) -> str:
+    return repr(value)[:80]
+
+
+_UNREADABLE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
 
 
 def explain(text: str) -> str:

@@ -30,5 +30,10 @@ def _to_2(connection: Connection) -> None:
     )
 
 
-_STEPS: dict[int, Callable[[Connection], None]] = {1: _to_2}
+def _to_3(connection: Connection) -> None:
+    """Who began a study is on record; an older one belongs to whoever resumes it."""
+    connection.execute(text("ALTER TABLE autotune_study ADD COLUMN owner TEXT"))
+
+
+_STEPS: dict[int, Callable[[Connection], None]] = {1: _to_2, 2: _to_3}
 """The step from each version to the next."""

@@ -31,13 +31,16 @@ DIRECTIONS: dict[Objective, list[StudyDirection]] = {
 }
 
 
-def open_study(folder: Path, name: str, goal: Goal) -> tuple[optuna.Study, Engine]:
+def open_study(
+    folder: Path, name: str, goal: Goal, *, trust: bool = False
+) -> tuple[optuna.Study, Engine]:
     """The Optuna study in a folder's database, made if it is not there, and the shared engine.
 
     Raises:
+        StudyMismatchError: somebody else began it, and it is not to be trusted.
         StorageError: the database cannot be opened or written.
     """
-    file, version = folder / DATABASE, refuse_foreign(folder)
+    file, version = folder / DATABASE, refuse_foreign(folder, trust=trust)
     if version is not None:
         back_up(file)  # as the last session left it
         if version < SCHEMA_VERSION:  # as no later version can write it again

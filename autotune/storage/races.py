@@ -3,16 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import Engine, insert, select, update
 
 from autotune.domain.goal import Goal
 from autotune.domain.measurement import Feed
 from autotune.domain.race import Contender, End, Entry, RaceResult, Slice
-from autotune.errors import StorageError
 from autotune.stats.judging import Field, judge
 from autotune.storage import codec
-from autotune.storage.database import faults_explained
+from autotune.storage.database import faults_explained, fetch, rows_explained
 from autotune.storage.schema import CONTENDER, RACE, SESSION, SLICE
 from autotune.storage.study_store import SessionRow, StudyStore, session_of_row
 
@@ -130,8 +130,9 @@ class RaceLog:
 def race_session(store: StudyStore) -> SessionRow:
     """The session that last went on with the last race: where and with what it was measured."""
     query = select(SESSION).join(RACE, RACE.c.session_id == SESSION.c.id).order_by(RACE.c.id.desc())
-    with faults_explained(store.name), store.engine.connect() as connection:
-        return session_of_row(connection.execute(query.limit(1)).mappings().one())
+    (row,) = fetch(store.engine, store.name, query.limit(1))
+    with rows_explained(store.name, "a session"):
+        return session_of_row(row)
 
 
 def last_race(store: StudyStore, goal: Goal) -> StoredRace | None:
@@ -140,31 +141,27 @@ def last_race(store: StudyStore, goal: Goal) -> StoredRace | None:
     Raises:
         StorageError: the database cannot be read, or holds what is no race.
     """
-    with faults_explained(store.name), store.engine.connect() as connection:
-        race = (
-            connection.execute(select(RACE).order_by(RACE.c.id.desc()).limit(1)).mappings().first()
-        )
-        if race is None:
-            return None
-        rows = connection.execute(
-            select(CONTENDER)
-            .where(CONTENDER.c.race_id == race["id"])
-            .order_by(CONTENDER.c.position)
-        )
-        contender_rows = rows.mappings().all()
-        taken = connection.execute(
-            select(SLICE)
-            .where(SLICE.c.race_id == race["id"])
-            .order_by(SLICE.c.launch, SLICE.c.round, SLICE.c.id)
-        )
-        slice_rows = taken.mappings().all()
-    try:
+
+    def rows(query: Any) -> list[dict[str, Any]]:
+        return fetch(store.engine, store.name, query)
+
+    found = rows(select(RACE).order_by(RACE.c.id.desc()).limit(1))
+    if not found:
+        return None
+    race = found[0]
+    contender_rows = rows(
+        select(CONTENDER).where(CONTENDER.c.race_id == race["id"]).order_by(CONTENDER.c.position)
+    )
+    slice_rows = rows(
+        select(SLICE)
+        .where(SLICE.c.race_id == race["id"])
+        .order_by(SLICE.c.launch, SLICE.c.round, SLICE.c.id)
+    )
+    with rows_explained(store.name, f"race {race['id']}"):
         known = [codec.contender_of(dict(row)) for row in contender_rows]
         slices = [codec.slice_of(dict(row)) for row in slice_rows]
         end = None if race["end"] is None else End(race["end"])
         feed = Feed(race["feed"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StorageError(f"{store.name}: race {race['id']} cannot be read: {error}") from error
     if not slices:
         return None
     return StoredRace(

@@ -1,7 +1,7 @@
 """Our tables, beside Optuna's in the same database; documented by their comments.
 
 History: 1, the first. 2: races (`autotune_race`, `autotune_contender`, `autotune_slice`), the
-reference (`autotune_reference`), and `autotune_measurement.feed`.
+reference (`autotune_reference`), and `autotune_measurement.feed`. 3: `autotune_study.owner`.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 METADATA = MetaData()
 
@@ -71,6 +71,11 @@ STUDY = Table(
     _text("inputs", "JSON: shapes of the inputs and digest of the input file. Must not change."),
     _text("goal", "JSON: objective, percentile, cap_ms. Must not change."),
     _text("space", "JSON: choices of every dimension. Must not change."),
+    _text(
+        "owner",
+        "Digest of the user and the machine that began it or said --trust; null before schema 3.",
+        nullable=True,
+    ),
     comment="What the study is; one row.",
 )
 

@@ -13,8 +13,7 @@ from autotune.domain.goal import Goal
 from autotune.domain.history import MOST_TRIES, is_machine_fault
 from autotune.domain.ranking import improvements
 from autotune.domain.trial import Trial
-from autotune.errors import StorageError
-from autotune.storage.database import faults_explained
+from autotune.storage.database import fetch, rows_explained
 from autotune.storage.schema import CONTENDER, EVENT, FAILURE, MEASUREMENT, RACE, SESSION
 from autotune.storage.study_store import StudyStore
 
@@ -59,10 +58,8 @@ def story(store: StudyStore) -> list[Occurrence]:
     Raises:
         StorageError: the database cannot be read.
     """
-    try:
+    with rows_explained(store.name, "its history"):
         found = [*_sessions(store), *_trials(store), *_races(store), *_events(store)]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StorageError(f"{store.name}: its history cannot be read: {error}") from error
     order = [What.START, What.EVENT, What.FAILURE, What.GAIN, What.RACE, What.END]
     return sorted(found, key=lambda one: (one.session, one.at, order.index(one.what)))
 
@@ -199,11 +196,9 @@ def _places(store: StudyStore) -> dict[int, int]:
     return {key: number for number, key in enumerate(keys, start=1)}
 
 
-def _rows(store: StudyStore, query: Any) -> Sequence[Any]:
-    with faults_explained(store.name), store.engine.connect() as connection:
-        return connection.execute(query).mappings().all()
+def _rows(store: StudyStore, query: Any) -> list[dict[str, Any]]:
+    return fetch(store.engine, store.name, query)
 
 
-def _tuples(store: StudyStore, query: Any) -> Sequence[Any]:
-    with faults_explained(store.name), store.engine.connect() as connection:
-        return connection.execute(query).all()
+def _tuples(store: StudyStore, query: Any) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for row in _rows(store, query)]

@@ -1,7 +1,6 @@
 """A study's evidence: written by one tuner, read by anyone."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +14,15 @@ from autotune.domain.measurement import Block, Measurement
 from autotune.domain.trial import Origin, Trial
 from autotune.errors import StorageError, StudyMismatchError
 from autotune.storage import codec
-from autotune.storage.database import check_schema, faults_explained, open_read_only
+from autotune.storage.database import (
+    check_schema,
+    faults_explained,
+    fetch,
+    open_read_only,
+    rows_explained,
+)
 from autotune.storage.migrations import migrate
+from autotune.storage.owner import owner
 from autotune.storage.schema import (
     BLOCK,
     EVENT,
@@ -116,6 +122,10 @@ class StudyStore:
                             space=json.dumps(identity.space),
                         )
                     )
+                # Whoever got here began it, or said that it can be trusted.
+                mine = owner()
+                others = STUDY.c.owner.is_distinct_from(mine)
+                connection.execute(update(STUDY).where(others).values(owner=mine))
         if not is_new:
             check_schema(self._engine, self._name)
             _compare(self.identity(), identity, self._name)
@@ -128,15 +138,16 @@ class StudyStore:
     def identity(self) -> Identity:
         """What the study is."""
         row = self._one(select(STUDY))
-        goal = json.loads(row["goal"])
-        return Identity(
-            name=row["name"],
-            spec=row["spec"],
-            model_sha256=row["model_sha256"],
-            inputs=json.loads(row["inputs"]),
-            goal=Goal(Objective(goal["objective"]), goal["percentile"], goal["cap_ms"]),
-            space=json.loads(row["space"]),
-        )
+        with rows_explained(self._name, "what the study is"):
+            goal = json.loads(row["goal"])
+            return Identity(
+                name=row["name"],
+                spec=row["spec"],
+                model_sha256=row["model_sha256"],
+                inputs=json.loads(row["inputs"]),
+                goal=Goal(Objective(goal["objective"]), goal["percentile"], goal["cap_ms"]),
+                space=json.loads(row["space"]),
+            )
 
     def start_session(self, machine: dict[str, Any], versions: dict[str, str]) -> None:
         """Begin to account for time; everything recorded from now on belongs to this session."""
@@ -162,12 +173,16 @@ class StudyStore:
 
     def sessions(self) -> list[SessionRow]:
         """Every start of the tuner, in order."""
-        return [session_of_row(row) for row in self._all(select(SESSION).order_by(SESSION.c.id))]
+        rows = self._all(select(SESSION).order_by(SESSION.c.id))
+        with rows_explained(self._name, "a session"):
+            return [session_of_row(row) for row in rows]
 
     def session_of(self, trial_number: int) -> SessionRow:
         """The session in which a trial was measured."""
         query = select(SESSION).join(MEASUREMENT).where(MEASUREMENT.c.trial_number == trial_number)
-        return session_of_row(self._one(query))
+        row = self._one(query)
+        with rows_explained(self._name, "a session"):
+            return session_of_row(row)
 
     def record(self, trial: Trial, elapsed_s: float) -> None:
         """Write a trial's evidence and the time spent, in one transaction.
@@ -238,7 +253,8 @@ class StudyStore:
     def reference(self) -> list[tuple[int, float, Block]]:
         """Session, seconds since its start, and block of every slice of the reference, in order."""
         rows = self._all(select(REFERENCE).order_by(REFERENCE.c.id))
-        return [(row["session_id"], row["at_s"], codec.block_of(row)) for row in rows]
+        with rows_explained(self._name, "a slice of the reference"):
+            return [(row["session_id"], row["at_s"], codec.block_of(row)) for row in rows]
 
     def note(self, kind: str, **data: Any) -> None:
         """Write an event."""
@@ -257,15 +273,7 @@ class StudyStore:
             self._trial(row)
             for row in self._all(select(MEASUREMENT).where(MEASUREMENT.c.trial_number.is_not(None)))
         ]
-        failed = [
-            Trial(
-                number=row["trial_number"],
-                configuration=Configuration.from_dict(json.loads(row["configuration"])),
-                origin=Origin(row["origin"]),
-                failure=codec.failure_of(row),
-            )
-            for row in self._all(select(FAILURE))
-        ]
+        failed = [self._failed_trial(row) for row in self._all(select(FAILURE))]
         return sorted(measured + failed, key=lambda trial: trial.number)
 
     def with_blocks(self, trial: Trial) -> Trial:
@@ -283,33 +291,42 @@ class StudyStore:
             .where(MEASUREMENT.c.trial_number == trial_number)
             .order_by(BLOCK.c.position)
         )
-        return tuple(codec.block_of(row) for row in self._all(query))
+        rows = self._all(query)
+        with rows_explained(self._name, f"a block of trial {trial_number}"):
+            return tuple(codec.block_of(row) for row in rows)
 
     def _trial(self, row: Any) -> Trial:
-        try:
+        with rows_explained(self._name, f"measurement {row['id']}"):
             measurement: Measurement = codec.measurement_of(row, ())
-        except (ValueError, KeyError, TypeError) as error:
-            message = f"{self._name}: measurement {row['id']} cannot be read: {error}"
-            raise StorageError(message) from error
-        return Trial(
-            number=row["trial_number"],
-            configuration=measurement.configuration,
-            origin=Origin(row["origin"]),
-            measurement=measurement,
-            reused_from=row["reused_from"],
-        )
+            return Trial(
+                number=row["trial_number"],
+                configuration=measurement.configuration,
+                origin=Origin(row["origin"]),
+                measurement=measurement,
+                reused_from=row["reused_from"],
+            )
+
+    def _failed_trial(self, row: Any) -> Trial:
+        with rows_explained(self._name, f"failure {row['id']}"):
+            return Trial(
+                number=row["trial_number"],
+                configuration=Configuration.from_dict(json.loads(row["configuration"])),
+                origin=Origin(row["origin"]),
+                failure=codec.failure_of(row),
+            )
 
     def _write(self, statement: Any) -> None:
         with faults_explained(self._name), self._engine.begin() as connection:
             connection.execute(statement)
 
-    def _all(self, query: Any) -> Sequence[Any]:
-        with faults_explained(self._name), self._engine.connect() as connection:
-            return connection.execute(query).mappings().all()
+    def _all(self, query: Any) -> list[dict[str, Any]]:
+        return fetch(self._engine, self._name, query)
 
-    def _one(self, query: Any) -> Any:
-        with faults_explained(self._name), self._engine.connect() as connection:
-            return connection.execute(query).mappings().one()
+    def _one(self, query: Any) -> dict[str, Any]:
+        rows = self._all(query)
+        if len(rows) != 1:
+            raise StorageError(f"{self._name}: a row is missing, or there once too often")
+        return rows[0]
 
 
 def session_of_row(row: Any) -> SessionRow:

@@ -26,11 +26,11 @@ RESULTS = Path("build") / "live.json"
 def run() -> list[Figure]:
     """Every study three times, in turns; each ratio is of one race."""
     done: dict[str, list[dict[str, object]]] = {name: [] for name in _STUDIES}
+    RESULTS.parent.mkdir(exist_ok=True)
     for number in range(_RUNS):
         for name in _STUDIES:
             done[name].append(_once(name, number))
             print(f"  {name}, run {number + 1}: {done[name][-1]}", flush=True)
-            RESULTS.parent.mkdir(exist_ok=True)
             RESULTS.write_text(json.dumps(done, indent=2) + "\n")
     return [
         figure(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.errors import StorageError
+from autotune.errors import StorageError, StudyMismatchError
 from autotune.storage.database import explain, faults_explained, open_read_only
 from autotune.storage.optuna_study import open_study
 from autotune.storage.schema import SCHEMA_VERSION
@@ -165,3 +165,36 @@ def test_unknown_words_stay_as_they_are() -> None:
     assert explain("no such table: x") == "no such table: x"
     with pytest.raises(StorageError, match=r"^here: no such table: x$"), faults_explained("here"):
         raise sqlite3.OperationalError("no such table: x")
+
+
+# --- somebody else's study
+
+
+def test_another_s_study_is_resumed_only_when_trusted(tmp_path: Path) -> None:
+    """Then it is one's own; to look at it never needs that."""
+    file = begun(tmp_path)
+    execute(file, "UPDATE autotune_study SET owner = 'somebody else'")
+    before = file.read_bytes()
+    with pytest.raises(StudyMismatchError, match="--trust"):
+        open_study(tmp_path, "demo", GOAL)
+    assert file.read_bytes() == before
+    assert not (tmp_path / "study.db.backup").exists()
+    open_read_only(tmp_path).dispose()
+
+    _, engine = open_study(tmp_path, "demo", GOAL, trust=True)
+    store = StudyStore(engine, file)
+    store.begin(store.identity())
+    store.close()
+    open_study(tmp_path, "demo", GOAL)[1].dispose()
+
+
+def test_a_value_without_end_does_not_fill_a_viewer_s_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused as the fault of the file that it is."""
+    monkeypatch.setattr("autotune.storage.database._LONGEST_VALUE", 100_000)
+    execute(begun(tmp_path), "UPDATE autotune_study SET spec = printf('%.*c', 200000, 'x')")
+    reader = StudyStore.read_only(tmp_path)
+    with pytest.raises(StorageError, match="too big"):
+        reader.identity()
+    reader.close()

@@ -16,6 +16,7 @@ from autotune.domain.race import Contender, End, Slice
 from autotune.domain.trial import Trial
 from autotune.errors import StorageError, StudyMismatchError
 from autotune.storage import migrations
+from autotune.storage.owner import owner
 from autotune.storage.races import RaceLog, last_race
 from autotune.storage.schema import METADATA, SCHEMA_VERSION
 from autotune.storage.study_store import StudyStore
@@ -51,7 +52,23 @@ def old(folder: Path, trials: Sequence[Trial] = TRIALS) -> Path:
         folder / "study.db",
         *(f"DROP TABLE {name}" for name in _NEW_TABLES),
         "ALTER TABLE autotune_measurement DROP COLUMN feed",
+        "ALTER TABLE autotune_study DROP COLUMN owner",
         "UPDATE autotune_study SET schema_version = 1",
+    )
+    return folder / "study.db"
+
+
+def version_2(folder: Path) -> Path:
+    """A study with trials as version 2 wrote it: nobody's."""
+    store = opened(folder)
+    store.start_session({"cpu_model": "x"}, {"python": "3"})
+    for trial in TRIALS:
+        store.record(trial, elapsed_s=7.0)
+    store.close()
+    query(
+        folder / "study.db",
+        "ALTER TABLE autotune_study DROP COLUMN owner",
+        "UPDATE autotune_study SET schema_version = 2",
     )
     return folder / "study.db"
 
@@ -92,6 +109,19 @@ def test_a_migrated_database_is_laid_out_as_a_new_one(tmp_path: Path) -> None:
     opened(tmp_path / "old").close()
     opened(tmp_path / "new").close()
     assert layout(file) == layout(tmp_path / "new" / "study.db")
+
+
+def test_version_2_is_brought_up_to_date_and_has_an_owner(tmp_path: Path) -> None:
+    """Whoever goes on with it; a copy of what it was is kept."""
+    file = version_2(tmp_path)
+    store = opened(tmp_path)
+    assert version(file) == SCHEMA_VERSION
+    assert [store.with_blocks(trial) for trial in store.trials()] == list(TRIALS)
+    store.close()
+    assert query(file, "SELECT owner FROM autotune_study") == [(owner(),)]
+    copy = tmp_path / "study.db.schema2.backup"
+    assert version(copy) == 2
+    assert layout(file)["autotune_study"] == {*layout(copy)["autotune_study"], "owner"}
 
 
 def test_a_migrated_study_takes_trials_races_and_the_reference(tmp_path: Path) -> None:

@@ -113,7 +113,12 @@ def test_one_file_holds_optunas_tables_and_ours(store: StudyStore, tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("pragma", "value"),
-    [("journal_mode", "delete"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 30_000)],
+    [
+        ("journal_mode", "delete"),
+        ("synchronous", 2),
+        ("foreign_keys", 1),
+        ("busy_timeout", 300_000),
+    ],
 )
 def test_the_tuners_connections_are_durable(store: StudyStore, pragma: str, value: object) -> None:
     """Commits survive a power cut (2 is FULL), and a reader is waited for."""

@@ -123,7 +123,7 @@ def test_samples_are_copied_in_turn_into_whichever_request_asks(
         other = tensors[1 - slot].copy()
         copy(slot)
         assert np.array_equal(tensors[slot], data[turn % len(data)]["x"])
-        assert np.array_equal(tensors[1 - slot], other)
+        assert tensors[1 - slot].tobytes() == other.tobytes()  # it may hold NaN: nobody wrote it
 
 
 def test_copied_values_arrive_in_the_inference(
