@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import agreement, cost, drift, gain, live, races, record, startup, trust
+from tests.bench import agreement, cost, drift, gain, live, races, record, soak, startup, trust
 from tests.bench.figure import Figure
 
 RESULTS = Path("build") / "bench.json"
@@ -32,7 +32,12 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "aa": races.aa,
     "hold": races.hold,
 }
-ONLY_BY_NAME = {"growth": cost.growth, "live": live.run, "record": record.run}
+ONLY_BY_NAME = {
+    "growth": cost.growth,
+    "live": live.run,
+    "record": record.run,
+    "soak": soak.run,
+}
 """Long ones, and what makes data rather than figures."""
 
 
