@@ -73,6 +73,7 @@ class Finals:
         self._elapsed_s = elapsed_s
         self._is_stopped = is_stopped
         self._has_advised = False
+        self._dozen: tuple[int, float] | None = None
 
     def reserve_s(self, budget: Budget, trials: Sequence[Trial]) -> float:
         """What the search must leave to the race of these trials.
@@ -82,9 +83,11 @@ class Finals:
         """
         length_s, race = budget.length_s or 0.0, self._spec.race
         share_s = race.share * length_s
-        if not any(may_race(trial, self._goal) for trial in trials):
+        if not share_s or not any(may_race(trial, self._goal) for trial in trials):
             return share_s
-        dozen_s = enter(trials, self._goal, None, None).budget_s
+        if self._dozen is None or self._dozen[0] != len(trials):  # asked twice for each trial
+            self._dozen = len(trials), enter(trials, self._goal, None, None).budget_s
+        dozen_s = self._dozen[1]
         most_s = dozen_s * MOST_LAUNCHES / _UNTIMED_LAUNCHES
         return min(max(share_s, dozen_s), race.most_share * length_s, most_s)
 

@@ -13,6 +13,7 @@ from autotune.execution.protocol import Inspected
 from autotune.execution.runner import ModelSource
 from autotune.search.derive import derive_space, seeds
 from autotune.spec import StudySpec, parse_shapes, to_toml
+from autotune.storage.database import DATABASE
 from autotune.storage.races import last_race
 from autotune.storage.study_store import Identity, StudyStore
 
@@ -78,7 +79,25 @@ def identity(spec: StudySpec, folder: Path, choices: SearchSpace) -> Identity:
     )
 
 
-def warm_start(spec: StudySpec, folder: Path, choices: SearchSpace) -> list[Configuration]:
+def warm_start(
+    spec: StudySpec, folder: Path, choices: SearchSpace
+) -> tuple[list[Configuration], list[str]]:
+    """What to measure first of another study, and what to tell the user of it.
+
+    A study that was begun goes on without one that is gone.
+
+    Raises:
+        SpecError: there is no such study, or it cannot be read.
+    """
+    try:
+        return _best_of_another(spec, folder, choices), []
+    except SpecError as error:
+        if not (folder / DATABASE).is_file():
+            raise
+        return [], [f"{error}; the study goes on without it"]
+
+
+def _best_of_another(spec: StudySpec, folder: Path, choices: SearchSpace) -> list[Configuration]:
     """The best few configurations of the study that this one is to start from, as far as they fit.
 
     They are moved to the nearest choices of this space. Nothing else is taken over: another

@@ -33,7 +33,7 @@ from autotune.domain.race import End, RaceResult
 from autotune.domain.ranking import best, better_hint
 from autotune.domain.space import SearchSpace
 from autotune.domain.trial import Origin, Trial
-from autotune.errors import MachineFaultError, SpecError
+from autotune.errors import MachineFaultError
 from autotune.execution.calibration import Calibration, load_calibration
 from autotune.execution.locks import machine_lock, study_lock
 from autotune.execution.machine import Machine, versions
@@ -118,7 +118,7 @@ def tune(  # noqa: PLR0913 - what a session may be told
         machine = runner.machine(facts)
         space = study.space(spec, facts, machine.usable_cpus)
         identity = study.identity(spec, folder, space)
-        warm, missing = _warm_start(spec, folder, space)
+        warm, missing = study.warm_start(spec, folder, space)
         optuna_study, engine = open_study(folder, identity.name, identity.goal, trust=trust)
         store = StudyStore(engine, folder / "study.db")
         with contextlib.closing(store):
@@ -144,18 +144,6 @@ def tune(  # noqa: PLR0913 - what a session may be told
                 recover=recover,
             )
             return tuner.run(machine, notes)
-
-
-def _warm_start(
-    spec: StudySpec, folder: Path, space: SearchSpace
-) -> tuple[list[Configuration], list[str]]:
-    """What to start from; a study that was begun goes on without it, and says so."""
-    try:
-        return study.warm_start(spec, folder, space), []
-    except SpecError as error:
-        if not (folder / "study.db").is_file():
-            raise
-        return [], [f"{error}; the study goes on without it"]
 
 
 class Tuner:
@@ -214,7 +202,6 @@ class Tuner:
         self._trials_before = 0
         self._by_effective_key: dict[str, Trial] = {}
         self._recover = recover
-        self._ruled_out: set[str] = set()
         self._faults_in_a_row = 0
         self._has_recovered = False
         self._model: tuple[CompileKey, OpenModel] | None = None
@@ -390,6 +377,11 @@ class Tuner:
                 left_s=self._left_s(),
             )
         )
+        device = trial.configuration.device
+        if rules_out_its_model(trial) and is_hopeless(device, self._trials):
+            self._on_event(
+                Noted(text=f"{device}: ruled out: it has run nothing that was asked of it")
+            )
         self._finals.advise(trial, self._budget)
         if not is_machine_fault(trial):
             self._faults_in_a_row, self._has_recovered = 0, False
@@ -425,18 +417,11 @@ class Tuner:
             self._by_effective_key[effective.key(trial.configuration)] = trial
         if rules_out_its_model(trial):
             self._search.take(self._space.same_model(trial.configuration))
-            self._rule_out(trial.configuration.device)
+            if is_hopeless(trial.configuration.device, self._trials):
+                self._search.take(self._space.on_device(trial.configuration.device))
         point = self._space.locate(trial.configuration, effective)
         if point is not None:
             self._search.take([point])
-
-    def _rule_out(self, device: str) -> None:
-        """Nothing more on a device that works for nothing."""
-        if device in self._ruled_out or not is_hopeless(device, self._trials):
-            return
-        self._ruled_out.add(device)
-        self._search.take(self._space.on_device(device))
-        self._on_event(Noted(text=f"{device}: ruled out: it has run nothing that was asked of it"))
 
     def _opened(self, key: CompileKey) -> OpenModel:
         """The model of this compile key: the one that is open, or a new one in its place."""

@@ -26,8 +26,10 @@ def rules_out_its_model(trial: Trial) -> bool:
 def is_hopeless(device: str, trials: Sequence[Trial]) -> bool:
     """Whether a device has refused five models and never ran one: it is not tried any more."""
     mine = [trial for trial in trials if trial.configuration.device == device]
+    if any(trial.measurement for trial in mine):
+        return False
     refused = {t.configuration.compile_key for t in mine if rules_out_its_model(t)}
-    return len(refused) >= MOST_REFUSALS and all(t.measurement is None for t in mine)
+    return len(refused) >= MOST_REFUSALS
 
 
 def finished(trials: Sequence[Trial]) -> int:

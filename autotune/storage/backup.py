@@ -8,6 +8,8 @@ from pathlib import Path
 from autotune.errors import StorageError
 
 SUFFIX = ".backup"
+BUSY_TIMEOUT_S = 30.0
+"""For whoever reads, and may try again."""
 
 
 def back_up(file: Path, suffix: str = SUFFIX) -> Path:
@@ -28,7 +30,7 @@ def back_up(file: Path, suffix: str = SUFFIX) -> Path:
     try:
         part.unlink(missing_ok=True)
         with (
-            contextlib.closing(sqlite3.connect(_uri(file), uri=True)) as source,
+            contextlib.closing(sqlite3.connect(read_only_uri(file), uri=True)) as source,
             contextlib.closing(sqlite3.connect(part)) as copy,
         ):
             source.backup(copy)
@@ -48,7 +50,9 @@ def damage(file: Path) -> str | None:
     One that cannot be read at all is damaged; one that another program holds is not.
     """
     try:
-        with contextlib.closing(sqlite3.connect(_uri(file), uri=True, timeout=30.0)) as connection:
+        with contextlib.closing(
+            sqlite3.connect(read_only_uri(file), uri=True, timeout=BUSY_TIMEOUT_S)
+        ) as connection:
             (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.OperationalError as error:
         return None if "locked" in str(error) else str(error)
@@ -64,7 +68,9 @@ def newest_backup(file: Path) -> Path | None:
     return next((copy for copy in copies if damage(copy) is None), None)
 
 
-def _uri(file: Path) -> str:
-    # A journal left by a killed tuner is rolled back before anything can be read.
+def read_only_uri(file: Path) -> str:
+    """What SQLite opens to read a database, whatever a killed tuner left of it."""
+    # A journal that was left must be rolled back before anything can be read, which SQLite does
+    # itself if it may write.
     mode = "rw" if file.with_name(f"{file.name}-journal").exists() else "ro"
     return f"{file.absolute().as_uri()}?mode={mode}"

@@ -11,13 +11,11 @@ from sqlalchemy import Engine, create_engine, event, inspect, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from autotune.errors import StorageError, StudyMismatchError
-from autotune.storage.backup import damage, newest_backup
+from autotune.storage.backup import BUSY_TIMEOUT_S, damage, newest_backup, read_only_uri
 from autotune.storage.owner import owner
 from autotune.storage.schema import SCHEMA_VERSION, STUDY
 
 DATABASE = "study.db"
-BUSY_TIMEOUT_S = 30.0
-"""For viewers, who may try again."""
 WRITER_TIMEOUT_S = 300.0
 """For the tuner: a viewer that holds its lock for a minute must not end a night."""
 CONNECT_ARGS = {"timeout": WRITER_TIMEOUT_S}
@@ -120,10 +118,7 @@ def _damaged(file: Path, found: str) -> str:
 
 def read_only_engine(file: Path) -> Engine:
     """An engine that cannot write to a database file."""
-    # A journal left by a killed tuner must be rolled back before anything can be read, which
-    # SQLite does itself if it may write.
-    mode = "rw" if file.with_name(f"{file.name}-journal").exists() else "ro"
-    uri = f"{file.absolute().as_uri()}?mode={mode}"
+    uri = read_only_uri(file)
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)

@@ -59,17 +59,25 @@ def story(store: StudyStore) -> list[Occurrence]:
         StorageError: the database cannot be read.
     """
     with rows_explained(store.name, "its history"):
-        found = [*_sessions(store), *_trials(store), *_races(store), *_events(store)]
+        rows = _rows(store, select(SESSION).order_by(SESSION.c.id))
+        places = {row["id"]: number for number, row in enumerate(rows, start=1)}
+        found = [
+            *_sessions(rows),
+            *_trials(store, places),
+            *_races(store, places),
+            *_events(store, places),
+        ]
     order = [What.START, What.EVENT, What.FAILURE, What.GAIN, What.RACE, What.END]
     return sorted(found, key=lambda one: (one.session, one.at, order.index(one.what)))
 
 
-def _sessions(store: StudyStore) -> list[Occurrence]:
+def _sessions(rows: Sequence[dict[str, Any]]) -> list[Occurrence]:
     found: list[Occurrence] = []
     before: dict[str, Any] = {}
-    for number, row in enumerate(_rows(store, select(SESSION).order_by(SESSION.c.id)), start=1):
+    for number, row in enumerate(rows, start=1):
         begun, elapsed_s = datetime.fromisoformat(row["started_at"]), float(row["elapsed_s"])
-        known = {**json.loads(row["machine"]), **json.loads(row["versions"])}
+        machine, versions = json.loads(row["machine"]), json.loads(row["versions"])
+        known = {**machine, **versions}
         changes = [
             f"{key}: {before[key]} then, {known.get(key)} now"
             for key in before
@@ -80,11 +88,7 @@ def _sessions(store: StudyStore) -> list[Occurrence]:
                 at=begun,
                 session=number,
                 what=What.START,
-                data={
-                    "machine": json.loads(row["machine"]),
-                    "versions": json.loads(row["versions"]),
-                    "changes": changes,
-                },
+                data={"machine": machine, "versions": versions, "changes": changes},
             ),
             Occurrence(
                 at=begun + timedelta(seconds=elapsed_s),
@@ -97,13 +101,12 @@ def _sessions(store: StudyStore) -> list[Occurrence]:
     return found
 
 
-def _trials(store: StudyStore) -> list[Occurrence]:
+def _trials(store: StudyStore, places: dict[int, int]) -> list[Occurrence]:
     """Gains and failures."""
     measured = select(
         MEASUREMENT.c.trial_number, MEASUREMENT.c.measured_at, MEASUREMENT.c.session_id
     ).where(MEASUREMENT.c.trial_number.is_not(None))
     failed = select(FAILURE.c.trial_number, FAILURE.c.failed_at, FAILURE.c.session_id)
-    places = _places(store)
     when = {
         number: (datetime.fromisoformat(at), places[session])
         for query in (measured, failed)
@@ -155,8 +158,7 @@ def _gain(trial: Trial, goal: Goal, at: datetime, session: int) -> Occurrence:
     )
 
 
-def _races(store: StudyStore) -> list[Occurrence]:
-    places = _places(store)
+def _races(store: StudyStore, places: dict[int, int]) -> list[Occurrence]:
     names: dict[int, list[str]] = {}
     for race, name in _tuples(
         store, select(CONTENDER.c.race_id, CONTENDER.c.name).order_by(CONTENDER.c.id)
@@ -177,8 +179,7 @@ def _races(store: StudyStore) -> list[Occurrence]:
     ]
 
 
-def _events(store: StudyStore) -> list[Occurrence]:
-    places = _places(store)
+def _events(store: StudyStore, places: dict[int, int]) -> list[Occurrence]:
     return [
         Occurrence(
             at=datetime.fromisoformat(row["at"]),
@@ -188,12 +189,6 @@ def _events(store: StudyStore) -> list[Occurrence]:
         )
         for row in _rows(store, select(EVENT).order_by(EVENT.c.id))
     ]
-
-
-def _places(store: StudyStore) -> dict[int, int]:
-    """Number of each session, from 1, by its key."""
-    keys = [key for (key,) in _tuples(store, select(SESSION.c.id).order_by(SESSION.c.id))]
-    return {key: number for number, key in enumerate(keys, start=1)}
 
 
 def _rows(store: StudyStore, query: Any) -> list[dict[str, Any]]:

@@ -44,7 +44,13 @@ from autotune.domain.surface import (
 )
 from autotune.errors import StorageError, StudyMismatchError
 from autotune.storage import codec
-from autotune.storage.database import faults_explained, make_durable, read_only_engine
+from autotune.storage.database import (
+    faults_explained,
+    fetch,
+    make_durable,
+    read_only_engine,
+    rows_explained,
+)
 
 SURFACE_SCHEMA_VERSION = 1
 _APPLICATION_ID = 0x61757466  # "autf": what tools such as file(1) see
@@ -234,31 +240,29 @@ def load_surface(path: Path) -> Surface:
         )
     engine = read_only_engine(path)
     try:
-        with faults_explained(path):
+        with faults_explained(path), rows_explained(path, "the surface"):
             _check(engine, path)
             return Surface(
                 identity=_identity(engine, path),
                 cells=tuple(
                     Configuration.from_dict(json.loads(row["configuration"]))
-                    for row in _rows(engine, select(CELL).order_by(CELL.c.id))
+                    for row in fetch(engine, path, select(CELL).order_by(CELL.c.id))
                 ),
-                launches=tuple(_launches(engine)),
+                launches=tuple(_launches(engine, path)),
             )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StorageError(f"{path}: the surface cannot be read: {error}") from error
     finally:
         engine.dispose()
 
 
-def _launches(engine: Engine) -> list[RecordedLaunch]:
+def _launches(engine: Engine, path: Path) -> list[RecordedLaunch]:
     keys: dict[int, CompileKey] = {}
-    for row in _rows(engine, select(CELL)):
+    for row in fetch(engine, path, select(CELL)):
         cell = Configuration.from_dict(json.loads(row["configuration"]))
         keys[row["compiled_id"]] = cell.compile_key
     slices: dict[int, list[RecordedSlice]] = {}
-    launches = _rows(engine, select(LAUNCH).order_by(LAUNCH.c.at_s, LAUNCH.c.id))
+    launches = fetch(engine, path, select(LAUNCH).order_by(LAUNCH.c.at_s, LAUNCH.c.id))
     numbers = {row["id"]: row["launch"] for row in launches}
-    for row in _rows(engine, select(SLICE).order_by(SLICE.c.at_s, SLICE.c.id)):
+    for row in fetch(engine, path, select(SLICE).order_by(SLICE.c.at_s, SLICE.c.id)):
         taken = _slice_of(row, numbers[row["launch_id"]])
         slices.setdefault(row["launch_id"], []).append(taken)
     return [
@@ -278,7 +282,7 @@ def _launches(engine: Engine) -> list[RecordedLaunch]:
 
 
 def _identity(engine: Engine, path: Path) -> SurfaceIdentity:
-    row = _rows(engine, select(SURFACE))[0]
+    row = fetch(engine, path, select(SURFACE))[0]
     if tuple(json.loads(row["levels"])) != LEVELS:
         raise StorageError(f"{path}: its latencies are kept at other levels than this version's")
     plan = json.loads(row["record_plan"])
@@ -362,8 +366,3 @@ def _slice_of(row: Any, launch: int) -> RecordedSlice:
         occupancy=row["occupancy"],
         latency_ticks=tuple(ticks.tolist()),
     )
-
-
-def _rows(engine: Engine, query: Any) -> Sequence[Any]:
-    with engine.connect() as connection:
-        return connection.execute(query).mappings().all()

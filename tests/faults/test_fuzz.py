@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from autotune.analysis.frames import frame, to_records
 from autotune.errors import AutotuneError, SpecError
 from autotune.execution.protocol import parse_answer
-from autotune.export.best_file import read_best
+from autotune.export.best_file import BestFile, read_best
 from autotune.report.story import story_json, story_lines
-from autotune.spec import parse_spec
+from autotune.spec import parse_spec, to_toml
 from autotune.storage.races import last_race
 from autotune.storage.story import story
 from autotune.storage.study_store import StudyStore
@@ -103,7 +103,8 @@ def test_a_study_file(cuts: list[tuple[int, int, bytes]]) -> None:
     """A spec, or all its faults in words."""
     text = spoilt(STUDY.encode(), cuts).decode(errors="replace")
     with contextlib.suppress(SpecError):
-        parse_spec(text)
+        spec = parse_spec(text)
+        assert parse_spec(to_toml(spec)) == spec
 
 
 @many
@@ -114,7 +115,7 @@ def test_a_worker_s_message(
     """An answer, or a fault in words."""
     for line in (spoilt(answer, cuts), noise):
         with contextlib.suppress(ValueError):
-            parse_answer(line)
+            assert parse_answer(line).say
 
 
 BEST = make_best().model_dump(mode="json")
@@ -153,7 +154,7 @@ def test_a_best_json(
     file = Path(str(tmp_path_factory.getbasetemp())) / "best.json"
     file.write_bytes(spoilt(json.dumps(whole).encode(), cuts))
     with contextlib.suppress(AutotuneError):
-        read_best(file)
+        assert isinstance(read_best(file), BestFile)
 
 
 study = studied
