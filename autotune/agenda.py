@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from autotune.domain.configuration import Configuration
 from autotune.domain.goal import Goal
-from autotune.domain.history import unlucky
+from autotune.domain.history import History, is_noisy
 from autotune.domain.ranking import best
 from autotune.domain.space import Point, SearchSpace
 from autotune.domain.trial import Origin, Trial
@@ -15,6 +15,7 @@ from autotune.search.derive import seeds
 from autotune.search.search import Proposal, Search
 
 _MOST_SWEPT = 2
+_TRIALS_BETWEEN = 5
 _IMPROVEMENT, _UNLIKELY, _CALM_PROPOSALS = 0.01, 0.002, 8
 # Of one configuration: with hundreds of them, one in five hundred leaves 7 % for all together, as
 # replays show (docs/samplers.md).
@@ -39,6 +40,7 @@ class Agenda:
         self._goal = goal
         self._may_sweep = may_sweep
         self._queue: deque[tuple[Configuration, Origin]] = deque()
+        self._later: deque[tuple[int, Configuration, Origin]] = deque()
         self._swept = 0
         self._calm = 0
 
@@ -54,7 +56,7 @@ class Agenda:
 
     def resume(
         self,
-        trials: Sequence[Trial],
+        history: History,
         lost: Iterable[Configuration],
         warm: Iterable[Configuration],
         *,
@@ -63,12 +65,12 @@ class Agenda:
         """Queue what every study begins with, as far as it was not tried, and what was lost.
 
         Args:
-            trials: of earlier sessions.
+            history: of earlier sessions.
             lost: configurations that were in flight when the last one was cut off.
             warm: the best of another study.
             was_stable: whether the search had ended, because an improvement had become unlikely.
         """
-        tried = {trial.configuration for trial in trials}
+        tried = {trial.configuration for trial in history.trials}
         for configurations, origin in (
             (seeds(self._space), Origin.SEED),
             (warm, Origin.WARM),
@@ -78,13 +80,22 @@ class Agenda:
                 if configuration not in tried:
                     self.put(configuration, origin)
                     tried.add(configuration)
-        self._queue.extend(unlucky(trials).items())
+        for trial in history.open:
+            self.again(trial)
         if was_stable:  # one more look is enough: the search is not begun again
             self._calm = _CALM_PROPOSALS - 1
 
     def put(self, configuration: Configuration, origin: Origin) -> None:
         """Queue a configuration."""
         self._queue.append((configuration, origin))
+
+    def again(self, trial: Trial) -> None:
+        """Queue a configuration that is to be tried again: after a while where others disturbed."""
+        if is_noisy(trial):
+            due = trial.number + _TRIALS_BETWEEN
+            self._later.append((due, trial.configuration, trial.origin))
+        else:
+            self.put(trial.configuration, trial.origin)
 
     def next(self, trials: Sequence[Trial], *, is_open: bool) -> Step | None:
         """The next step; None when the space is exhausted.
@@ -95,13 +106,17 @@ class Agenda:
         """
         if self._queue:
             return Step(*self._queue.popleft(), None)
+        if self._later and self._later[0][0] <= trials[-1].number:
+            return Step(*self._later.popleft()[1:], None)
         point = self._sweep_point(trials) if is_open and trials else None
         if point is not None:
             self._swept += 1
             return Step(self._space.configuration(point), Origin.SWEEP, None)
         self._swept = 0
         proposal = self._search.ask()
-        return None if proposal is None else Step(proposal.configuration, Origin.SAMPLED, proposal)
+        if proposal is not None:
+            return Step(proposal.configuration, Origin.SAMPLED, proposal)
+        return Step(*self._later.popleft()[1:], None) if self._later else None
 
     def is_stable(self) -> bool:
         """Whether an improvement above 1 % was unlikely before each of the last few proposals."""

@@ -21,13 +21,7 @@ from autotune.domain.events import (
 )
 from autotune.domain.failure import TrialFault
 from autotune.domain.goal import Goal, Objective
-from autotune.domain.history import (
-    finished,
-    is_hopeless,
-    is_machine_fault,
-    rules_out_its_model,
-    unlucky,
-)
+from autotune.domain.history import History, is_machine_fault, rules_out_its_model
 from autotune.domain.measurement import Flag
 from autotune.domain.race import End, RaceResult
 from autotune.domain.ranking import best, better_hint
@@ -36,7 +30,7 @@ from autotune.domain.trial import Origin, Trial
 from autotune.errors import MachineFaultError
 from autotune.execution.calibration import Calibration, load_calibration
 from autotune.execution.locks import machine_lock, study_lock
-from autotune.execution.machine import Machine, versions
+from autotune.execution.machine import Machine, asleep_s, versions
 from autotune.execution.measuring import CONTENDER_FACTOR, Plan, measure
 from autotune.execution.reference import Reading, Reference
 from autotune.execution.runner import OpenModel, Runner, SubprocessRunner
@@ -49,6 +43,7 @@ from autotune.storage.optuna_study import open_study
 from autotune.storage.study_store import StudyStore
 
 _MOST_FAULTS_IN_A_ROW = 5
+_LEAST_FAULTY = 3
 _LEAST_MEASURED_S = 1.0
 _OPEN_S = 1.0
 
@@ -198,14 +193,14 @@ class Tuner:
             is_stopped=lambda: stop.requested,
         )
         self._reference: Reference | None = None
-        self._trials: list[Trial] = []
+        self._history = History()
         self._trials_before = 0
-        self._by_effective_key: dict[str, Trial] = {}
         self._recover = recover
-        self._faults_in_a_row = 0
+        self._faults_in_a_row: list[Configuration] = []
         self._has_recovered = False
         self._model: tuple[CompileKey, OpenModel] | None = None
         self._begun_s = runner.clock()
+        self._asleep_s = asleep_s()
         self._budget = Budget()
 
     def run(self, machine: Machine, notes: list[str]) -> Outcome:
@@ -218,9 +213,9 @@ class Tuner:
             reason = self._search_on()
             self._leave()
             if reason == "stopped":
-                race = self._finals.held(self._trials)
+                race = self._finals.held(self._history.trials)
             else:
-                race = self._finals.race(self._trials, self._budget)
+                race = self._finals.race(self._history.trials, self._budget)
             if self._stop.requested or (race is not None and race.end is End.STOPPED):
                 reason = "stopped"
         except KeyboardInterrupt:
@@ -234,7 +229,7 @@ class Tuner:
             reason=reason,
             best=None if found is None else self._store.with_blocks(found),
             race=race,
-            trials=tuple(self._trials),
+            trials=tuple(self._history.trials),
             space_size=self._space.size,
             goal=self._goal,
             machine=machine,
@@ -243,7 +238,7 @@ class Tuner:
     def _search_on(self) -> str:
         """Trials, and between them a slice of the reference now and then; why it ended."""
         while (ended := self._why_end()) is None:
-            step = self._agenda.next(self._trials, is_open=self._model is not None)
+            step = self._agenda.next(self._history.trials, is_open=self._model is not None)
             if step is None:
                 return "exhausted"
             self._visit_reference()
@@ -257,7 +252,7 @@ class Tuner:
         of = len(seeds(self._space))
         least = f"{of} trials"
         if ended == "budget":
-            done = len(self._trials) - self._trials_before
+            done = len(self._history.trials) - self._trials_before
             each_s = self._spec.measure.warmup + _LEAST_MEASURED_S + _OPEN_S
             if done:
                 each_s = max(each_s, self._elapsed_s() / done)
@@ -270,9 +265,9 @@ class Tuner:
 
     def _chosen(self, race: RaceResult | None) -> Trial | None:
         if race is None:
-            return best(self._trials, self._goal)
+            return best(self._history.trials, self._goal)
         number = None if race.winner is None else race.winner.contender.trial
-        return next((trial for trial in self._trials if trial.number == number), None)
+        return next((trial for trial in self._history.trials if trial.number == number), None)
 
     # --- the reference
 
@@ -281,7 +276,7 @@ class Tuner:
         if self._agenda.is_waiting or not self._spec.measure.reference:
             return
         if self._reference is None:
-            hint = better_hint(self._trials, self._goal)
+            hint = better_hint(self._history.trials, self._goal)
             if hint is None or hint.measurement is None:
                 return
             self._reference = Reference(
@@ -334,7 +329,7 @@ class Tuner:
         self, number: int, configuration: Configuration, origin: Origin, model: OpenModel
     ) -> Trial:
         """A measurement, or the one of an effectively equal configuration."""
-        known = self._by_effective_key.get(model.opening.effective.key(configuration))
+        known = self._history.known(model.opening.effective, configuration)
         if known is not None:
             return Trial(
                 number=number,
@@ -343,7 +338,7 @@ class Tuner:
                 measurement=known.measurement,
                 reused_from=known.number,
             )
-        leader = None if configuration.is_hint else best(self._trials, self._goal)
+        leader = None if configuration.is_hint else best(self._history.trials, self._goal)
         to_beat = leader.measurement.claim_per_s if leader and leader.measurement else 0.0
         measurement = measure(
             model,
@@ -363,37 +358,41 @@ class Tuner:
     def _keep(self, trial: Trial) -> None:
         """Evidence first, then tell: a crash in between is mended at the next start."""
         self._store.record(trial, self._elapsed_s())
-        self._search.tell(trial)
+        self._search.tell(trial, is_final=self._history.is_final(trial))
         self._remember(trial)
-        if is_machine_fault(trial) and trial.configuration in unlucky(self._trials):
-            self._agenda.put(trial.configuration, trial.origin)
+        is_open = self._history.is_open(trial)
+        if is_open:
+            self._agenda.again(trial)
         self._on_event(
             TrialFinished(
                 goal=self._goal,
                 trial=trial,
-                best=best(self._trials, self._goal),
-                better_hint=better_hint(self._trials, self._goal),
-                trials=finished(self._trials),
+                best=best(self._history.trials, self._goal),
+                better_hint=better_hint(self._history.trials, self._goal),
+                trials=self._history.finished,
                 left_s=self._left_s(),
             )
         )
         device = trial.configuration.device
-        if rules_out_its_model(trial) and is_hopeless(device, self._trials):
+        if rules_out_its_model(trial) and self._history.is_hopeless(device):
             self._on_event(
                 Noted(text=f"{device}: ruled out: it has run nothing that was asked of it")
             )
         self._finals.advise(trial, self._budget)
         if not is_machine_fault(trial):
-            self._faults_in_a_row, self._has_recovered = 0, False
+            self._faults_in_a_row, self._has_recovered = [], False
             return
-        self._faults_in_a_row += 1
-        if self._faults_in_a_row >= _MOST_FAULTS_IN_A_ROW:
+        faults = self._faults_in_a_row
+        faults.append(trial.configuration)
+        # Of several configurations: one or two may have a way of their own to lose a worker.
+        if len(faults) >= _MOST_FAULTS_IN_A_ROW and len(set(faults)) >= _LEAST_FAULTY:
             self._recover_from(trial)
 
     def _recover_from(self, trial: Trial) -> None:
         """Too many machine faults in a row: pause once, then go on; the next time it is over."""
         reason = trial.failure.message if trial.failure else ""
-        said = f"{_MOST_FAULTS_IN_A_ROW} trials in a row failed for no fault of their own: {reason}"
+        count = len(self._faults_in_a_row)
+        said = f"{count} trials in a row failed for no fault of their own: {reason}"
         troubles: Sequence[str] = ("so did as many before a pause",)
         if not self._has_recovered:
             self._close()
@@ -405,19 +404,17 @@ class Tuner:
                 f"{said}; {'; '.join(troubles)}; see autotune log, and the workers' output in logs "
                 f"beside {self._store.name}"
             )
-        self._faults_in_a_row, self._has_recovered = 0, True
+        self._faults_in_a_row, self._has_recovered = [], True
 
     def _remember(self, trial: Trial) -> None:
         """Keep what later trials need to know; a night's blocks stay in the database only."""
         if trial.measurement is not None:
             trial = replace(trial, measurement=replace(trial.measurement, blocks=()))
-        self._trials.append(trial)
+        self._history.add(trial)
         effective = trial.measurement.opening.effective if trial.measurement else None
-        if effective is not None and trial.reused_from is None:
-            self._by_effective_key[effective.key(trial.configuration)] = trial
-        if rules_out_its_model(trial):
+        if rules_out_its_model(trial) and not self._history.is_open(trial):
             self._search.take(self._space.same_model(trial.configuration))
-            if is_hopeless(trial.configuration.device, self._trials):
+            if self._history.is_hopeless(trial.configuration.device):
                 self._search.take(self._space.on_device(trial.configuration.device))
         point = self._space.locate(trial.configuration, effective)
         if point is not None:
@@ -457,12 +454,12 @@ class Tuner:
             self._store.note("accepted_change", text=note)
         for trial in self._store.trials():
             self._remember(trial)
-        self._trials_before = len(self._trials)
-        told, lost = self._search.reconcile({trial.number: trial for trial in self._trials})
+        self._trials_before = len(self._history.trials)
+        told, lost = self._search.reconcile(self._history)
         was_stable = (bool(sessions) and sessions[-1].end == "stable") or (
-            self._finals.held(self._trials) is not None  # its race was cut off
+            self._finals.held(self._history.trials) is not None  # its race was cut off
         )
-        self._agenda.resume(self._trials, lost, self._warm, was_stable=was_stable)
+        self._agenda.resume(self._history, lost, self._warm, was_stable=was_stable)
         if told or lost:
             self._store.note("repaired", told=told, lost=[str(c) for c in lost])
             notes = [*notes, f"the last session was cut off: {len(lost)} trial(s) are tried again"]
@@ -472,7 +469,7 @@ class Tuner:
                 goal=self._goal,
                 machine=str(machine),
                 space_size=self._space.size,
-                trials_before=finished(self._trials),
+                trials_before=self._history.finished,
                 spent_s=spent_s,
                 budget_s=self._budget.duration_s,
                 budget_trials=self._budget.trials,
@@ -482,12 +479,15 @@ class Tuner:
 
     def _why_end(self) -> str | None:
         """Why no other trial may begin, or None."""
+        now = asleep_s()
+        self._budget = self._budget.after_sleep(now - self._asleep_s)
+        self._asleep_s = now
         trials, left = self._budget.trials, self._left_s()
         if self._stop.requested:
             return "stopped"
-        if trials is not None and finished(self._trials) >= trials:
+        if trials is not None and self._history.finished >= trials:
             return "trials"
-        reserve_s = self._finals.reserve_s(self._budget, self._trials)
+        reserve_s = self._finals.reserve_s(self._budget, self._history.trials)
         least = self._spec.measure.warmup + _LEAST_MEASURED_S + reserve_s
         if left is not None and left < least:
             return "budget"
@@ -500,7 +500,7 @@ class Tuner:
         limit, left = self._spec.limit_s, self._left_s()
         longest = CONTENDER_FACTOR * limit
         if left is not None:
-            left = max(1.0, left - self._finals.reserve_s(self._budget, self._trials))
+            left = max(1.0, left - self._finals.reserve_s(self._budget, self._history.trials))
             limit, longest = min(limit, left), min(longest, left)
         measuring = self._spec.measure
         return Plan(

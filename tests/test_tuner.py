@@ -2,10 +2,10 @@
 
 import shutil
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+from autotune import tuner
 from autotune.domain.budget import seconds_until
 from autotune.domain.configuration import CompileKey, Configuration, PerformanceHint
 from autotune.domain.events import (
@@ -26,6 +27,7 @@ from autotune.domain.events import (
 )
 from autotune.domain.failure import FailureKind, TrialFault
 from autotune.domain.goal import Verdict
+from autotune.domain.history import is_noisy
 from autotune.domain.measurement import Block
 from autotune.domain.sampler import Sampler
 from autotune.domain.space import SearchSpace
@@ -342,9 +344,6 @@ def test_an_interruption_leaves_nothing_half_done(folder: Path, phase: str, numb
         (FailureKind.COMPILE_TIMEOUT, "open"),
         (FailureKind.WRONG_OUTPUT, "open"),
         (FailureKind.OUT_OF_MEMORY, "open"),
-        (FailureKind.CRASH, "open"),
-        (FailureKind.CRASH, "load"),
-        (FailureKind.HANG, "load"),
     ],
 )
 def test_a_configurations_own_fault_costs_its_trial(
@@ -362,6 +361,86 @@ def test_a_configurations_own_fault_costs_its_trial(
     assert (failed.state, failed.values) == (TrialState.COMPLETE, [0.0])
     assert failed.constraints == {"latency": 3.0}
     assert runner.opened.count(THROUGHPUT.compile_key) == 1
+
+
+@pytest.mark.parametrize("phase", ["open", "load"])
+@pytest.mark.parametrize(
+    "kind", [FailureKind.CRASH, FailureKind.HANG, FailureKind.RUNTIME_ERROR], ids=str
+)
+def test_what_may_be_chance_is_the_configurations_fault_when_it_happens_twice(
+    folder: Path, kind: FailureKind, phase: str
+) -> None:
+    """The first is FAIL and tried again; the second costs the trial."""
+    failure = make_failure(kind, phase=phase)
+    runner = SimulatedRunner(faults={THROUGHPUT.compile_key: repeat(failure)})
+    outcome = tune(make_spec(trials=6), folder, runner=runner)
+    failed = [trial for trial in outcome.trials if trial.failure]
+    assert [(t.configuration, t.failure) for t in failed] == [(THROUGHPUT, failure)] * 2
+    first, second = (optuna_trials(folder)[trial.number] for trial in failed)
+    assert (first.state, second.state) == (TrialState.FAIL, TrialState.COMPLETE)
+    assert second.constraints == {"latency": 3.0}
+    assert runner.opened.count(THROUGHPUT.compile_key) == 2
+    assert len(outcome.trials) == 7
+
+
+def test_a_crash_by_chance_rules_nothing_out(folder: Path) -> None:
+    """The second try works, and so do other request counts of the model."""
+    key = replace(LONE, streams=2, threads_per_stream=1, num_requests=2).compile_key
+    crash = make_failure(FailureKind.CRASH, phase="open")
+    runner = SimulatedRunner(faults={key: repeat(crash, 1)})
+    outcome = tune(make_spec(trials=200), folder, runner=runner)
+    mine = [trial for trial in outcome.trials if trial.configuration.compile_key == key]
+    assert [trial.failure for trial in mine[:2]] == [crash, None]
+    assert len({trial.configuration for trial in mine}) == len(mine) - 1 > 1
+
+
+class NoisyRunner(SimulatedRunner):
+    """Others take the machine during every block of some of its loads, by number."""
+
+    def __init__(self, noisy: Collection[int]) -> None:
+        super().__init__()
+        self.loads = 0
+        self.noisy = noisy
+
+    def open(self, key: CompileKey) -> SimulatedModel:
+        """A model that tells of it."""
+        super().open(key)
+        return NoisyModel(self, key, None)
+
+
+class NoisyModel(SimulatedModel):
+    """Flags its blocks."""
+
+    def load(self, load: Load) -> Generator[Block]:
+        """As it is, and steal."""
+        runner = self._runner
+        assert isinstance(runner, NoisyRunner)
+        runner.loads += 1
+        is_noisy_load = runner.loads in runner.noisy
+        for block in super().load(load):
+            yield replace(block, steal_s=block.duration_s) if is_noisy_load else block
+
+
+def test_a_trial_that_others_disturbed_is_repeated_later(folder: Path) -> None:
+    """It is kept, the sampler does not hear of it, and it does not count; the repetition does."""
+    outcome = tune(make_spec(trials=30, measure=ALONE), folder, runner=NoisyRunner({15}))
+    noisy = [trial for trial in outcome.trials if is_noisy(trial)]
+    assert len(noisy) == 1
+    again = [t for t in outcome.trials if t.configuration == noisy[0].configuration]
+    first, second = (trial.number for trial in again)
+    assert second > first + 5
+    assert not is_noisy(again[1])
+    assert again[1].reused_from is None
+    assert optuna_trials(folder)[first].state is TrialState.FAIL
+    assert len(outcome.trials) == 31
+
+
+def test_where_it_is_never_quiet_a_tenth_is_repeated(folder: Path) -> None:
+    """The night is for new configurations."""
+    runner = NoisyRunner(range(1000))
+    outcome = tune(make_spec(trials=40, measure=ALONE), folder, runner=runner)
+    repeated = len(outcome.trials) - len({trial.configuration for trial in outcome.trials})
+    assert 0 < repeated <= 4
 
 
 def test_a_model_that_cannot_be_opened_is_not_opened_for_another_request_count(
@@ -478,6 +557,25 @@ def test_a_machine_that_recovers_in_a_pause_is_tuned_on(folder: Path) -> None:
     assert "it broke" in paused.data["text"]
 
 
+def test_two_configurations_that_lose_their_workers_are_no_fault_of_the_machine(
+    folder: Path,
+) -> None:
+    """Six faults in a row, and no pause."""
+    lost = make_failure(FailureKind.LOST, phase="open")
+    runner = SimulatedRunner(
+        faults={key.compile_key: repeat(lost) for key in (THROUGHPUT, LATENCY)}
+    )
+    pauses: list[str] = []
+
+    def recover() -> list[str]:
+        pauses.append("paused")
+        return []
+
+    outcome = tune(make_spec(), folder, runner=runner, recover=recover)
+    assert (outcome.reason, pauses) == ("trials", [])
+    assert [trial.failure for trial in outcome.trials].count(lost) == 6
+
+
 def test_there_is_one_pause_only(folder: Path) -> None:
     """When the next five fail as well, the night is over."""
     broken, pauses = BrokenRunner(), iter(((),))
@@ -527,10 +625,10 @@ def test_evidence_that_was_not_told_is_told_once(
     """A crash between record and tell loses nothing and measures nothing again."""
     tell = Search.tell
 
-    def crash(self: Search, trial: Trial) -> None:
+    def crash(self: Search, trial: Trial, *, is_final: bool) -> None:
         if trial.number == number:
             raise CrashError
-        tell(self, trial)
+        tell(self, trial, is_final=is_final)
 
     with monkeypatch.context() as patch:
         patch.setattr(Search, "tell", crash)
@@ -699,6 +797,28 @@ def test_until_is_the_next_time_the_clock_on_the_wall_shows_it(
 ) -> None:
     """Real seconds, also in the nights in which clocks are changed."""
     assert seconds_until(until, datetime.fromisoformat(now).astimezone()) == hours * 3600
+
+
+def test_a_suspended_machine_ends_at_the_time_of_day(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A night's sleep is over by then; a budget of time does not count it."""
+    asleep = [0.0]
+    monkeypatch.setattr(tuner, "asleep_s", lambda: asleep[0])
+
+    def suspend(event: TrialFinished) -> None:
+        asleep[0] = 8 * 3600.0 * (event.trials >= 5)
+
+    until = (datetime.now().astimezone() + timedelta(hours=8)).strftime("%H:%M")
+    spec = make_spec(budget={"until": until, "trials": 30}, race={"share": 0.0})
+    outcome = tune(spec, folder, runner=SimulatedRunner(), on_event=Told(on_trial=suspend))
+    assert (outcome.reason, len(outcome.trials)) == ("budget", 5)
+
+    asleep[0] = 0.0
+    spec = make_spec(budget={"duration": "8h", "trials": 9}, race={"share": 0.0})
+    (folder / "study.db").unlink()
+    outcome = tune(spec, folder, runner=SimulatedRunner(), on_event=Told(on_trial=suspend))
+    assert outcome.reason == "trials"
 
 
 def test_a_time_of_day_ends_the_study(folder: Path) -> None:

@@ -41,6 +41,7 @@ COLUMNS = {
     "reused_from": "trial that measured the same effective configuration",
 }
 """Every column and what it holds."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def frame(trials: list[Trial] | tuple[Trial, ...]) -> pd.DataFrame:
@@ -56,6 +57,16 @@ def to_records(table: pd.DataFrame) -> list[dict[str, object]]:
         table.to_json(orient="records", double_precision=10)
     )
     return records
+
+
+def to_csv(table: pd.DataFrame) -> str:
+    """The table as text; no cell is a formula where a spreadsheet opens it."""
+    return table.map(_no_formula).to_csv(index=False)
+
+
+def _no_formula(value: object) -> object:
+    """A text that a spreadsheet would calculate, with an apostrophe before it (OWASP)."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _row(trial: Trial) -> dict[str, object]:

@@ -7,13 +7,13 @@ from typing import Any
 
 from rich.console import Console
 
-from autotune.analysis.frames import frame, to_records
+from autotune.analysis.frames import frame, to_csv, to_records
 from autotune.analysis.pareto import pareto_front
 from autotune.analysis.what_if import needs_judging, under
 from autotune.cli.output import print_json, say
 from autotune.cli.tune import search_in_words, why_nothing
 from autotune.domain.goal import Goal, Objective
-from autotune.domain.history import is_hopeless, rules_out_its_model
+from autotune.domain.history import History
 from autotune.domain.race import RaceResult
 from autotune.domain.ranking import (
     baselines,
@@ -112,17 +112,16 @@ def show_status(folder: Path, *, as_json: bool) -> None:
 
 def ruled_out(trials: Sequence[Trial]) -> list[str]:
     """What is not tried any more, and why: models that could not be opened, devices."""
-    refused = {t.configuration.compile_key: t for t in trials if rules_out_its_model(t)}
+    models, devices = History(trials).ruled_out()
     lines = [
         f"ruled out, with any number of requests: {trial.configuration}: {trial.failure.kind.value}"
-        for trial in refused.values()
+        for trial in models
         if trial.failure is not None
     ]
-    devices = dict.fromkeys(trial.configuration.device for trial in refused.values())
     return [
         *lines[:_MOST_RULED_OUT],
         *([f"and {len(lines) - _MOST_RULED_OUT} more"] if len(lines) > _MOST_RULED_OUT else []),
-        *(f"ruled out: {device}, altogether" for device in devices if is_hopeless(device, trials)),
+        *(f"ruled out: {device}, altogether" for device in devices),
     ]
 
 
@@ -153,7 +152,7 @@ def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_
     on_front = pareto_front(table["throughput_per_s"], table["latency_goal_ms"])
     table = table[on_front].sort_values("throughput_per_s")
     if csv is not None:
-        write_atomically(csv, table.to_csv(index=False))
+        write_atomically(csv, to_csv(table))
     if as_json:
         print_json(
             {"goal": goal_json(goal), "measurements": len(measured), "front": to_records(table)}

@@ -1,7 +1,8 @@
 """Time and trials that a study may spend."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +13,7 @@ class Budget:
     """For the whole study; None without such a limit."""
     spent_before_s: float = 0.0
     until_s: float | None = None
-    """From the start of this session to the time of day at which it must end."""
+    """From the start of this session to the time of day at which it must end, machine awake."""
     trials: int | None = None
     """Trials with a result, over all sessions."""
     stable: bool = False
@@ -30,6 +31,10 @@ class Budget:
         left = [] if self.duration_s is None else [self.duration_s - self.spent_before_s]
         left += [] if self.until_s is None else [self.until_s]
         return min(left) - elapsed_s if left else None
+
+    def after_sleep(self, asleep_s: float) -> Self:
+        """The same, when the machine was suspended for so long: the clock on the wall went on."""
+        return self if self.until_s is None else replace(self, until_s=self.until_s - asleep_s)
 
 
 def seconds_until(local_time: str, now: datetime) -> float:

@@ -24,6 +24,13 @@ class FailureKind(StrEnum):
         """A fault of the moment: no word against the configuration, which is tried again."""
         return self in {FailureKind.LOST, FailureKind.PROTOCOL, FailureKind.INTERRUPTED}
 
+    @property
+    def tries(self) -> int:
+        """How often a configuration is tried that ends like this: more where it may be chance."""
+        if self.is_machine_fault:
+            return 3
+        return 2 if self in {FailureKind.RUNTIME_ERROR, FailureKind.HANG, FailureKind.CRASH} else 1
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -41,6 +48,11 @@ class Failure:
     def is_machine_fault(self) -> bool:
         """As its kind; and a worker that did not even start knew nothing of the configuration."""
         return self.kind.is_machine_fault or self.phase == "start"
+
+    @property
+    def tries(self) -> int:
+        """How often a configuration that ends like this is tried in all."""
+        return FailureKind.LOST.tries if self.is_machine_fault else self.kind.tries
 
 
 class TrialFault(Exception):  # noqa: N818 - not an error of the program: the tuner turns it into a Failure

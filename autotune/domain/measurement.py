@@ -39,6 +39,10 @@ class Flag(StrEnum):
     DRIFT = "drift"  # the reference was a tenth faster or slower than usual
 
 
+NOISE = frozenset({Flag.STEAL, Flag.PRESSURE, Flag.THROTTLED, Flag.MAJOR_FAULTS})
+"""What others did to a measurement."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
     """A slice's share of statistics: a stretch of load with all requests in flight."""

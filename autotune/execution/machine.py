@@ -3,6 +3,7 @@
 import math
 import os
 import platform
+import time
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -68,6 +69,14 @@ def fingerprint(openvino: str, devices: dict[str, str]) -> Machine:
         devices=devices,
         affinity_cpus=_affinity(),
     )
+
+
+def asleep_s() -> float:
+    """How long the machine has been suspended since it was started; 0 where nobody counts it."""
+    try:
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
+    except (AttributeError, OSError):
+        return 0.0
 
 
 def versions() -> dict[str, str]:

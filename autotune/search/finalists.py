@@ -29,10 +29,10 @@ def contenders(trials: Sequence[Trial], goal: Goal) -> tuple[list[Contender], in
     is met, or open with a percentile at the cap at most; none that repeats another's measurement.
     """
     able = sorted(
-        (trial for trial in trials if may_race(trial, goal)),
-        key=lambda trial: merit(trial, goal),
-        reverse=True,
+        (trial for trial in trials if may_race(trial, goal)), key=lambda trial: merit(trial, goal)
     )
+    # A configuration that was measured twice races once, for its better measurement.
+    able = list({trial.configuration: trial for trial in able}.values())[::-1]
     safe = next((t for t in able if t.measurement and _has_room(t.measurement, goal)), None)
     ranked = [*able[:2], *([safe] if safe else []), *able[2:]]
     hints = list(baselines(trials).values())

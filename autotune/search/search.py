@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 
 from autotune.domain.configuration import Configuration
 from autotune.domain.goal import Goal
+from autotune.domain.history import History, is_machine_fault
 from autotune.domain.space import Point
 from autotune.domain.trial import Trial
 from autotune.search.gp import Gp
@@ -79,11 +80,15 @@ class Search:
             trial = self._study.ask(None if point is None else distributions(self._space))
         return self._begun(trial, point, configuration)
 
-    def tell(self, trial: Trial) -> None:
-        """Tell a finished trial, whose evidence is stored already."""
+    def tell(self, trial: Trial, *, is_final: bool = True) -> None:
+        """Tell a finished trial, whose evidence is stored already.
+
+        The sampler learns nothing from machine faults, and nothing from a trial that is not the
+        last word on its configuration.
+        """
         running = self._running.pop(trial.number, None) or self._revived(trial.number)
         with optuna_faults_explained(self._name):
-            if trial.failure is not None and trial.failure.is_machine_fault:
+            if is_machine_fault(trial) or not is_final:
                 self._study.tell(running, state=TrialState.FAIL)
                 return
             told = score(trial, self._goal)
@@ -112,7 +117,7 @@ class Search:
         with optuna_faults_explained(self._name):
             return self._model.chance_of_improvement(self._study, self._table, by)
 
-    def reconcile(self, recorded: dict[int, Trial]) -> tuple[list[int], list[Configuration]]:
+    def reconcile(self, history: History) -> tuple[list[int], list[Configuration]]:
         """Bring Optuna's side up to date after a crash.
 
         A trial that is still running was cut off: if its evidence was stored it is told now, else
@@ -122,6 +127,7 @@ class Search:
             Numbers of the trials that were told, and configurations that were lost in flight.
         """
         told, lost = [], []
+        recorded = {trial.number: trial for trial in history.trials}
         with optuna_faults_explained(self._name):
             for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
                 self._study.ask()
@@ -129,7 +135,8 @@ class Search:
             running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         for frozen in running:
             if frozen.number in recorded:
-                self.tell(recorded[frozen.number])
+                trial = recorded[frozen.number]
+                self.tell(trial, is_final=not history.is_open(trial))
                 told.append(frozen.number)
                 continue
             point = point_of(self._space, frozen.params)

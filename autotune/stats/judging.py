@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from autotune.domain.goal import Goal, Verdict
-from autotune.domain.measurement import Feed, Flag, Interval, Opening
+from autotune.domain.measurement import NOISE, Feed, Interval, Opening
 from autotune.domain.race import (
     LEAST_LAUNCHES,
     Choice,
@@ -22,8 +22,6 @@ from autotune.domain.race import (
 from autotune.stats.standings import Record, fastest
 from autotune.stats.tail_test import SEARCH_ALPHA
 
-_NOISY = frozenset({Flag.STEAL, Flag.PRESSURE, Flag.THROTTLED, Flag.MAJOR_FAULTS})
-"""Flags with which a result stays provisional; an idle slot is no noise of the machine."""
 _MOST_VOID = 0.2
 _MARGIN_STEP = 0.1
 """Margins below the cap are compared in tenths of it."""
@@ -113,7 +111,7 @@ def _status(record: Record | None, end: End, void_share: float) -> Status:
         record.holds
         and len(record.launches) >= LEAST_LAUNCHES
         and end is not End.STOPPED
-        and not record.flags & _NOISY
+        and not record.flags & NOISE
         and void_share <= _MOST_VOID
     ):
         return Status.CERTIFIED

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 
 from autotune.domain.goal import Goal
-from autotune.domain.history import MOST_TRIES, is_machine_fault
+from autotune.domain.history import History
 from autotune.domain.ranking import improvements
 from autotune.domain.trial import Trial
 from autotune.storage.database import fetch, rows_explained
@@ -113,17 +113,25 @@ def _trials(store: StudyStore, places: dict[int, int]) -> list[Occurrence]:
         for number, at, session in _tuples(store, query)
     }
     trials, goal = store.trials(), store.identity().goal
+    last = {trial.configuration: trial.number for trial in trials}
+    history = History(trials)
     return [
-        *(_failure(trial, trials, *when[trial.number]) for trial in trials if trial.failure),
+        *(
+            _failure(
+                trial,
+                *when[trial.number],
+                is_tried_again=trial.number != last[trial.configuration] or history.is_open(trial),
+            )
+            for trial in trials
+            if trial.failure
+        ),
         *(_gain(trials[i], goal, *when[trials[i].number]) for i in improvements(trials, goal)),
     ]
 
 
-def _failure(trial: Trial, trials: Sequence[Trial], at: datetime, session: int) -> Occurrence:
+def _failure(trial: Trial, at: datetime, session: int, *, is_tried_again: bool) -> Occurrence:
     failure = trial.failure
     assert failure is not None  # noqa: S101 - the caller has looked
-    tries = [one for one in trials if one.configuration == trial.configuration]
-    is_last = tries[-1] is trial
     return Occurrence(
         at=at,
         session=session,
@@ -136,7 +144,7 @@ def _failure(trial: Trial, trials: Sequence[Trial], at: datetime, session: int) 
             "message": failure.message,
             "exit_code": failure.exit_code,
             "stderr_tail": failure.stderr_tail,
-            "is_tried_again": not is_last or (is_machine_fault(trial) and len(tries) < MOST_TRIES),
+            "is_tried_again": is_tried_again,
         },
     )
 

@@ -1,6 +1,8 @@
+import csv
+import io
 import json
 
-from autotune.analysis.frames import COLUMNS, frame, to_records
+from autotune.analysis.frames import COLUMNS, frame, to_csv, to_records
 from autotune.domain.configuration import Configuration, PerformanceHint
 from tests.builders import make_failure, make_trial
 
@@ -26,3 +28,16 @@ def test_records_have_none_for_what_is_missing() -> None:
 def test_empty_study_has_an_empty_frame() -> None:
     """No measurement, no row, all columns."""
     assert frame([]).shape == (0, len(COLUMNS))
+
+
+def test_no_cell_of_a_csv_is_a_formula() -> None:
+    """Whatever somebody wrote into a database, a spreadsheet shows it as text; numbers stay."""
+    table = frame([make_trial(0)])
+    table["configuration"] = '=HYPERLINK("http://example.com")'
+    table["device"], table["origin"], table["precision"] = "@SUM(1)", "+1", "-2"
+    table["throughput_low_per_s"] = -3.5
+    (row,) = csv.DictReader(io.StringIO(to_csv(table)))
+    assert row["configuration"] == '\'=HYPERLINK("http://example.com")'
+    assert (row["device"], row["origin"], row["precision"]) == ("'@SUM(1)", "'+1", "'-2")
+    assert row["throughput_low_per_s"] == "-3.5"
+    assert row["verdict"] == "met"

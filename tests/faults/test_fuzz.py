@@ -4,6 +4,8 @@ import contextlib
 import copy
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -116,6 +118,15 @@ def test_a_worker_s_message(
     for line in (spoilt(answer, cuts), noise):
         with contextlib.suppress(ValueError):
             assert parse_answer(line).say
+
+
+def test_a_worker_s_message_guided_by_coverage() -> None:
+    """The same, by a fuzzer that knows which bytes lead to new code."""
+    command = [sys.executable, "-m", "tests.faults.fuzz_messages", "-runs=50000", "-seed=1"]
+    root = Path(__file__).parents[2]
+    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert "Done 50000 runs" in ended.stderr
 
 
 BEST = make_best().model_dump(mode="json")

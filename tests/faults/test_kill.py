@@ -20,6 +20,7 @@ from tests import models
 
 pytestmark = pytest.mark.openvino
 _MORE = 4
+_KILLS = int(os.environ.get("AUTOTUNE_KILLS", "20"))
 
 
 @pytest.fixture
@@ -116,7 +117,7 @@ def finish(folder: Path) -> None:
     with start(folder, trials) as tuner:
         said, _ = tuner.communicate(timeout=100)
     assert tuner.returncode == 0
-    assert said.split()[-1] in {"trials", "exhausted"}
+    assert said.split()[-1] == "trials"
     assert no_worker_is_left()
     with closing(sqlite3.connect(folder / "study.db")) as connection:
         told = connection.execute("SELECT number FROM trials WHERE state = 'COMPLETE'").fetchall()
@@ -126,6 +127,7 @@ def finish(folder: Path) -> None:
         ).fetchall()
         running = connection.execute("SELECT * FROM trials WHERE state = 'RUNNING'").fetchall()
     assert sorted(told) == sorted(recorded)
+    assert len(told) == trials
     assert running == []
 
 
@@ -150,10 +152,10 @@ def test_a_killed_tuner_loses_only_what_was_in_flight(folder: Path) -> None:
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(600)
-def test_twenty_kills_lose_only_what_was_in_flight(folder: Path) -> None:
-    """Twenty instants, one study."""
-    check_kills(folder, kills=20, seed=2)
+@pytest.mark.timeout(30 * _KILLS)
+def test_many_kills_lose_only_what_was_in_flight(folder: Path) -> None:
+    """Twenty instants of one study, or as many as AUTOTUNE_KILLS says."""
+    check_kills(folder, kills=_KILLS, seed=2)
 
 
 @pytest.mark.faults

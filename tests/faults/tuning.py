@@ -10,7 +10,7 @@ from tests import models
 SPEC = {
     "model": {"path": models.TINY},
     "goal": {"max_latency": "50ms"},
-    "space": {"batch": [1, 2], "pinning": True, "precision": "f32"},
+    "space": {"batch": list(range(1, 65)), "pinning": True, "precision": "f32"},
     "measure": {"limit": "1s", "warmup": "100ms"},
 }
 

@@ -1,4 +1,4 @@
-"""`python -m tests.faults.worker FD`: the real worker, which misbehaves with batches of two.
+"""`python -m tests.faults.worker FD`: the real worker, which misbehaves with batches.
 
 AUTOTUNE_FAULT is `KIND:PHASE:TIMES`: what it does, in `open` or in `load`, and how often in all;
 how often it did is kept in the file that AUTOTUNE_FAULT_COUNT names.
@@ -76,7 +76,7 @@ def main() -> None:
     def spoilt(self: Session, *given: Any, **named: Any) -> Any:
         batch = named["batch_size"] if phase == "open" else self._batch_size
         done = len(count.read_bytes()) if count.exists() else 0
-        if batch == 2 and done < int(times):
+        if batch > 1 and done < int(times):
             count.write_bytes(b"x" * (done + 1))
             KINDS[kind]()
         return duty(self, *given, **named)

@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from autotune.domain.configuration import Api, Configuration
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective
+from autotune.domain.history import History
 from autotune.domain.sampler import Sampler
 from autotune.domain.space import SearchSpace
 from autotune.domain.trial import Trial
@@ -311,7 +312,7 @@ def test_evidence_that_was_stored_is_told(new_stored_search: NewSearch) -> None:
     finished, running = cut_off(new_stored_search(SMALL), 3)
     evidence = measured(running)
     search = new_stored_search(SMALL)
-    recorded = {trial.number: trial for trial in [*finished, evidence]}
+    recorded = History([*finished, evidence])
     assert search.reconcile(recorded) == ([running.number], [])
     trials = search._study.trials
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 4
@@ -324,7 +325,7 @@ def test_a_trial_without_evidence_is_lost_and_returned(new_stored_search: NewSea
     """A measurement that was cut off failed, and its configuration is to be tried again."""
     finished, running = cut_off(new_stored_search(SMALL), 2)
     search = new_stored_search(SMALL)
-    recorded = {trial.number: trial for trial in finished}
+    recorded = History(finished)
     assert search.reconcile(recorded) == ([], [running.configuration])
     assert search._study.trials[2].state is TrialState.FAIL
     assert search.reconcile(recorded) == ([], [])
@@ -334,7 +335,7 @@ def test_stored_failures_are_told_as_such(new_search: NewSearch, storage: BaseSt
     """Recorded failures count as evidence: the configuration's own is infeasible, others fail."""
     first = new_search(SMALL)
     own, fault = asked(first), asked(first)
-    recorded = {own.number: failed(own), fault.number: failed(fault, FailureKind.PROTOCOL)}
+    recorded = History([failed(own), failed(fault, FailureKind.PROTOCOL)])
     told, lost = new_search(SMALL).reconcile(recorded)
     assert (told, lost) == ([own.number, fault.number], [])
     states = [trial.state for trial in stored_trials(storage)]
@@ -344,7 +345,7 @@ def test_stored_failures_are_told_as_such(new_search: NewSearch, storage: BaseSt
 def test_a_lost_hint_is_not_returned(new_search: NewSearch, storage: BaseStorage) -> None:
     """A hint outside of the space has no parameters; whoever began it begins it again."""
     new_search(SMALL).begin(Configuration(device="CPU"), None)
-    assert new_search(SMALL).reconcile({}) == ([], [])
+    assert new_search(SMALL).reconcile(History()) == ([], [])
     assert [trial.state for trial in stored_trials(storage)] == [TrialState.FAIL]
 
 
@@ -355,7 +356,7 @@ def test_waiting_trials_are_cleaned_up(new_search: NewSearch, storage: BaseStora
     for point in list(SMALL.points())[:2]:
         search._study.enqueue_trial(parameters(SMALL, point))
     resumed = new_search(SMALL)
-    told, lost = resumed.reconcile({trial.number: trial for trial in finished})
+    told, lost = resumed.reconcile(History(finished))
     assert (told, lost) == ([], [running.configuration])
     states = [trial.state for trial in stored_trials(storage)]
     assert states == [TrialState.COMPLETE, TrialState.FAIL, TrialState.FAIL, TrialState.FAIL]
@@ -368,7 +369,7 @@ def test_half_written_parameters_are_no_point(new_search: NewSearch) -> None:
     search = new_search(SMALL)
     trial = search._study.ask()
     trial._suggest("streams", distributions(SMALL)["streams"])
-    assert new_search(SMALL).reconcile({}) == ([], [])
+    assert new_search(SMALL).reconcile(History()) == ([], [])
 
 
 def test_a_study_without_a_crash_is_left_alone(new_search: NewSearch) -> None:
@@ -376,7 +377,7 @@ def test_a_study_without_a_crash_is_left_alone(new_search: NewSearch) -> None:
     first = new_search(SMALL)
     finished, _ = cut_off(first, 3)
     first.forget(3)
-    assert new_search(SMALL).reconcile({t.number: t for t in finished}) == ([], [])
+    assert new_search(SMALL).reconcile(History(finished)) == ([], [])
 
 
 # --- parameters
