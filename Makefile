@@ -44,7 +44,7 @@ $(FAULTS): $(STAMP)
 	@touch $@
 
 test-faults: models $(FAULTS) ## run the heavy fault tests: a quarter of an hour, as root
-	$(PY) -m pytest -m faults $(ARGS)
+	$(PY) -m pytest -m faults -n auto $(ARGS)
 
 lint: $(STAMP) ## check style, formatting, types and layers
 	$(BIN)/ruff check .

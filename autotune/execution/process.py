@@ -34,7 +34,7 @@ class WorkerProcess:
     def __init__(self, log: Path, command: Sequence[str] = WORKER) -> None:
         self._log = log
         self._phase = "start"
-        self._buffer = b""
+        self._buffer = bytearray()
         receive, send = os.pipe()
         self._receive = receive
         environment = {k: v for k, v in os.environ.items() if not k.startswith(_SCRUBBED)}
@@ -83,7 +83,8 @@ class WorkerProcess:
             message = "the worker has been let go"
             raise TrialFault(Failure(FailureKind.LOST, message, self._phase, self._tail()))
         deadline = time.monotonic() + timeout_s
-        while b"\n" not in self._buffer:
+        end = self._buffer.find(b"\n")
+        while end < 0:
             left = deadline - time.monotonic()
             if left <= 0:
                 kind = FailureKind.COMPILE_TIMEOUT if self._phase == "open" else FailureKind.HANG
@@ -95,12 +96,15 @@ class WorkerProcess:
             chunk = os.read(self._receive, 1 << 20)
             if not chunk:
                 raise self._gone()
+            searched = len(self._buffer)
             self._buffer += chunk
+            end = self._buffer.find(b"\n", searched)
             if len(self._buffer) > MAX_LINE_BYTES:
                 raise self._fault(
                     FailureKind.PROTOCOL, f"an answer of more than {MAX_LINE_BYTES} bytes"
                 )
-        line, _, self._buffer = self._buffer.partition(b"\n")
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
         try:
             return parse_answer(line)
         except ValueError as error:

@@ -34,8 +34,13 @@ def percentile_ms(ticks: Ticks, percentile: float) -> float:
 
     The same convention as OpenVINO's `benchmark_app`; no interpolation, so it was really observed.
     """
+    return float(percentile_ticks(ticks, percentile)) * TICK_MS
+
+
+def percentile_ticks(ticks: Ticks, percentile: float) -> int:
+    """As `percentile_ms`, in ticks."""
     rank = max(1, math.ceil(round(ticks.size * percentile / 100, 9)))
-    return float(ticks[rank - 1]) * TICK_MS
+    return int(ticks[rank - 1])
 
 
 def percentile_bounds_ms(

@@ -12,12 +12,15 @@ why `missed` needs over-cap requests in two blocks, and why a certificate needs 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import betainc, betaincc, betaln
 
 from autotune.domain.goal import Sla, Verdict
+
+Counts = Sequence[int] | NDArray[np.int64]
 
 SEARCH_ALPHA = 0.05
 CERTIFICATE_ALPHA = 0.01
@@ -110,12 +113,82 @@ def _span(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
+def most_over_to_meet(
+    requests: Counts, over_rate: float, alpha: float = SEARCH_ALPHA
+) -> NDArray[np.int64]:
+    """The most over-cap requests with which the test says `met`; -1 where none are too many.
+
+    Args:
+        requests: completed, shape (n,).
+        over_rate: that is to be shown.
+        alpha: error rate of the test.
+
+    Returns:
+        Shape (n,). The evidence falls with every request over the cap.
+    """
+    threshold = -math.log(alpha)
+    return _last(
+        np.asarray(requests, dtype=np.int64),
+        lambda over, n: _log_es(n, over, over_rate, 1 / over_rate, betainc) >= threshold,
+    )
+
+
+def least_over_to_miss(
+    requests: Counts, over_rate: float, alpha: float = SEARCH_ALPHA
+) -> NDArray[np.int64]:
+    """The fewest over-cap requests whose evidence is that the rate is above; n + 1 where none is.
+
+    As `most_over_to_meet`, for `log_e_fail`.
+    """
+    threshold = -math.log(alpha)
+    return 1 + _last(
+        np.asarray(requests, dtype=np.int64),
+        lambda over, n: _log_es(n, over, over_rate, 0.3 / over_rate, betaincc) < threshold,
+    )
+
+
+def _last(
+    most: NDArray[np.int64],
+    holds: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.bool_]],
+) -> NDArray[np.int64]:
+    """The last of 0 ... n for which something holds that holds up to some number; -1 for none."""
+    low, high = np.full_like(most, -1), most + 1
+    while np.any(high - low > 1):
+        middle = np.clip((low + high) // 2, 0, most)
+        good = holds(middle, most)
+        low, high = np.where(good, np.maximum(low, middle), low), np.where(good, high, middle)
+    return low
+
+
+def _log_es(
+    requests: NDArray[np.int64], over: NDArray[np.int64], q0: float, b: float, tail: np.ufunc
+) -> NDArray[np.float64]:
+    """As `_log_e`, for many."""
+    under = requests - over
+    with np.errstate(divide="ignore"):  # a posterior below the smallest double: no evidence at all
+        posterior = np.log(tail(1 + over, b + under, q0))
+    fixed = float(betaln(1.0, b)) + math.log(tail(1.0, b, q0))
+    found: NDArray[np.float64] = (
+        betaln(1 + over, b + under)
+        + posterior
+        - fixed
+        - over * math.log(q0)
+        - under * math.log1p(-q0)
+    )
+    return found
+
+
 def provable_percentile(requests: int, alpha: float = SEARCH_ALPHA) -> float:
     """The highest percentile, in percent, that so many requests can show at all.
 
     With none over the cap, a fixed-size binomial test shows at most ``alpha ** (1/n)``.
     """
     return 100 * alpha ** (1 / requests) if requests else 0.0
+
+
+def least_to_miss(num_requests: int) -> tuple[int, int]:
+    """Fewest requests to say `missed` by the percentile, and by the median."""
+    return max(_MIN_REQUESTS_TO_MISS, 10 * num_requests), 2 * num_requests
 
 
 def sla_verdict(
@@ -137,9 +210,9 @@ def sla_verdict(
     if log_e_pass(n, x, sla.over_rate) >= threshold:
         return Verdict.MET
     spread = sum(count > 0 for count in over) >= 2
-    enough = n >= max(_MIN_REQUESTS_TO_MISS, 10 * num_requests)
-    if spread and enough and log_e_fail(n, x, sla.over_rate) >= threshold:
+    enough, some = least_to_miss(num_requests)
+    if spread and n >= enough and log_e_fail(n, x, sla.over_rate) >= threshold:
         return Verdict.MISSED
-    if n >= 2 * num_requests and log_e_fail(n, x, max(0.5, sla.over_rate)) >= threshold:
+    if n >= some and log_e_fail(n, x, max(0.5, sla.over_rate)) >= threshold:
         return Verdict.MISSED
     return Verdict.UNCLEAR

@@ -44,6 +44,7 @@ requests_per_stream = [1, 2]
 [measure]
 limit = "300ms"
 warmup = "100ms"
+reference = false
 [race]
 share = SHARE
 """
