@@ -1,13 +1,15 @@
 """Every cap at once: from which one on a measurement meets its SLA, and which it misses."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autotune.domain.goal import Verdict
-from autotune.domain.measurement import Block, Measurement
-from autotune.stats.latency import percentile_ticks, ticks_of
+from autotune.domain.trial import Trial
+from autotune.stats.latency import Ticks, percentile_ticks
 from autotune.stats.tail_test import least_over_to_miss, least_to_miss, most_over_to_meet
 
 
@@ -34,50 +36,78 @@ class CapRange:
 
 
 def cap_ranges(
-    measured: Sequence[Measurement],
+    trials: Iterable[Trial],
     percentiles: Iterable[float],
-    counted: Callable[[int], Sequence[Block]],
-) -> dict[float, list[CapRange]]:
+    latencies: Iterable[tuple[int, Sequence[bytes]]],
+) -> dict[int, dict[float, CapRange]]:
     """What `sla_verdict` says of every measurement, percentile and cap.
 
     Args:
-        measured: measurements, which need not hold their blocks.
+        trials: those that are asked for; they need not hold their blocks.
         percentiles: in percent.
-        counted: the counted blocks of the measurement at a position; called once for each.
+        latencies: number and counted blocks of every trial with a measurement of its own, each
+            block as little-endian uint32 ticks.
 
     Returns:
-        For each percentile one range for each measurement, in their order.
+        By trial and percentile; a trial without blocks has none.
     """
-    requests = np.array([one.latency.requests for one in measured], dtype=np.int64)
-    rates = {percentile: 1 - percentile / 100 for percentile in percentiles}
-    meets = {p: most_over_to_meet(requests, rate) for p, rate in rates.items()}
-    misses = {p: least_over_to_miss(requests, rate) for p, rate in rates.items()}
-    medians = {p: least_over_to_miss(requests, max(0.5, rate)) for p, rate in rates.items()}
-    found: dict[float, list[CapRange]] = {percentile: [] for percentile in rates}
-    for position, one in enumerate(measured):
-        blocks = counted(position)
-        ticks = ticks_of(blocks)
+    measured = {trial.number: trial.measurement for trial in trials if trial.measurement}
+    places = {number: place for place, number in enumerate(measured)}
+    requests = [one.latency.requests for one in measured.values()]
+    tests = {percentile: _Test.of(requests, percentile) for percentile in percentiles}
+    found = {}
+    for number, packed in latencies:
+        blocks = [np.frombuffer(block, dtype="<u4") for block in packed if block]
+        if number not in measured or not blocks:
+            continue
+        ticks = np.sort(np.concatenate(blocks))
         # Over-cap requests in two blocks: the cap is below the second largest of their maxima.
-        highest = sorted(np.frombuffer(b.latency_ticks, dtype="<u4").max() for b in blocks)
-        spread = int(highest[-2]) if len(highest) > 1 else 0
-        for percentile, ranges in found.items():
-            most = int(meets[percentile][position])
-            by_rate = _largest(ticks, int(misses[percentile][position]))
-            by_median = _largest(ticks, int(medians[percentile][position]))
-            enough, some = least_to_miss(one.num_requests)
-            ranges.append(
-                CapRange(
-                    percentile=percentile_ticks(ticks, percentile),
-                    met_from=None if most < 0 else _largest(ticks, most + 1),
-                    missed_below=max(
-                        min(by_rate, spread) if ticks.size >= enough else 0,
-                        by_median if ticks.size >= some else 0,
-                    ),
-                )
+        highest = sorted(int(block.max()) for block in blocks)
+        spread = highest[-2] if len(highest) > 1 else 0
+        enough, some = least_to_miss(measured[number].num_requests)
+        place = places[number]
+        found[number] = {
+            percentile: CapRange(
+                percentile=percentile_ticks(ticks, percentile),
+                met_from=test.met_from(ticks, place),
+                missed_below=max(
+                    min(_largest(ticks, int(test.miss[place])), spread)
+                    if ticks.size >= enough
+                    else 0,
+                    _largest(ticks, int(test.miss_by_median[place])) if ticks.size >= some else 0,
+                ),
             )
+            for percentile, test in tests.items()
+        }
     return found
 
 
-def _largest(ticks: np.ndarray[tuple[int], np.dtype[np.uint32]], rank: int) -> int:
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """For every measurement, how many requests over the cap decide a percentile."""
+
+    meet: NDArray[np.int64]
+    """At most so many."""
+    miss: NDArray[np.int64]
+    """At least so many."""
+    miss_by_median: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, requests: Sequence[int], percentile: float) -> Self:
+        """The test of a percentile."""
+        rate = 1 - percentile / 100
+        return cls(
+            most_over_to_meet(requests, rate),
+            least_over_to_miss(requests, rate),
+            least_over_to_miss(requests, max(0.5, rate)),
+        )
+
+    def met_from(self, ticks: Ticks, place: int) -> int | None:
+        """The smallest cap with few enough requests above."""
+        most = int(self.meet[place])
+        return None if most < 0 else _largest(ticks, most + 1)
+
+
+def _largest(ticks: Ticks, rank: int) -> int:
     """The largest tick but `rank` - 1, which exactly those caps are below that so many are over."""
     return int(ticks[ticks.size - rank]) if rank <= ticks.size else 0

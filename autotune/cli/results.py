@@ -7,14 +7,12 @@ from typing import Any
 
 from rich.console import Console
 
+from autotune.analysis.answer import judged, raced, winner_of
 from autotune.analysis.frames import frame, to_csv, to_records
 from autotune.analysis.pareto import pareto_front
-from autotune.analysis.what_if import needs_judging, under
 from autotune.cli.output import print_json, say
-from autotune.cli.tune import search_in_words, why_nothing
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.history import History
-from autotune.domain.race import RaceResult
 from autotune.domain.ranking import (
     baselines,
     best,
@@ -36,9 +34,9 @@ from autotune.report.format import goal_in_words, seconds
 from autotune.report.race import race_json, race_lines, race_table
 from autotune.report.story import story_json, story_lines
 from autotune.report.tables import trials_table
+from autotune.report.words import search_in_words, why_nothing
 from autotune.spec import STUDY_FILE
 from autotune.storage.database import DATABASE
-from autotune.storage.races import last_race
 from autotune.storage.story import story
 from autotune.storage.study_store import StudyStore
 
@@ -242,35 +240,6 @@ def asked_goal(stored: Goal, max_latency: str | None, percentile: float | None) 
     asked = percentile if percentile is not None else stored.percentile
     objective = Objective.THROUGHPUT if max_latency is not None else stored.objective
     return Goal(objective, asked, cap_ms)
-
-
-def judged(store: StudyStore, stored: Goal, goal: Goal) -> tuple[Trial, ...]:
-    """All trials with verdicts for `goal`."""
-    trials = tuple(store.trials())
-    return under(trials, goal, store.with_blocks) if needs_judging(stored, goal) else trials
-
-
-def raced(store: StudyStore, goal: Goal, trials: Sequence[Trial]) -> RaceResult | None:
-    """The study's race judged by `goal`, if it was held over these trials and has what is best.
-
-    For another goal the best trial may never have raced: then the race has no say.
-    """
-    stored = last_race(store, goal)
-    if stored is None or stored.end is None or stored.trials != len(trials):
-        return None
-    result = stored.result()
-    if goal == store.identity().goal:
-        return result
-    leader = best(trials, goal)
-    chosen = result.winner
-    known = leader is not None and chosen is not None and chosen.contender.trial == leader.number
-    return result if known else None
-
-
-def winner_of(race: RaceResult, trials: Sequence[Trial]) -> Trial | None:
-    """The trial that a race chose."""
-    number = None if race.winner is None else race.winner.contender.trial
-    return next((trial for trial in trials if trial.number == number), None)
 
 
 def goal_json(goal: Goal) -> dict[str, Any]:

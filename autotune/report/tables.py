@@ -16,8 +16,7 @@ from autotune.report.format import milliseconds, per_second, percentile, times
 _STYLES = {Verdict.MET: "green", Verdict.MISSED: "red", Verdict.UNCLEAR: "yellow", None: ""}
 _SIGNS = {Verdict.MET: "+", Verdict.MISSED: "x", Verdict.UNCLEAR: "?", None: " "}
 
-
-_FLAGS = {
+FLAGS = {
     Flag.LOOP_BOUND: "request slots idle over 3 % of the time",
     Flag.LOOP_CPU: "the load loop took over 5 % of the CPUs",
     Flag.CLOCK: "clocks disagree",
@@ -69,7 +68,7 @@ def _flags(trials: Sequence[Trial]) -> str | None:
 
 def flags_in_words(found: Mapping[str, Sequence[str]]) -> str:
     """Flags with what they are on; empty where there are none."""
-    parts = [f"{_FLAGS[Flag(flag)]} ({', '.join(names)})" for flag, names in found.items()]
+    parts = [f"{FLAGS[Flag(flag)]} ({', '.join(names)})" for flag, names in found.items()]
     return f"flagged: {'; '.join(parts)}" if parts else ""
 
 

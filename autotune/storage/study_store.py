@@ -1,6 +1,8 @@
 """A study's evidence: written by one tuner, read by anyone."""
 
+import itertools
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,6 +61,10 @@ class SessionRow:
     end: str | None
     machine: dict[str, Any]
     versions: dict[str, str]
+
+
+_SLAB = 200
+"""Trials whose blocks are in memory at once."""
 
 
 class StudyStore:
@@ -294,6 +300,52 @@ class StudyStore:
         rows = self._all(query)
         with rows_explained(self._name, f"a block of trial {trial_number}"):
             return tuple(codec.block_of(row) for row in rows)
+
+    def latencies(self) -> Iterator[tuple[int, list[bytes]]]:
+        """Number of each measured trial, and the latencies of its counted blocks, in order.
+
+        In slabs, so that a night's worth of blocks is never in memory at once.
+        """
+        query = (
+            select(MEASUREMENT.c.trial_number, BLOCK.c.latencies)
+            .join_from(BLOCK, MEASUREMENT)
+            .where(MEASUREMENT.c.trial_number.is_not(None))
+            .where(BLOCK.c.position >= MEASUREMENT.c.warmup_blocks)
+            .order_by(MEASUREMENT.c.trial_number, BLOCK.c.position)
+        )
+        numbers = self._all(
+            select(MEASUREMENT.c.trial_number)
+            .where(MEASUREMENT.c.trial_number.is_not(None))
+            .order_by(MEASUREMENT.c.trial_number)
+        )
+        for at in range(0, len(numbers), _SLAB):
+            slab = numbers[at : at + _SLAB]
+            between = MEASUREMENT.c.trial_number.between(
+                slab[0]["trial_number"], slab[-1]["trial_number"]
+            )
+            rows = self._all(query.where(between))
+            with rows_explained(self._name, "a block"):
+                for number, mine in itertools.groupby(rows, key=lambda row: row["trial_number"]):
+                    yield number, [codec.unpack_ticks(row["latencies"]) for row in mine]
+
+    def moments(self) -> dict[int, float]:
+        """When each trial ended: seconds of the study, the time of earlier sessions included."""
+        before, begun = {}, {}
+        spent_s = 0.0
+        for row in self._all(select(SESSION).order_by(SESSION.c.id)):
+            with rows_explained(self._name, "a session"):
+                before[row["id"]] = spent_s
+                begun[row["id"]] = datetime.fromisoformat(row["started_at"])
+                spent_s += row["elapsed_s"]
+        found: dict[int, float] = {}
+        for table, at in ((MEASUREMENT, MEASUREMENT.c.measured_at), (FAILURE, FAILURE.c.failed_at)):
+            query = select(table.c.trial_number, table.c.session_id, at)
+            for row in self._all(query.where(table.c.trial_number.is_not(None))):
+                with rows_explained(self._name, "a time"):
+                    session = row["session_id"]
+                    ago = datetime.fromisoformat(row[at.key]) - begun[session]
+                    found[row["trial_number"]] = before[session] + ago.total_seconds()
+        return found
 
     def _trial(self, row: Any) -> Trial:
         with rows_explained(self._name, f"measurement {row['id']}"):

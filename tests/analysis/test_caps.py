@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.analysis.caps import cap_ranges
+from autotune.analysis.caps import CapRange, cap_ranges
 from autotune.analysis.what_if import judge
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import TICK_MS, Block, Measurement
 from autotune.stats.latency import cap_ticks
-from tests.builders import make_block, make_measurement
+from tests.builders import make_block, make_measurement, make_trial
 
 PERCENTILES = (50.0, 90.0, 99.0)
 
@@ -31,6 +31,13 @@ def block_of(ticks: Sequence[int]) -> Block:
     return replace(make_block(), latency_ticks=np.sort(ticks).astype("<u4").tobytes())
 
 
+def ranges(one: Measurement, percentile: float) -> CapRange:
+    """Of one measurement."""
+    trial = make_trial(7, measurement=one)
+    latencies = [(7, [block.latency_ticks for block in one.counted])]
+    return cap_ranges([trial], [percentile], latencies)[7][percentile]
+
+
 @given(
     st.lists(st.lists(st.integers(1, 40), min_size=1, max_size=60), min_size=1, max_size=4),
     st.integers(1, 40),
@@ -42,7 +49,7 @@ def test_every_verdict_is_the_tests(
 ) -> None:
     """For small measurements and any cap."""
     one = measured(latencies * 3, num_requests)
-    (found,) = cap_ranges([one], [percentile], lambda _: one.counted)[percentile]
+    found = ranges(one, percentile)
     goal = Goal(Objective.THROUGHPUT, percentile, cap * TICK_MS)
     judged = judge(one, goal)
     assert found.verdict(cap) is judged.verdict
@@ -56,8 +63,7 @@ def test_large_measurements(percentile: float) -> None:
     for _ in range(5):
         draws = generator.gamma(5, 2000, (4, 2000)).astype(int) + 1
         one = measured(draws.tolist(), 4)
-        blocks = one.counted
-        (found,) = cap_ranges([one], [percentile], [blocks].__getitem__)[percentile]
+        found = ranges(one, percentile)
         assert found.met_from is not None
         assert 0 < found.missed_below < found.met_from
         for border in (found.missed_below, found.met_from):
@@ -70,7 +76,7 @@ def test_large_measurements(percentile: float) -> None:
 def test_too_few_requests_meet_no_cap() -> None:
     """A hundred can not show a p99, and say so for all caps."""
     one = measured([[5] * 50, [5] * 50])
-    (found,) = cap_ranges([one], [99.0], lambda _: one.counted)[99.0]
+    found = ranges(one, 99.0)
     assert found.met_from is None
     assert found.verdict(10**9) is Verdict.UNCLEAR
     assert found.verdict(1) is Verdict.MISSED

@@ -28,6 +28,8 @@ from autotune.storage.races import RaceLog
 
 _WORKER = (sys.executable, "-m", "tests.faults.worker")
 _DEADLINES = Deadlines(open_s=6.0, block_s=4.0)
+_PATIENT = Deadlines(open_s=60.0, block_s=60.0)
+"""For what takes its time, such as all memory."""
 
 
 def _passage(owner: Any, name: str, count: int, *, after: bool = False) -> None:
@@ -100,7 +102,9 @@ def main() -> None:
     planted: dict[tuple[Any, str], Any] = {(command, "_PAUSE_S"): 0.0}
     if "AUTOTUNE_FAULT" in os.environ:
         planted[tuner, "SubprocessRunner"] = functools.partial(
-            SubprocessRunner, deadlines=_DEADLINES, command=_WORKER
+            SubprocessRunner,
+            deadlines=_PATIENT if "AUTOTUNE_MEMORY" in os.environ else _DEADLINES,
+            command=_WORKER,
         )
     if "AUTOTUNE_MEMORY" in os.environ:
         planted[process, "available_memory"] = _pretended_memory

@@ -20,6 +20,7 @@ from tests import models
 
 pytestmark = pytest.mark.openvino
 _MORE = 4
+_RACED = "60s"
 _KILLS = int(os.environ.get("AUTOTUNE_KILLS", "20"))
 
 
@@ -31,10 +32,10 @@ def folder(tmp_path: Path, model_folder: Path) -> Path:
     return tmp_path
 
 
-def start(folder: Path, trials: int, share: float = 0.0) -> subprocess.Popen[str]:
+def start(folder: Path, budget: int | str, share: float = 0.0) -> subprocess.Popen[str]:
     """The tuner, in a process of its own; without a race unless there is a share for it."""
     module = "tests.faults.tuning"
-    command = [sys.executable, "-m", module, str(folder), str(trials), str(share)]
+    command = [sys.executable, "-m", module, str(folder), str(budget), str(share)]
     root = Path(__file__).parents[2]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, cwd=root, env={**os.environ, "PYTHONPATH": ""}
@@ -42,10 +43,16 @@ def start(folder: Path, trials: int, share: float = 0.0) -> subprocess.Popen[str
 
 
 def kill_after(
-    folder: Path, event: str, count: int, delay_s: float, *, trials: int = 1000, share: float = 0.0
+    folder: Path,
+    event: str,
+    count: int,
+    delay_s: float,
+    *,
+    budget: int | str = 1000,
+    share: float = 0.0,
 ) -> None:
     """Start, wait for the n-th event of a kind and a little longer, kill, and look for orphans."""
-    with start(folder, trials, share) as tuner:
+    with start(folder, budget, share) as tuner:
         assert tuner.stdout is not None
         seen = 0
         for line in tuner.stdout:
@@ -168,11 +175,11 @@ def test_a_kill_in_the_race_loses_only_the_round_in_flight(
 ) -> None:
     """The next start goes on with the same race, and ends it."""
     for delay_s in (0.0, 2.5):
-        kill_after(folder, event, count, delay_s, trials=_MORE, share=0.2)
+        kill_after(folder, event, count, delay_s, budget=_RACED, share=0.65)
     kept = completed(folder)
-    with start(folder, _MORE, share=0.2) as tuner:
+    with start(folder, _RACED, share=0.65) as tuner:
         said, _ = tuner.communicate(timeout=200)
-    assert (tuner.returncode, said.split()[-1]) == (0, "trials")
+    assert (tuner.returncode, said.split()[-1]) == (0, "budget")
     assert "RaceFinished" in said.split()
     assert "TrialStarted" not in said.split()
     assert no_worker_is_left()
@@ -194,7 +201,7 @@ def test_a_kill_in_the_race_loses_only_the_round_in_flight(
 def test_a_kill_during_the_first_seconds_can_be_recovered(folder: Path, seed: int) -> None:
     """While Python starts, the model is looked at, or tables are made."""
     delay_s = random.Random(seed).uniform(0.3, 3.0)  # noqa: S311 - an instant, not a secret
-    with start(folder, trials=100) as tuner:
+    with start(folder, 100) as tuner:
         time.sleep(delay_s)
         tuner.send_signal(signal.SIGKILL)
     assert no_worker_is_left()

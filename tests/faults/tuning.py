@@ -1,4 +1,4 @@
-"""`python -m tests.faults.tuning FOLDER TRIALS SHARE`: a real study, made to be killed."""
+"""`python -m tests.faults.tuning FOLDER BUDGET SHARE`: a real study, made to be killed."""
 
 import sys
 from pathlib import Path
@@ -15,13 +15,14 @@ SPEC = {
 }
 
 
-def main(folder: Path, trials: int, share: float) -> None:
-    """Tune until there are so many trials, and race; say where each one begins and ends."""
-    values = {**SPEC, "budget": {"trials": trials}, "race": {"share": share}}
+def main(folder: Path, budget: str, share: float) -> None:
+    """Tune for so many trials, or for a duration, and race; say what begins and ends."""
+    limit = {"trials": int(budget)} if budget.isdigit() else {"duration": budget}
+    values = {**SPEC, "budget": limit, "race": {"share": share}}
     spec = build_spec(values, "study.toml")
     outcome = tune(spec, folder, on_event=lambda event: print(type(event).__name__, flush=True))
     print(outcome.reason, flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
+    main(Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]))

@@ -1,0 +1,93 @@
+"""Everything that a report shows of a study, read once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from autotune.analysis.answer import raced, winner_of
+from autotune.analysis.caps import CapRange, cap_ranges
+from autotune.domain.goal import Goal
+from autotune.domain.measurement import TICK_MS, Block
+from autotune.domain.race import RaceResult
+from autotune.domain.ranking import baselines, best, better_hint
+from autotune.domain.space import SearchSpace
+from autotune.domain.trial import Trial
+from autotune.storage.study_store import Identity, SessionRow, StudyStore
+
+PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
+"""What a reader may ask for, beside the study's own."""
+_QUANTILES = np.unique(np.concatenate([np.linspace(0, 1, 101), 1 - np.logspace(-4, -2, 40)]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One study, as it is stored."""
+
+    identity: Identity
+    sessions: tuple[SessionRow, ...]
+    trials: tuple[Trial, ...]
+    race: RaceResult | None
+    """None where none was held over all of these trials."""
+    leader: Trial | None
+    """What is exported: chosen by the race, else by the search."""
+    hint: Trial | None
+    """The better hint."""
+    space_size: int
+    moments: dict[int, float]
+    """Seconds of the study at which each trial ended."""
+    caps: dict[int, dict[float, CapRange]]
+    """Verdicts for every cap, by trial and percentile."""
+    percentiles: tuple[float, ...]
+    reference: Sequence[tuple[int, float, Block]]
+    """Session, seconds, and slice of the reference."""
+    distributions: dict[int, list[tuple[float, float]]]
+    """Share of requests and latency in milliseconds that they are within, for leader and hints."""
+
+    @classmethod
+    def of(cls, store: StudyStore) -> Self:
+        """Read a study.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        identity, trials = store.identity(), tuple(store.trials())
+        goal: Goal = identity.goal
+        race = raced(store, goal, trials)
+        leader = best(trials, goal) if race is None else winner_of(race, trials)
+        percentiles = tuple(sorted({*PERCENTILES, goal.percentile}))
+        shown = {t.number: t for t in (leader, *baselines(trials).values()) if t is not None}
+        return cls(
+            identity=identity,
+            sessions=tuple(store.sessions()),
+            trials=trials,
+            race=race,
+            leader=leader,
+            hint=better_hint(trials, goal),
+            space_size=SearchSpace.from_dict(identity.space).size,
+            moments=store.moments(),
+            caps=cap_ranges(trials, percentiles, store.latencies()),
+            percentiles=percentiles,
+            reference=store.reference(),
+            distributions={
+                number: _quantiles(store.with_blocks(trial)) for number, trial in shown.items()
+            },
+        )
+
+    @property
+    def goal(self) -> Goal:
+        """What the study was tuned for."""
+        return self.identity.goal
+
+
+def _quantiles(trial: Trial) -> list[tuple[float, float]]:
+    """The distribution of request latencies in some hundred points, dense in the tail."""
+    assert trial.measurement is not None  # noqa: S101 - only measured trials are shown
+    counted = trial.measurement.counted
+    packed = [np.frombuffer(block.latency_ticks, dtype="<u4") for block in counted]
+    if not packed:
+        return []
+    ticks = np.concatenate(packed)
+    values = np.quantile(ticks, _QUANTILES, method="inverted_cdf") * TICK_MS
+    return [(float(share), float(value)) for share, value in zip(_QUANTILES, values, strict=True)]

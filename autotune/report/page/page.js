@@ -1,0 +1,327 @@
+"use strict";
+(() => {
+const data = JSON.parse(document.getElementById("data").textContent);
+const trials = data.trials, count = trials.number.length, goal = data.goal;
+const TICK_MS = 1e-4, PAGE = 50, FLOOR = 0.01;
+const $ = (id) => document.getElementById(id);
+
+// --- figures, written as autotune/report/format.py writes them
+
+const number = (value, digits = 4) => {
+  if (value === 0) return "0";
+  const rounded = Number(even(value, digits));
+  if (Math.abs(rounded) >= 10 ** (digits - 1)) return whole(value);
+  return rounded.toFixed(10).replace(/0+$/, "").replace(/\.$/, "");
+};
+const whole = (value) => {
+  const below = Math.floor(value), rest = value - below;
+  return String(rest > 0.5 || (rest === 0.5 && below % 2 !== 0) ? below + 1 : below);
+};
+const even = (value, digits) => {  // half to even where the binary value lies exactly between
+  const up = value.toPrecision(digits);
+  const unit = 10 ** (Math.floor(Math.log10(Math.abs(value))) - digits + 1);
+  const isHalf = Math.abs(Number(up) - value) === unit / 2;
+  return isHalf && Math.round(Number(up) / unit) % 2 !== 0 ? (Number(up) - unit).toPrecision(digits) : up;
+};
+const perSecond = (value) => (value === null ? "-" : `${number(value)}/s`);
+const milliseconds = (value) => (value === null ? "-" : `${number(value, 3)} ms`);
+const times = (value) => `${value.toFixed(2)}x`;
+const mebibytes = (value) => (value === null ? "-" : `${whole(value / 2 ** 20)} MiB`);
+const ascending = (a, b) => (a === null) - (b === null) || (a < b ? -1 : a > b ? 1 : 0);
+
+// --- verdicts for any cap
+
+const state = { percentile: goal.percentile, cap: goal.cap_ms };
+const isOwn = () => state.percentile === goal.percentile && state.cap === goal.cap_ms;
+const latency = (i) => {
+  const at = data.caps[state.percentile].at[i];
+  return at === null ? null : at * TICK_MS;
+};
+const verdict = (i) => {
+  if (trials.rate[i] === null) return null;
+  const { met, missed } = data.caps[state.percentile];
+  const cap = Math.floor((state.cap / TICK_MS) * (1 + 1e-12));
+  if (state.cap === null || (met[i] !== null && cap >= met[i])) return "met";
+  return missed[i] !== null && cap < missed[i] ? "missed" : "unclear";
+};
+const claim = (i) => trials.low[i] ?? 0;
+const most = (indices, merit) =>
+  indices.reduce((best, i) => (best === null || merit(i) > merit(best) ? i : best), null);
+const measured = [...Array(count).keys()].filter((i) => trials.rate[i] !== null);
+const hints = [...new Map(measured.filter((i) => trials.hint[i]).map((i) => [trials.words[i], i])).values()];
+const merit = (i) => (isOwn() && goal.objective === "latency" ? -latency(i) : claim(i));
+
+const answer = () => {
+  const able = measured.filter((i) => verdict(i) === "met");
+  const chosen = isOwn() && data.is_raced ? trials.number.indexOf(data.chosen) : most(able, merit) ?? -1;
+  const hint = most(hints.filter((i) => verdict(i) === "met"), merit) ?? most(hints, merit);
+  return { chosen: chosen >= 0 ? chosen : null, hint };
+};
+const inWords = ({ chosen, hint }) => {
+  const wanted = state.cap === null ? "" : `p${state.percentile} <= ${number(state.cap, 3)}ms: `;
+  if (chosen === null) {
+    const nearest = most(measured.filter((i) => latency(i) !== null), (i) => -latency(i));
+    if (nearest === null) return `${wanted}nothing was measured.`;
+    const near = `the nearest is trial ${trials.number[nearest]}, ${trials.words[nearest]}: ${milliseconds(latency(nearest))}`;
+    const needed = data.needed[state.percentile], seen = Math.max(...measured.map((i) => trials.seen[i]));
+    const few = seen < needed ? ` p${state.percentile} needs at least ${needed} requests, and no trial has more than ${seen}.` : "";
+    return `${wanted}no configuration was shown to meet it; ${near}.${few}`;
+  }
+  const i = chosen, gain = hint === null ? "" : `, ${times(trials.rate[i] / trials.rate[hint])} the better hint`;
+  const low = trials.low[i], between = low === null ? "" : ` (95 %: ${perSecond(low)} to ${perSecond(trials.high[i])})`;
+  const proof = isOwn() && data.is_raced
+    ? `Chosen by the race, ${data.status}; these are the search's figures.`
+    : "From the search, in one process; not raced for this cap.";
+  return `${wanted}trial ${trials.number[i]}, ${trials.words[i]}: ${perSecond(trials.rate[i])}${between}, ` +
+    `p${state.percentile} ${milliseconds(latency(i))}${gain}. ${proof}`;
+};
+
+// --- drawing
+
+const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const colored = (value) => {
+  if (typeof value === "string" && value.startsWith("var:")) return color(value.slice(4));
+  if (Array.isArray(value)) return value.map(colored);
+  if (value !== null && typeof value === "object")
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, colored(inner)]));
+  return value;
+};
+const isTouch = matchMedia("(pointer: coarse)").matches;
+const axis = (given = {}) => ({
+  ...(given.type === "log" && given.tickformat === undefined ? ticks() : {}),
+  gridcolor: color("grid"), zerolinecolor: color("grid"), linecolor: color("edge"), automargin: true, ...given,
+});
+const ticks = () => {  // 1, 2, 5 of each decade, in full
+  const values = [...Array(14).keys()].flatMap((at) => [1, 2, 5].map((digit) => Number(`${digit}e${at - 5}`)));
+  return { tickmode: "array", tickvals: values, ticktext: values.map((value) => number(value, 1)) };
+};
+const layoutOf = (given = {}) => ({
+  margin: { l: 56, r: 16, t: 12, b: 48 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+  font: { color: color("ink"), size: 13 }, dragmode: isTouch ? false : "zoom", hovermode: "closest",
+  hoverlabel: { align: "left" }, ...given, xaxis: axis(given.xaxis), yaxis: axis(given.yaxis),
+});
+const config = { responsive: true, displaylogo: false, displayModeBar: false };
+const draw = (id, figure) => {
+  const place = $(id);
+  if (place === null) return null;
+  if (figure.layout.height) place.style.minHeight = `${figure.layout.height}px`;
+  return Plotly.react(place, colored(figure.data), colored(layoutOf(figure.layout)), config);
+};
+
+const front = () => {
+  // By rising latency, whatever beats all before it by more than the floor.
+  const order = measured.filter((i) => trials.own[i] && latency(i) !== null)
+    .sort((a, b) => latency(a) - latency(b) || trials.rate[b] - trials.rate[a]);
+  let best = 0;
+  return order.filter((i) => {
+    if (trials.rate[i] <= best * (1 + FLOOR)) return false;
+    best = trials.rate[i];
+    return true;
+  });
+};
+const drawMap = ({ chosen }) => {
+  const shown = measured.filter((i) => trials.own[i] && latency(i) !== null);
+  const hover = (i) => `trial ${trials.number[i]}: ${trials.words[i]}<br>${perSecond(trials.rate[i])}, ` +
+    `p${state.percentile} ${milliseconds(latency(i))}<br>${state.cap === null ? "" : verdict(i)}`;
+  const points = (name, indices, marker) => ({
+    type: "scatter", mode: "markers", name, x: indices.map(latency), y: indices.map((i) => trials.rate[i]),
+    text: indices.map(hover).map(escaped), hovertemplate: "%{text}<extra></extra>",
+    marker: { size: 9, opacity: 0.85, ...marker },
+  });
+  const of = (kind) => shown.filter((i) => !trials.hint[i] && verdict(i) === kind);
+  const line = front();
+  const ring = chosen === null || latency(chosen) === null ? [] : [chosen];
+  const traces = [
+    { type: "scatter", mode: "lines", name: "front", x: line.map(latency), y: line.map((i) => trials.rate[i]),
+      line: { shape: "hv", width: 1.5, color: color("line") }, hoverinfo: "skip" },
+    points("misses", of("missed"), { symbol: "x", color: color("missed"), size: 8 }),
+    points("unclear", of("unclear"), { symbol: "triangle-up", color: color("unclear") }),
+    points("meets", of("met"), { symbol: "circle", color: color("met") }),
+    points("hints", shown.filter((i) => trials.hint[i]),
+      { symbol: "star", size: 15, color: color("hint"), line: { color: color("paper"), width: 1 } }),
+    points("answer", ring, { symbol: "circle-open", size: 21, color: color("cap"), line: { width: 3 }, opacity: 1 }),
+  ];
+  const shapes = state.cap === null ? [] : [{ type: "line", yref: "paper", y0: 0, y1: 1, x0: state.cap, x1: state.cap,
+    line: { color: color("cap"), width: 2, dash: "dash" } }];
+  const layout = layoutOf({
+    showlegend: false, shapes, uirevision: state.percentile,
+    xaxis: { title: { text: `p${state.percentile} request latency, ms` }, type: "log" },
+    yaxis: { title: { text: "items per second" }, rangemode: "tozero" },
+  });
+  return Plotly.react($("map"), traces, layout, config);
+};
+const escaped = (text) => text.replace(/&/g, "&amp;").replace(/<(?!br>)/g, "&lt;");
+
+// --- controls
+
+const range = () => {
+  const all = measured.map(latency).filter((value) => value !== null && value > 0);
+  return [Math.min(...all) * 0.8, Math.max(...all) * 1.2];
+};
+const capAt = (position) => {
+  const [low, high] = range();
+  return Number((low * (high / low) ** (position / 1000)).toPrecision(3));
+};
+const positionOf = (cap) => {
+  const [low, high] = range();
+  return Math.round((1000 * Math.log(cap / low)) / Math.log(high / low));
+};
+let waiting = false;
+const update = () => {
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(() => {
+    waiting = false;
+    const found = answer();
+    $("cap-text").textContent = state.cap === null ? "none" : `${number(state.cap, 3)} ms`;
+    $("cap").setAttribute("aria-valuetext", $("cap-text").textContent);
+    $("live").textContent = inWords(found);
+    $("live").dataset.trial = found.chosen === null ? "" : String(trials.number[found.chosen]);
+    $("reset").disabled = isOwn();
+    drawMap(found);
+    table.show();
+  });
+};
+const begin = () => {
+  const select = $("percentile");
+  for (const name of Object.keys(data.caps).sort((a, b) => a - b)) {
+    const option = document.createElement("option");
+    option.value = name;
+    option.textContent = `p${name}`;
+    option.selected = name === state.percentile;
+    select.append(option);
+  }
+  const slide = () => { $("cap").value = String(state.cap === null ? 1000 : positionOf(state.cap)); };
+  $("cap").addEventListener("input", () => { state.cap = capAt(Number($("cap").value)); update(); });
+  select.addEventListener("change", () => { state.percentile = select.value; slide(); update(); });
+  $("reset").addEventListener("click", () => {
+    Object.assign(state, { percentile: goal.percentile, cap: goal.cap_ms });
+    select.value = state.percentile;
+    slide();
+    update();
+  });
+  for (const id of ["controls", "table-controls"])
+    $(id).addEventListener("submit", (event) => event.preventDefault());
+  slide();
+};
+
+// --- the table
+
+const COLUMNS = [
+  { name: "trial", of: (i) => trials.number[i], number: true },
+  { name: "configuration", of: (i) => trials.words[i] },
+  { name: "throughput", of: (i) => trials.rate[i], text: (i) => perSecond(trials.rate[i]), number: true },
+  { name: "at least (95 %)", of: (i) => trials.low[i], text: (i) => perSecond(trials.low[i]), number: true },
+  { name: "latency", of: latency, text: (i) => milliseconds(latency(i)), number: true },
+  { name: "SLA", of: (i) => (state.cap === null ? null : verdict(i)), isVerdict: true },
+  { name: "requests seen", of: (i) => trials.seen[i], number: true },
+  { name: "memory", of: (i) => trials.memory[i], text: (i) => mebibytes(trials.memory[i]), number: true },
+  { name: "origin", of: (i) => trials.origin[i] },
+  { name: "remarks", of: (i) => trials.failure[i] ?? (trials.own[i] ? trials.flags[i] : "as another trial") },
+];
+const CSV = {
+  trial: (i) => trials.number[i], configuration: (i) => trials.words[i], origin: (i) => trials.origin[i],
+  streams: (i) => trials.streams[i], threads_per_stream: (i) => trials.threads[i], num_requests: (i) => trials.requests[i],
+  batch_size: (i) => trials.batch[i], throughput_per_s: (i) => trials.rate[i], throughput_low_per_s: (i) => trials.low[i],
+  throughput_high_per_s: (i) => trials.high[i], latency_ms: latency, requests: (i) => trials.seen[i],
+  verdict: (i) => (state.cap === null ? null : verdict(i)), peak_rss_bytes: (i) => trials.memory[i],
+  flags: (i) => trials.flags[i], failure: (i) => trials.failure[i],
+};
+const SIGNS = { met: "●", unclear: "▲", missed: "✕" };
+const table = {
+  by: 0, falling: false, page: 0,
+  rows() {
+    const wanted = $("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const column = COLUMNS[this.by], sign = this.falling ? -1 : 1;
+    const text = (i) => `${trials.words[i]} ${trials.origin[i]} ${verdict(i) ?? ""} ${trials.failure[i] ?? ""} ${trials.flags[i] ?? ""}`.toLowerCase();
+    const kept = [...Array(count).keys()].filter((i) => wanted.length === 0 || wanted.every((word) => text(i).includes(word)));
+    const key = kept.map((i) => column.of(i));
+    return kept.map((i, at) => [i, key[at]])
+      .sort(([a, x], [b, y]) => (x === null || y === null ? ascending(x, y) : sign * ascending(x, y)) || a - b)
+      .map(([i]) => i);
+  },
+  show() {
+    const rows = this.rows(), pages = Math.max(1, Math.ceil(rows.length / PAGE));
+    this.page = Math.min(this.page, pages - 1);
+    const chosen = answer().chosen, body = document.createElement("tbody");
+    for (const i of rows.slice(this.page * PAGE, (this.page + 1) * PAGE)) {
+      const row = body.insertRow();
+      row.classList.toggle("chosen", i === chosen);
+      for (const column of COLUMNS) {
+        const cell = row.insertCell(), value = column.of(i);
+        cell.classList.toggle("number", Boolean(column.number));
+        if (column.isVerdict && value) {
+          const sign = document.createElement("span");
+          sign.className = value;
+          sign.setAttribute("aria-hidden", "true");
+          sign.textContent = `${SIGNS[value]} `;
+          cell.append(sign, value);
+        } else cell.textContent = column.text ? column.text(i) : (value ?? "-");
+      }
+    }
+    $("trials").tBodies[0].replaceWith(body);
+    $("page").textContent = `${rows.length} of ${count} trials, page ${this.page + 1} of ${pages}`;
+    $("before").disabled = this.page === 0;
+    $("after").disabled = this.page >= pages - 1;
+    COLUMNS.forEach((_, at) => {
+      const head = $("trials").tHead.rows[0].cells[at];
+      head.setAttribute("aria-sort", at !== this.by ? "none" : this.falling ? "descending" : "ascending");
+    });
+  },
+  begin() {
+    COLUMNS.forEach((column, at) => {
+      const head = document.createElement("th"), button = document.createElement("button");
+      head.scope = "col";
+      head.classList.toggle("number", Boolean(column.number));
+      button.type = "button";
+      button.textContent = column.name;
+      button.addEventListener("click", () => {
+        this.falling = this.by === at ? !this.falling : Boolean(column.number) && at > 0;
+        this.by = at;
+        this.page = 0;
+        this.show();
+      });
+      head.append(button);
+      $("trials").tHead.rows[0].append(head);
+    });
+    const turn = (by) => () => { this.page += by; this.show(); };
+    $("before").addEventListener("click", turn(-1));
+    $("after").addEventListener("click", turn(1));
+    $("filter").addEventListener("input", () => { this.page = 0; this.show(); });
+    $("csv").addEventListener("click", () => this.download());
+  },
+  text() {
+    const cell = (value) => {
+      if (value === null || value === undefined) return "";
+      const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+      return /[",\r\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
+    };
+    const lines = this.rows().map((i) => Object.values(CSV).map((of) => cell(of(i))).join(","));
+    return [Object.keys(CSV).join(","), ...lines, ""].join("\r\n");
+  },
+  download() {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([this.text()], { type: "text/csv" }));
+    link.download = "trials.csv";
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  },
+};
+
+// --- begin
+
+const drawAll = () => {
+  if (measured.length && $("map")) update();
+  const names = Object.keys(data.figures);
+  const next = () => {
+    const name = names.shift();
+    if (name === undefined) { document.documentElement.dataset.drawn = "yes"; return; }
+    draw(name, data.figures[name]);
+    setTimeout(next, 0);
+  };
+  setTimeout(next, 0);
+};
+if (count) { table.begin(); begin(); table.show(); }
+drawAll();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+})();

@@ -1,0 +1,266 @@
+"""What the page shows, in words and numbers; no markup here."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from autotune.analysis.evidence import Evidence
+from autotune.domain.goal import Objective
+from autotune.domain.history import History
+from autotune.domain.race import Status
+from autotune.domain.ranking import ratio
+from autotune.domain.trial import Trial
+from autotune.report.drift import drift_lines
+from autotune.report.format import (
+    cap_in_words,
+    goal_in_words,
+    milliseconds,
+    per_second,
+    percentile,
+    seconds,
+    times,
+)
+from autotune.report.page.charts import Figure, all_figures
+from autotune.report.race import race_lines, ratio_text
+from autotune.report.tables import FLAGS
+from autotune.report.words import search_in_words, why_nothing
+from autotune.stats.tail_test import requests_needed
+
+_LONGEST_NAME = 200
+_BADGES = {
+    Status.CERTIFIED: "good",
+    Status.PROVISIONAL: "fair",
+    Status.UNCONFIRMED: "poor",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """The page's contents; every text is plain and may hold anything."""
+
+    name: str
+    question: str
+    """The goal in words."""
+    status: str
+    """certified, provisional, unconfirmed, or nothing found."""
+    badge: str
+    """good, fair or poor."""
+    answer: str
+    """In one sentence."""
+    configuration: str | None
+    facts: tuple[tuple[str, str], ...]
+    """Terms and figures below the answer."""
+    lines: tuple[str, ...]
+    """What the race says, or why there was none."""
+    failures: tuple[tuple[str, int, str], ...]
+    """Kind, how often, and an example."""
+    ruled_out: tuple[str, ...]
+    drift: tuple[str, ...]
+    slices: tuple[str, ...]
+    """Names of the figures of single settings."""
+    together: tuple[str, ...]
+    sessions: tuple[tuple[str, str, str], ...]
+    """Start, time spent, and end of each."""
+    machine: tuple[tuple[str, str], ...]
+    versions: tuple[tuple[str, str], ...]
+    flags: tuple[tuple[str, int], ...]
+    """Reasons to doubt a measurement, and how many have them."""
+    figures: frozenset[str]
+    data: dict[str, Any]
+    """For the page's program."""
+
+
+def view_of(study: Evidence) -> View:
+    """The page of a study."""
+    figures = all_figures(study)
+    status, badge, answer = _answer(study)
+    last = study.sessions[-1] if study.sessions else None
+    failed = [trial for trial in study.trials if trial.failure is not None]
+    kinds = Counter(trial.failure.kind.value for trial in failed if trial.failure)
+    flags = Counter(
+        flag for trial in study.trials if trial.measurement for flag in trial.measurement.flags
+    )
+    return View(
+        name=_short(study.identity.name),
+        question=goal_in_words(study.goal),
+        status=status,
+        badge=badge,
+        answer=answer,
+        configuration=None if study.leader is None else str(study.leader.configuration),
+        facts=tuple(_facts(study)),
+        lines=tuple(_lines(study)),
+        failures=tuple(
+            (kind.replace("_", " "), count, _example(failed, kind))
+            for kind, count in kinds.most_common()
+        ),
+        ruled_out=tuple(_ruled_out(study.trials)),
+        drift=tuple(drift_lines(study.reference)),
+        slices=tuple(_names(figures, "slice")),
+        together=tuple(_names(figures, "together")),
+        sessions=tuple(
+            (
+                session.started_at[:16].replace("T", " ") + " UTC",
+                seconds(session.elapsed_s),
+                session.end or "cut off, or goes on",
+            )
+            for session in study.sessions
+        ),
+        machine=tuple(_pairs(last.machine if last else {})),
+        versions=tuple(_pairs(last.versions if last else {})),
+        flags=tuple((FLAGS[flag], count) for flag, count in flags.most_common()),
+        figures=frozenset(figures),
+        data=_data(study, figures),
+    )
+
+
+def _answer(study: Evidence) -> tuple[str, str, str]:
+    """Status, badge, and the one sentence."""
+    goal, leader, race = study.goal, study.leader, study.race
+    if leader is None or leader.measurement is None:
+        return "nothing found", "poor", f"{_capital(why_nothing(study.trials, goal))}."
+    measured = leader.measurement
+    winner = None if race is None else race.winner
+    if race is None or winner is None or winner.throughput is None:
+        gain = ratio(leader, study.hint, goal)
+        said = (
+            f"{per_second(measured.throughput_per_s)} at {percentile(goal.percentile)} "
+            f"{milliseconds(measured.latency.goal_ms)}"
+        )
+        said += "" if gain is None else f", {times(gain)} the better hint"
+        return "unconfirmed", "poor", f"{said}; from the search alone, in one process."
+    low, upper = winner.throughput.low, winner.latency_upper_ms
+    said = f"{per_second(winner.throughput.mean)}" if low is None else f"At least {per_second(low)}"
+    if upper is not None:
+        said += f" with {percentile(goal.percentile)} at most {milliseconds(upper)}"
+    if winner.ratio is not None:
+        said += f", {ratio_text(winner.ratio)} the better hint"
+    return race.status.value, _BADGES[race.status], f"{said}."
+
+
+def _facts(study: Evidence) -> list[tuple[str, str]]:
+    goal, leader = study.goal, study.leader
+    found = []
+    if study.hint is not None and study.hint.measurement is not None:
+        hint = study.hint.measurement
+        found.append(
+            (
+                "better hint",
+                (
+                    f"{study.hint.configuration}: {per_second(hint.throughput_per_s)}, "
+                    f"{percentile(goal.percentile)} {milliseconds(hint.latency.goal_ms)}"
+                ),
+            )
+        )
+    if leader is not None and leader.measurement is not None:
+        measured = leader.measurement
+        found.append(
+            (
+                f"the search saw (trial {leader.number})",
+                (
+                    f"{per_second(measured.throughput_per_s)} "
+                    f"({per_second(measured.throughput.low)} to {per_second(measured.throughput.high)})"
+                    f", {percentile(goal.percentile)} {milliseconds(measured.latency.goal_ms)}"
+                ),
+            )
+        )
+    spent = sum(session.elapsed_s for session in study.sessions)
+    found.append(("search", search_in_words(study.trials, goal, study.space_size)))
+    found.append(("time spent", f"{seconds(spent)}, {len(study.trials)} trials"))
+    return found
+
+
+def _lines(study: Evidence) -> list[str]:
+    if study.race is not None:
+        return race_lines(study.race, study.goal)
+    return ["no race was held over these trials: what is above is the search's own figure"]
+
+
+def _ruled_out(trials: tuple[Trial, ...]) -> list[str]:
+    models, devices = History(trials).ruled_out()
+    return [
+        *(f"{trial.configuration.compile_key.device}, {trial.configuration}" for trial in models),
+        *(f"{device}, altogether" for device in devices),
+    ]
+
+
+def _example(failed: list[Trial], kind: str) -> str:
+    trial = next(t for t in failed if t.failure is not None and t.failure.kind.value == kind)
+    message = trial.failure.message if trial.failure else ""
+    return f"trial {trial.number}, {trial.configuration}: {message}"
+
+
+def _names(figures: dict[str, Figure], kind: str) -> list[str]:
+    return [name for name in figures if name.startswith(f"{kind}-")]
+
+
+def _pairs(values: dict[str, Any]) -> list[tuple[str, str]]:
+    """Terms and values as a reader knows them; units of bytes are made readable."""
+    found = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{name}: {one}" for name, one in value.items())
+        elif key.endswith("_bytes") and isinstance(value, int):
+            key, value = key.removesuffix("_bytes"), f"{value / 2**30:.1f} GiB"
+        found.append((key.replace("_", " "), str(value)))
+    return found
+
+
+def _data(study: Evidence, figures: dict[str, Figure]) -> dict[str, Any]:
+    """Columns of all trials, verdicts for every cap, and the figures."""
+    goal, trials = study.goal, study.trials
+    measured = [trial.measurement for trial in trials]
+    caps: dict[str, dict[str, list[int | None]]] = {}
+    for wanted in study.percentiles:
+        ranges = [study.caps.get(_source(trial), {}).get(wanted) for trial in trials]
+        caps[f"{wanted:g}"] = {
+            "at": [None if one is None else one.percentile for one in ranges],
+            "met": [None if one is None else one.met_from for one in ranges],
+            "missed": [None if one is None else one.missed_below for one in ranges],
+        }
+    return {
+        "name": _short(study.identity.name),
+        "goal": {
+            "percentile": f"{goal.percentile:g}",
+            "cap_ms": goal.cap_ms,
+            "objective": goal.objective.value,
+            "words": cap_in_words(goal),
+        },
+        "is_searched_for_throughput": goal.objective is not Objective.LATENCY,
+        "chosen": None if study.leader is None else study.leader.number,
+        "is_raced": study.race is not None,
+        "status": _answer(study)[0],
+        "needed": {f"{wanted:g}": requests_needed(0, wanted) for wanted in study.percentiles},
+        "caps": caps,
+        "trials": {
+            "number": [trial.number for trial in trials],
+            "origin": [trial.origin.value for trial in trials],
+            "words": [str(trial.configuration) for trial in trials],
+            "hint": [trial.configuration.is_hint for trial in trials],
+            "own": [trial.reused_from is None for trial in trials],
+            "streams": [trial.configuration.streams for trial in trials],
+            "threads": [trial.configuration.threads_per_stream for trial in trials],
+            "batch": [trial.configuration.batch_size for trial in trials],
+            "requests": [one and one.num_requests for one in measured],
+            "rate": [one and one.throughput_per_s for one in measured],
+            "low": [one and one.throughput.low for one in measured],
+            "high": [one and one.throughput.high for one in measured],
+            "seen": [one and one.latency.requests for one in measured],
+            "memory": [one and one.peak_rss_bytes for one in measured],
+            "flags": [one and " ".join(sorted(one.flags)) for one in measured],
+            "failure": [t.failure and t.failure.kind.value.replace("_", " ") for t in trials],
+        },
+        "figures": figures,
+    }
+
+
+def _source(trial: Trial) -> int:
+    """The trial whose blocks a trial's measurement is made of."""
+    return trial.number if trial.reused_from is None else trial.reused_from
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]} ..."
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,60 @@
+"""What a search found, in sentences."""
+
+from collections.abc import Sequence
+
+from autotune.domain.goal import Goal
+from autotune.domain.ranking import last_improvement, nearest_miss, seen
+from autotune.domain.trial import Trial
+from autotune.report.format import cap_in_words, milliseconds, percent, percentile
+from autotune.stats.tail_test import requests_needed
+
+
+def search_in_words(trials: Sequence[Trial], goal: Goal, space_size: int) -> str:
+    """How much of the space was seen, and when the search last got anywhere."""
+    tried = seen(trials)
+    said = f"saw {tried} of {space_size} configurations ({percent(tried / space_size)})"
+    last = last_improvement(trials, goal)
+    if last is None:
+        return said
+    return f"{said}; trial {trials[last].number} of {len(trials)} was the last to gain over 1 %"
+
+
+def why_nothing(trials: tuple[Trial, ...], goal: Goal) -> str:
+    """Why there is no best configuration, and how far the nearest one is off."""
+    near = nearest_miss(trials)
+    if not trials:
+        return "nothing was measured yet"
+    if near is None or near.measurement is None:
+        return "no configuration could be measured; autotune status shows why"
+    if goal.cap_ms is None:
+        return "no configuration was measured"
+    measured = near.measurement
+    nearest = (
+        f"the nearest is trial {near.number}, {near.configuration}: "
+        f"{percentile(goal.percentile)} {milliseconds(measured.latency.goal_ms)}"
+    )
+    off = measured.latency.goal_ms / goal.cap_ms - 1
+    if off > 0:
+        return f"no configuration meets {cap_in_words(goal)}; {nearest}, {_excess(off)}"
+    requests = measured.latency.requests
+    return (
+        f"no configuration was shown to meet {cap_in_words(goal)}; {nearest}, "
+        f"verdict {measured.verdict} after {requests} requests{_too_few(requests, goal)}"
+    )
+
+
+def _excess(off: float) -> str:
+    return f"{off:.1%} over the cap" if off < 1 else f"{off + 1:.1f} times the cap"
+
+
+def _too_few(requests: int, goal: Goal) -> str:
+    needed = requests_needed(0, goal.percentile)
+    if requests >= needed:
+        return ""
+    steps = (p for p in range(int(goal.percentile), 0, -1) if requests_needed(0, p) <= requests)
+    shown = next(steps, None)
+    return (
+        f", which can show {'nothing' if shown is None else percentile(shown)} at most; "
+        f"{percentile(goal.percentile)} needs {needed}: give a longer budget, a longer "
+        "[measure] limit, or a lower percentile"
+    )
