@@ -35,12 +35,8 @@ models: $(STAMP) ## obtain the models of all example studies
 test: docs-check models ## run every test but the heavy faults (ARGS: options for pytest)
 	$(PY) -m pytest $(ARGS)
 
-# The clock is set by libfaketime, which is no Python package.
 $(FAULTS): $(STAMP)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev,faults]' -c constraints.txt
-	@ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || \
-	    (apt-get update -qq && apt-get install -y -qq --no-install-recommends faketime) || \
-	    (echo "install libfaketime: apt-get install faketime, as root" && false)
 	@touch $@
 
 test-faults: models $(FAULTS) ## run the heavy fault tests: a quarter of an hour, as root
