@@ -8,6 +8,7 @@ BIN   := .venv/bin
 PY    := $(BIN)/python
 STAMP := .venv/.installed
 FAULTS := .venv/.faults
+BROWSER := .venv/.browser
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tune test test-faults lint bench bench-search docs docs-check models clean
@@ -32,7 +33,14 @@ tune: $(STAMP) ## tune a study (STUDY=studies/classifier), or continue it
 models: $(STAMP) ## obtain the models of all example studies
 	@$(PY) studies/fetch_model.py --all
 
-test: docs-check models ## run every test but the heavy faults (ARGS: options for pytest)
+# The report is tried in a real browser: the system's Chromium, or the one that playwright knows.
+$(BROWSER): $(STAMP)
+	@command -v chromium >/dev/null || \
+	    (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium) >/dev/null 2>&1 || \
+	    $(PY) -m playwright install --with-deps chromium-headless-shell
+	@touch $@
+
+test: docs-check models $(BROWSER) ## run every test but the heavy faults (ARGS: options for pytest)
 	$(PY) -m pytest $(ARGS)
 
 $(FAULTS): $(STAMP)

@@ -184,6 +184,22 @@ def log(study: StudyFolder, *, json: Json = False) -> None:
 
 
 @app.command(no_args_is_help=True)
+def report(
+    study: StudyFolder,
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where to write it; report.html beside the study."),
+    ] = None,
+    open_it: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
+) -> None:
+    """Write a study as one HTML page that needs no network: answer, charts, all trials."""
+    from autotune.cli.report import show_report
+
+    show_report(study, out, open_it=open_it)
+
+
+@app.command(no_args_is_help=True)
 def pareto(
     study: StudyFolder,
     *,

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from autotune.cli.output import say
 from autotune.cli.progress import Log, Progress
+from autotune.cli.report import report_of_a_night
 from autotune.doctor.check import State
 from autotune.doctor.checks import judge
 from autotune.doctor.probes import examine
@@ -283,6 +284,7 @@ def _conclude(outcome: Outcome, folder: Path, console: Console, go_on: str) -> i
                 console,
                 f"{folder / 'best.json'} is of an earlier session, not shown to hold now",
             )
+    report_of_a_night(folder, console)
     if outcome.reason in {"stopped", "interrupted"}:
         console.print(f"stopped; go on with: {go_on}", soft_wrap=True)
         return EXIT_INTERRUPTED

@@ -157,9 +157,10 @@ def _facts(study: Evidence) -> list[tuple[str, str]]:
             (
                 f"the search saw (trial {leader.number})",
                 (
-                    f"{per_second(measured.throughput_per_s)} "
-                    f"({per_second(measured.throughput.low)} to {per_second(measured.throughput.high)})"
-                    f", {percentile(goal.percentile)} {milliseconds(measured.latency.goal_ms)}"
+                    f"{per_second(measured.throughput_per_s)} (95 %: "
+                    f"{per_second(measured.throughput.low)} to "
+                    f"{per_second(measured.throughput.high)}), "
+                    f"{percentile(goal.percentile)} {milliseconds(measured.latency.goal_ms)}"
                 ),
             )
         )
@@ -194,15 +195,16 @@ def _names(figures: dict[str, Figure], kind: str) -> list[str]:
 
 
 def _pairs(values: dict[str, Any]) -> list[tuple[str, str]]:
-    """Terms and values as a reader knows them; units of bytes are made readable."""
-    found = []
-    for key, value in values.items():
-        if isinstance(value, dict):
-            value = ", ".join(f"{name}: {one}" for name, one in value.items())
-        elif key.endswith("_bytes") and isinstance(value, int):
-            key, value = key.removesuffix("_bytes"), f"{value / 2**30:.1f} GiB"
-        found.append((key.replace("_", " "), str(value)))
-    return found
+    """Terms and values as a reader knows them."""
+    return [_pair(name, value) for name, value in values.items()]
+
+
+def _pair(name: str, value: object) -> tuple[str, str]:
+    if isinstance(value, dict):
+        return name.replace("_", " "), ", ".join(f"{key}: {one}" for key, one in value.items())
+    if name.endswith("_bytes") and isinstance(value, int):
+        return name.removesuffix("_bytes").replace("_", " "), f"{value / 2**30:.1f} GiB"
+    return name.replace("_", " "), str(value)
 
 
 def _data(study: Evidence, figures: dict[str, Figure]) -> dict[str, Any]:

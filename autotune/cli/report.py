@@ -1,0 +1,42 @@
+"""`report`: a study as one page for a browser."""
+
+import webbrowser
+from contextlib import closing
+from pathlib import Path
+
+from rich.console import Console
+
+from autotune.analysis.evidence import Evidence
+from autotune.cli.output import say
+from autotune.cli.results import opened
+from autotune.errors import AutotuneError
+from autotune.export.files import write_atomically
+from autotune.report.page import render
+from autotune.report.page.view import view_of
+from autotune.storage.study_store import StudyStore
+
+REPORT = "report.html"
+
+
+def show_report(folder: Path, out: Path | None, *, open_it: bool) -> None:
+    """Write the page, beside the study where nothing else is said, and open it if asked to."""
+    folder, store = opened(folder)
+    target = out or folder / REPORT
+    with closing(store):
+        write_atomically(target, render(view_of(Evidence.of(store))))
+    console = Console()
+    say(console, f"wrote {target}")
+    if open_it and not webbrowser.open(target.resolve().as_uri()):
+        say(console, "no browser was found: open it by hand")
+
+
+def report_of_a_night(folder: Path, console: Console) -> None:
+    """The page after tuning; whatever is wrong with it, the night's result stands."""
+    target = folder / REPORT
+    try:
+        with closing(StudyStore.read_only(folder)) as store:
+            write_atomically(target, render(view_of(Evidence.of(store))))
+    except AutotuneError as error:
+        say(console, f"no report: {error}")
+    else:
+        say(console, f"wrote {target}")

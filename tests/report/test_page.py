@@ -1,0 +1,146 @@
+"""The report's page, without a browser: what it says, and that nothing in it is a program."""
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from tests.report.studies import BrokenRunner, make_study, page, view
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty trials, no race."""
+    return make_study(tmp_path_factory.mktemp("studies") / "demo")
+
+
+@pytest.fixture(scope="module")
+def raced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study with a race."""
+    folder = tmp_path_factory.mktemp("studies") / "raced"
+    return make_study(folder, trials=12, race={"share": 0.3})
+
+
+class Scripts(HTMLParser):
+    """Collects programs, and whatever would be fetched."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=False)
+        self.programs: list[str] = []
+        self.data = ""
+        self.fetched: list[str] = []
+        self._in: str | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Notes what it is in."""
+        given = dict(attrs)
+        self.fetched += [v or "" for k, v in attrs if k in {"src", "srcset", "action"}]
+        if tag == "script":
+            self._in = given.get("type") or "program"
+            if self._in == "program":
+                self.programs.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        """Out again."""
+        if tag == "script":
+            self._in = None
+
+    def handle_data(self, data: str) -> None:
+        """Text of a script."""
+        if self._in == "program":
+            self.programs[-1] += data
+        elif self._in is not None:
+            self.data += data
+
+
+def parsed(file: Path) -> Scripts:
+    """A page as a browser splits it."""
+    found = Scripts()
+    found.feed(file.read_text(encoding="utf-8"))
+    return found
+
+
+def test_the_policy_allows_the_pages_two_programs_and_nothing_else(study: Path) -> None:
+    """By their hashes, so that whatever else gets into the page is not run."""
+    file = page(study)
+    scripts = parsed(file)
+    (policy,) = re.findall(
+        r'http-equiv="Content-Security-Policy" content="([^"]*)"', file.read_text()
+    )
+    digests = [
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        for text in scripts.programs
+    ]
+    assert len(digests) == 2
+    allowed = re.findall("sha256-([^&]*)&#39;", policy)
+    assert allowed == digests
+    assert policy.startswith("default-src &#39;none&#39;")
+    assert scripts.fetched == []
+
+
+def test_the_data_is_json_without_nan(study: Path) -> None:
+    """One column for each setting and figure, of one length, in the order of trials."""
+    data = json.loads(parsed(page(study)).data)
+    columns = data["trials"]
+    assert len({len(column) for column in columns.values()}) == 1
+    assert columns["number"] == list(range(len(columns["number"])))
+    assert set(data["caps"]) == {"50", "90", "95", "99", "99.9"}
+    for caps in data["caps"].values():
+        assert len(caps["met"]) == len(columns["number"])
+
+
+def test_the_page_is_the_same_each_time(study: Path) -> None:
+    """Byte for byte."""
+    assert page(study).read_bytes() == page(study).read_bytes()
+
+
+def test_a_page_is_small(study: Path) -> None:
+    """Plotly is most of it."""
+    assert page(study).stat().st_size < 6 * 2**20
+
+
+def test_the_answer_of_a_race_is_its_claim(raced: Path) -> None:
+    """A lower bound, an upper bound, a gain with its interval, and what it is worth."""
+    shown = view(raced)
+    assert shown.status in {"certified", "provisional"}
+    assert re.fullmatch(
+        r"At least [\d.]+/s with p99 at most [\d.]+ ms, "
+        r"[\d.]+x \([\d.]+-[\d.]+\) the better hint\.",
+        shown.answer,
+    )
+    assert "race" in shown.figures
+
+
+def test_the_answer_without_a_race_says_so(study: Path) -> None:
+    """It is the search's own."""
+    shown = view(study)
+    assert shown.status == "unconfirmed"
+    assert shown.answer.endswith("from the search alone, in one process.")
+
+
+def test_nothing_feasible_leads_with_the_nearest_miss(tmp_path: Path) -> None:
+    """And how far off it is."""
+    shown = view(make_study(tmp_path / "tight", cap="10us", trials=8))
+    assert (shown.status, shown.configuration) == ("nothing found", None)
+    assert "the nearest is trial" in shown.answer
+    assert "times the cap" in shown.answer
+
+
+def test_a_study_of_failures(tmp_path: Path) -> None:
+    """Their kinds, an example, and what was ruled out."""
+    shown = view(make_study(tmp_path / "broken", runner=BrokenRunner))
+    assert shown.status == "nothing found"
+    ((kind, count, example),) = shown.failures
+    assert (kind, "it broke" in example) == ("compile error", True)
+    assert count >= 3
+    assert shown.ruled_out
+    assert "mattered" not in shown.figures
+
+
+def test_one_trial(tmp_path: Path) -> None:
+    """A page all the same."""
+    assert page(make_study(tmp_path / "one", trials=1)).stat().st_size > 10**6

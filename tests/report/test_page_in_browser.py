@@ -1,0 +1,271 @@
+"""The report in a real browser: what it answers, who can use it, and what it does not do."""
+
+import csv
+import io
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from autotune.analysis.answer import judged
+from autotune.cli.results import asked_goal
+from autotune.domain.ranking import best
+from autotune.report import format as formats
+from autotune.storage.study_store import StudyStore
+from tests.report.studies import BrokenRunner, make_study, page
+
+HOSTILE = "</script><img src=x onerror=hacked=1><script>hacked=1</script>'\"\n&lt;b&gt; 🎈 =1+1"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium: the system's, or else playwright's own."""
+    with sync_playwright() as driver:
+        launched = driver.chromium.launch(
+            executable_path=shutil.which("chromium") or shutil.which("chromium-browser"),
+            args=["--no-sandbox"],  # containers have no user namespaces to make a sandbox of
+        )
+        yield launched
+        launched.close()
+
+
+class Shown:
+    """A page that was opened, and what it did."""
+
+    def __init__(self, opened: Page) -> None:
+        self.page = opened
+        self.said: list[str] = []
+        self.requests: list[str] = []
+        opened.on("console", lambda message: self.said.append(message.text))
+        opened.on("pageerror", lambda error: self.said.append(str(error)))
+        opened.on("request", lambda request: self.requests.append(request.url))
+
+    def visit(self, file: Path) -> "Shown":
+        """Wait until all is drawn; nothing may have been said or fetched."""
+        self.page.goto(file.as_uri())
+        self.page.wait_for_selector("html[data-drawn=yes]")
+        self.page.wait_for_timeout(50)
+        self.check(file)
+        return self
+
+    def check(self, file: Path) -> None:
+        """Nothing in the console, nothing from elsewhere."""
+        assert self.said == []
+        assert self.requests == [file.as_uri()]
+
+    def set_cap(self, position: int) -> float:
+        """Move the slider; the cap that it stands for."""
+        self.page.evaluate(
+            "(at) => { const cap = document.getElementById('cap'); cap.value = at; "
+            "cap.dispatchEvent(new Event('input')); }",
+            position,
+        )
+        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => done()))")
+        return float(self.page.inner_text("#cap-text").split()[0])
+
+    @property
+    def answered(self) -> int | None:
+        """Number of the trial in the answer."""
+        number = self.page.get_attribute("#live", "data-trial")
+        return int(number) if number else None
+
+
+@pytest.fixture
+def shown(browser: Browser) -> Iterator[Shown]:
+    """A page on a desk."""
+    with closing(browser.new_context(viewport={"width": 1440, "height": 900})) as context:
+        yield Shown(context.new_page())
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty trials, no race."""
+    return make_study(tmp_path_factory.mktemp("studies") / "demo")
+
+
+@pytest.fixture(scope="module")
+def raced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study with a race."""
+    folder = tmp_path_factory.mktemp("studies") / "raced"
+    return make_study(folder, trials=12, race={"share": 0.3})
+
+
+@pytest.mark.parametrize("percentile", [50.0, 95.0, 99.0, 99.9])
+def test_the_slider_answers_as_best_does(study: Path, shown: Shown, percentile: float) -> None:
+    """For any cap and percentile, the trial and its figures are those of `autotune best`."""
+    shown.visit(page(study))
+    shown.page.select_option("#percentile", f"{percentile:g}")
+    answers = set()
+    with closing(StudyStore.read_only(study)) as store:
+        stored = store.identity().goal
+        for position in range(0, 1001, 125):
+            cap_ms = shown.set_cap(position)
+            goal = asked_goal(stored, f"{cap_ms}ms", percentile)
+            leader = best(judged(store, stored, goal), goal)
+            assert shown.answered == (None if leader is None else leader.number)
+            answers.add(shown.answered)
+            if leader is not None and leader.measurement is not None:
+                measured = leader.measurement
+                text = shown.page.inner_text("#live")
+                for figure in (
+                    formats.per_second(measured.throughput_per_s),
+                    formats.per_second(measured.throughput.low),
+                    formats.milliseconds(measured.latency.goal_ms),
+                    str(leader.configuration),
+                ):
+                    assert figure in text
+    assert len(answers) >= 3 or percentile > 99
+
+
+def test_the_studys_own_cap_answers_with_the_race(raced: Path, shown: Shown) -> None:
+    """And comes back after a look at others."""
+    shown.visit(page(raced))
+    chosen = shown.page.evaluate("JSON.parse(document.getElementById('data').textContent).chosen")
+    assert shown.answered == chosen
+    assert "Chosen by the race" in shown.page.inner_text("#live")
+    shown.set_cap(0)
+    assert "Chosen by the race" not in shown.page.inner_text("#live")
+    shown.page.click("#reset")
+    shown.page.wait_for_function(
+        "document.getElementById('live').textContent.includes('Chosen by the race')"
+    )
+    assert shown.answered == chosen
+
+
+def test_too_few_requests_are_said(tmp_path: Path, shown: Shown) -> None:
+    """A percentile that a hundred requests cannot show is not shown by them."""
+    folder = make_study(tmp_path / "short", trials=6, measure={"limit": "1s"})
+    shown.visit(page(folder))
+    shown.page.select_option("#percentile", "99.9")
+    shown.page.wait_for_function(
+        "document.getElementById('live').textContent.includes('needs at least 4187 requests')"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_everybody_can_read_it(browser: Browser, raced: Path, width: int, scheme: Any) -> None:
+    """No violation that axe-core calls serious or critical; nothing is wider than the window."""
+    view = {"width": width, "height": 900}
+    with closing(browser.new_context(viewport=view, color_scheme=scheme)) as context:  # type: ignore[arg-type]
+        opened = Shown(context.new_page()).visit(page(raced))
+        assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+        found = Axe().run(opened.page).response["violations"]
+    serious = [one for one in found if one["impact"] in {"serious", "critical"}]
+    assert [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in serious] == []
+
+
+def test_the_keyboard_is_enough(study: Path, shown: Shown) -> None:
+    """Slider, percentile, sorting and paging without a mouse."""
+    shown.visit(page(study))
+    before = shown.page.inner_text("#cap-text")
+    shown.page.focus("#cap")
+    shown.page.keyboard.press("ArrowLeft")
+    shown.page.wait_for_function(
+        "(old) => document.getElementById('cap-text').textContent !== old", arg=before
+    )
+    shown.page.focus("#trials thead th:nth-child(3) button")
+    shown.page.keyboard.press("Enter")
+    assert shown.page.get_attribute("#trials thead th:nth-child(3)", "aria-sort") == "descending"
+    rates = shown.page.eval_on_selector_all(
+        "#trials tbody td:nth-child(3)",
+        "cells => cells.map((cell) => parseFloat(cell.textContent))",
+    )
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_the_table_is_filtered_and_downloaded(study: Path, shown: Shown) -> None:
+    """What is seen is what is in the file; its cells are no formulas."""
+    shown.visit(page(study))
+    shown.page.fill("#filter", "batch 4, sampled")
+    with shown.page.expect_download() as download:
+        shown.page.click("#csv")
+    rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text())))
+    assert rows
+    assert all("batch 4," in row["configuration"] and row["origin"] == "sampled" for row in rows)
+    assert shown.page.inner_text("#page").startswith(f"{len(rows)} of")
+
+
+def test_what_a_stranger_wrote_is_text(tmp_path: Path, browser: Browser) -> None:
+    """Names, devices, messages and versions of a database run nothing and fetch nothing."""
+    folder = make_study(tmp_path / "theirs", trials=8)
+    hostile = json.dumps(HOSTILE)
+    with closing(sqlite3.connect(folder / "study.db")) as connection:
+        connection.execute("UPDATE autotune_study SET name = ?", (HOSTILE * 80,))
+        rows = connection.execute("SELECT id, configuration FROM autotune_measurement").fetchall()
+        for key, text in rows:
+            changed = json.dumps({**json.loads(text), "device": HOSTILE, "precision": HOSTILE})
+            connection.execute(
+                "UPDATE autotune_measurement SET configuration = ? WHERE id = ?", (changed, key)
+            )
+        connection.execute(
+            "UPDATE autotune_session SET machine = ?, versions = ?, end = ?, started_at = "
+            "'2026-01-01T00:00:00+00:00'",
+            (f'{{"cpu_model": {hostile}, {hostile}: {{{hostile}: {hostile}}}}}', "{}", HOSTILE),
+        )
+        (last,) = connection.execute("SELECT max(id) FROM autotune_measurement").fetchone()
+        (number, session) = connection.execute(
+            "SELECT trial_number, session_id FROM autotune_measurement WHERE id = ?", (last,)
+        ).fetchone()
+        connection.execute("DELETE FROM autotune_block WHERE measurement_id = ?", (last,))
+        connection.execute("DELETE FROM autotune_measurement WHERE id = ?", (last,))
+        connection.execute(
+            "INSERT INTO autotune_failure (session_id, trial_number, origin, failed_at, "
+            "configuration, configuration_key, kind, message, phase, stderr_tail) "
+            "VALUES (?, ?, 'sampled', '2026-01-01T00:00:00+00:00', ?, 'x', 'crash', ?, ?, ?)",
+            (session, number, changed, HOSTILE, HOSTILE, HOSTILE),
+        )
+        connection.commit()
+    file = page(folder)
+    with closing(browser.new_context()) as context:
+        opened = Shown(context.new_page()).visit(file)
+        opened.set_cap(500)
+        opened.page.fill("#filter", "crash")
+        opened.page.hover("#map")
+        opened.page.mouse.move(700, 500)
+        opened.check(file)
+        assert opened.page.evaluate("typeof window.hacked") == "undefined"
+        assert opened.page.evaluate("document.querySelectorAll('img, iframe, object').length") == 0
+        assert "<img src=x onerror=hacked=1>" in opened.page.inner_text("h1")
+        assert "<img src=x onerror=hacked=1>" in opened.page.inner_text("#trials")
+        # And where they are drawn, which is where plotly makes markup of text.
+        assert "hacked" in opened.page.inner_text("#failures-title + div")
+
+
+@pytest.mark.parametrize("kind", ["failures", "infeasible", "one"])
+def test_studies_with_little_to_show(tmp_path: Path, shown: Shown, kind: str) -> None:
+    """Nothing in the console, and an answer all the same."""
+    folder = tmp_path / kind
+    if kind == "failures":
+        make_study(folder, runner=BrokenRunner)
+    elif kind == "infeasible":
+        make_study(folder, cap="10us", trials=8)
+    else:
+        make_study(folder, trials=1)
+    shown.visit(page(folder))
+    assert shown.page.inner_text(".sentence")
+    if kind != "one":
+        assert shown.answered is None
+
+
+def test_figures_read_as_in_the_terminal(study: Path, shown: Shown) -> None:
+    """Throughput and latency of every trial in the table, to the last digit."""
+    shown.visit(page(study))
+    cells = shown.page.eval_on_selector_all(
+        "#trials tbody tr",
+        "rows => rows.map((row) => [...row.cells].map((cell) => cell.textContent))",
+    )
+    with closing(StudyStore.read_only(study)) as store:
+        trials = store.trials()
+    for trial, row in zip(trials, cells, strict=True):
+        assert trial.measurement is not None
+        assert row[0] == str(trial.number)
+        assert row[2] == formats.per_second(trial.measurement.throughput_per_s)
+        assert row[4] == formats.milliseconds(trial.measurement.latency.goal_ms)
