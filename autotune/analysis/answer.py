@@ -6,7 +6,9 @@ from autotune.analysis.what_if import needs_judging, under
 from autotune.domain.goal import Goal
 from autotune.domain.race import RaceResult
 from autotune.domain.ranking import best
+from autotune.domain.space import SearchSpace
 from autotune.domain.trial import Trial
+from autotune.storage.database import rows_explained
 from autotune.storage.races import last_race
 from autotune.storage.study_store import StudyStore
 
@@ -25,13 +27,24 @@ def raced(store: StudyStore, goal: Goal, trials: Sequence[Trial]) -> RaceResult 
     stored = last_race(store, goal)
     if stored is None or stored.end is None or stored.trials != len(trials):
         return None
-    result = stored.result()
+    with rows_explained(store.name, f"race {stored.number}"):  # figures that make no sense
+        result = stored.result()
     if goal == store.identity().goal:
         return result
     leader = best(trials, goal)
     chosen = result.winner
     known = leader is not None and chosen is not None and chosen.contender.trial == leader.number
     return result if known else None
+
+
+def space_size(store: StudyStore) -> int:
+    """How many configurations the study's space has.
+
+    Raises:
+        StorageError: it is stored as none.
+    """
+    with rows_explained(store.name, "the study's space"):
+        return SearchSpace.from_dict(store.identity().space).size
 
 
 def winner_of(race: RaceResult, trials: Sequence[Trial]) -> Trial | None:

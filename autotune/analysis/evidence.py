@@ -6,13 +6,12 @@ from typing import Self
 
 import numpy as np
 
-from autotune.analysis.answer import raced, winner_of
+from autotune.analysis.answer import raced, space_size, winner_of
 from autotune.analysis.caps import CapRange, cap_ranges
 from autotune.domain.goal import Goal
 from autotune.domain.measurement import TICK_MS, Block
 from autotune.domain.race import RaceResult
 from autotune.domain.ranking import baselines, best, better_hint
-from autotune.domain.space import SearchSpace
 from autotune.domain.trial import Trial
 from autotune.storage.study_store import Identity, SessionRow, StudyStore
 
@@ -65,7 +64,7 @@ class Evidence:
             race=race,
             leader=leader,
             hint=better_hint(trials, goal),
-            space_size=SearchSpace.from_dict(identity.space).size,
+            space_size=space_size(store),
             moments=store.moments(),
             caps=cap_ranges(trials, percentiles, store.latencies()),
             percentiles=percentiles,

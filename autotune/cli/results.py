@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from autotune.analysis.answer import judged, raced, winner_of
+from autotune.analysis.answer import judged, raced, space_size, winner_of
 from autotune.analysis.frames import frame, to_csv, to_records
 from autotune.analysis.pareto import pareto_front
 from autotune.cli.output import print_json, say
@@ -21,7 +21,6 @@ from autotune.domain.ranking import (
     ratio,
     seen,
 )
-from autotune.domain.space import SearchSpace
 from autotune.domain.trial import Trial
 from autotune.domain.units import parse_duration
 from autotune.errors import EXIT_NO_FEASIBLE, EXIT_OK, SpecError, UsageError
@@ -55,7 +54,7 @@ def show_status(folder: Path, *, as_json: bool) -> None:
         leader = winner_of(race, trials)
     failures = Counter(trial.failure.kind.value for trial in trials if trial.failure)
     spent = sum(session.elapsed_s for session in sessions)
-    size = SearchSpace.from_dict(identity.space).size
+    size = space_size(store)
     last = last_improvement(trials, identity.goal)
     if as_json:
         print_json(

@@ -28,6 +28,10 @@ DIMENSIONS = (
 """Names of all dimensions, in the order of a point's indices."""
 
 
+_MOST_COMBINATIONS = 100_000_000
+"""Of a stored space: a stranger's is not to keep anybody counting for ever."""
+
+
 @dataclass(frozen=True, slots=True)
 class SearchSpace:
     """The choices of every dimension, and the CPUs that bound streams x threads."""
@@ -222,6 +226,8 @@ class SearchSpace:
         """
         try:
             choices = {name: tuple(values[name]) for name in DIMENSIONS}
+            if math.prod(map(len, choices.values())) > _MOST_COMBINATIONS:
+                raise ValueError(f"not a search space: over {_MOST_COMBINATIONS:,} combinations")
             return cls({**choices, "api": tuple(map(Api, values["api"]))}, values["cpus"])
         except (KeyError, TypeError) as error:
             message = f"not a search space: {error}"

@@ -56,12 +56,15 @@ def block_row(block: Block) -> dict[str, Any]:
     return row
 
 
+_SHORTEST_S = 1e-6
 _BLOCK_COLUMNS = tuple(field.name for field in fields(Block) if field.name != "latency_ticks")
 
 
 def block_of(row: Mapping[str, Any]) -> Block:
     """The block in a row."""
     values = {name: row[name] for name in _BLOCK_COLUMNS}
+    if not values["duration_s"] >= _SHORTEST_S:
+        raise ValueError(f"a block of {values['duration_s']} s")
     return Block(latency_ticks=unpack_ticks(row["latencies"]), **values)
 
 

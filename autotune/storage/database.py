@@ -1,7 +1,6 @@
 """Connections: SQLite made durable, faults turned into messages with a way out."""
 
 import contextlib
-import math
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,8 @@ WRITER_TIMEOUT_S = 300.0
 CONNECT_ARGS = {"timeout": WRITER_TIMEOUT_S}
 _OPTUNA_TABLE = "studies"
 _OWNED_SINCE = 3
+_LARGEST = 1e15
+"""Of numbers: what is measured is smaller, and its square is still one."""
 _LONGEST_VALUE = 64 * 2**20
 
 
@@ -147,6 +148,8 @@ def check_schema(engine: Engine, name: object, *, may_migrate: bool = False) -> 
     if version is None:
         message = f"{name}: the study was never begun; remove the file and tune again"
         raise StorageError(message)
+    if not isinstance(version, int):
+        raise StorageError(f"{name}: its schema has no version that could be read; it is damaged")
     if version > SCHEMA_VERSION:
         message = (
             f"{name}: written by a newer autotune (schema {version}, "
@@ -215,7 +218,7 @@ def _check(key: str, value: object, kind: type, *, may_be_null: bool) -> None:
         if not may_be_null:
             raise ValueError(f"{key} is missing")
     elif kind is float:
-        if not isinstance(value, float | int) or not math.isfinite(value):
+        if not isinstance(value, float | int) or not abs(value) <= _LARGEST:
             raise ValueError(f"{key} is {_short(value)}, and no number")
     elif not isinstance(value, kind):
         raise ValueError(f"{key} is {_short(value)}, and no {kind.__name__}")
@@ -230,7 +233,7 @@ _UNREADABLE = (
     KeyError,
     TypeError,
     AttributeError,
-    OverflowError,
+    ArithmeticError,
     RecursionError,
 )
 

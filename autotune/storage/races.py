@@ -1,6 +1,6 @@
 """Races in the database: written round by round, and read back as what they prove."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -127,6 +127,12 @@ class RaceLog:
             )
 
 
+def _check_places(contenders: int, places: Iterable[int | None]) -> None:
+    if any(place is not None and not 0 <= place < contenders for place in places):
+        message = f"a place outside of its {contenders} contenders"
+        raise ValueError(message)
+
+
 def race_session(store: StudyStore) -> SessionRow:
     """The session that last went on with the last race: where and with what it was measured."""
     query = select(SESSION).join(RACE, RACE.c.session_id == SESSION.c.id).order_by(RACE.c.id.desc())
@@ -162,6 +168,7 @@ def last_race(store: StudyStore, goal: Goal) -> StoredRace | None:
         slices = [codec.slice_of(dict(row)) for row in slice_rows]
         end = None if race["end"] is None else End(race["end"])
         feed = Feed(race["feed"])
+        _check_places(len(known), [race["baseline"], *(piece.contender for piece in slices)])
     if not slices:
         return None
     return StoredRace(

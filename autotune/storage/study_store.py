@@ -383,12 +383,16 @@ class StudyStore:
 
 def session_of_row(row: Any) -> SessionRow:
     """The session in a row."""
+    machine, versions = json.loads(row["machine"]), json.loads(row["versions"])
+    if not isinstance(machine, dict) or not isinstance(versions, dict):
+        message = "machine or versions are no table"
+        raise ValueError(message)  # noqa: TRY004 - a fault of the row, as all others
     return SessionRow(
         started_at=row["started_at"],
         elapsed_s=row["elapsed_s"],
         end=row["end"],
-        machine=json.loads(row["machine"]),
-        versions=json.loads(row["versions"]),
+        machine=machine,
+        versions=versions,
     )
 
 

@@ -15,10 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from autotune.analysis.evidence import Evidence
 from autotune.analysis.frames import frame, to_records
 from autotune.errors import AutotuneError, SpecError
 from autotune.execution.protocol import parse_answer
 from autotune.export.best_file import BestFile, read_best
+from autotune.report.page.view import view_of
 from autotune.report.story import story_json, story_lines
 from autotune.spec import parse_spec, to_toml
 from autotune.storage.races import last_race
@@ -26,7 +28,7 @@ from autotune.storage.story import story
 from autotune.storage.study_store import StudyStore
 from tests.builders import GOAL
 from tests.export.test_best_file import make_best
-from tests.storage.test_backup import file as studied
+from tests.report.studies import make_study
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 many = settings(
@@ -35,7 +37,7 @@ many = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-some = settings(many, max_examples=3_000)
+some = settings(many, max_examples=1_500)
 
 STUDY = """
 [model]
@@ -168,7 +170,10 @@ def test_a_best_json(
         assert isinstance(read_best(file), BestFile)
 
 
-study = studied
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """The database of a study of eight trials and a race."""
+    return make_study(tmp_path / "study", trials=8, race={"share": 0.2}) / "study.db"
 
 
 def _columns(file: Path) -> list[tuple[str, str]]:
@@ -234,6 +239,12 @@ def _see_story(store: StudyStore) -> None:
     json.dumps(story_json(told), allow_nan=False)
 
 
+def _see_report(store: StudyStore) -> None:
+    shown = view_of(Evidence.of(store))
+    json.dumps(shown.data, allow_nan=False)
+    assert shown.answer
+
+
 VIEWS: tuple[Callable[[StudyStore], Any], ...] = (
     StudyStore.identity,
     StudyStore.sessions,
@@ -242,4 +253,5 @@ VIEWS: tuple[Callable[[StudyStore], Any], ...] = (
     lambda store: last_race(store, GOAL),
     _see_trials,
     _see_story,
+    _see_report,
 )
