@@ -259,9 +259,10 @@ def _opened_lines(event: StudyOpened) -> list[str]:
     budget = [seconds(event.budget_s)] if event.budget_s is not None else []
     budget += [f"{event.budget_trials} trials"] if event.budget_trials is not None else []
     budget += [] if budget else ["until told to stop"]
+    size = f"{event.space_size} configuration{'' if event.space_size == 1 else 's'}"
     found = [
         f"study {event.name}: {goal_in_words(event.goal)}",
-        f"{event.machine}; {event.space_size} configurations; budget {' or '.join(budget)}",
+        f"{event.machine}; {size}; budget {' or '.join(budget)}",
     ]
     if event.trials_before:
         found.append(f"continued after {event.trials_before} trials and {seconds(event.spent_s)}")
