@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from autotune.domain.configuration import Configuration, Effective
 from autotune.domain.measurement import NOISE
@@ -49,11 +50,13 @@ class History:
         self._open: dict[Configuration, Trial] = {}
         self._noisy = 0
         self._by_effective_key: dict[str, Trial] = {}
+        self._effective: dict[tuple[object, int], Effective] = {}
         for trial in trials:
             self.add(trial)
 
     def add(self, trial: Trial) -> None:
         """Take in the next trial."""
+        trial = self._lean(trial)
         is_final, configuration = self.is_final(trial), trial.configuration
         self.trials.append(trial)
         self._tries[configuration] += 1
@@ -68,6 +71,19 @@ class History:
         if trial.measurement is not None and trial.reused_from is None:
             key = trial.measurement.opening.effective.key(configuration)
             self._by_effective_key[key] = trial
+
+    def _lean(self, trial: Trial) -> Trial:
+        """What a model came to is kept once: a night has thousands of trials and few models."""
+        measured = trial.measurement
+        if measured is None:
+            return trial
+        opening = measured.opening
+        content = tuple(sorted(opening.effective.properties.items()))
+        effective = self._effective.setdefault(
+            (content, opening.effective.optimal_requests), opening.effective
+        )
+        opening = replace(opening, effective=effective)
+        return replace(trial, measurement=replace(measured, opening=opening))
 
     def is_final(self, trial: Trial) -> bool:
         """Whether a trial that is not in it yet will be its configuration's last word."""

@@ -63,6 +63,14 @@ def test_a_configuration_gets_its_tries(kind: FailureKind) -> None:
     assert history.finished == (not kind.is_machine_fault)
 
 
+def test_what_a_model_came_to_is_kept_once() -> None:
+    """Thousands of trials of some dozen models; what was measured stays what it was."""
+    trials = [make_trial(number, measurement=make_measurement()) for number in range(3)]
+    kept = History(trials).trials
+    assert kept == trials
+    assert len({id(t.measurement.opening.effective) for t in kept if t.measurement}) == 1
+
+
 def test_one_result_settles_it() -> None:
     """After a lost worker it was measured."""
     lost = make_trial(0, failure=make_failure(FailureKind.LOST))
