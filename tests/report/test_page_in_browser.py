@@ -70,6 +70,14 @@ class Shown:
         self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => done()))")
         return float(self.page.inner_text("#cap-text").split()[0])
 
+    def wait_for(self, condition: str, arg: object = None) -> None:
+        """Until a function of the page says so; its policy does not let playwright wait."""
+        for _ in range(200):
+            if self.page.evaluate(condition, arg):
+                return
+            self.page.wait_for_timeout(25)
+        pytest.fail(f"never: {condition}")
+
     @property
     def answered(self) -> int | None:
         """Number of the trial in the answer."""
@@ -133,8 +141,8 @@ def test_the_studys_own_cap_answers_with_the_race(raced: Path, shown: Shown) -> 
     shown.set_cap(0)
     assert "Chosen by the race" not in shown.page.inner_text("#live")
     shown.page.click("#reset")
-    shown.page.wait_for_function(
-        "document.getElementById('live').textContent.includes('Chosen by the race')"
+    shown.wait_for(
+        "() => document.getElementById('live').textContent.includes('Chosen by the race')"
     )
     assert shown.answered == chosen
 
@@ -144,8 +152,8 @@ def test_too_few_requests_are_said(tmp_path: Path, shown: Shown) -> None:
     folder = make_study(tmp_path / "short", trials=6, measure={"limit": "1s"})
     shown.visit(page(folder))
     shown.page.select_option("#percentile", "99.9")
-    shown.page.wait_for_function(
-        "document.getElementById('live').textContent.includes('needs at least 4187 requests')"
+    shown.wait_for(
+        "() => document.getElementById('live').textContent.includes('needs at least 4187 requests')"
     )
 
 
@@ -168,9 +176,7 @@ def test_the_keyboard_is_enough(study: Path, shown: Shown) -> None:
     before = shown.page.inner_text("#cap-text")
     shown.page.focus("#cap")
     shown.page.keyboard.press("ArrowLeft")
-    shown.page.wait_for_function(
-        "(old) => document.getElementById('cap-text').textContent !== old", arg=before
-    )
+    shown.wait_for("(old) => document.getElementById('cap-text').textContent !== old", before)
     shown.page.focus("#trials thead th:nth-child(3) button")
     shown.page.keyboard.press("Enter")
     assert shown.page.get_attribute("#trials thead th:nth-child(3)", "aria-sort") == "descending"
