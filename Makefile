@@ -47,7 +47,7 @@ $(FAULTS): $(STAMP)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev,faults]' -c constraints.txt
 	@touch $@
 
-test-faults: models $(FAULTS) ## run the heavy fault tests: a quarter of an hour, as root
+test-faults: models $(FAULTS) ## run the heavy fault tests, as root
 	$(PY) -m pytest -m faults -n auto $(ARGS)
 
 lint: $(STAMP) ## check style, formatting, types and layers
