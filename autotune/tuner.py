@@ -24,7 +24,7 @@ from autotune.domain.goal import Goal, Objective
 from autotune.domain.history import History, is_machine_fault, rules_out_its_model
 from autotune.domain.measurement import Flag
 from autotune.domain.race import End, RaceResult
-from autotune.domain.ranking import best, better_hint
+from autotune.domain.ranking import best, better_hint, chosen
 from autotune.domain.space import SearchSpace
 from autotune.domain.trial import Origin, Trial
 from autotune.errors import MachineFaultError
@@ -224,7 +224,7 @@ class Tuner:
             self._leave()
             self._store.end_session(self._elapsed_s(), reason)
         self._on_event(StudyFinished(reason=reason))
-        found = self._chosen(race)
+        found = chosen(self._history.trials, self._goal, race)
         return Outcome(
             reason=reason,
             best=None if found is None else self._store.with_blocks(found),
@@ -262,12 +262,6 @@ class Tuner:
             f"the budget ended before {missing} of the {of} configurations were measured that "
             f"every study begins with; the least that works is {least}"
         )
-
-    def _chosen(self, race: RaceResult | None) -> Trial | None:
-        if race is None:
-            return best(self._history.trials, self._goal)
-        number = None if race.winner is None else race.winner.contender.trial
-        return next((trial for trial in self._history.trials if trial.number == number), None)
 
     # --- the reference
 

@@ -1,4 +1,4 @@
-"""What a stored study answers: verdicts for a goal, the race where it has a say, and who won it."""
+"""What a stored study answers: verdicts for a goal, and the race where it has a say."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from autotune.domain.space import SearchSpace
 from autotune.domain.trial import Trial
 from autotune.storage.database import rows_explained
 from autotune.storage.races import last_race
-from autotune.storage.study_store import StudyStore
+from autotune.storage.study_store import Identity, StudyStore
 
 
 def judged(store: StudyStore, stored: Goal, goal: Goal) -> tuple[Trial, ...]:
@@ -32,22 +32,16 @@ def raced(store: StudyStore, goal: Goal, trials: Sequence[Trial]) -> RaceResult 
     if goal == store.identity().goal:
         return result
     leader = best(trials, goal)
-    chosen = result.winner
-    known = leader is not None and chosen is not None and chosen.contender.trial == leader.number
+    winner = result.winner
+    known = leader is not None and winner is not None and winner.contender.trial == leader.number
     return result if known else None
 
 
-def space_size(store: StudyStore) -> int:
-    """How many configurations the study's space has.
+def space_size(identity: Identity, name: object) -> int:
+    """How many configurations a study's space has; `name` is the database's.
 
     Raises:
         StorageError: it is stored as none.
     """
-    with rows_explained(store.name, "the study's space"):
-        return SearchSpace.from_dict(store.identity().space).size
-
-
-def winner_of(race: RaceResult, trials: Sequence[Trial]) -> Trial | None:
-    """The trial that a race chose."""
-    number = None if race.winner is None else race.winner.contender.trial
-    return next((trial for trial in trials if trial.number == number), None)
+    with rows_explained(name, "the study's space"):
+        return SearchSpace.from_dict(identity.space).size

@@ -6,13 +6,14 @@ from typing import Self
 
 import numpy as np
 
-from autotune.analysis.answer import raced, space_size, winner_of
+from autotune.analysis.answer import raced, space_size
 from autotune.analysis.caps import CapRange, cap_ranges
 from autotune.domain.goal import Goal
 from autotune.domain.measurement import TICK_MS, Block
 from autotune.domain.race import RaceResult
-from autotune.domain.ranking import baselines, best, better_hint
+from autotune.domain.ranking import baselines, better_hint, chosen
 from autotune.domain.trial import Trial
+from autotune.stats.latency import ticks_of
 from autotune.storage.study_store import Identity, SessionRow, StudyStore
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
@@ -54,7 +55,7 @@ class Evidence:
         identity, trials = store.identity(), tuple(store.trials())
         goal: Goal = identity.goal
         race = raced(store, goal, trials)
-        leader = best(trials, goal) if race is None else winner_of(race, trials)
+        leader = chosen(trials, goal, race)
         percentiles = tuple(sorted({*PERCENTILES, goal.percentile}))
         shown = {t.number: t for t in (leader, *baselines(trials).values()) if t is not None}
         return cls(
@@ -64,7 +65,7 @@ class Evidence:
             race=race,
             leader=leader,
             hint=better_hint(trials, goal),
-            space_size=space_size(store),
+            space_size=space_size(identity, store.name),
             moments=store.moments(),
             caps=cap_ranges(trials, percentiles, store.latencies()),
             percentiles=percentiles,
@@ -83,10 +84,8 @@ class Evidence:
 def _quantiles(trial: Trial) -> list[tuple[float, float]]:
     """The distribution of request latencies in some hundred points, dense in the tail."""
     assert trial.measurement is not None  # noqa: S101 - only measured trials are shown
-    counted = trial.measurement.counted
-    packed = [np.frombuffer(block.latency_ticks, dtype="<u4") for block in counted]
-    if not packed:
+    ticks = ticks_of(trial.measurement.counted)
+    if not ticks.size:
         return []
-    ticks = np.concatenate(packed)
     values = np.quantile(ticks, _QUANTILES, method="inverted_cdf") * TICK_MS
     return [(float(share), float(value)) for share, value in zip(_QUANTILES, values, strict=True)]

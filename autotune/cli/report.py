@@ -22,8 +22,7 @@ def show_report(folder: Path, out: Path | None, *, open_it: bool) -> None:
     """Write the page, beside the study where nothing else is said, and open it if asked to."""
     folder, store = opened(folder)
     target = out or folder / REPORT
-    with closing(store):
-        write_atomically(target, render(view_of(Evidence.of(store))))
+    _write(store, target)
     console = Console()
     say(console, f"wrote {target}")
     if open_it and not webbrowser.open(target.resolve().as_uri()):
@@ -34,9 +33,13 @@ def report_of_a_night(folder: Path, console: Console) -> None:
     """The page after tuning; whatever is wrong with it, the night's result stands."""
     target = folder / REPORT
     try:
-        with closing(StudyStore.read_only(folder)) as store:
-            write_atomically(target, render(view_of(Evidence.of(store))))
+        _write(StudyStore.read_only(folder), target)
     except AutotuneError as error:
         say(console, f"no report: {error}")
     else:
         say(console, f"wrote {target}")
+
+
+def _write(store: StudyStore, target: Path) -> None:
+    with closing(store):
+        write_atomically(target, render(view_of(Evidence.of(store))))

@@ -1,22 +1,20 @@
 """`status`, `pareto` and `best`: questions to a stored study, read-only."""
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from autotune.analysis.answer import judged, raced, space_size, winner_of
+from autotune.analysis.answer import judged, raced, space_size
 from autotune.analysis.frames import frame, to_csv, to_records
 from autotune.analysis.pareto import pareto_front
 from autotune.cli.output import print_json, say
 from autotune.domain.goal import Goal, Objective
-from autotune.domain.history import History
 from autotune.domain.ranking import (
     baselines,
-    best,
     better_hint,
+    chosen,
     last_improvement,
     ratio,
     seen,
@@ -33,14 +31,13 @@ from autotune.report.format import goal_in_words, seconds
 from autotune.report.race import race_json, race_lines, race_table
 from autotune.report.story import story_json, story_lines
 from autotune.report.tables import trials_table
-from autotune.report.words import search_in_words, why_nothing
+from autotune.report.words import ruled_out, search_in_words, why_nothing
 from autotune.spec import STUDY_FILE
 from autotune.storage.database import DATABASE
 from autotune.storage.story import story
 from autotune.storage.study_store import StudyStore
 
 _RECENT = 10
-_MOST_RULED_OUT = 5
 
 
 def show_status(folder: Path, *, as_json: bool) -> None:
@@ -49,12 +46,10 @@ def show_status(folder: Path, *, as_json: bool) -> None:
     identity, sessions, trials = store.identity(), store.sessions(), store.trials()
     holder = holder_of_study(folder)
     race = raced(store, identity.goal, trials)
-    leader, hint = best(trials, identity.goal), better_hint(trials, identity.goal)
-    if race is not None:
-        leader = winner_of(race, trials)
+    leader, hint = chosen(trials, identity.goal, race), better_hint(trials, identity.goal)
     failures = Counter(trial.failure.kind.value for trial in trials if trial.failure)
     spent = sum(session.elapsed_s for session in sessions)
-    size = space_size(store)
+    size = space_size(identity, store.name)
     last = last_improvement(trials, identity.goal)
     if as_json:
         print_json(
@@ -105,21 +100,6 @@ def show_status(folder: Path, *, as_json: bool) -> None:
         if trial.failure is not None:
             failure = f"{trial.failure.kind}: {trial.failure.message}"
             say(console, f"trial {trial.number}, {trial.configuration}: {failure}")
-
-
-def ruled_out(trials: Sequence[Trial]) -> list[str]:
-    """What is not tried any more, and why: models that could not be opened, devices."""
-    models, devices = History(trials).ruled_out()
-    lines = [
-        f"ruled out, with any number of requests: {trial.configuration}: {trial.failure.kind.value}"
-        for trial in models
-        if trial.failure is not None
-    ]
-    return [
-        *lines[:_MOST_RULED_OUT],
-        *([f"and {len(lines) - _MOST_RULED_OUT} more"] if len(lines) > _MOST_RULED_OUT else []),
-        *(f"ruled out: {device}, altogether" for device in devices),
-    ]
 
 
 def show_log(folder: Path, *, as_json: bool) -> None:
@@ -178,7 +158,7 @@ def show_best(
     goal = asked_goal(stored, max_latency, percentile)
     trials = judged(store, stored, goal)
     race = raced(store, goal, trials)
-    leader = best(trials, goal) if race is None else winner_of(race, trials)
+    leader = chosen(trials, goal, race)
     console = Console()
     if leader is None:
         if as_json:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Measurement
+from autotune.domain.race import RaceResult
 from autotune.domain.trial import Trial
 
 
@@ -24,6 +25,14 @@ def merit(trial: Trial, goal: Goal) -> float:
     if goal.objective is Objective.LATENCY:
         return -trial.measurement.latency.goal_ms
     return trial.measurement.claim_per_s
+
+
+def chosen(trials: Sequence[Trial], goal: Goal, race: RaceResult | None) -> Trial | None:
+    """What to deploy: whom the race chose, or where there was none, the best of the search."""
+    if race is None:
+        return best(trials, goal)
+    number = None if race.winner is None else race.winner.contender.trial
+    return next((trial for trial in trials if trial.number == number), None)
 
 
 def nearest_miss(trials: Iterable[Trial]) -> Trial | None:

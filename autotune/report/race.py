@@ -29,7 +29,7 @@ from autotune.report.format import (
 )
 from autotune.report.tables import flags_in_words, verdict_text
 
-_STATES = {
+STATES = {
     State.CHOSEN: ("chosen", "bold green"),
     State.TIED: ("tie", "green"),
     State.FASTER: ("not sure", "yellow"),
@@ -163,7 +163,7 @@ def conditions_lines(seen: Conditions, tie_margin: float) -> list[str]:
 
 
 def _cells(standing: Standing, *, is_baseline: bool) -> list[str | Text]:
-    word, style = _STATES[standing.state]
+    word, style = STATES[standing.state]
     measured = standing.throughput is not None
     return [
         _short_name(standing),

@@ -3,10 +3,28 @@
 from collections.abc import Sequence
 
 from autotune.domain.goal import Goal
+from autotune.domain.history import History
 from autotune.domain.ranking import last_improvement, nearest_miss, seen
 from autotune.domain.trial import Trial
 from autotune.report.format import cap_in_words, milliseconds, percent, percentile
 from autotune.stats.tail_test import requests_needed
+
+_MOST_RULED_OUT = 5
+
+
+def ruled_out(trials: Sequence[Trial]) -> list[str]:
+    """What is not tried any more, and why: models that could not be opened, devices."""
+    models, devices = History(trials).ruled_out()
+    lines = [
+        f"ruled out, with any number of requests: {trial.configuration}: {trial.failure.kind.value}"
+        for trial in models
+        if trial.failure is not None
+    ]
+    return [
+        *lines[:_MOST_RULED_OUT],
+        *([f"and {len(lines) - _MOST_RULED_OUT} more"] if len(lines) > _MOST_RULED_OUT else []),
+        *(f"ruled out: {device}, altogether" for device in devices),
+    ]
 
 
 def search_in_words(trials: Sequence[Trial], goal: Goal, space_size: int) -> str:

@@ -13,6 +13,7 @@ why `missed` needs over-cap requests in two blocks, and why a certificate needs 
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,18 +50,7 @@ def _log_e(requests: int, over: int, q0: float, *, b: float, tail: np.ufunc) -> 
     if not 0 <= over <= requests:
         message = f"over-cap requests must be between 0 and {requests}, got {over}"
         raise ValueError(message)
-    under = requests - over
-    posterior, prior = tail(1 + over, b + under, q0), tail(1.0, b, q0)
-    if posterior == 0.0:  # below the smallest double: no evidence at all
-        return -math.inf
-    return float(
-        betaln(1 + over, b + under)
-        + math.log(posterior)
-        - betaln(1.0, b)
-        - math.log(prior)
-        - over * math.log(q0)
-        - under * math.log1p(-q0)
-    )
+    return float(_log_es(np.int64(requests), np.int64(over), q0, b, tail))
 
 
 def requests_needed(over: int, percentile: float, alpha: float = SEARCH_ALPHA) -> int:
@@ -160,22 +150,19 @@ def _last(
     return low
 
 
-def _log_es(
-    requests: NDArray[np.int64], over: NDArray[np.int64], q0: float, b: float, tail: np.ufunc
-) -> NDArray[np.float64]:
-    """As `_log_e`, for many."""
+def _log_es(requests: Any, over: Any, q0: float, b: float, tail: np.ufunc) -> Any:
+    """The logarithm of E for numbers, or element by element for arrays of one shape."""
     under = requests - over
     with np.errstate(divide="ignore"):  # a posterior below the smallest double: no evidence at all
         posterior = np.log(tail(1 + over, b + under, q0))
-    fixed = float(betaln(1.0, b)) + math.log(tail(1.0, b, q0))
-    found: NDArray[np.float64] = (
+    return (
         betaln(1 + over, b + under)
         + posterior
-        - fixed
+        - betaln(1.0, b)
+        - math.log(tail(1.0, b, q0))
         - over * math.log(q0)
         - under * math.log1p(-q0)
     )
-    return found
 
 
 def provable_percentile(requests: int, alpha: float = SEARCH_ALPHA) -> float:

@@ -192,7 +192,7 @@ def test_a_true_file_holds(autotune: Autotune, home: Path) -> None:
     assert "SLA p90 <= 1s: holds: 0 of " in done.out
     assert "throughput: holds" in done.out
     assert "studies/quick/best.json holds (" in done.out
-    assert "launch 1" in done.out
+    assert "launch 2" in done.out
 
 
 def test_json_of_a_moved_model(autotune: Autotune, home: Path) -> None:

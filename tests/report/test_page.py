@@ -7,22 +7,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-import pytest
-
 from tests.report.studies import BrokenRunner, make_study, page, view
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Thirty trials, no race."""
-    return make_study(tmp_path_factory.mktemp("studies") / "demo")
-
-
-@pytest.fixture(scope="module")
-def raced(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study with a race."""
-    folder = tmp_path_factory.mktemp("studies") / "raced"
-    return make_study(folder, trials=12, race={"share": 0.3})
 
 
 class Scripts(HTMLParser):

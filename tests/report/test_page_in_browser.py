@@ -70,13 +70,13 @@ class Shown:
         self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => done()))")
         return float(self.page.inner_text("#cap-text").split()[0])
 
-    def wait_for(self, condition: str, arg: object = None) -> None:
-        """Until a function of the page says so; its policy does not let playwright wait."""
+    def comes_to(self, condition: str, arg: object = None) -> bool:
+        """Whether a function of the page soon says so; its policy does not let playwright wait."""
         for _ in range(200):
             if self.page.evaluate(condition, arg):
-                return
+                return True
             self.page.wait_for_timeout(25)
-        pytest.fail(f"never: {condition}")
+        return False
 
     @property
     def answered(self) -> int | None:
@@ -90,19 +90,6 @@ def shown(browser: Browser) -> Iterator[Shown]:
     """A page on a desk."""
     with closing(browser.new_context(viewport={"width": 1440, "height": 900})) as context:
         yield Shown(context.new_page())
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Thirty trials, no race."""
-    return make_study(tmp_path_factory.mktemp("studies") / "demo")
-
-
-@pytest.fixture(scope="module")
-def raced(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study with a race."""
-    folder = tmp_path_factory.mktemp("studies") / "raced"
-    return make_study(folder, trials=12, race={"share": 0.3})
 
 
 @pytest.mark.parametrize("percentile", [50.0, 95.0, 99.0, 99.9])
@@ -141,7 +128,7 @@ def test_the_studys_own_cap_answers_with_the_race(raced: Path, shown: Shown) -> 
     shown.set_cap(0)
     assert "Chosen by the race" not in shown.page.inner_text("#live")
     shown.page.click("#reset")
-    shown.wait_for(
+    assert shown.comes_to(
         "() => document.getElementById('live').textContent.includes('Chosen by the race')"
     )
     assert shown.answered == chosen
@@ -152,7 +139,7 @@ def test_too_few_requests_are_said(tmp_path: Path, shown: Shown) -> None:
     folder = make_study(tmp_path / "short", trials=6, measure={"limit": "1s"})
     shown.visit(page(folder))
     shown.page.select_option("#percentile", "99.9")
-    shown.wait_for(
+    assert shown.comes_to(
         "() => document.getElementById('live').textContent.includes('needs at least 4187 requests')"
     )
 
@@ -176,7 +163,9 @@ def test_the_keyboard_is_enough(study: Path, shown: Shown) -> None:
     before = shown.page.inner_text("#cap-text")
     shown.page.focus("#cap")
     shown.page.keyboard.press("ArrowLeft")
-    shown.wait_for("(old) => document.getElementById('cap-text').textContent !== old", before)
+    assert shown.comes_to(
+        "(old) => document.getElementById('cap-text').textContent !== old", before
+    )
     shown.page.focus("#trials thead th:nth-child(3) button")
     shown.page.keyboard.press("Enter")
     assert shown.page.get_attribute("#trials thead th:nth-child(3)", "aria-sort") == "descending"

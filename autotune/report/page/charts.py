@@ -7,22 +7,14 @@ from typing import Any
 from autotune.analysis.evidence import Evidence
 from autotune.analysis.importance import SETTINGS, importance, setting
 from autotune.domain.goal import Objective
-from autotune.domain.race import State
 from autotune.domain.ranking import improvements, is_feasible, merit
 from autotune.domain.trial import Trial
 from autotune.report.format import per_second, percent, percentile
+from autotune.report.race import STATES
 
 Figure = dict[str, Any]
 
 _MOST_BATCHES = 4
-_STATES = {
-    State.CHOSEN: "chosen",
-    State.TIED: "tie",
-    State.FASTER: "not sure",
-    State.SLOWER: "slower",
-    State.MISSED: "over cap",
-    State.FAILED: "failed",
-}
 
 
 def race(study: Evidence) -> Figure | None:
@@ -34,7 +26,7 @@ def race(study: Evidence) -> Figure | None:
         return None
     shown.sort(key=lambda s: s.throughput.mean if s.throughput else 0)
     rates = [s.throughput for s in shown if s.throughput]
-    names = [f"{s.contender.name} ({_STATES.get(s.state, s.state)})" for s in shown]
+    names = [f"{s.contender.name} ({STATES[s.state][0]})" for s in shown]
     best = study.race.winner
     return {
         "data": [

@@ -32,6 +32,7 @@ const ascending = (a, b) => (a === null) - (b === null) || (a < b ? -1 : a > b ?
 // --- verdicts for any cap
 
 const state = { percentile: goal.percentile, cap: goal.cap_ms };
+let found = { chosen: null, hint: null };  // the answer to it
 const isOwn = () => state.percentile === goal.percentile && state.cap === goal.cap_ms;
 const latency = (i) => {
   const at = data.caps[state.percentile].at[i];
@@ -172,7 +173,7 @@ const update = () => {
   waiting = true;
   requestAnimationFrame(() => {
     waiting = false;
-    const found = answer();
+    found = answer();
     $("cap-text").textContent = state.cap === null ? "none" : `${number(state.cap, 3)} ms`;
     $("cap").setAttribute("aria-valuetext", $("cap-text").textContent);
     $("live").textContent = inWords(found);
@@ -243,10 +244,10 @@ const table = {
   show() {
     const rows = this.rows(), pages = Math.max(1, Math.ceil(rows.length / PAGE));
     this.page = Math.min(this.page, pages - 1);
-    const chosen = answer().chosen, body = document.createElement("tbody");
+    const body = document.createElement("tbody");
     for (const i of rows.slice(this.page * PAGE, (this.page + 1) * PAGE)) {
       const row = body.insertRow();
-      row.classList.toggle("chosen", i === chosen);
+      row.classList.toggle("chosen", i === found.chosen);
       for (const column of COLUMNS) {
         const cell = row.insertCell(), value = column.of(i);
         cell.classList.toggle("number", Boolean(column.number));
@@ -321,7 +322,7 @@ const drawAll = () => {
   };
   setTimeout(next, 0);
 };
-if (count) { table.begin(); begin(); table.show(); }
+if (count) { table.begin(); begin(); if (!measured.length) table.show(); }
 drawAll();
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 })();

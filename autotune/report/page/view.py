@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from autotune.analysis.evidence import Evidence
-from autotune.domain.goal import Objective
-from autotune.domain.history import History
 from autotune.domain.race import Status
 from autotune.domain.ranking import ratio
 from autotune.domain.trial import Trial
 from autotune.report.drift import drift_lines
 from autotune.report.format import (
-    cap_in_words,
     goal_in_words,
     milliseconds,
     per_second,
@@ -23,7 +20,7 @@ from autotune.report.format import (
 from autotune.report.page.charts import Figure, all_figures
 from autotune.report.race import race_lines, ratio_text
 from autotune.report.tables import FLAGS
-from autotune.report.words import search_in_words, why_nothing
+from autotune.report.words import ruled_out, search_in_words, why_nothing
 from autotune.stats.tail_test import requests_needed
 
 _LONGEST_NAME = 200
@@ -93,7 +90,7 @@ def view_of(study: Evidence) -> View:
             (kind.replace("_", " "), count, _example(failed, kind))
             for kind, count in kinds.most_common()
         ),
-        ruled_out=tuple(_ruled_out(study.trials)),
+        ruled_out=tuple(ruled_out(study.trials)),
         drift=tuple(drift_lines(study.reference)),
         slices=tuple(_names(figures, "slice")),
         together=tuple(_names(figures, "together")),
@@ -109,7 +106,7 @@ def view_of(study: Evidence) -> View:
         versions=tuple(_pairs(last.versions if last else {})),
         flags=tuple((FLAGS[flag], count) for flag, count in flags.most_common()),
         figures=frozenset(figures),
-        data=_data(study, figures),
+        data=_data(study, figures, status),
     )
 
 
@@ -176,14 +173,6 @@ def _lines(study: Evidence) -> list[str]:
     return ["no race was held over these trials: what is above is the search's own figure"]
 
 
-def _ruled_out(trials: tuple[Trial, ...]) -> list[str]:
-    models, devices = History(trials).ruled_out()
-    return [
-        *(f"{trial.configuration.compile_key.device}, {trial.configuration}" for trial in models),
-        *(f"{device}, altogether" for device in devices),
-    ]
-
-
 def _example(failed: list[Trial], kind: str) -> str:
     trial = next(t for t in failed if t.failure is not None and t.failure.kind.value == kind)
     message = trial.failure.message if trial.failure else ""
@@ -207,7 +196,7 @@ def _pair(name: str, value: object) -> tuple[str, str]:
     return name.replace("_", " "), str(value)
 
 
-def _data(study: Evidence, figures: dict[str, Figure]) -> dict[str, Any]:
+def _data(study: Evidence, figures: dict[str, Figure], status: str) -> dict[str, Any]:
     """Columns of all trials, verdicts for every cap, and the figures."""
     goal, trials = study.goal, study.trials
     measured = [trial.measurement for trial in trials]
@@ -220,17 +209,14 @@ def _data(study: Evidence, figures: dict[str, Figure]) -> dict[str, Any]:
             "missed": [None if one is None else one.missed_below for one in ranges],
         }
     return {
-        "name": _short(study.identity.name),
         "goal": {
             "percentile": f"{goal.percentile:g}",
             "cap_ms": goal.cap_ms,
             "objective": goal.objective.value,
-            "words": cap_in_words(goal),
         },
-        "is_searched_for_throughput": goal.objective is not Objective.LATENCY,
         "chosen": None if study.leader is None else study.leader.number,
         "is_raced": study.race is not None,
-        "status": _answer(study)[0],
+        "status": status,
         "needed": {f"{wanted:g}": requests_needed(0, wanted) for wanted in study.percentiles},
         "caps": caps,
         "trials": {
