@@ -9,6 +9,7 @@ PY    := $(BIN)/python
 STAMP := .venv/.installed
 FAULTS := .venv/.faults
 BROWSER := .venv/.browser
+COMPILER := .venv/.compiler
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tune test test-faults lint bench bench-search docs docs-check models clean
@@ -40,7 +41,13 @@ $(BROWSER): $(STAMP)
 	    $(PY) -m playwright install --with-deps chromium-headless-shell
 	@touch $@
 
-test: docs-check models $(BROWSER) ## run every test but the heavy faults (ARGS: options for pytest)
+# The exported C++ program is compiled: nothing that the runtime itself would need.
+$(COMPILER): $(STAMP)
+	@command -v cmake >/dev/null && command -v g++ >/dev/null || \
+	    (apt-get update -qq && apt-get install -y -qq --no-install-recommends cmake g++ make) >/dev/null
+	@touch $@
+
+test: docs-check models $(BROWSER) $(COMPILER) ## run every test but the heavy faults (ARGS: options for pytest)
 	$(PY) -m pytest $(ARGS)
 
 $(FAULTS): $(STAMP)

@@ -8,10 +8,9 @@ from typing import Any
 
 from autotune.domain.configuration import Api, Configuration, PerformanceHint
 from autotune.domain.goal import Goal
-from autotune.domain.model_file import model_sha256
 from autotune.domain.race import Contender
 from autotune.errors import ModelError, UsageError
-from autotune.export.best_file import BestFile, read_best
+from autotune.export.best_file import BestFile, model_of, read_best
 from autotune.search.finalists import contender as contender_of_trial
 from autotune.spec import parse_shapes, parse_spec
 from autotune.storage.study_store import StudyStore
@@ -95,15 +94,7 @@ def entrant_of_file(path: Path, model: Path | None = None) -> Entrant:
         ModelError: the model is missing, or not the one that was tuned.
     """
     best = read_best(path)
-    found = model or (path.parent / best.model.path).resolve()
-    if not found.is_file():
-        raise ModelError(f"{found}: there is no such model file; give --model if it was moved")
-    try:
-        digest = model_sha256(found)
-    except OSError as error:
-        raise ModelError(f"{found}: the model cannot be read: {error.strerror}") from error
-    if digest != best.model.sha256:
-        raise ModelError(f"{found}: is not the model of {path} (its SHA-256 differs)")
+    found = model_of(best, path, model)
     claim = best.certificate
     return Entrant(
         contender=Contender(

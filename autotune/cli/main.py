@@ -255,6 +255,40 @@ def verify(
 
 
 @app.command(no_args_is_help=True)
+def export(
+    file: Annotated[
+        Path, typer.Argument(metavar="best.json", help="A file that autotune wrote, or its folder.")
+    ],
+    *,
+    to: Annotated[
+        list[str],
+        typer.Option(
+            metavar="TARGET",
+            help="benchmark_app, python, cpp, model-server, triton, onnxruntime, kubernetes, "
+            "or all; may be repeated.",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder for the targets' folders.",
+            show_default="export beside best.json",
+        ),
+    ] = None,
+    model: MovedModel = None,
+    json: Json = False,
+) -> None:
+    """Write best.json in the form that a deployment target takes, and say what it cannot take.
+
+    Each target has a folder of its own, with a README.md that says how to use the files.
+    """
+    from autotune.cli.export import run_export
+
+    sys.exit(run_export(file, to, out, model, as_json=json))
+
+
+@app.command(no_args_is_help=True)
 def compare(
     contenders: Annotated[
         list[str],

@@ -82,7 +82,11 @@ class Looked(_Answer):
     openvino: Text
     devices: dict[str, Device]
     inputs: list[Port]
+    """As the file has them."""
     outputs: list[Port]
+    static_inputs: list[Port] = []
+    """With the shapes and the batch that were asked for; empty where none were."""
+    static_outputs: list[Port] = []
 
 
 class Inspected(_Answer):

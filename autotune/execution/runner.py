@@ -334,8 +334,15 @@ def write_sample_model(path: Path) -> Path:
     return path
 
 
-def look(model: Path | None) -> Looked:
+def look(
+    model: Path | None, shapes: dict[str, list[int]] | None = None, batch_size: int = 1
+) -> Looked:
     """Devices of this machine, and a model's inputs and outputs; nothing is compiled.
+
+    Args:
+        model: the file; None for the devices alone.
+        shapes: static shapes at batch 1, to see the ports with these and with `batch_size` too.
+        batch_size: multiplies the first dimension of every input.
 
     Raises:
         ModelError: the model cannot be read, or the runtime cannot be started.
@@ -345,7 +352,12 @@ def look(model: Path | None) -> Looked:
             worker = WorkerProcess(Path(folder) / "worker.log")
             try:
                 _expect(worker.hear(_LOOK_S), Ready, "start")
-                worker.tell("look", path=None if model is None else str(model))
+                worker.tell(
+                    "look",
+                    path=None if model is None else str(model),
+                    shapes=shapes,
+                    batch_size=batch_size,
+                )
                 answer: Looked = _expect(worker.hear(_LOOK_S), Looked, "look")
             finally:
                 worker.close()

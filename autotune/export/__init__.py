@@ -1,1 +1,1 @@
-"""best.json, and later one module for each deployment target."""
+"""best.json, and files for deployment targets."""

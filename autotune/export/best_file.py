@@ -1,7 +1,7 @@
 """best.json: the configuration to deploy, with what it was measured to do and where.
 
 History of the format: 1, the first. 2: `certificate`, `measured.feed`, and two more values of
-`status`.
+`status`. 3: `measured.peak_rss_bytes`.
 """
 
 import json
@@ -15,10 +15,11 @@ from pydantic import Field, ValidationError
 from autotune.domain.configuration import Api
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Feed, Flag, Measurement
+from autotune.domain.model_file import model_sha256
 from autotune.domain.race import RaceResult, Status
 from autotune.domain.ranking import baselines, better_hint, ratio
 from autotune.domain.trial import Trial
-from autotune.errors import AutotuneError
+from autotune.errors import AutotuneError, ModelError
 from autotune.export.certificate import (
     BestCertificate,
     BestLatency,
@@ -32,7 +33,7 @@ from autotune.export.certificate import (
 )
 from autotune.export.files import write_atomically
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _MAX_BYTES = 2**20
 
 
@@ -82,6 +83,9 @@ class BestMeasured(Part):
         description="bind: inputs set once for each request; copy: copied before every request.",
     )
     flags: list[Flag] = Field(description="Reasons to doubt the measurement.")
+    peak_rss_bytes: Count | None = Field(
+        default=None, description="High-water mark of its process's resident memory."
+    )
 
 
 class BestBaseline(Part):
@@ -97,7 +101,7 @@ class BestBaseline(Part):
 class BestFile(Part):
     """A deployable configuration and its evidence."""
 
-    format_version: Literal[1, 2]
+    format_version: Literal[1, 2, 3]
     created_at: Text = Field(description="UTC, ISO 8601.")
     model: BestModel
     device: Text
@@ -147,7 +151,7 @@ def best_file(  # noqa: PLR0913 - the parts of the file
         race = None
     hint = better_hint(trials, goal)
     return BestFile(
-        format_version=2,
+        format_version=3,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         model=model,
         device=trial.configuration.device,
@@ -213,6 +217,27 @@ def read_best(path: Path) -> BestFile:
         raise AutotuneError(f"{path}: is no valid best.json: {'; '.join(faults[:5])}") from None
 
 
+def model_of(best: BestFile, path: Path, moved: Path | None) -> Path:
+    """The model file of the best.json at `path`, checked to be the one that was tuned.
+
+    Raises:
+        ModelError: it is missing, unreadable, or another one.
+    """
+    found = moved or (path.parent / best.model.path).resolve()
+    if not found.is_file():
+        raise ModelError(
+            f"{found}: there is no such model file; if it was moved, say where it is "
+            "(--model FILE, or model= in Python)"
+        )
+    try:
+        digest = model_sha256(found)
+    except OSError as error:
+        raise ModelError(f"{found}: the model cannot be read: {error.strerror}") from error
+    if digest != best.model.sha256:
+        raise ModelError(f"{found}: is not the model of {path} (its SHA-256 differs)")
+    return found
+
+
 def relative_model_path(model: Path, folder: Path) -> str:
     """The model as seen from the folder of best.json, so that both can be moved together."""
     try:
@@ -242,6 +267,7 @@ def _measured(measurement: Measurement) -> BestMeasured:
         load="closed loop",
         feed=measurement.feed,
         flags=sorted(measurement.flags),
+        peak_rss_bytes=measurement.peak_rss_bytes,
     )
 
 

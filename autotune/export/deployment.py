@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autotune.domain.model_file import model_sha256
-from autotune.errors import ModelError
-from autotune.export.best_file import BestFile, read_best
+from autotune.export.best_file import BestFile, model_of, read_best
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +38,8 @@ class Deployment:
         """
         from autotune.worker.deploy import compile_deployment
 
-        path = model or self.model_path
-        if not path.is_file():
-            raise ModelError(f"{path}: there is no such model file; pass model= if it was moved")
-        if model_sha256(path) != self.best.model.sha256:
-            raise ModelError(f"{path}: is not the model that was tuned (its SHA-256 differs)")
         best = self.best
+        path = model_of(best, self.path, model)
         return compile_deployment(
             core,
             path,

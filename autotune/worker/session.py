@@ -63,14 +63,24 @@ class Session:
         sample.write(Path(path))
         self._answers.say("written")
 
-    def look(self, path: str | None) -> None:
-        """Say what devices there are, and a model's inputs and outputs; compile nothing."""
+    def look(
+        self, path: str | None, shapes: dict[str, list[int]] | None = None, batch_size: int = 1
+    ) -> None:
+        """Say what devices there are, and a model's inputs and outputs; compile nothing.
+
+        With `shapes`, also what the ports are with these shapes and this batch.
+        """
         described = model.describe(self._core.read_model(Path(path))) if path else {}
+        static = {}
+        if path and shapes is not None:
+            network = model.read(self._core, Path(path), shapes)
+            model.set_batch(network, batch_size)
+            static = {f"static_{kind}": ports for kind, ports in model.describe(network).items()}
         self._answers.say(
             "looked",
             openvino=ov.get_version(),
             devices={name: self._device_facts(name) for name in self._core.available_devices},
-            **{"inputs": [], "outputs": [], **described},
+            **{"inputs": [], "outputs": [], **described, **static},
         )
 
     def inspect(

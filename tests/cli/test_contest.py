@@ -204,7 +204,7 @@ def test_json_of_a_moved_model(autotune: Autotune, home: Path) -> None:
             (home / "elsewhere" / models.TINY).with_suffix(suffix)
         )
     lost = autotune("verify", "studies/quick/best.json")
-    assert (lost.code, "give --model if it was moved" in lost.err) == (1, True)
+    assert (lost.code, "--model FILE" in lost.err) == (1, True)
 
     moved = ("--model", f"elsewhere/{models.TINY}")
     done = autotune("verify", "studies/quick/best.json", "--json", "--budget", LEAST, *moved)

@@ -312,8 +312,8 @@ def test_format_1_is_still_read(path: Path) -> None:
 
 def test_a_newer_format_is_refused_whatever_is_in_it(path: Path) -> None:
     """With both versions and the way out."""
-    edit(path, lambda values: values.update(format_version=3, certificate={"from": "the future"}))
-    with pytest.raises(AutotuneError, match=r"format 3 is newer .* \(2\); upgrade autotune"):
+    edit(path, lambda values: values.update(format_version=4, certificate={"from": "the future"}))
+    with pytest.raises(AutotuneError, match=r"format 4 is newer .* \(3\); upgrade autotune"):
         read_best(path)
 
 

@@ -1,0 +1,109 @@
+"""OpenVINO's benchmark_app: a file for -load_config, and the command line for all else."""
+
+import json
+import shlex
+
+from autotune.domain.measurement import Feed
+from autotune.export.targets.target import Exported, Loss, Tuned, UnsupportedError
+
+CONFIG = "load_config.json"
+SCRIPT = "benchmark.sh"
+
+
+def export(tuned: Tuned) -> Exported:
+    """The configuration under its device, every value a string, and a script.
+
+    Unknown keys end benchmark_app, native numbers its C++ edition; so the file holds properties
+    and nothing else. Without PERFORMANCE_HINT it would add one of its own.
+
+    Raises:
+        UnsupportedError: an input's name has a bracket or comma, which its options cannot quote.
+    """
+    best = tuned.best
+    config = json.dumps({tuned.device_type: best.properties}, indent=4) + "\n"
+    command = [
+        "benchmark_app",
+        *("-m", tuned.model),
+        *("-d", best.device),
+        *("-load_config", CONFIG),
+        *("-shape", _for_inputs(tuned, [str(list(p.shape))[1:-1] for p in tuned.inputs])),
+        *("-layout", _for_inputs(tuned, [_layout(p.shape) for p in tuned.inputs])),
+        *("-api", best.api.value),
+        *(() if tuned.is_sync else ("-nireq", str(best.num_requests))),
+        f"-inference_only={'true' if best.measured.feed is Feed.BIND else 'false'}",
+        *("-latency_percentile", str(_percentile(tuned))),
+        *("-t", "30"),
+    ]
+    script = f'#!/bin/sh\ncd "$(dirname "$0")" || exit\nexec {shlex.join(command)} "$@"\n'
+    return Exported(
+        files={CONFIG: config, SCRIPT: script},
+        run=(f"sh {SCRIPT}",),
+        losses=tuple(_losses(tuned)),
+    )
+
+
+def _for_inputs(tuned: Tuned, values: list[str]) -> str:
+    """``[a]`` for the only input, ``x[a],y[b]`` for several."""
+    if len(values) == 1:
+        return f"[{values[0].replace(' ', '')}]"
+    for port in tuned.inputs:
+        if set(port.name) & set("[],"):
+            message = (
+                f"benchmark_app: an input is named {port.name!r}, and its -shape and -layout "
+                "cannot quote brackets or commas"
+            )
+            raise UnsupportedError(message)
+    parts = zip(tuned.inputs, values, strict=True)
+    return ",".join(f"{port.name}[{value.replace(' ', '')}]" for port, value in parts)
+
+
+def _layout(shape: tuple[int, ...]) -> str:
+    """The batch comes first. Said so, an image is not taken for one and fed as u8."""
+    return "N..." if shape else "..."
+
+
+def _percentile(tuned: Tuned) -> int:
+    """The goal's, as a whole number, which is all that it takes."""
+    sla = tuned.best.sla
+    return 99 if sla is None else min(100, max(1, round(sla.percentile)))
+
+
+def _losses(tuned: Tuned) -> list[Loss]:
+    best = tuned.best
+    found = [
+        Loss(
+            "a warm-up: it makes one inference before its clock starts",
+            "short runs show less throughput and a longer tail",
+        )
+    ]
+    if best.sla is not None and best.sla.percentile != _percentile(tuned):
+        found.append(
+            Loss(
+                f"the percentile {best.sla.percentile:g}: it takes whole numbers",
+                f"it prints the latency of percentile {_percentile(tuned)}",
+            )
+        )
+    if tuned.data is not None:
+        found.append(
+            Loss(
+                "the input data of the measurement: random data instead",
+                "the speed of models whose work depends on their data",
+            )
+        )
+    streams = best.effective.get("NUM_STREAMS", "")
+    if streams.isdigit() and best.num_requests < int(streams):
+        found.append(
+            Loss(
+                f"fewer requests ({best.num_requests}) than streams ({streams}): -nireq also sets "
+                "PERFORMANCE_HINT_NUM_REQUESTS",
+                "the runtime makes fewer streams",
+            )
+        )
+    if tuned.inputs and tuned.inputs[0].shape[:1] != (best.batch_size,):
+        found.append(
+            Loss(
+                "what an item is: it counts the first dimension",
+                f"its throughput is in other units than {best.batch_size} items a request",
+            )
+        )
+    return found

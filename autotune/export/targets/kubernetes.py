@@ -1,0 +1,84 @@
+"""Kubernetes: Model Server in a pod whose CPUs are the threads that were tuned."""
+
+import json
+import math
+
+from autotune.export.targets import model_server
+from autotune.export.targets.target import Exported, Loss, Tuned, UnsupportedError, render
+
+MANIFEST = "deployment.yaml"
+_MEBIBYTE = 2**20
+_STEP = 64
+
+
+def export(tuned: Tuned) -> Exported:
+    """A Deployment with equal requests and limits, and a Service.
+
+    Raises:
+        UnsupportedError: another device than the CPU, or one that does not say its threads.
+    """
+    best, threads = tuned.best, tuned.threads
+    if best.device != "CPU" or threads is None:
+        message = (
+            f"kubernetes: resources are asked for by CPUs, and for {best.device!r} it is not known "
+            "how many threads infer; other devices need their plugin's resources"
+        )
+        raise UnsupportedError(message)
+    manifest = render(
+        "deployment.yaml.jinja",
+        model=tuned.model,
+        name=tuned.name,
+        image=model_server.image(tuned),
+        arguments=_arguments(tuned),
+        threads=threads,
+        memory=_memory(best.measured.peak_rss_bytes),
+    )
+    return Exported(
+        files={MANIFEST: manifest},
+        run=(
+            f"# put the model into a volume claimed as {tuned.name}, under /{tuned.name}/1/",
+            f"kubectl apply -f {MANIFEST}",
+        ),
+        losses=(*model_server.losses(tuned), *_losses(tuned, threads)),
+    )
+
+
+def _arguments(tuned: Tuned) -> list[str]:
+    return [
+        *("--model_name", tuned.name),
+        *("--model_path", f"/models/{tuned.name}"),
+        *("--target_device", tuned.best.device),
+        *("--shape", json.dumps(model_server.shapes(tuned.inputs))),
+        *("--nireq", str(tuned.best.num_requests)),
+        *("--plugin_config", json.dumps(model_server.plugin_config(tuned))),
+        *("--port", "9000", "--rest_port", "8000"),
+    ]
+
+
+def _memory(peak_bytes: int | None) -> str | None:
+    """Half as much again as was measured, in whole steps: the server has buffers of its own."""
+    if peak_bytes is None:
+        return None
+    return f"{_STEP * math.ceil(1.5 * peak_bytes / _MEBIBYTE / _STEP)}Mi"
+
+
+def _losses(tuned: Tuned, threads: int) -> list[Loss]:
+    found = [
+        Loss(
+            f"CPUs for the server itself: its threads share the {threads} that infer",
+            "less throughput than measured where requests are small and many",
+        )
+    ]
+    if tuned.explicit.get("ENABLE_CPU_PINNING") == "YES":
+        found.append(
+            Loss(
+                "CPUs of its own: only a kubelet with the static CPU manager policy gives them",
+                "elsewhere threads are bound to CPUs that other pods use too; set "
+                "ENABLE_CPU_PINNING to false there",
+            )
+        )
+    if tuned.best.measured.peak_rss_bytes is None:
+        found.append(
+            Loss("memory: this best.json does not say how much was used", "no limit is set")
+        )
+    return found

@@ -1,0 +1,104 @@
+"""OpenVINO Model Server: config.json, and the same entry to merge into another one."""
+
+import json
+import shlex
+from typing import Any
+
+from autotune.export.targets.target import Exported, Loss, Port, Tuned
+
+CONFIG, ENTRY = "config.json", "model_config.json"
+_RUN = 'docker run --rm -p 9000:9000 -p 8000:8000 -v "$PWD":/workspace:ro'
+_SERVE = "--config_path /workspace/config.json --port 9000 --rest_port 8000"
+
+
+def export(tuned: Tuned) -> Exported:
+    """Every property explicit: in a container the server has defaults of its own.
+
+    Its schema allows no key that it does not know, so nothing else is in there.
+    """
+    config = entry(tuned)
+    return Exported(
+        files={
+            CONFIG: _json({"model_config_list": [{"config": config}]}),
+            ENTRY: _json({"config": config}),
+        },
+        run=(
+            *placed(tuned, f"models/{tuned.name}/1"),
+            f"{_RUN} {image(tuned)} {_SERVE}",
+        ),
+        losses=tuple(losses(tuned)),
+    )
+
+
+def entry(tuned: Tuned) -> dict[str, Any]:
+    """The configuration of one model."""
+    return {
+        "name": tuned.name,
+        "base_path": f"/workspace/models/{tuned.name}",
+        "shape": shapes(tuned.inputs),
+        "target_device": tuned.best.device,
+        "nireq": tuned.best.num_requests,
+        "plugin_config": plugin_config(tuned),
+    }
+
+
+def plugin_config(tuned: Tuned) -> dict[str, str | int | bool]:
+    """Properties in the types that the server hands on."""
+    found: dict[str, str | int | bool] = dict(tuned.explicit)
+    threads = tuned.explicit.get("INFERENCE_NUM_THREADS", "")
+    if threads.isdigit():
+        found["INFERENCE_NUM_THREADS"] = int(threads)
+    if "ENABLE_CPU_PINNING" in found:
+        found["ENABLE_CPU_PINNING"] = found["ENABLE_CPU_PINNING"] == "YES"
+    return found
+
+
+def shapes(ports: tuple[Port, ...]) -> dict[str, str]:
+    """Static shapes as the server writes them; they say the batch too."""
+    return {port.name: f"({','.join(str(size) for size in port.shape)})" for port in ports}
+
+
+def image(tuned: Tuned) -> str:
+    """The server's image for the device."""
+    return f"openvino/model_server:latest{'' if tuned.device_type == 'CPU' else '-gpu'}"
+
+
+def placed(tuned: Tuned, folder: str, name: str | None = None) -> tuple[str, ...]:
+    """Commands that put the model, with its weights, where a server looks for it."""
+    target = folder if name is None else f"{folder}/{name}.{tuned.format}"
+    found = [f"mkdir -p {folder}", f"cp {shlex.quote(tuned.model)} {target}"]
+    if tuned.format == "xml":
+        weights = tuned.model[: -len("xml")] + "bin"
+        target = folder if name is None else f"{folder}/{name}.bin"
+        found.append(f"cp {shlex.quote(weights)} {target}")
+    return tuple(found)
+
+
+def losses(tuned: Tuned) -> list[Loss]:
+    """What a server does in its own way."""
+    best = tuned.best
+    found = [
+        Loss(
+            "a closed loop in one process: callers come over the network, when they like",
+            "latency grows by transport and queueing; the cap was shown for the inference alone",
+        )
+    ]
+    if best.batch_size > 1:
+        found.append(
+            Loss(
+                f"merging of small requests: callers send batches of {best.batch_size}",
+                "a caller with fewer items is refused",
+            )
+        )
+    if tuned.is_sync:
+        found.append(
+            Loss(
+                "one blocking request: nireq 1 instead",
+                "a few microseconds for each request, for the change of threads",
+            )
+        )
+    return found
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2) + "\n"

@@ -1,0 +1,43 @@
+"""A Python program with a pool of requests of the tuned size."""
+
+from autotune.export.targets.target import Exported, Loss, Tuned, render
+
+PROGRAM = "infer.py"
+
+
+def export(tuned: Tuned) -> Exported:
+    """A program that needs openvino and numpy only."""
+    best = tuned.best
+    program = render(
+        "infer.py.jinja",
+        model=tuned.model,
+        device=best.device,
+        properties=best.properties,
+        inputs=tuned.inputs,
+        names=[port.name for port in tuned.inputs],
+        batch_size=best.batch_size,
+        num_requests=best.num_requests,
+        expected=tuned.expected,
+        is_sync=tuned.is_sync,
+        data=tuned.data,
+    )
+    losses = []
+    if not tuned.expected:
+        losses.append(
+            Loss(
+                f"nothing is read back: {tuned.device_type} does not report streams and threads",
+                "the program cannot tell whether it runs what was measured",
+            )
+        )
+    return Exported(
+        files={PROGRAM: program, "requirements.txt": _requirements(best.versions)},
+        run=("pip install -r requirements.txt", f"python {PROGRAM} --seconds 10"),
+        losses=tuple(losses),
+    )
+
+
+def _requirements(versions: dict[str, str]) -> str:
+    """The runtime that was measured: another one may choose other kernels."""
+    release = versions.get("openvino", "").split("-")[0]
+    known = release.replace(".", "").isdigit()
+    return f"numpy\nopenvino{f'=={release}' if known else ''}\n"

@@ -1,0 +1,192 @@
+"""What a deployment target is given, and what it gives back."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from autotune.domain.configuration import Api
+from autotune.errors import AutotuneError
+from autotune.export.best_file import BestFile
+
+_PACKAGE = "autotune.export.targets"
+_LONGEST_NAME = 63
+DECIDES_SPEED = (
+    "NUM_STREAMS",
+    "INFERENCE_NUM_THREADS",
+    "ENABLE_CPU_PINNING",
+    "ENABLE_HYPER_THREADING",
+    "SCHEDULING_CORE_TYPE",
+    "INFERENCE_PRECISION_HINT",
+)
+"""Properties that a program reads back from its compiled model, as far as they were measured."""
+
+
+class UnsupportedError(AutotuneError):
+    """A target cannot run what was tuned; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or output of the model as it is deployed."""
+
+    name: str
+    shape: tuple[int, ...]
+    """With the tuned batch in the first dimension; -1 for what depends on the data."""
+    type: str
+    """OpenVINO's element type: f32, i64 and so on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuned:
+    """What is to be deployed."""
+
+    best: BestFile
+    model: str
+    """The model file as seen from the folder that is written, with forward slashes."""
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    fixed: tuple[Port, ...] = ()
+    """Inputs as the model file has them where it fixes another size than what was tuned."""
+    data: str | None = None
+    """The file of the input data that it was measured with, likewise; None for random data."""
+
+    @property
+    def name(self) -> str:
+        """A name that every target takes: letters, digits and hyphens, after the model file."""
+        stem = Path(self.model).stem.lower()
+        plain = re.sub(r"[^a-z0-9]+", "-", stem)[:_LONGEST_NAME].strip("-")
+        return plain if plain and plain[0].isalpha() else f"model-{plain}".rstrip("-")
+
+    @property
+    def format(self) -> str:
+        """The model file's extension: ``onnx``, ``xml`` and so on."""
+        return Path(self.model).suffix.lstrip(".").lower()
+
+    @property
+    def is_sync(self) -> bool:
+        """One blocking request instead of several in flight."""
+        return self.best.api is Api.SYNC
+
+    @property
+    def device_type(self) -> str:
+        """``AUTO`` of ``AUTO:GPU,CPU``: the name under which properties are given."""
+        return self.best.device.split(":", maxsplit=1)[0]
+
+    @property
+    def expected(self) -> dict[str, str]:
+        """What the compiled model must report to be the one that was measured."""
+        return {k: v for k, v in self.best.effective.items() if k in DECIDES_SPEED}
+
+    @property
+    def explicit(self) -> dict[str, str]:
+        """The properties, and what the hint decided besides: for targets with other defaults."""
+        settled = {k: v for k, v in self.expected.items() if _can_be_set(k, v)}
+        return {**settled, **self.best.properties}
+
+    @property
+    def threads(self) -> int | None:
+        """Threads that infer; None where the runtime does not say."""
+        said = self.best.effective.get("INFERENCE_NUM_THREADS", "")
+        return int(said) if said.isascii() and said.isdigit() and int(said) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Something that a target cannot represent, or does in its own way."""
+
+    what: str
+    effect: str
+    """What that may change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """Files for one target."""
+
+    files: Mapping[str, str]
+    """Text by name."""
+    run: tuple[str, ...]
+    """How to use them: commands, in that folder."""
+    losses: tuple[Loss, ...] = field(default=())
+
+
+Target = Callable[[Tuned], Exported]
+"""Pure: the same files for the same input.
+
+Raises:
+    UnsupportedError: the target cannot run it.
+"""
+
+
+def render(template: str, **values: Any) -> str:
+    """A file from its template; every value is quoted there for the language of the file."""
+    return _environment().get_template(template).render(**values)
+
+
+def relative(path: Path, folder: Path) -> str:
+    """A path as seen from a folder, with forward slashes; absolute where there is no such way."""
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # another drive
+        return path.as_posix()
+
+
+def c_string(text: str) -> str:
+    """A literal of C, C++ and protobuf's text format; all but plain ASCII in octal."""
+    plain = {ord('"'): '\\"', ord("\\"): "\\\\"}
+    return (
+        '"'
+        + "".join(
+            plain.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}")
+            for byte in text.encode("utf-8", "surrogateescape")
+        )
+        + '"'
+    )
+
+
+def yaml_string(text: str) -> str:
+    """A double-quoted scalar of YAML; whatever cannot be printed is escaped."""
+    plain = {'"': '\\"', "\\": "\\\\"}
+    return (
+        '"'
+        + "".join(plain.get(c) or (c if c.isprintable() else f"\\U{ord(c):08x}") for c in text)
+        + '"'
+    )
+
+
+def one_line(text: str) -> str:
+    """Text for a comment: it ends no line, and no comment."""
+    shown = "".join(char if char.isprintable() else " " for char in text[:200])
+    return shown.replace("*/", "* /").replace('"""', "'''").replace("\\", "/")
+
+
+def _can_be_set(name: str, value: str) -> bool:
+    """What the runtime reports of cores and hyper-threads depends on the machine: left to it."""
+    return name in {
+        "NUM_STREAMS",
+        "INFERENCE_NUM_THREADS",
+        "ENABLE_CPU_PINNING",
+        "INFERENCE_PRECISION_HINT",
+    } and value not in {"", "0", "-1"}
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(  # noqa: S701 - no HTML: each template quotes for its language
+        loader=PackageLoader(_PACKAGE),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["py"] = ascii
+    environment.filters["c"] = c_string
+    environment.filters["yaml"] = yaml_string
+    environment.filters["one_line"] = one_line
+    return environment

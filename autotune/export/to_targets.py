@@ -1,0 +1,119 @@
+"""From a best.json to the files of deployment targets: all made first, then written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autotune.errors import AutotuneError
+from autotune.execution import protocol
+from autotune.execution.runner import look
+from autotune.export.best_file import BestFile, model_of, read_best
+from autotune.export.files import write_atomically
+from autotune.export.targets import TARGETS
+from autotune.export.targets.target import Exported, Port, Tuned, UnsupportedError, relative, render
+
+NOTES = "README.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written for one target, and where."""
+
+    target: str
+    folder: Path
+    exported: Exported
+
+
+def export(
+    path: Path,
+    targets: Sequence[str],
+    out: Path,
+    moved: Path | None = None,
+    *,
+    is_all: bool = False,
+) -> tuple[list[Written], dict[str, str]]:
+    """Write a best.json for every target that can run it, each into a folder of its name.
+
+    Args:
+        path: the best.json.
+        targets: names of `TARGETS`.
+        out: the folder for their folders; made where it is missing.
+        moved: the model file, if it is not where best.json says.
+        is_all: leave out the targets that cannot run it, instead of writing none.
+
+    Returns:
+        What was written, and by target the reason why it was not.
+
+    Raises:
+        AutotuneError: no valid best.json, no model, or nothing can be written.
+        UnsupportedError: a target cannot run it; nothing is written.
+    """
+    best = read_best(path)
+    model = model_of(best, path, moved).resolve()
+    looked = look(model, best.model.shapes, best.batch_size)
+    made, refused = [], {}
+    for name in targets:
+        folder = out / name
+        try:
+            made.append(
+                Written(name, folder, TARGETS[name](_tuned(best, path, model, looked, folder)))
+            )
+        except UnsupportedError as error:
+            if not is_all:
+                raise
+            refused[name] = str(error)
+    for one in made:
+        _write(one, best)
+    return made, refused
+
+
+def _tuned(best: BestFile, path: Path, model: Path, looked: protocol.Looked, folder: Path) -> Tuned:
+    home = folder.resolve()
+    data = None if best.model.inputs is None else (path.parent / best.model.inputs).resolve()
+    inputs = tuple(_port(port) for port in looked.static_inputs)
+    tuned = {port.name: port for port in inputs}
+    return Tuned(
+        best=best,
+        model=relative(model, home),
+        inputs=inputs,
+        outputs=tuple(_port(port) for port in looked.static_outputs),
+        fixed=tuple(
+            port
+            for port in map(_port, looked.inputs)
+            if port.name in tuned and not _fits(port.shape, tuned[port.name].shape)
+        ),
+        data=None if data is None else relative(data, home),
+    )
+
+
+def _port(port: protocol.Port) -> Port:
+    """A port whose shape is a tuple; -1 for a dimension that is not one number."""
+    sizes = port.shape.strip("[]{}").split(",")
+    return Port(
+        port.name,
+        tuple(int(size) if size.strip().isdigit() else -1 for size in sizes if size.strip()),
+        port.type,
+    )
+
+
+def _fits(fixed: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether a shape of the file, with -1 for anything, allows another one."""
+    if len(fixed) != len(wanted):
+        return fixed == (-1,)  # a shape of any rank is written as ...
+    return all(a in {-1, b} for a, b in zip(fixed, wanted, strict=True))
+
+
+def _write(one: Written, best: BestFile) -> None:
+    notes = render(
+        "notes.md.jinja",
+        target=one.target,
+        best=best,
+        run=one.exported.run,
+        losses=one.exported.losses,
+    )
+    try:
+        one.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AutotuneError(f"{one.folder}: cannot be made: {error.strerror}") from error
+    for name, text in {**one.exported.files, NOTES: notes}.items():
+        write_atomically(one.folder / name, text)

@@ -1,0 +1,447 @@
+"""What holds for every target, and what each one is particular about."""
+
+import ast
+import json
+import shlex
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autotune.domain.configuration import Api, Effective, PerformanceHint
+from autotune.domain.measurement import Feed
+from autotune.export.targets import TARGETS
+from autotune.export.targets.target import (
+    Port,
+    UnsupportedError,
+    c_string,
+    one_line,
+    yaml_string,
+)
+from tests.export.targets.builders import make_file, make_tuned
+
+NASTY = st.text(min_size=1, max_size=40) | st.sampled_from(
+    [
+        "a\nimport os",
+        'x"""\nboom = 1\n"""',
+        "*/ #include <x>",
+        "'; rm -rf ~; '",
+        "{{ 7 * 7 }}",
+        "</script>",
+        "😀" * 20,
+        "a\\",
+        "#{true}",
+        "long " * 2000,
+    ]
+)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_same_input_gives_the_same_files(name: str) -> None:
+    """No time, no random number, no order of a set."""
+    first, second = TARGETS[name](make_tuned()), TARGETS[name](make_tuned())
+
+    assert first == second
+    assert all(first.files.values())
+    assert first.run
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@given(path=NASTY, study=NASTY, port=NASTY)
+def test_names_are_data_in_every_language(name: str, path: str, study: str, port: str) -> None:
+    """A model or an input may be called anything; what is written is still well-formed."""
+    best = make_file().model_copy(update={"study": study})
+    tuned = make_tuned(
+        best,
+        model=f"{path}.onnx",
+        inputs=(Port(port, (1, 3, 8, 8), "f32"),),
+        outputs=(Port(port, (1, 10), "f32"),),
+    )
+    try:
+        made = TARGETS[name](tuned)
+    except UnsupportedError:
+        assert set(port) & set("[],")
+        return
+
+    for file, text in made.files.items():
+        if file.endswith(".py"):
+            names = {
+                node.targets[0].id
+                for node in ast.parse(text).body
+                if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+            }
+            assert "boom" not in names
+        if file.endswith(".json"):
+            json.loads(text)
+        if file.endswith(".sh"):
+            assert tuned.model in shlex.split(text)
+        if file.endswith(".cpp"):
+            assert "\nimport os" not in text
+    for command in made.run:
+        assert shlex.split(command, comments=True) is not None
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_every_loss_says_what_and_what_it_changes(name: str) -> None:
+    """One without an effect is no help."""
+    assert all(loss.what and loss.effect for loss in TARGETS[name](make_tuned()).losses)
+
+
+@given(st.text())
+def test_a_c_string_holds_the_text(text: str) -> None:
+    """Octal bytes mean the same in C, C++ and protobuf; Python's bytes read them alike."""
+    literal = c_string(text.encode("utf-8", "ignore").decode())
+
+    assert literal.isascii()
+    assert literal.isprintable()
+    assert ast.literal_eval(f"b{literal}").decode() == text.encode("utf-8", "ignore").decode()
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_a_yaml_string_holds_the_text(text: str) -> None:
+    """As PyYAML reads it."""
+    import yaml
+
+    assert yaml.safe_load(yaml_string(text)) == text
+
+
+@given(NASTY)
+def test_a_comment_stays_one(text: str) -> None:
+    """It ends neither a line nor a comment nor a docstring, and joins no line to the next."""
+    shown = one_line(text)
+
+    assert shown.isprintable() or not shown
+    assert "*/" not in shown
+    assert '"""' not in shown
+    assert "\\" not in shown
+
+
+# ---------------------------------------------------------------------------------- benchmark_app
+
+
+def test_benchmark_app_gets_strings_under_the_device_and_nothing_else() -> None:
+    """An unknown key ends it, a number its C++ edition; without a hint it adds one of its own."""
+    made = TARGETS["benchmark_app"](make_tuned(make_file(device="AUTO:CPU,GPU")))
+    config = json.loads(made.files["load_config.json"])
+
+    assert list(config) == ["AUTO"]
+    assert all(isinstance(value, str) for value in config["AUTO"].values())
+    assert config["AUTO"]["PERFORMANCE_HINT"] == "THROUGHPUT"
+
+
+def options(best: Any, **fields: Any) -> dict[str, str]:
+    """The command's options by name."""
+    script = TARGETS["benchmark_app"](make_tuned(best, **fields)).files["benchmark.sh"]
+    words = shlex.split(script.splitlines()[-1])[2:]
+    found: dict[str, str] = {}
+    for position, word in enumerate(words):
+        if word.startswith("-inference_only"):
+            found["-inference_only"] = word.partition("=")[2]
+        elif word.startswith("-"):
+            found[word] = words[position + 1]
+    return found
+
+
+def test_benchmark_app_is_told_what_its_file_cannot_say() -> None:
+    """Requests and batch are read from the command line only."""
+    told = options(make_file(batch_size=4, num_requests=6))
+
+    assert told["-nireq"] == "6"
+    assert told["-shape"] == "[4,3,8,8]"
+    assert told["-api"] == "async"
+    assert told["-inference_only"] == "true"
+    assert told["-latency_percentile"] == "99"
+
+
+def test_benchmark_app_is_not_told_requests_of_a_blocking_call() -> None:
+    """With -api sync it has one request."""
+    told = options(make_file(api=Api.SYNC))
+
+    assert told["-api"] == "sync"
+    assert "-nireq" not in told
+
+
+def test_benchmark_app_copies_inputs_where_the_measurement_did() -> None:
+    """Otherwise it measures something else."""
+    assert options(make_file(feed=Feed.COPY))["-inference_only"] == "false"
+
+
+def test_benchmark_app_with_several_inputs() -> None:
+    """Each shape has its name."""
+    ports = (Port("ids", (4, 128), "i64"), Port("mask", (4, 128), "i64"))
+
+    assert options(make_file(), inputs=ports)["-shape"] == "ids[4,128],mask[4,128]"
+
+
+def test_benchmark_app_cannot_quote_brackets() -> None:
+    """Its options have no way to."""
+    ports = (Port("a[0]", (1,), "f32"), Port("b", (1,), "f32"))
+    with pytest.raises(UnsupportedError, match="brackets"):
+        TARGETS["benchmark_app"](make_tuned(inputs=ports))
+
+
+def losses(name: str, tuned: Any) -> str:
+    """Everything that a target cannot represent."""
+    return "; ".join(f"{loss.what}: {loss.effect}" for loss in TARGETS[name](tuned).losses)
+
+
+def test_benchmark_app_says_that_few_requests_lower_the_streams() -> None:
+    """-nireq becomes PERFORMANCE_HINT_NUM_REQUESTS."""
+    assert "fewer streams" in losses("benchmark_app", make_tuned(make_file(num_requests=1)))
+    assert "fewer streams" not in losses("benchmark_app", make_tuned())
+
+
+def test_benchmark_app_says_that_percentiles_are_whole_numbers() -> None:
+    """p99.9 becomes p100."""
+    best = make_file()
+    assert best.sla is not None
+    finer = best.model_copy(update={"sla": best.sla.model_copy(update={"percentile": 99.9})})
+
+    assert "99.9" in losses("benchmark_app", make_tuned(finer))
+
+
+# ----------------------------------------------------------------------------------- model server
+
+SCHEMA = json.loads((Path(__file__).parent / "model_server.schema.json").read_text())
+"""What Model Server checks its configuration against; its source is named in it."""
+
+
+def server_config(**fields: Any) -> Any:
+    """The entry of one model, checked."""
+    made = TARGETS["model-server"](make_tuned(make_file(**fields)))
+    config = json.loads(made.files["config.json"])
+    jsonschema.validate(config, SCHEMA)
+    (entry,) = config["model_config_list"]
+    assert entry == json.loads(made.files["model_config.json"])
+    return entry["config"]
+
+
+def test_the_schema_refuses_what_the_server_would() -> None:
+    """A check that cannot fail would check nothing."""
+    config = {"model_config_list": [{"config": {"name": "m", "base_path": "/m", "note": "x"}}]}
+    with pytest.raises(jsonschema.ValidationError, match="note"):
+        jsonschema.validate(config, SCHEMA)
+
+
+def test_model_server_gets_every_property_in_its_type() -> None:
+    """In a container it has defaults of its own, so nothing is left to them."""
+    config = server_config(batch_size=4, num_requests=6, pinning=False)
+
+    assert config["plugin_config"] == {
+        "PERFORMANCE_HINT": "THROUGHPUT",
+        "NUM_STREAMS": "2",
+        "INFERENCE_NUM_THREADS": 2,
+        "ENABLE_CPU_PINNING": False,
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    assert config["nireq"] == 6
+    assert config["shape"] == {"x": "(4,3,8,8)"}
+
+
+def test_model_server_gets_what_a_hint_decided() -> None:
+    """With the THROUGHPUT hint alone it would make as many streams as there are cores."""
+    config = server_config(
+        streams=None, threads_per_stream=None, pinning=None, precision=None, num_requests=None
+    )
+
+    assert config["plugin_config"]["NUM_STREAMS"] == "2"
+    assert config["plugin_config"]["INFERENCE_NUM_THREADS"] == 2
+
+
+# ----------------------------------------------------------------------------------------- triton
+
+
+def triton_config(text: str) -> Any:
+    """The configuration as Triton's own protobuf reads it."""
+    from google.protobuf import text_format
+    from tritonclient.grpc import model_config_pb2
+
+    return text_format.Parse(text, model_config_pb2.ModelConfig())
+
+
+def test_triton_reads_the_configuration() -> None:
+    """One instance is one request in flight; the shapes are whole."""
+    best = make_file(batch_size=4, num_requests=6)
+    config = triton_config(TARGETS["triton"](make_tuned(best)).files["config.pbtxt"])
+
+    assert config.backend == "openvino"
+    assert config.max_batch_size == 0
+    assert list(config.input[0].dims) == [4, 3, 8, 8]
+    assert config.instance_group[0].count == 6
+    assert config.parameters["NUM_STREAMS"].string_value == "2"
+    assert config.parameters["RESHAPE_IO_LAYERS"].string_value == "YES"
+    assert config.default_model_filename == "model.onnx"
+
+
+@given(NASTY)
+def test_triton_reads_any_name(name: str) -> None:
+    """Names come back as they were."""
+    plain = name.encode("utf-8", "ignore").decode()
+    tuned = make_tuned(inputs=(Port(plain, (1, 3), "f32"),))
+    config = triton_config(TARGETS["triton"](tuned).files["config.pbtxt"])
+
+    assert config.input[0].name == plain
+
+
+def test_triton_is_told_bf16_and_says_what_it_ignores() -> None:
+    """It reads three properties and HINT_BF16."""
+    bf16 = make_tuned(make_file(precision="bf16", pinning=False))
+    config = triton_config(TARGETS["triton"](bf16).files["config.pbtxt"])
+
+    assert config.parameters["HINT_BF16"].string_value == "YES"
+    assert "ENABLE_CPU_PINNING" not in config.parameters
+    assert "ENABLE_CPU_PINNING=NO" in losses("triton", bf16)
+    assert "INFERENCE_PRECISION_HINT=f32" in losses("triton", make_tuned())
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"best": make_file(device="NPU")}, "NPU"),
+        ({"model": "m.pb"}, r"\.pb"),
+        ({"inputs": (Port("x", (1,), "u4"),)}, "u4"),
+        ({"inputs": (Port("x", (), "f32"),)}, "scalar"),
+    ],
+    ids=["device", "format", "type", "scalar"],
+)
+def test_triton_says_why_not(fields: dict[str, Any], reason: str) -> None:
+    """Its backend has limits."""
+    with pytest.raises(UnsupportedError, match=reason):
+        TARGETS["triton"](make_tuned(**fields))
+
+
+# ------------------------------------------------------------------------------------ onnxruntime
+
+
+def test_onnxruntime_gets_text_and_not_a_file_name() -> None:
+    """load_config is parsed, never opened."""
+    made = TARGETS["onnxruntime"](make_tuned(make_file(batch_size=4)))
+    given_options = json.loads(made.files["provider_options.json"])
+
+    assert json.loads(given_options["load_config"])["CPU"]["NUM_STREAMS"] == "2"
+    assert given_options["reshape_input"] == "x[4,3,8,8]"
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"model": "m.xml"}, "onnx"),
+        ({"best": make_file(device="BATCH:CPU(4)")}, "BATCH"),
+        ({"inputs": (Port("x", (1,), "bf16"),)}, "bf16"),
+        ({"fixed": (Port("x", (1, 3, 8, 8), "f32"),)}, "fixes"),
+    ],
+    ids=["format", "device", "type", "batch"],
+)
+def test_onnxruntime_says_why_not(fields: dict[str, Any], reason: str) -> None:
+    """A session that silently ran elsewhere would be worse."""
+    with pytest.raises(UnsupportedError, match=reason):
+        TARGETS["onnxruntime"](make_tuned(**fields))
+
+
+# ------------------------------------------------------------------------------------- kubernetes
+
+
+def manifests(tuned: Any) -> list[Any]:
+    """The documents, checked against the schemas of Kubernetes."""
+    import kubernetes_validate
+    import yaml
+
+    made = list(yaml.safe_load_all(TARGETS["kubernetes"](tuned).files["deployment.yaml"]))
+    for document in made:
+        kubernetes_validate.validate(document, "1.30", strict=True)
+    return made
+
+
+def test_kubernetes_asks_for_as_many_cpus_as_threads() -> None:
+    """Equal and whole, with half as much memory again as was seen."""
+    deployment, service = manifests(make_tuned(make_file(num_requests=6)))
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    arguments = dict(zip(container["args"][::2], container["args"][1::2], strict=True))
+
+    assert container["resources"]["requests"] == container["resources"]["limits"]
+    assert container["resources"]["limits"] == {"cpu": "2", "memory": "192Mi"}
+    assert json.loads(arguments["--plugin_config"])["NUM_STREAMS"] == "2"
+    assert arguments["--nireq"] == "6"
+    assert service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]
+
+
+@pytest.mark.parametrize("stem", ["true", "1e3", "Ärger mit Namen", "x" * 200, "-"])
+def test_kubernetes_gets_a_name_that_it_takes(stem: str) -> None:
+    """Whatever the model file is called."""
+    deployment, _ = manifests(make_tuned(model=f"{stem}.onnx"))
+
+    assert isinstance(deployment["metadata"]["name"], str)
+
+
+@pytest.mark.parametrize(
+    "best",
+    [make_file(device="GPU"), make_file(effective=Effective({}, 1))],
+    ids=["device", "threads"],
+)
+def test_kubernetes_says_why_not(best: Any) -> None:
+    """CPUs are all that it can be asked for here."""
+    with pytest.raises(UnsupportedError, match="kubernetes"):
+        TARGETS["kubernetes"](make_tuned(best))
+
+
+# -------------------------------------------------------------------------------- python and C++
+
+
+def test_programs_read_back_what_was_measured() -> None:
+    """So that they never run something else without saying so."""
+    for name, file in (("python", "infer.py"), ("cpp", "infer.cpp")):
+        text = TARGETS[name](make_tuned()).files[file]
+        assert "INFERENCE_NUM_THREADS" in text
+        assert "not what was measured" in text
+
+
+def test_a_program_says_when_it_cannot_read_back() -> None:
+    """AUTO does not report streams and threads."""
+    best = make_file(device="AUTO", effective=Effective({"EXECUTION_DEVICES": "(CPU)"}, 2))
+
+    assert "nothing is read back" in losses("python", make_tuned(best))
+
+
+def test_the_runtime_that_was_measured_is_required() -> None:
+    """Another release may choose other kernels."""
+    assert "openvino==2026.4.1" in TARGETS["python"](make_tuned()).files["requirements.txt"]
+
+
+def test_a_hint_is_exported_as_a_hint() -> None:
+    """Its own number of requests, resolved."""
+    best = make_file(
+        hint=PerformanceHint.LATENCY,
+        streams=None,
+        threads_per_stream=None,
+        pinning=None,
+        precision=None,
+        num_requests=None,
+    )
+    text = TARGETS["python"](make_tuned(best)).files["infer.py"]
+
+    assert "'PERFORMANCE_HINT': 'LATENCY'" in text
+    assert "NUM_STREAMS" not in text.split("EXPECTED")[0]
+
+
+def test_templates_are_in_the_package() -> None:
+    """Whoever installs it has them."""
+    folder = files("autotune.export.targets") / "templates"
+    names = {entry.name for entry in folder.iterdir()}
+
+    assert {"infer.py.jinja", "infer.cpp.jinja", "config.pbtxt.jinja", "notes.md.jinja"} <= names
+
+
+def test_sync_and_data_are_said_where_they_are_lost() -> None:
+    """C++ and the servers keep one request in flight instead of blocking."""
+    sync = make_tuned(make_file(api=Api.SYNC), data="../inputs.npz")
+
+    assert "blocking" in losses("cpp", sync)
+    assert "input data" in losses("cpp", sync)
+    assert "blocking" in losses("model-server", sync)
+    assert "input data" in losses("benchmark_app", sync)
+    assert "input data" in losses("onnxruntime", replace(sync, model="m.onnx"))
