@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from sqlalchemy import MetaData, Table
 
-from autotune.analysis.frames import COLUMNS
+from autotune.analysis.frames import COLUMNS, TYPES
 from autotune.domain.units import format_duration
 from autotune.export.best_file import BestFile, json_schema
 from autotune.spec import StudySpec
@@ -40,6 +40,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     yield docs / "study-toml.md", _between(docs / "study-toml.md", study_toml())
     yield docs / "database.md", _between(docs / "database.md", database())
     yield docs / "surface.md", _between(docs / "surface.md", surface())
+    yield docs / "frame.md", _between(docs / "frame.md", frame_columns())
     yield docs / "best-json.md", _between(docs / "best-json.md", best_json())
     schema = json.dumps(json_schema(), indent=2) + "\n"
     yield ROOT / "autotune" / "export" / "best.schema.json", schema
@@ -80,8 +81,13 @@ def best_json() -> str:
     """Fields of best.json, and of the frame that `pareto --csv` writes."""
     parts = ["## Fields", "", "| field | meaning |", "| --- | --- |"]
     parts += [f"| `{name}` | {text} |" for name, text in _fields(BestFile)]
-    parts += ["", "## Columns of a frame", "", "| column | meaning |", "| --- | --- |"]
-    parts += [f"| `{name}` | {text} |" for name, text in COLUMNS.items()]
+    return "\n".join([*parts, ""])
+
+
+def frame_columns() -> str:
+    """One line for each column of a frame, with its type."""
+    parts = ["| column | type | meaning |", "| --- | --- | --- |"]
+    parts += [f"| `{name}` | {TYPES[name]} | {text} |" for name, text in COLUMNS.items()]
     return "\n".join([*parts, ""])
 
 

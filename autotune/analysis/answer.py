@@ -1,16 +1,61 @@
 """What a stored study answers: verdicts for a goal, and the race where it has a say."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from autotune.analysis.what_if import needs_judging, under
+from autotune.analysis.what_if import NO_LIMITS, Limits, deciding, needs_judging, under
 from autotune.domain.goal import Goal
 from autotune.domain.race import RaceResult
-from autotune.domain.ranking import best
+from autotune.domain.ranking import best, chosen
 from autotune.domain.space import SearchSpace
 from autotune.domain.trial import Trial
 from autotune.storage.database import rows_explained
 from autotune.storage.races import last_race
 from autotune.storage.study_store import Identity, StudyStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What to deploy under a goal."""
+
+    best: Trial | None
+    race: RaceResult | None
+    """None where none was held over these trials, or it has no say."""
+    trials: tuple[Trial, ...]
+    """The hints and all that decide, judged by the goal; not those that cannot matter."""
+    is_any_allowed: bool
+    """Whether anything that was measured is within the limits."""
+
+
+def answer(store: StudyStore, goal: Goal, limits: Limits = NO_LIMITS) -> Answer:
+    """The best trial under a goal and limits.
+
+    The race has a say where it was held over all trials and what it chose is within the limits;
+    under another goal than its own, only where that is also the best of the trials.
+
+    Raises:
+        StorageError: the study cannot be read.
+    """
+    stored, trials = store.identity().goal, tuple(store.trials())
+    judged = trials
+    if needs_judging(stored, goal):
+        judged = deciding(trials, stored, goal, store.with_blocks, limits)
+    allowed = [trial for trial in judged if limits.allow(trial)]
+    race = _held_over(store, goal, len(trials))
+    winner = None if race is None else race.winner
+    number = None if winner is None else winner.contender.trial
+    if goal == stored:
+        has_say = winner is None or any(trial.number == number for trial in allowed)
+    else:
+        leader = best(allowed, goal)
+        has_say = leader is not None and leader.number == number
+    race = race if has_say else None
+    return Answer(
+        best=chosen(allowed, goal, race),
+        race=race,
+        trials=judged,
+        is_any_allowed=any(trial.measurement is not None for trial in allowed),
+    )
 
 
 def judged(store: StudyStore, stored: Goal, goal: Goal) -> tuple[Trial, ...]:
@@ -19,22 +64,9 @@ def judged(store: StudyStore, stored: Goal, goal: Goal) -> tuple[Trial, ...]:
     return under(trials, goal, store.with_blocks) if needs_judging(stored, goal) else trials
 
 
-def raced(store: StudyStore, goal: Goal, trials: Sequence[Trial]) -> RaceResult | None:
-    """The study's race judged by `goal`, if it was held over these trials and has what is best.
-
-    For another goal the best trial may never have raced: then the race has no say.
-    """
-    stored = last_race(store, goal)
-    if stored is None or stored.end is None or stored.trials != len(trials):
-        return None
-    with rows_explained(store.name, f"race {stored.number}"):  # figures that make no sense
-        result = stored.result()
-    if goal == store.identity().goal:
-        return result
-    leader = best(trials, goal)
-    winner = result.winner
-    known = leader is not None and winner is not None and winner.contender.trial == leader.number
-    return result if known else None
+def raced(store: StudyStore, trials: Sequence[Trial]) -> RaceResult | None:
+    """The study's race, if it was held over these trials."""
+    return _held_over(store, store.identity().goal, len(trials))
 
 
 def space_size(identity: Identity, name: object) -> int:
@@ -45,3 +77,12 @@ def space_size(identity: Identity, name: object) -> int:
     """
     with rows_explained(name, "the study's space"):
         return SearchSpace.from_dict(identity.space).size
+
+
+def _held_over(store: StudyStore, goal: Goal, trials: int) -> RaceResult | None:
+    """The last race judged by `goal`, if it has ended and no trial came after it."""
+    stored = last_race(store, goal)
+    if stored is None or stored.end is None or stored.trials != trials:
+        return None
+    with rows_explained(store.name, f"race {stored.number}"):  # figures that make no sense
+        return stored.result()

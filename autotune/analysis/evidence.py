@@ -54,7 +54,7 @@ class Evidence:
         """
         identity, trials = store.identity(), tuple(store.trials())
         goal: Goal = identity.goal
-        race = raced(store, goal, trials)
+        race = raced(store, trials)
         leader = chosen(trials, goal, race)
         percentiles = tuple(sorted({*PERCENTILES, goal.percentile}))
         shown = {t.number: t for t in (leader, *baselines(trials).values()) if t is not None}

@@ -1,10 +1,16 @@
 """Stored evidence as a pandas frame: one row for each measurement, units in the names."""
 
+import io
 import json
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 
 import pandas as pd
 
 from autotune.domain.trial import Trial
+from autotune.errors import UsageError
+from autotune.storage.study_store import StudyStore
 
 COLUMNS = {
     "trial": "number of the trial",
@@ -44,11 +50,44 @@ COLUMNS = {
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def frame(trials: list[Trial] | tuple[Trial, ...]) -> pd.DataFrame:
-    """One row for each trial with a measurement, columns as in `COLUMNS`."""
-    return pd.DataFrame(
-        [_row(trial) for trial in trials if trial.measurement], columns=list(COLUMNS)
-    )
+_TEXT = (
+    "origin",
+    "configuration",
+    "device",
+    "hint",
+    "precision",
+    "api",
+    "verdict",
+    "stop_reason",
+    "flags",
+)
+_WHOLE = ("trial", "num_requests", "batch_size", "requests", "over_cap")
+_WHOLE_OR_MISSING = ("streams", "threads_per_stream", "peak_rss_bytes", "reused_from")
+TYPES = {
+    **dict.fromkeys(COLUMNS, "float64"),
+    **dict.fromkeys(_TEXT, "str"),
+    **dict.fromkeys(_WHOLE, "int64"),
+    **dict.fromkeys(_WHOLE_OR_MISSING, "Int64"),
+    "pinning": "boolean",
+}
+"""Every column's type, also where a study has no row."""
+
+
+def frame(study: str | Path | StudyStore | Sequence[Trial]) -> pd.DataFrame:
+    """One row for each trial with a measurement, columns as in `COLUMNS`.
+
+    Args:
+        study: its folder, its open store, or some of its trials.
+
+    Raises:
+        StorageError: there is no readable study in the folder.
+    """
+    if isinstance(study, str | Path):
+        with closing(StudyStore.read_only(Path(study))) as store:
+            return frame(store)
+    trials = study.trials() if isinstance(study, StudyStore) else study
+    rows = [_row(trial) for trial in trials if trial.measurement]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(TYPES)
 
 
 def to_records(table: pd.DataFrame) -> list[dict[str, object]]:
@@ -62,6 +101,21 @@ def to_records(table: pd.DataFrame) -> list[dict[str, object]]:
 def to_csv(table: pd.DataFrame) -> str:
     """The table as text; no cell is a formula where a spreadsheet opens it."""
     return table.map(_no_formula).to_csv(index=False)
+
+
+def to_parquet(table: pd.DataFrame) -> bytes:
+    """The table as a Parquet file.
+
+    Raises:
+        UsageError: pyarrow is not installed.
+    """
+    buffer = io.BytesIO()
+    try:
+        table.to_parquet(buffer, engine="pyarrow", index=False)
+    except ImportError:
+        message = "--parquet needs pyarrow: pip install 'autotune[parquet]'"
+        raise UsageError(message) from None
+    return buffer.getvalue()
 
 
 def _no_formula(value: object) -> object:

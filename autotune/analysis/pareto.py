@@ -3,17 +3,24 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+NOISE = 0.01
+"""Relative throughput below which the front that is shown tells no two points apart."""
 
-def pareto_front(throughput: ArrayLike, latency: ArrayLike) -> NDArray[np.bool_]:
+
+def pareto_front(
+    throughput: ArrayLike, latency: ArrayLike, noise: float = 0.0
+) -> NDArray[np.bool_]:
     """Which points no other point beats in one and equals or beats in the other.
 
     Args:
         throughput: shape (n,), larger is better.
         latency: shape (n,), smaller is better.
+        noise: relative gain in throughput that latency must buy. With it, by rising latency, a
+            point of the front is left out unless it beats the last one kept by more.
 
     Returns:
-        Shape (n,), true on the front; equal points are all on it. O(n log n): by falling
-        throughput, a point is on the front if its latency is the lowest so far.
+        Shape (n,), true on the front; without `noise`, equal points are all on it. O(n log n): by
+        falling throughput, a point is on the front if its latency is the lowest so far.
     """
     speed, delay = np.asarray(throughput, dtype=float), np.asarray(latency, dtype=float)
     order = np.lexsort((delay, -speed))
@@ -25,5 +32,14 @@ def pareto_front(throughput: ArrayLike, latency: ArrayLike) -> NDArray[np.bool_]
     first = np.maximum.accumulate(np.where(leads, np.arange(order.size), 0))
     equal = (speed == speed[first]) & (delay == delay[first]) if order.size else leads
     front = np.zeros(order.size, dtype=bool)
-    front[order] = leads | equal
+    front[order[_beyond(speed, leads, noise)] if noise else order[leads | equal]] = True
     return front
+
+
+def _beyond(speed: NDArray[np.float64], leads: NDArray[np.bool_], noise: float) -> list[int]:
+    """Of the places that lead, by rising throughput, those that beat the last kept beyond noise."""
+    kept: list[int] = []
+    for place in np.flatnonzero(leads)[::-1].tolist():
+        if not kept or speed[place] > speed[kept[-1]] * (1 + noise):
+            kept.append(place)
+    return kept

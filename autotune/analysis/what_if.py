@@ -1,13 +1,38 @@
-"""Another cap or percentile, answered from stored blocks."""
+"""Another cap or percentile, answered from stored blocks; limits on memory and device."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from autotune.domain.goal import Goal, Sla
-from autotune.domain.measurement import Measurement
+import numpy as np
+from numpy.typing import NDArray
+
+from autotune.domain.goal import Goal, Objective, Sla
+from autotune.domain.measurement import TICK_MS, Latency, Measurement
+from autotune.domain.ranking import is_feasible, merit
 from autotune.domain.trial import Trial
-from autotune.stats.latency import over_cap, summarise
-from autotune.stats.tail_test import sla_verdict
+from autotune.stats.latency import cap_ticks, over_cap, percentile_rank, summarise
+from autotune.stats.tail_test import most_over_to_meet, sla_verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What may be deployed, beside the latency cap."""
+
+    max_memory_bytes: int | None = None
+    """High-water mark of the worker's resident memory."""
+    device: str | None = None
+
+    def allow(self, trial: Trial) -> bool:
+        """Whether a trial is within them; one whose memory is not known is not."""
+        if self.device is not None and trial.configuration.device != self.device:
+            return False
+        if self.max_memory_bytes is None:
+            return True
+        used = None if trial.measurement is None else trial.measurement.peak_rss_bytes
+        return used is not None and used <= self.max_memory_bytes
+
+
+NO_LIMITS = Limits()
 
 
 def judge(measurement: Measurement, goal: Goal) -> Measurement:
@@ -25,21 +50,114 @@ def under(
     trials: Iterable[Trial], goal: Goal, with_blocks: Callable[[Trial], Trial]
 ) -> tuple[Trial, ...]:
     """All trials judged by another goal; `with_blocks` brings back what the verdict is made of."""
-    judged = []
-    for trial in trials:
-        if trial.measurement is None:
-            judged.append(trial)
-            continue
-        whole = with_blocks(trial)
-        assert whole.measurement is not None  # noqa: S101 - it had one
-        measurement = replace(judge(whole.measurement, goal), blocks=())
-        judged.append(replace(trial, measurement=measurement))
-    return tuple(judged)
+    return tuple(_judged(trial, goal, with_blocks) for trial in trials)
+
+
+def deciding(
+    trials: Sequence[Trial],
+    stored: Goal,
+    goal: Goal,
+    with_blocks: Callable[[Trial], Trial],
+    limits: Limits = NO_LIMITS,
+) -> tuple[Trial, ...]:
+    """The trials that decide which is best under another goal, and the hints, judged by it.
+
+    The same answer as from judging all, without reading the blocks of all: what is fastest and met
+    is found from the top, and most of what is not met shows that by its stored percentiles. Where
+    nothing is met, the nearest miss is among them.
+
+    Args:
+        trials: all, by number, with the stored statistics.
+        stored: the goal that these belong to.
+        goal: the one that is asked for.
+        with_blocks: brings back the blocks of a trial.
+        limits: what else the best must keep.
+    """
+    allowed = [t for t in trials if t.measurement is not None and limits.allow(t)]
+    if goal.objective is Objective.LATENCY:
+        needed = allowed
+    else:
+        ranked = sorted(allowed, key=lambda trial: merit(trial, goal), reverse=True)
+        needed = _first_met(ranked, goal, with_blocks) or _nearest(
+            allowed, stored.percentile, goal.percentile
+        )
+    hints = [t for t in trials if t.configuration.is_hint and t.measurement is not None]
+    wanted = {trial.number: trial for trial in (*hints, *needed)}
+    return under([wanted[number] for number in sorted(wanted)], goal, with_blocks)
 
 
 def needs_judging(stored: Goal, asked: Goal) -> bool:
     """Whether the stored verdicts answer another question."""
     return _question(stored.sla) != _question(asked.sla) or stored.percentile != asked.percentile
+
+
+def may_be_met(latencies: Sequence[Latency], sla: Sla) -> NDArray[np.bool_]:
+    """Which measurements could meet an SLA, by their stored percentiles alone; shape (n,).
+
+    A percentile above the cap says how many requests are over it at least; more than the test
+    allows, and no look at the single requests can change that.
+    """
+    requests = np.array([one.requests for one in latencies], dtype=np.int64)
+    most = most_over_to_meet(requests, 1 - sla.percentile / 100)
+    cap = cap_ticks(sla.cap_ms)
+    least = np.array([_least_over(one, cap) for one in latencies], dtype=np.int64)
+    return least <= most
+
+
+def _judged(trial: Trial, goal: Goal, with_blocks: Callable[[Trial], Trial]) -> Trial:
+    if trial.measurement is None:
+        return trial
+    whole = with_blocks(trial)
+    assert whole.measurement is not None  # noqa: S101 - it had one
+    return replace(trial, measurement=replace(judge(whole.measurement, goal), blocks=()))
+
+
+def _first_met(
+    ranked: Sequence[Trial], goal: Goal, with_blocks: Callable[[Trial], Trial]
+) -> list[Trial]:
+    """The first of the ranked trials that is met, alone; empty where none is."""
+    if goal.sla is None:
+        return list(ranked[:1])
+    latencies = [trial.measurement.latency for trial in ranked if trial.measurement]
+    for trial, may in zip(ranked, may_be_met(latencies, goal.sla), strict=True):
+        if may:
+            judged = _judged(trial, goal, with_blocks).measurement
+            if judged is not None and is_feasible(judged, goal):
+                return [trial]
+    return []
+
+
+def _nearest(trials: Sequence[Trial], stored: float, percentile: float) -> list[Trial]:
+    """Those that may have the lowest latency at a percentile."""
+    spans = [_span(t.measurement.latency, stored, percentile) for t in trials if t.measurement]
+    least = min((high for _, high in spans), default=0.0)
+    return [trial for trial, (low, _) in zip(trials, spans, strict=True) if low <= least]
+
+
+def _span(latency: Latency, stored: float, percentile: float) -> tuple[float, float]:
+    """Bounds of a percentile, in milliseconds, from the ones that are stored."""
+    known = [*_percentiles(latency), (stored, latency.goal_ms), (100.0, latency.max_ms)]
+    low = max((value for at, value in known if at <= percentile), default=0.0)
+    return low, min(value for at, value in known if at >= percentile)
+
+
+def _least_over(latency: Latency, cap: int) -> int:
+    """Requests that are over a cap, in ticks, at least."""
+    least = int(round(latency.max_ms / TICK_MS) > cap)
+    for percentile, value in _percentiles(latency):
+        if round(value / TICK_MS) > cap:
+            rank = percentile_rank(latency.requests, percentile)
+            least = max(least, latency.requests - rank + 1)
+    return least
+
+
+def _percentiles(latency: Latency) -> tuple[tuple[float, float], ...]:
+    return (
+        (50.0, latency.p50_ms),
+        (90.0, latency.p90_ms),
+        (95.0, latency.p95_ms),
+        (99.0, latency.p99_ms),
+    )
 
 
 def _question(sla: Sla | None) -> tuple[float, float] | None:

@@ -216,11 +216,36 @@ def pareto(
 
 
 @app.command(no_args_is_help=True)
+def frame(
+    study: StudyFolder,
+    *,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write CSV.")] = None,
+    parquet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write Parquet (needs pyarrow).")
+    ] = None,
+) -> None:
+    """Write every measurement as a table, one row each; CSV to the output without a file.
+
+    The columns are described in docs/frame.md; in Python: autotune.frame("studies/NAME").
+    """
+    from autotune.cli.frame import show_frame
+
+    show_frame(study, csv, parquet)
+
+
+@app.command(no_args_is_help=True)
 def best(
     study: StudyFolder,
     *,
     max_latency: MaxLatency = None,
     percentile: Percentile = None,
+    max_memory: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Resident memory of the process, at most: 500MiB, 2GB."),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="DEVICE", help="Only what ran on this device.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write it as a best.json.")
     ] = None,
@@ -229,7 +254,17 @@ def best(
     """Show the best configuration for the study's cap, or another, from what was measured."""
     from autotune.cli.results import show_best
 
-    sys.exit(show_best(study, max_latency, percentile, out, as_json=json))
+    sys.exit(
+        show_best(
+            study,
+            max_latency,
+            percentile,
+            out,
+            max_memory=max_memory,
+            device=device,
+            as_json=json,
+        )
+    )
 
 
 @app.command(no_args_is_help=True)

@@ -4,14 +4,16 @@ import json
 import signal
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 
 from autotune.domain.units import parse_duration
 from autotune.errors import UsageError
-from autotune.execution.race import Race
 from autotune.report.format import per_second, seconds
+
+if TYPE_CHECKING:  # viewers print too, and are quick
+    from autotune.execution.race import Race
 
 
 def print_json(value: object) -> None:
@@ -51,10 +53,10 @@ class Stop:
         signal.signal(signal.SIGINT, self._old)
 
 
-def teller(console: Console, name: str) -> Callable[[Race], None]:
+def teller(console: Console, name: str) -> "Callable[[Race], None]":
     """One plain line for each launch: this takes minutes."""
 
-    def tell(race: Race) -> None:
+    def tell(race: "Race") -> None:
         first = race.result().standings[0]
         seen = per_second(first.throughput.mean if first.throughput else None)
         left = seconds(max(0.0, race.left_s))

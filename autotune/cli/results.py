@@ -6,9 +6,9 @@ from typing import Any
 
 from rich.console import Console
 
-from autotune.analysis.answer import judged, raced, space_size
-from autotune.analysis.frames import frame, to_csv, to_records
-from autotune.analysis.pareto import pareto_front
+from autotune.analysis.answer import answer, judged, raced, space_size
+from autotune.analysis.pareto import NOISE, pareto_front
+from autotune.analysis.what_if import Limits
 from autotune.cli.output import print_json, say
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.ranking import (
@@ -20,14 +20,15 @@ from autotune.domain.ranking import (
     seen,
 )
 from autotune.domain.trial import Trial
-from autotune.domain.units import parse_duration
+from autotune.domain.units import parse_bytes, parse_duration
 from autotune.errors import EXIT_NO_FEASIBLE, EXIT_OK, SpecError, UsageError
 from autotune.execution.locks import holder_of_study
 from autotune.export.best_file import write_best
 from autotune.export.files import write_atomically
 from autotune.export.from_study import best_of_study
+from autotune.report.chart import pareto_chart
 from autotune.report.drift import drift_json, drift_lines
-from autotune.report.format import goal_in_words, seconds
+from autotune.report.format import goal_in_words, limits_in_words, percent, seconds
 from autotune.report.race import race_json, race_lines, race_table
 from autotune.report.story import story_json, story_lines
 from autotune.report.tables import trials_table
@@ -42,10 +43,12 @@ _RECENT = 10
 
 def show_status(folder: Path, *, as_json: bool) -> None:
     """Progress, the best so far, failures by kind, and the last trials."""
+    from autotune.analysis.frames import frame, to_records
+
     folder, store = opened(folder)
     identity, sessions, trials = store.identity(), store.sessions(), store.trials()
     holder = holder_of_study(folder)
-    race = raced(store, identity.goal, trials)
+    race = raced(store, trials)
     leader, hint = chosen(trials, identity.goal, race), better_hint(trials, identity.goal)
     failures = Counter(trial.failure.kind.value for trial in trials if trial.failure)
     spent = sum(session.elapsed_s for session in sessions)
@@ -119,14 +122,16 @@ def show_log(folder: Path, *, as_json: bool) -> None:
 
 
 def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_json: bool) -> None:
-    """The front over all measurements."""
+    """The front over all measurements, beyond the noise, drawn and listed."""
+    from autotune.analysis.frames import frame, to_csv, to_records
+
     folder, store = opened(folder)
     stored = store.identity().goal
     goal = asked_goal(stored, None, percentile)
     trials = judged(store, stored, goal)
     measured = [t for t in trials if t.measurement is not None and t.reused_from is None]
     table = frame(measured)
-    on_front = pareto_front(table["throughput_per_s"], table["latency_goal_ms"])
+    on_front = pareto_front(table["throughput_per_s"], table["latency_goal_ms"], NOISE)
     table = table[on_front].sort_values("throughput_per_s")
     if csv is not None:
         write_atomically(csv, to_csv(table))
@@ -138,7 +143,14 @@ def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_
     console = Console()
     front = {t.number: t for t in measured}
     rows = [front[number] for number in table["trial"]]
-    title = f"{len(rows)} of {len(measured)} measurements are on the front"
+    if not rows:
+        say(console, why_nothing(trials, goal))
+        return
+    console.print(pareto_chart(measured, rows, goal, console.width))
+    title = (
+        f"{len(rows)} of {len(measured)} measurements are on the front: "
+        f"each has over {percent(NOISE)} more throughput than the one above it"
+    )
     console.print(trials_table(rows, goal, better_hint(trials, goal), title))
     if csv is not None:
         say(console, f"wrote {csv}")
@@ -150,21 +162,28 @@ def show_best(
     percentile: float | None,
     out: Path | None,
     *,
+    max_memory: str | None = None,
+    device: str | None = None,
     as_json: bool,
 ) -> int:
-    """The best configuration under the study's goal or another cap; the exit code."""
+    """The best configuration under the study's goal, or others and limits; the exit code."""
     folder, store = opened(folder)
-    stored = store.identity().goal
-    goal = asked_goal(stored, max_latency, percentile)
-    trials = judged(store, stored, goal)
-    race = raced(store, goal, trials)
-    leader = chosen(trials, goal, race)
+    goal = asked_goal(store.identity().goal, max_latency, percentile)
+    limits = asked_limits(max_memory, device)
+    found = answer(store, goal, limits)
+    leader, race, trials = found.best, found.race, found.trials
     console = Console()
     if leader is None:
+        allowed = tuple(trial for trial in trials if limits.allow(trial))
+        why = why_nothing(allowed if found.is_any_allowed else trials, goal)
+        if not found.is_any_allowed and limits_in_words(limits):
+            why = f"nothing that was measured is within the limits: {limits_in_words(limits)}"
+        elif limits_in_words(limits):
+            why = f"{limits_in_words(limits)}: {why}"
         if as_json:
-            print_json({"goal": goal_json(goal), "best": None, "why": why_nothing(trials, goal)})
+            print_json({"goal": goal_json(goal), "best": None, "why": why})
         else:
-            say(console, why_nothing(trials, goal))
+            say(console, why)
         return EXIT_NO_FEASIBLE
     target = None if out is None else out.parent
     file = best_of_study(store, folder, leader, trials, goal, target=target, race=race)
@@ -173,7 +192,8 @@ def show_best(
     if as_json:
         print_json(file.model_dump(mode="json"))
         return EXIT_OK
-    say(console, f"{goal_in_words(goal)}:")
+    within = limits_in_words(limits)
+    say(console, f"{goal_in_words(goal)}{f', {within}' if within else ''}:")
     if race is not None:
         console.print(race_table(race, goal))
         for line in race_lines(race, goal):
@@ -219,6 +239,21 @@ def asked_goal(stored: Goal, max_latency: str | None, percentile: float | None) 
     asked = percentile if percentile is not None else stored.percentile
     objective = Objective.THROUGHPUT if max_latency is not None else stored.objective
     return Goal(objective, asked, cap_ms)
+
+
+def asked_limits(max_memory: str | None, device: str | None) -> Limits:
+    """Limits of the command line.
+
+    Raises:
+        UsageError: it is no amount of memory.
+    """
+    try:
+        return Limits(
+            max_memory_bytes=None if max_memory is None else parse_bytes(max_memory),
+            device=None if device is None else device.upper(),
+        )
+    except ValueError as error:
+        raise UsageError(f"--max-memory: {error}") from None
 
 
 def goal_json(goal: Goal) -> dict[str, Any]:

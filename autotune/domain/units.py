@@ -1,4 +1,4 @@
-"""Text to quantities and back: durations with a unit, and nothing without one."""
+"""Text to quantities and back: durations and bytes with a unit, and nothing without one."""
 
 import math
 import re
@@ -14,6 +14,15 @@ _SECONDS_PER_UNIT = {
     "min": Decimal(60),
     "h": Decimal(3600),
     "d": Decimal(86400),
+}
+_BYTES_PER_UNIT = {
+    "B": 1,
+    "kB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
 }
 _PART = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([a-zµ]+)")
 
@@ -41,6 +50,36 @@ def parse_duration(text: str) -> float:
         message = f"{text!r} must be more than zero and finite"
         raise ValueError(message)
     return seconds
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes in a text such as ``500MiB``, ``1.5GB`` or ``2 GiB``.
+
+    Raises:
+        ValueError: no unit, an unknown unit, or nothing.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)\s*([A-Za-z]+)", text.strip())
+    units = {unit.lower(): size for unit, size in _BYTES_PER_UNIT.items()}
+    if match is None or match[2].lower() not in units:
+        message = (
+            f"{text!r} is no amount of memory; write a number with a unit: "
+            f"{', '.join(_BYTES_PER_UNIT)}"
+        )
+        raise ValueError(message)
+    found = int(Decimal(match[1]) * units[match[2].lower()])
+    if found <= 0:
+        message = f"{text!r} must be more than zero"
+        raise ValueError(message)
+    return found
+
+
+def format_bytes(size: int) -> str:
+    """``500 MiB``, ``1.5 GiB``: three significant digits."""
+    unit, factor = next(
+        ((unit, factor) for unit, factor in (("GiB", 2**30), ("MiB", 2**20)) if size >= factor),
+        ("KiB", 2**10),
+    )
+    return f"{size / factor:.3g} {unit}"
 
 
 def format_duration(seconds: float) -> str:

@@ -8,6 +8,11 @@ from autotune.errors import AutotuneError
 
 
 def write_atomically(path: Path, text: str) -> None:
+    """As `write_bytes_atomically`, in UTF-8."""
+    write_bytes_atomically(path, text.encode("utf-8"))
+
+
+def write_bytes_atomically(path: Path, content: bytes) -> None:
     """Write beside the target, sync, rename over it, sync the folder.
 
     Raises:
@@ -16,8 +21,8 @@ def write_atomically(path: Path, text: str) -> None:
     temporary: str | None = None
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)

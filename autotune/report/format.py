@@ -1,7 +1,8 @@
 """The one formatting of every figure, units always shown."""
 
+from autotune.analysis.what_if import Limits
 from autotune.domain.goal import Goal, Objective
-from autotune.domain.units import format_duration
+from autotune.domain.units import format_bytes, format_duration
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -57,6 +58,16 @@ def cap_in_words(goal: Goal) -> str:
     if goal.cap_ms is None:
         return ""
     return f"{percentile(goal.percentile)} <= {format_duration(goal.cap_ms / 1000)}"
+
+
+def limits_in_words(limits: Limits) -> str:
+    """``at most 500 MiB, on CPU``; empty without any."""
+    memory = limits.max_memory_bytes
+    parts = [
+        *([] if memory is None else [f"at most {format_bytes(memory)}"]),
+        *([] if limits.device is None else [f"on {limits.device}"]),
+    ]
+    return ", ".join(parts)
 
 
 def goal_in_words(goal: Goal) -> str:

@@ -13,8 +13,8 @@ from autotune.domain.ranking import ratio
 from autotune.domain.trial import Trial
 from autotune.report.format import milliseconds, per_second, percentile, times
 
-_STYLES = {Verdict.MET: "green", Verdict.MISSED: "red", Verdict.UNCLEAR: "yellow", None: ""}
-_SIGNS = {Verdict.MET: "+", Verdict.MISSED: "x", Verdict.UNCLEAR: "?", None: " "}
+STYLES = {Verdict.MET: "green", Verdict.MISSED: "red", Verdict.UNCLEAR: "yellow", None: ""}
+SIGNS = {Verdict.MET: "+", Verdict.MISSED: "x", Verdict.UNCLEAR: "?", None: " "}
 
 FLAGS = {
     Flag.LOOP_BOUND: "request slots idle over 3 % of the time",
@@ -30,7 +30,7 @@ FLAGS = {
 
 def verdict_text(verdict: Verdict | None) -> Text:
     """The verdict by word, sign and colour."""
-    return Text(f"{_SIGNS[verdict]} {verdict or ''}".rstrip(), style=_STYLES[verdict])
+    return Text(f"{SIGNS[verdict]} {verdict or ''}".rstrip(), style=STYLES[verdict])
 
 
 def trials_table(

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.special import bdtr
 
 from autotune.domain.measurement import TICK_MS, Block, Latency
 
@@ -39,8 +39,12 @@ def percentile_ms(ticks: Ticks, percentile: float) -> float:
 
 def percentile_ticks(ticks: Ticks, percentile: float) -> int:
     """As `percentile_ms`, in ticks."""
-    rank = max(1, math.ceil(round(ticks.size * percentile / 100, 9)))
-    return int(ticks[rank - 1])
+    return int(ticks[percentile_rank(ticks.size, percentile) - 1])
+
+
+def percentile_rank(requests: int, percentile: float) -> int:
+    """Which of so many latencies, counted from 1, is the nearest-rank percentile."""
+    return max(1, math.ceil(round(requests * percentile / 100, 9)))
 
 
 def percentile_bounds_ms(
@@ -54,15 +58,24 @@ def percentile_bounds_ms(
     """
     n, share, alpha = ticks.size, percentile / 100, 1 - confidence
     upper = lower = None
-    above = int(binom.ppf(alpha, n, 1 - share))
-    above -= bool(binom.cdf(above, n, 1 - share) > alpha)
-    if n and above >= 0:
+    above, below = _most(n, 1 - share, alpha), _most(n, share, alpha)
+    if above >= 0:
         upper = float(ticks[n - 1 - above]) * TICK_MS
-    below = int(binom.ppf(alpha, n, share))
-    below -= bool(binom.cdf(below, n, share) > alpha)
-    if n and below >= 0:
+    if below >= 0:
         lower = float(ticks[below]) * TICK_MS
     return lower, upper
+
+
+def _most(n: int, rate: float, alpha: float) -> int:
+    """The largest k < n with P[Bin(n, rate) <= k] <= alpha; -1 where there is none."""
+    low, high = -1, n
+    while high - low > 1:
+        middle = (low + high) // 2
+        if bdtr(middle, n, rate) <= alpha:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def summarise(blocks: Iterable[Block], goal_percentile: float) -> Latency:

@@ -4,6 +4,7 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -110,12 +111,18 @@ def measurement_row(measurement: Measurement) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=1024)
+def _effective(text: str, optimal_requests: int) -> Effective:
+    """Configurations of one compiled model share what it reported."""
+    return Effective(json.loads(text), optimal_requests)
+
+
 def measurement_of(row: Mapping[str, Any], blocks: tuple[Block, ...]) -> Measurement:
     """The measurement in a row and its blocks."""
     return Measurement(
         configuration=Configuration.from_dict(json.loads(row["configuration"])),
         opening=Opening(
-            effective=Effective(json.loads(row["effective"]), row["optimal_requests"]),
+            effective=_effective(row["effective"], row["optimal_requests"]),
             start_s=row["start_s"],
             read_s=row["read_s"],
             compile_s=row["compile_s"],

@@ -2,7 +2,7 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -201,16 +201,28 @@ def fetch(engine: Engine, name: object, query: Any) -> list[dict[str, Any]]:
         rows_explained(name, f"a row of {_tables(query)}"),
         engine.connect() as connection,
     ):
-        rows = [dict(row) for row in connection.execute(query).mappings()]
-        kinds = [(c.key, c.type.python_type, bool(c.nullable)) for c in query.selected_columns]
-        for row in rows:
-            for key, kind, may_be_null in kinds:
-                _check(key, row[key], kind, may_be_null=may_be_null)
-        return rows
+        found = connection.execute(query).all()
+        columns = zip(*found, strict=True)
+        names = []
+        for column, values in zip(query.selected_columns, columns, strict=False):
+            names.append(column.key)
+            kind, may_be_null = column.type.python_type, bool(column.nullable)
+            if not _is_sound(values, kind, may_be_null=may_be_null):
+                for value in values:
+                    _check(column.key, value, kind, may_be_null=may_be_null)
+        return [dict(zip(names, row, strict=True)) for row in found]
 
 
 def _tables(query: Any) -> str:
     return ", ".join(dict.fromkeys(str(table) for table in query.columns_clause_froms))
+
+
+def _is_sound(values: Sequence[object], kind: type, *, may_be_null: bool) -> bool:
+    """Whether a column is what it should be at first glance; most are, and that is quick."""
+    kinds = {float, int} if kind is float else {kind}
+    if not set(map(type, values)) <= (kinds | {type(None)} if may_be_null else kinds):
+        return False
+    return kind is not float or all(v is None or abs(v) <= _LARGEST for v in values)  # type: ignore[arg-type]  # numbers by now
 
 
 def _check(key: str, value: object, kind: type, *, may_be_null: bool) -> None:

@@ -1,10 +1,20 @@
 import csv
 import io
 import json
+import sys
+from contextlib import closing
+from pathlib import Path
 
-from autotune.analysis.frames import COLUMNS, frame, to_csv, to_records
+import pandas as pd
+import pytest
+
+import autotune
+from autotune.analysis.frames import COLUMNS, TYPES, frame, to_csv, to_parquet, to_records
 from autotune.domain.configuration import Configuration, PerformanceHint
+from autotune.errors import StorageError, UsageError
+from autotune.storage.study_store import StudyStore
 from tests.builders import make_failure, make_trial
+from tests.report.studies import make_study
 
 
 def test_one_row_for_each_measurement() -> None:
@@ -28,6 +38,43 @@ def test_records_have_none_for_what_is_missing() -> None:
 def test_empty_study_has_an_empty_frame() -> None:
     """No measurement, no row, all columns."""
     assert frame([]).shape == (0, len(COLUMNS))
+
+
+def test_types_are_the_documented_ones_with_and_without_rows() -> None:
+    """Nobody who reads a frame is surprised by an empty study, or by a hint without streams."""
+    hint = Configuration(device="CPU", hint=PerformanceHint.LATENCY)
+    for table in (frame([]), frame([make_trial(0)]), frame([make_trial(0, configuration=hint)])):
+        assert {name: str(kind) for name, kind in table.dtypes.items()} == TYPES
+
+
+def test_parquet_gives_the_frame_back() -> None:
+    """Types, units and what is missing."""
+    hint = Configuration(device="CPU", hint=PerformanceHint.LATENCY)
+    table = frame([make_trial(0, configuration=hint), make_trial(1)])
+    again = pd.read_parquet(io.BytesIO(to_parquet(table)))
+
+    pd.testing.assert_frame_equal(again, table)
+
+
+def test_parquet_without_pyarrow_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an extra."""
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UsageError, match=r"autotune\[parquet\]"):
+        to_parquet(frame([make_trial(0)]))
+
+
+def test_a_folder_a_store_and_trials_give_the_same_frame(tmp_path: Path) -> None:
+    """As the package offers it."""
+    folder = make_study(tmp_path / "study", trials=6)
+    with closing(StudyStore.read_only(folder)) as store:
+        whole = autotune.frame(store)
+        pd.testing.assert_frame_equal(autotune.frame(store.trials()), whole)
+
+    assert len(whole) >= 5
+    pd.testing.assert_frame_equal(autotune.frame(folder), whole)
+    pd.testing.assert_frame_equal(autotune.frame(str(folder)), whole)
+    with pytest.raises(StorageError):
+        autotune.frame(tmp_path / "gone")
 
 
 def test_no_cell_of_a_csv_is_a_formula() -> None:

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +31,24 @@ def test_order_does_not_matter(points: list[tuple[int, int]], random: "st.DrawFn
     again = {p for p, on in zip(shuffled, pareto_front(*_columns(shuffled)), strict=True) if on}
 
     assert again == front
+
+
+REAL = st.lists(st.tuples(st.floats(1, 100), st.floats(0.1, 50)), max_size=40)
+
+
+@given(REAL, st.sampled_from([0.005, 0.01, 0.2]))
+def test_front_beyond_the_noise(points: list[tuple[float, float]], noise: float) -> None:
+    """It is part of the front; its steps are larger than the noise; nothing larger is left out."""
+    speed, delay = _columns(points)  # type: ignore[arg-type]
+    exact = pareto_front(speed, delay)
+    front = pareto_front(speed, delay, noise)
+
+    assert not (front & ~exact).any()
+    assert front.any() == bool(points)
+    kept = np.flatnonzero(front)[np.argsort(delay[front])]
+    assert all(speed[b] > speed[a] * (1 + noise) for a, b in itertools.pairwise(kept))
+    for i in np.flatnonzero(exact & ~front):
+        assert any(delay[j] <= delay[i] and speed[i] <= speed[j] * (1 + noise) for j in kept)
 
 
 def test_no_points_have_no_front() -> None:

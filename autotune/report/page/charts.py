@@ -1,4 +1,8 @@
-"""The report's figures, as plotly's JSON. Colours are names that the page gives values to."""
+"""The report's figures, as plotly's JSON. Colours are names that the page gives values to.
+
+A trace of trials has their places in the page's table as `of`, and whether each is feasible as
+`able`: the page fills in what it knows of them, so that no figure repeats it.
+"""
 
 import math
 from collections.abc import Sequence
@@ -156,7 +160,6 @@ def progress(study: Evidence) -> Figure | None:
     last = max(study.moments[trial.number] for trial in points)
     lead = [(study.moments[trial.number], value(trial), trial.number) for trial in gains]
     lead += [(last, lead[-1][1], lead[-1][2])] if lead else []
-    able = [t.measurement is not None and is_feasible(t.measurement, goal) for t in points]
     return {
         "data": [
             {
@@ -164,13 +167,9 @@ def progress(study: Evidence) -> Figure | None:
                 "mode": "markers",
                 "name": "trials",
                 "x": [_figure(study.moments[trial.number] / 60) for trial in points],
-                "y": [_figure(value(trial)) for trial in points],
-                "text": [f"trial {trial.number}: {trial.configuration}" for trial in points],
-                "marker": {
-                    "size": 6,
-                    "color": ["var:met" if one else "var:missed" for one in able],
-                    "symbol": ["circle" if one else "x-thin-open" for one in able],
-                },
+                **({"y": [_figure(value(trial)) for trial in points]} if is_latency else {}),
+                **_trials(study, points),
+                "marker": {"size": 6},
                 "hovertemplate": "%{text}<br>%{y}<extra></extra>",
             },
             {
@@ -236,21 +235,14 @@ def slices(study: Evidence) -> list[tuple[str, Figure]]:
     for name, _ in importance(study.trials):
         values = sorted({setting(trial, name) for trial in mine}, key=_order)
         texts = [_text(setting(trial, name)) for trial in mine]
-        able = [t.measurement is not None and is_feasible(t.measurement, study.goal) for t in mine]
         figure = {
             "data": [
                 {
                     "type": "scatter",
                     "mode": "markers",
                     "x": texts,
-                    "y": [_figure(_throughput(trial)) for trial in mine],
-                    "text": [f"trial {trial.number}: {trial.configuration}" for trial in mine],
-                    "marker": {
-                        "size": 7,
-                        "opacity": 0.7,
-                        "color": ["var:met" if one else "var:missed" for one in able],
-                        "symbol": ["circle" if one else "x-thin-open" for one in able],
-                    },
+                    **_trials(study, mine),
+                    "marker": {"size": 7, "opacity": 0.7},
                     "hovertemplate": "%{text}<br>%{y}/s<extra></extra>",
                 }
             ],
@@ -320,6 +312,17 @@ def together(study: Evidence) -> list[tuple[str, Figure]]:
         }
         found.append((f"batch {batch}", figure))
     return found
+
+
+def _trials(study: Evidence, shown: Sequence[Trial]) -> dict[str, list[int]]:
+    """What a trace says of the trials that it shows."""
+    places = {trial.number: place for place, trial in enumerate(study.trials)}
+    return {
+        "of": [places[trial.number] for trial in shown],
+        "able": [
+            int(t.measurement is not None and is_feasible(t.measurement, study.goal)) for t in shown
+        ],
+    }
 
 
 def _explicit(study: Evidence) -> list[Trial]:

@@ -2,7 +2,7 @@
 (() => {
 const data = JSON.parse(document.getElementById("data").textContent);
 const trials = data.trials, count = trials.number.length, goal = data.goal;
-const TICK_MS = 1e-4, PAGE = 50, FLOOR = 0.01;
+const TICK_MS = 1e-4, PAGE = 50;
 const $ = (id) => document.getElementById(id);
 
 // --- figures, written as autotune/report/format.py writes them
@@ -87,6 +87,14 @@ const colored = (value) => {
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, colored(inner)]));
   return value;
 };
+const filled = ({ of, able, ...trace }) => of === undefined ? trace : {  // a trace of trials, see charts.py
+  y: of.map((i) => trials.rate[i]), ...trace,
+  text: of.map((i) => escaped(`trial ${trials.number[i]}: ${trials.words[i]}`)),
+  marker: {
+    ...trace.marker, color: able.map((one) => (one ? "var:met" : "var:missed")),
+    symbol: able.map((one) => (one ? "circle" : "x-thin-open")),
+  },
+};
 const isTouch = matchMedia("(pointer: coarse)").matches;
 const axis = (given = {}) => ({
   ...(given.type === "log" && given.tickformat === undefined ? ticks() : {}),
@@ -106,16 +114,16 @@ const draw = (id, figure) => {
   const place = $(id);
   if (place === null) return null;
   if (figure.layout.height) place.style.minHeight = `${figure.layout.height}px`;
-  return Plotly.react(place, colored(figure.data), colored(layoutOf(figure.layout)), config);
+  return Plotly.react(place, colored(figure.data.map(filled)), colored(layoutOf(figure.layout)), config);
 };
 
 const front = () => {
-  // By rising latency, whatever beats all before it by more than the floor.
+  // By rising latency, whatever beats all before it by more than the noise.
   const order = measured.filter((i) => trials.own[i] && latency(i) !== null)
     .sort((a, b) => latency(a) - latency(b) || trials.rate[b] - trials.rate[a]);
   let best = 0;
   return order.filter((i) => {
-    if (trials.rate[i] <= best * (1 + FLOOR)) return false;
+    if (trials.rate[i] <= best * (1 + data.noise)) return false;
     best = trials.rate[i];
     return true;
   });

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autotune.analysis.evidence import Evidence
+from autotune.analysis.pareto import NOISE
 from autotune.domain.race import Status
 from autotune.domain.ranking import ratio
 from autotune.domain.trial import Trial
@@ -216,6 +217,7 @@ def _data(study: Evidence, figures: dict[str, Figure], status: str) -> dict[str,
         },
         "chosen": None if study.leader is None else study.leader.number,
         "is_raced": study.race is not None,
+        "noise": NOISE,
         "status": status,
         "needed": {f"{wanted:g}": requests_needed(0, wanted) for wanted in study.percentiles},
         "caps": caps,

@@ -1,0 +1,177 @@
+"""Questions to a stored study on the command line, on a simulated machine."""
+
+import csv
+import io
+import itertools
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+
+from autotune.cli.main import main
+from tests.report.studies import BrokenRunner, make_study
+
+
+class Done(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+Autotune = Callable[..., Done]
+
+
+@pytest.fixture
+def autotune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Autotune:
+    """The command line in this process."""
+
+    def run(*words: object) -> Done:
+        monkeypatch.setattr("sys.argv", ["autotune", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return Done(int(ended.value.code or 0), printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty trials, each with some use of memory."""
+    folder = make_study(tmp_path_factory.mktemp("night") / "study")
+    with closing(sqlite3.connect(folder / "study.db")) as connection, connection:
+        connection.execute(
+            "UPDATE autotune_measurement SET peak_rss_bytes = 104857600 * (1 + trial_number % 7)"
+        )
+    return folder
+
+
+def test_best_within_a_limit_of_memory(autotune: Autotune, night: Path) -> None:
+    """Another trial than without, and one that keeps it."""
+    free = json.loads(autotune("best", night, "--json").out)
+    used = free["measured"]["peak_rss_bytes"]
+    done = autotune("best", night, "--max-memory", f"{used - 1}B", "--device", "cpu", "--json")
+    found = json.loads(done.out)
+
+    assert done.code == 0
+    assert found["measured"]["peak_rss_bytes"] < used
+    assert found["trial"] != free["trial"]
+    assert found["ratio_to_better_hint"] is not None  # the hints stay what it is compared with
+
+
+def test_limits_are_said(autotune: Autotune, night: Path) -> None:
+    """In the line above the table."""
+    out = autotune("best", night, "--max-memory", "400MiB", "--device", "CPU").out
+
+    assert "at most 400 MiB, on CPU" in out.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--max-memory", "1MiB"), "at most 1 MiB"),
+        (("--device", "GPU"), "on GPU"),
+    ],
+    ids=["memory", "device"],
+)
+def test_nothing_within_the_limits(
+    autotune: Autotune, night: Path, words: tuple[str, ...], said: str
+) -> None:
+    """As when nothing meets the cap: exit code 3, and why; the same as JSON."""
+    done = autotune("best", night, *words)
+    as_json = autotune("best", night, *words, "--json")
+
+    assert done.code == as_json.code == 3
+    assert f"within the limits: {said}" in done.out
+    assert json.loads(as_json.out)["best"] is None
+
+
+@pytest.mark.parametrize("text", ["5", "5X", "-1MiB", "0MiB", "much"])
+def test_no_amount_of_memory(autotune: Autotune, night: Path, text: str) -> None:
+    """A message with the units."""
+    done = autotune("best", night, f"--max-memory={text}")
+
+    assert done.code == 2
+    assert "--max-memory" in done.err
+
+
+def test_pareto_draws_and_lists(autotune: Autotune, night: Path) -> None:
+    """The chart above the table; the cap is a line."""
+    out = autotune("pareto", night).out
+
+    assert out.startswith("items per second by p99 latency in ms")
+    assert "o on the front" in out
+    assert "measurements are on the front" in out.replace("\n", " ")
+
+
+def test_pareto_of_another_percentile(autotune: Autotune, night: Path) -> None:
+    """Judged anew from the stored requests."""
+    found = json.loads(autotune("pareto", night, "--percentile", "50", "--json").out)
+
+    assert found["goal"]["percentile"] == 50
+    rates = [row["throughput_per_s"] for row in found["front"]]
+    assert rates == sorted(rates)
+    assert all(b > a * 1.01 for a, b in itertools.pairwise(rates))
+
+
+def test_frame_is_csv_without_a_file(autotune: Autotune, night: Path) -> None:
+    """For a pipe."""
+    rows = list(csv.DictReader(io.StringIO(autotune("frame", night).out)))
+
+    assert len(rows) >= 25
+    assert float(rows[0]["throughput_per_s"]) > 0
+
+
+def test_frame_writes_both_files(autotune: Autotune, night: Path, tmp_path: Path) -> None:
+    """The same rows."""
+    done = autotune(
+        "frame", night, "--csv", tmp_path / "a.csv", "--parquet", tmp_path / "a.parquet"
+    )
+
+    assert done.code == 0
+    assert len(pd.read_csv(tmp_path / "a.csv")) == len(pd.read_parquet(tmp_path / "a.parquet"))
+    assert "measurements" in done.out
+
+
+def test_an_output_that_cannot_be_written_is_named(
+    autotune: Autotune, night: Path, tmp_path: Path
+) -> None:
+    """By every command that writes one."""
+    gone = tmp_path / "gone" / "file"
+    for words in (
+        ("frame", night, "--csv", gone),
+        ("frame", night, "--parquet", gone),
+        ("pareto", night, "--csv", gone),
+        ("best", night, "--out", gone),
+        ("report", night, "--out", gone),
+    ):
+        done = autotune(*words)
+        assert done.code == 1
+        assert f"{gone}: cannot be written" in done.err
+
+
+def test_a_study_with_only_failures(autotune: Autotune, tmp_path: Path) -> None:
+    """Every question has an answer, none a traceback."""
+    folder = make_study(tmp_path / "broken", trials=4, runner=BrokenRunner)
+
+    assert autotune("best", folder).code == 3
+    assert autotune("best", folder, "--max-latency", "1ms", "--max-memory", "1GiB").code == 3
+    assert "could be measured" in autotune("pareto", folder).out
+    assert autotune("frame", folder).out.startswith("trial,")
+    assert autotune("report", folder).code == 0
+
+
+def test_one_trial(autotune: Autotune, tmp_path: Path) -> None:
+    """A chart of one point, a front of one."""
+    folder = make_study(tmp_path / "one", trials=1)
+
+    assert "1 of 1 measurements" in autotune("pareto", folder).out.replace("\n", " ")
+    assert autotune("best", folder, "--max-latency", "1s").code in {0, 3}
+    assert autotune("report", folder).code == 0
