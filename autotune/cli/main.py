@@ -200,6 +200,24 @@ def report(
 
 
 @app.command(no_args_is_help=True)
+def dashboard(
+    study: StudyFolder,
+    *,
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="Port; 0 for any that is free.")
+    ] = 8080,
+    open_it: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
+) -> None:
+    """Show a copy of a study in optuna-dashboard, on this machine, until Ctrl-C.
+
+    The copy has the constraints in the form that the dashboard reads; the study stays as it is.
+    """
+    from autotune.cli.dashboard import run_dashboard
+
+    run_dashboard(study, port, open_it=open_it)
+
+
+@app.command(no_args_is_help=True)
 def pareto(
     study: StudyFolder,
     *,

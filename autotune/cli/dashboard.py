@@ -1,0 +1,59 @@
+"""`dashboard`: optuna-dashboard on a copy of the study."""
+
+import tempfile
+import webbrowser
+from pathlib import Path
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+from rich.console import Console
+
+from autotune.cli.output import say
+from autotune.cli.results import opened
+from autotune.domain.goal import Objective
+from autotune.errors import AutotuneError, UsageError
+from autotune.storage.dashboard_copy import dashboard_copy
+
+_HOST = "127.0.0.1"
+_METRICS = {
+    Objective.THROUGHPUT: ["throughput_per_s"],
+    Objective.LATENCY: ["latency_ms"],
+    Objective.PARETO: ["throughput_per_s", "latency_ms"],
+}
+
+
+class _Quiet(WSGIRequestHandler):
+    """Says nothing about each request."""
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def run_dashboard(folder: Path, port: int, *, open_it: bool) -> None:
+    """Serve until Ctrl-C; on this machine only.
+
+    Raises:
+        UsageError: optuna-dashboard is not installed.
+        AutotuneError: the port is taken, or the study cannot be read.
+    """
+    try:
+        from optuna_dashboard import wsgi
+    except ImportError:
+        message = "this needs optuna-dashboard: pip install 'autotune[dashboard]'"
+        raise UsageError(message) from None
+    folder, store = opened(folder)
+    metrics = _METRICS[store.identity().goal.objective]
+    store.close()
+    console = Console()
+    with tempfile.TemporaryDirectory() as temporary:
+        storage = dashboard_copy(folder, Path(temporary) / "study.db", metrics)
+        try:
+            server = make_server(_HOST, port, wsgi(storage), handler_class=_Quiet)
+        except OSError as error:
+            message = f"--port: {port} on {_HOST} cannot be used: {error.strerror}"
+            raise AutotuneError(message) from error
+        with server:
+            address = f"http://{_HOST}:{server.server_port}/dashboard/"
+            say(console, f"{address} shows a copy of the study as it is now; Ctrl-C ends it")
+            if open_it and not webbrowser.open(address):
+                say(console, "no browser was found: open it by hand")
+            server.serve_forever()
