@@ -1,6 +1,7 @@
 """`dashboard`: optuna-dashboard on a copy of the study."""
 
 import tempfile
+import threading
 import webbrowser
 from pathlib import Path
 from wsgiref.simple_server import WSGIRequestHandler, make_server
@@ -56,4 +57,11 @@ def run_dashboard(folder: Path, port: int, *, open_it: bool) -> None:
             say(console, f"{address} shows a copy of the study as it is now; Ctrl-C ends it")
             if open_it and not webbrowser.open(address):
                 say(console, "no browser was found: open it by hand")
-            server.serve_forever()
+            # In a thread of its own: in the middle of an answer, Ctrl-C would be taken for a fault
+            # of that answer.
+            serving = threading.Thread(target=server.serve_forever, daemon=True)
+            serving.start()
+            try:
+                serving.join()
+            finally:
+                server.shutdown()

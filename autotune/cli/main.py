@@ -191,12 +191,18 @@ def report(
         Path | None,
         typer.Option(metavar="FILE", help="Where to write it; report.html beside the study."),
     ] = None,
+    png: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write the main chart as a picture instead (needs matplotlib)."
+        ),
+    ] = None,
     open_it: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
 ) -> None:
     """Write a study as one HTML page that needs no network: answer, charts, all trials."""
     from autotune.cli.report import show_report
 
-    show_report(study, out, open_it=open_it)
+    show_report(study, out, png, open_it=open_it)
 
 
 @app.command(no_args_is_help=True)

@@ -15,7 +15,7 @@ from optuna.storages import RDBStorage
 
 from autotune.errors import StorageError
 from autotune.storage.backup import read_only_uri
-from autotune.storage.database import CONNECT_ARGS, DATABASE
+from autotune.storage.database import CONNECT_ARGS, DATABASE, file_url
 from autotune.storage.optuna_study import optuna_faults_explained
 
 _PREFIX, _LEGACY = "constraints:", "constraints"
@@ -57,9 +57,7 @@ def dashboard_copy(folder: Path, target: Path, metrics: list[str]) -> RDBStorage
     except (sqlite3.Error, ValueError, TypeError) as error:
         raise StorageError(f"{source}: cannot be copied for the dashboard: {error}") from error
     with optuna_faults_explained(source):
-        return RDBStorage(
-            f"sqlite:///{target.absolute()}", engine_kwargs={"connect_args": CONNECT_ARGS}
-        )
+        return RDBStorage(file_url(target), engine_kwargs={"connect_args": CONNECT_ARGS})
 
 
 def _add_constraints(copy: sqlite3.Connection) -> None:

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Engine, create_engine, event, inspect, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -27,7 +28,16 @@ _LONGEST_VALUE = 64 * 2**20
 
 def database_url(folder: Path) -> str:
     """Where a study's database lies."""
-    return f"sqlite:///{(folder / 'study.db').absolute()}"
+    return file_url(folder / DATABASE)
+
+
+def file_url(file: Path) -> str:
+    """A database file as SQLAlchemy and Optuna take it.
+
+    With escapes, which SQLAlchemy undoes from version 2.1 on: a path may hold a question mark,
+    which would begin options, or braces, which Optuna would fill in.
+    """
+    return f"sqlite:///{quote(str(file.absolute()), safe='/:')}"
 
 
 def make_durable(engine: Engine) -> None:

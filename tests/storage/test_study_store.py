@@ -73,6 +73,19 @@ def test_trials_are_read_back_as_they_were_recorded(store: StudyStore, tmp_path:
     reader.close()
 
 
+@pytest.mark.parametrize("name", ["a {0} b", "what?", "100%41", "#1", "line\nline", "🎈 'x' \"y\""])
+def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    """The database lies in it and nowhere else."""
+    folder = tmp_path / name
+    folder.mkdir()
+    opened(folder).close()
+
+    assert sorted(tmp_path.rglob("*")) == [folder, folder / "study.db"]
+    reader = StudyStore.read_only(folder)
+    assert reader.identity() == IDENTITY
+    reader.close()
+
+
 def test_identity_and_sessions_are_kept(store: StudyStore, tmp_path: Path) -> None:
     """Time spent is brought up to date with every trial, so a crash loses none of it."""
     store.record(make_trial(0), elapsed_s=12.5)
