@@ -1,6 +1,6 @@
 """Every cap at once: from which one on a measurement meets its SLA, and which it misses."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -80,6 +80,28 @@ def cap_ranges(
             for percentile, test in tests.items()
         }
     return found
+
+
+def latencies_of(trial: Trial) -> list[tuple[int, list[bytes]]]:
+    """The latencies of one trial that has its blocks, as `cap_ranges` takes them."""
+    measurement = trial.measurement
+    return (
+        []
+        if measurement is None
+        else [(trial.number, [block.latency_ticks for block in measurement.counted])]
+    )
+
+
+def lowest_met(
+    ranges: Mapping[int, Mapping[float, CapRange]], percentile: float
+) -> tuple[int, int] | None:
+    """The lowest cap that any trial meets, in ticks, and that trial; None where none meets any."""
+    found = [
+        (one[percentile].met_from, number)
+        for number, one in ranges.items()
+        if percentile in one and one[percentile].met_from is not None
+    ]
+    return min(found, default=None)  # type: ignore[return-value]  # no None is left
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,11 +185,18 @@ def log(study: StudyFolder, *, json: Json = False) -> None:
 
 @app.command(no_args_is_help=True)
 def report(
-    study: StudyFolder,
+    studies: Annotated[
+        list[Path],
+        typer.Argument(metavar="STUDY…", help="Folder of a study; several are put side by side."),
+    ],
     *,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Where to write it; report.html beside the study."),
+        typer.Option(
+            metavar="FILE",
+            help="Where to write it.",
+            show_default="report.html beside the study; comparison.html beside the first",
+        ),
     ] = None,
     png: Annotated[
         Path | None,
@@ -199,10 +206,17 @@ def report(
     ] = None,
     open_it: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
 ) -> None:
-    """Write a study as one HTML page that needs no network: answer, charts, all trials."""
-    from autotune.cli.report import show_report
+    """Write a study as one HTML page that needs no network: answer, charts, all trials.
 
-    show_report(study, out, png, open_it=open_it)
+    Several studies, such as of two machines or two versions of the runtime, make one page that
+    puts them side by side under the first one's goal.
+    """
+    from autotune.cli.report import show_comparison, show_report
+
+    if len(studies) > 1:
+        show_comparison(studies, out, png, open_it=open_it)
+    else:
+        show_report(studies[0], out, png, open_it=open_it)
 
 
 @app.command(no_args_is_help=True)

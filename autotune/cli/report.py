@@ -1,22 +1,25 @@
 """`report`: a study as one page for a browser."""
 
 import webbrowser
-from contextlib import closing
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from rich.console import Console
 
+from autotune.analysis.comparison import Side
 from autotune.analysis.evidence import Evidence
 from autotune.cli.output import say
 from autotune.cli.results import opened
-from autotune.errors import AutotuneError
+from autotune.errors import AutotuneError, UsageError
 from autotune.export.files import write_atomically, write_bytes_atomically
-from autotune.report.page import render
+from autotune.report.page import render, render_comparison
+from autotune.report.page.comparison import comparison_view
 from autotune.report.page.view import view_of
 from autotune.report.picture import picture
 from autotune.storage.study_store import StudyStore
 
-REPORT = "report.html"
+REPORT, COMPARISON = "report.html", "comparison.html"
 
 
 def show_report(folder: Path, out: Path | None, png: Path | None, *, open_it: bool) -> None:
@@ -35,9 +38,37 @@ def show_report(folder: Path, out: Path | None, png: Path | None, *, open_it: bo
         store = StudyStore.read_only(folder)
     target = out or folder / REPORT
     _write(store, target)
-    say(console, f"wrote {target}")
-    if open_it and not webbrowser.open(target.resolve().as_uri()):
-        say(console, "no browser was found: open it by hand")
+    _say_and_open(target, open_it=open_it)
+
+
+def show_comparison(
+    folders: Sequence[Path], out: Path | None, png: Path | None, *, open_it: bool
+) -> None:
+    """Several studies on one page, judged by the first one's goal.
+
+    Raises:
+        UsageError: a picture is asked for, which is of one study.
+    """
+    if png is not None:
+        raise UsageError("--png: the picture is of one study; give one")
+    with ExitStack() as stack:
+        stores = [stack.enter_context(closing(opened(folder)[1])) for folder in folders]
+        goal = stores[0].identity().goal
+        named = zip(stores, names(folders), strict=True)
+        sides = [Side.of(store, name, goal) for store, name in named]
+        target = out or opened(folders[0])[0] / COMPARISON
+        write_atomically(target, render_comparison(comparison_view(sides, goal)))
+    _say_and_open(target, open_it=open_it)
+
+
+def names(folders: Sequence[Path]) -> list[str]:
+    """What to call the studies: their folders, with as much of the path as tells them apart."""
+    paths = [folder.resolve() for folder in folders]
+    for depth in range(1, max(len(path.parts) for path in paths) + 1):
+        found = ["/".join(path.parts[-depth:]) for path in paths]
+        if len(set(found)) == len(set(paths)):
+            return found
+    return [str(path) for path in paths]
 
 
 def report_of_a_night(folder: Path, console: Console) -> None:
@@ -49,6 +80,13 @@ def report_of_a_night(folder: Path, console: Console) -> None:
         say(console, f"no report: {error}")
     else:
         say(console, f"wrote {target}")
+
+
+def _say_and_open(target: Path, *, open_it: bool) -> None:
+    console = Console()
+    say(console, f"wrote {target}")
+    if open_it and not webbrowser.open(target.resolve().as_uri()):
+        say(console, "no browser was found: open it by hand")
 
 
 def _write(store: StudyStore, target: Path) -> None:

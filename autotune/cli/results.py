@@ -6,7 +6,8 @@ from typing import Any
 
 from rich.console import Console
 
-from autotune.analysis.answer import answer, judged, raced, space_size
+from autotune.analysis.answer import Answer, answer, judged, raced, space_size
+from autotune.analysis.caps import cap_ranges, latencies_of, lowest_met
 from autotune.analysis.pareto import NOISE, pareto_front
 from autotune.analysis.what_if import Limits
 from autotune.cli.output import print_json, say
@@ -16,6 +17,7 @@ from autotune.domain.ranking import (
     better_hint,
     chosen,
     last_improvement,
+    nearest_miss,
     ratio,
     seen,
 )
@@ -32,7 +34,7 @@ from autotune.report.format import goal_in_words, limits_in_words, percent, seco
 from autotune.report.race import race_json, race_lines, race_table
 from autotune.report.story import story_json, story_lines
 from autotune.report.tables import trials_table
-from autotune.report.words import ruled_out, search_in_words, why_nothing
+from autotune.report.words import relaxed_in_words, ruled_out, search_in_words, why_nothing
 from autotune.spec import STUDY_FILE
 from autotune.storage.database import DATABASE
 from autotune.storage.story import story
@@ -174,12 +176,7 @@ def show_best(
     leader, race, trials = found.best, found.race, found.trials
     console = Console()
     if leader is None:
-        allowed = tuple(trial for trial in trials if limits.allow(trial))
-        why = why_nothing(allowed if found.is_any_allowed else trials, goal)
-        if not found.is_any_allowed and limits_in_words(limits):
-            why = f"nothing that was measured is within the limits: {limits_in_words(limits)}"
-        elif limits_in_words(limits):
-            why = f"{limits_in_words(limits)}: {why}"
+        why = _why_nothing(store, found, goal, limits)
         if as_json:
             print_json({"goal": goal_json(goal), "best": None, "why": why})
         else:
@@ -205,6 +202,20 @@ def show_best(
     if out is not None:
         say(console, f"wrote {out}")
     return EXIT_OK
+
+
+def _why_nothing(store: StudyStore, found: Answer, goal: Goal, limits: Limits) -> str:
+    """Why there is no best within the limits, the nearest miss, and the cap that it would meet."""
+    within = limits_in_words(limits)
+    if not found.is_any_allowed and within:
+        return f"nothing that was measured is within the limits: {within}"
+    allowed = tuple(trial for trial in found.trials if limits.allow(trial))
+    why = why_nothing(allowed or found.trials, goal)
+    near = nearest_miss(allowed)
+    if near is not None and goal.cap_ms is not None:
+        ranges = cap_ranges([near], [goal.percentile], latencies_of(store.with_blocks(near)))
+        why += f"; {relaxed_in_words(lowest_met(ranges, goal.percentile), goal)}"
+    return f"{within}: {why}" if within else why
 
 
 def opened(path: Path) -> tuple[Path, StudyStore]:

@@ -37,7 +37,7 @@ class Calibration:
 
     def __str__(self) -> str:
         return (
-            f"{self.noise:.1%} after {self.rounds} rounds in {self.launches} launches, "
+            f"{100 * self.noise:.2g} % after {self.rounds} rounds in {self.launches} launches, "
             f"{format_duration(round(self.duration_s))}, on {self.measured_at[:10]}"
         )
 

@@ -1,11 +1,14 @@
 """What a search found, in sentences."""
 
+import math
 from collections.abc import Sequence
 
 from autotune.domain.goal import Goal
 from autotune.domain.history import History
+from autotune.domain.measurement import TICK_MS
 from autotune.domain.ranking import last_improvement, nearest_miss, seen
 from autotune.domain.trial import Trial
+from autotune.domain.units import format_duration
 from autotune.report.format import cap_in_words, milliseconds, percent, percentile
 from autotune.stats.tail_test import requests_needed
 
@@ -61,8 +64,27 @@ def why_nothing(trials: tuple[Trial, ...], goal: Goal) -> str:
     )
 
 
+def relaxed_in_words(lowest: tuple[int, int] | None, goal: Goal) -> str:
+    """What cap would be met, rounded up to three digits.
+
+    Args:
+        lowest: that cap in ticks, and the trial that meets it; None where none is shown.
+        goal: what was asked for.
+    """
+    if lowest is None:
+        return (
+            "trials end once a miss is clear, here too early to show another cap: "
+            "tune with a higher one"
+        )
+    cap, trial = lowest
+    exact = cap * TICK_MS
+    step = 10.0 ** (math.floor(math.log10(exact)) - 2) if exact > 0 else TICK_MS
+    shown = format_duration(round(math.ceil(exact / step - 1e-9) * step, 9) / 1000)
+    return f"{percentile(goal.percentile)} <= {shown} would be met, by trial {trial}"
+
+
 def _excess(off: float) -> str:
-    return f"{off:.1%} over the cap" if off < 1 else f"{off + 1:.1f} times the cap"
+    return f"{percent(off)} over the cap" if off < 1 else f"{off + 1:.1f} times the cap"
 
 
 def _too_few(requests: int, goal: Goal) -> str:

@@ -225,7 +225,7 @@ def test_a_field_of_another_kind_is_no_calibration(tmp_path: Path, damage: dict[
 
 def test_a_calibration_in_words() -> None:
     """How much, after how long, and when."""
-    assert str(FOUND) == "1.7% after 25 rounds in 5 launches, 61s, on 2026-11-25"
+    assert str(FOUND) == "1.7 % after 25 rounds in 5 launches, 61s, on 2026-11-25"
 
 
 @pytest.mark.parametrize(

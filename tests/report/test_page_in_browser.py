@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -14,9 +15,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from autotune.analysis.answer import judged
+from autotune.analysis.answer import answer
+from autotune.cli.report import show_comparison
 from autotune.cli.results import asked_goal
-from autotune.domain.ranking import best
 from autotune.report import format as formats
 from autotune.storage.study_store import StudyStore
 from tests.report.studies import BrokenRunner, make_study, page
@@ -103,7 +104,7 @@ def test_the_slider_answers_as_best_does(study: Path, shown: Shown, percentile: 
         for position in range(0, 1001, 125):
             cap_ms = shown.set_cap(position)
             goal = asked_goal(stored, f"{cap_ms}ms", percentile)
-            leader = best(judged(store, stored, goal), goal)
+            leader = answer(store, goal).best
             assert shown.answered == (None if leader is None else leader.number)
             answers.add(shown.answered)
             if leader is not None and leader.measurement is not None:
@@ -248,6 +249,42 @@ def test_studies_with_little_to_show(tmp_path: Path, shown: Shown, kind: str) ->
     assert shown.page.inner_text(".sentence")
     if kind != "one":
         assert shown.answered is None
+
+
+def test_nothing_feasible_leads_with_what_to_relax(tmp_path: Path, shown: Shown) -> None:
+    """The nearest miss, and a cap that is met: with the slider there, it is."""
+    goal = {"max_latency": "10us", "percentile": 50.0}
+    folder = make_study(tmp_path / "tight", trials=8, goal=goal)
+    shown.visit(page(folder))
+    said = shown.page.inner_text(".sentence")
+    cap, trial = re.findall(r"(?i)p50 <= ([\d.]+)ms would be met, by trial (\d+)", said)[0]
+    assert "the nearest is trial" in said
+    with closing(StudyStore.read_only(folder)) as store:
+        found = answer(store, asked_goal(store.identity().goal, f"{cap}ms", None))
+        lower = answer(store, asked_goal(store.identity().goal, f"{float(cap) * 0.98}ms", None))
+    assert found.best is not None
+    assert found.best.number == int(trial)
+    assert lower.best is None
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_a_comparison_can_be_read(
+    browser: Browser, study: Path, raced: Path, tmp_path: Path, width: int, scheme: Any
+) -> None:
+    """Of two studies and one of failures: no console, no request, nothing serious to axe-core."""
+    broken = make_study(tmp_path / HOSTILE.replace("/", " "), trials=2, runner=BrokenRunner)
+    file = tmp_path / "comparison.html"
+    show_comparison([study, raced, broken], file, None, open_it=False)
+    view = {"width": width, "height": 900}
+    with closing(browser.new_context(viewport=view, color_scheme=scheme)) as context:  # type: ignore[arg-type]
+        opened = Shown(context.new_page()).visit(file)
+        assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert "the throughput of the best of demo" in opened.page.inner_text(".sentence")
+        assert opened.page.evaluate("typeof window.hacked") == "undefined"
+        found = Axe().run(opened.page).response["violations"]
+    serious = [one for one in found if one["impact"] in {"serious", "critical"}]
+    assert [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in serious] == []
 
 
 def test_figures_read_as_in_the_terminal(study: Path, shown: Shown) -> None:

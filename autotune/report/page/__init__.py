@@ -11,18 +11,29 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from autotune.report import format as formats
+from autotune.report.page.comparison import ComparisonView
 from autotune.report.page.view import View
 
 _PACKAGE = "autotune.report.page"
 
 
 def render(view: View) -> str:
-    """The page of a study.
+    """The page of a study."""
+    return _page("page.html", "page.js", view)
+
+
+def render_comparison(view: ComparisonView) -> str:
+    """The page of several studies side by side."""
+    return _page("comparison.html", "compare.js", view)
+
+
+def _page(template: str, program: str, view: View | ComparisonView) -> str:
+    """A page with everything in it.
 
     Nothing that a study holds is trusted: text is escaped, data lies in a block that is no program,
-    and the page's policy allows its own two scripts by their hashes and nothing from elsewhere.
+    and the page's policy allows its own scripts by their hashes and nothing from elsewhere.
     """
-    scripts = [_plotly(), _asset("page.js")]
+    scripts = [_plotly(), _asset("draw.js"), _asset(program)]
     hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
     policy = (
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
@@ -30,7 +41,7 @@ def render(view: View) -> str:
     )
     return (
         _environment()
-        .get_template("page.html")
+        .get_template(template)
         .render(
             view=view,
             policy=policy,

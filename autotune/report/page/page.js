@@ -4,25 +4,8 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const trials = data.trials, count = trials.number.length, goal = data.goal;
 const TICK_MS = 1e-4, PAGE = 50;
 const $ = (id) => document.getElementById(id);
+const { number, whole, escaped, color, layoutOf, config, draw } = drawing;
 
-// --- figures, written as autotune/report/format.py writes them
-
-const number = (value, digits = 4) => {
-  if (value === 0) return "0";
-  const rounded = Number(even(value, digits));
-  if (Math.abs(rounded) >= 10 ** (digits - 1)) return whole(value);
-  return rounded.toFixed(10).replace(/0+$/, "").replace(/\.$/, "");
-};
-const whole = (value) => {
-  const below = Math.floor(value), rest = value - below;
-  return String(rest > 0.5 || (rest === 0.5 && below % 2 !== 0) ? below + 1 : below);
-};
-const even = (value, digits) => {  // half to even where the binary value lies exactly between
-  const up = value.toPrecision(digits);
-  const unit = 10 ** (Math.floor(Math.log10(Math.abs(value))) - digits + 1);
-  const isHalf = Math.abs(Number(up) - value) === unit / 2;
-  return isHalf && Math.round(Number(up) / unit) % 2 !== 0 ? (Number(up) - unit).toPrecision(digits) : up;
-};
 const perSecond = (value) => (value === null ? "-" : `${number(value)}/s`);
 const milliseconds = (value) => (value === null ? "-" : `${number(value, 3)} ms`);
 const times = (value) => `${value.toFixed(2)}x`;
@@ -79,14 +62,6 @@ const inWords = ({ chosen, hint }) => {
 
 // --- drawing
 
-const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-const colored = (value) => {
-  if (typeof value === "string" && value.startsWith("var:")) return color(value.slice(4));
-  if (Array.isArray(value)) return value.map(colored);
-  if (value !== null && typeof value === "object")
-    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, colored(inner)]));
-  return value;
-};
 const filled = ({ of, able, ...trace }) => of === undefined ? trace : {  // a trace of trials, see charts.py
   y: of.map((i) => trials.rate[i]), ...trace,
   text: of.map((i) => escaped(`trial ${trials.number[i]}: ${trials.words[i]}`)),
@@ -95,28 +70,6 @@ const filled = ({ of, able, ...trace }) => of === undefined ? trace : {  // a tr
     symbol: able.map((one) => (one ? "circle" : "x-thin-open")),
   },
 };
-const isTouch = matchMedia("(pointer: coarse)").matches;
-const axis = (given = {}) => ({
-  ...(given.type === "log" && given.tickformat === undefined ? ticks() : {}),
-  gridcolor: color("grid"), zerolinecolor: color("grid"), linecolor: color("edge"), automargin: true, ...given,
-});
-const ticks = () => {  // 1, 2, 5 of each decade, in full
-  const values = [...Array(14).keys()].flatMap((at) => [1, 2, 5].map((digit) => Number(`${digit}e${at - 5}`)));
-  return { tickmode: "array", tickvals: values, ticktext: values.map((value) => number(value, 1)) };
-};
-const layoutOf = (given = {}) => ({
-  margin: { l: 56, r: 16, t: 12, b: 48 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-  font: { color: color("ink"), size: 13 }, dragmode: isTouch ? false : "zoom", hovermode: "closest",
-  hoverlabel: { align: "left" }, ...given, xaxis: axis(given.xaxis), yaxis: axis(given.yaxis),
-});
-const config = { responsive: true, displaylogo: false, displayModeBar: false };
-const draw = (id, figure) => {
-  const place = $(id);
-  if (place === null) return null;
-  if (figure.layout.height) place.style.minHeight = `${figure.layout.height}px`;
-  return Plotly.react(place, colored(figure.data.map(filled)), colored(layoutOf(figure.layout)), config);
-};
-
 const front = () => {
   // By rising latency, whatever beats all before it by more than the noise.
   const order = measured.filter((i) => trials.own[i] && latency(i) !== null)
@@ -159,7 +112,6 @@ const drawMap = ({ chosen }) => {
   });
   return Plotly.react($("map"), traces, layout, config);
 };
-const escaped = (text) => text.replace(/&/g, "&amp;").replace(/<(?!br>)/g, "&lt;");
 
 // --- controls
 
@@ -325,7 +277,8 @@ const drawAll = () => {
   const next = () => {
     const name = names.shift();
     if (name === undefined) { document.documentElement.dataset.drawn = "yes"; return; }
-    draw(name, data.figures[name]);
+    const figure = data.figures[name];
+    draw(name, { ...figure, data: figure.data.map(filled) });
     setTimeout(next, 0);
   };
   setTimeout(next, 0);

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from autotune.analysis.caps import lowest_met
 from autotune.analysis.evidence import Evidence
 from autotune.analysis.pareto import NOISE
 from autotune.domain.race import Status
@@ -21,7 +22,7 @@ from autotune.report.format import (
 from autotune.report.page.charts import Figure, all_figures
 from autotune.report.race import race_lines, ratio_text
 from autotune.report.tables import FLAGS
-from autotune.report.words import ruled_out, search_in_words, why_nothing
+from autotune.report.words import relaxed_in_words, ruled_out, search_in_words, why_nothing
 from autotune.stats.tail_test import requests_needed
 
 _LONGEST_NAME = 200
@@ -115,7 +116,11 @@ def _answer(study: Evidence) -> tuple[str, str, str]:
     """Status, badge, and the one sentence."""
     goal, leader, race = study.goal, study.leader, study.race
     if leader is None or leader.measurement is None:
-        return "nothing found", "poor", f"{_capital(why_nothing(study.trials, goal))}."
+        said = f"{_capital(why_nothing(study.trials, goal))}."
+        if goal.cap_ms is not None and study.caps:
+            relaxed = relaxed_in_words(lowest_met(study.caps, goal.percentile), goal)
+            said += f" {_capital(relaxed)}."
+        return "nothing found", "poor", said
     measured = leader.measurement
     winner = None if race is None else race.winner
     if race is None or winner is None or winner.throughput is None:

@@ -1,0 +1,128 @@
+"""Several studies side by side: machines, versions or models, under one goal."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, Self
+
+from autotune.analysis.answer import answer, judged
+from autotune.domain.configuration import Configuration
+from autotune.domain.goal import Goal
+from autotune.domain.race import RaceResult
+from autotune.domain.ranking import better_hint
+from autotune.domain.trial import Trial
+from autotune.storage.study_store import Identity, StudyStore
+
+_MACHINE = ("cpu_model", "usable_cpus", "memory_bytes", "system", "devices")
+_VERSIONS = ("openvino", "autotune", "python")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One of the studies."""
+
+    name: str
+    """As the user named it."""
+    identity: Identity
+    trials: tuple[Trial, ...]
+    """Judged by the common goal."""
+    best: Trial | None
+    race: RaceResult | None
+    """Where it has a say under the common goal."""
+    hint: Trial | None
+    machine: dict[str, Any]
+    """Of its last session; empty before the first."""
+    versions: dict[str, str]
+
+    @classmethod
+    def of(cls, store: StudyStore, name: str, goal: Goal) -> Self:
+        """Read a study.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        identity, sessions = store.identity(), store.sessions()
+        trials = judged(store, identity.goal, goal)
+        found = answer(store, goal)
+        return cls(
+            name=name,
+            identity=identity,
+            trials=trials,
+            best=found.best,
+            race=found.race,
+            hint=better_hint(trials, goal),
+            machine=sessions[-1].machine if sessions else {},
+            versions=sessions[-1].versions if sessions else {},
+        )
+
+    @property
+    def rates(self) -> dict[Configuration, float]:
+        """Items per second of every configuration that has a measurement of its own."""
+        return {
+            trial.configuration: trial.measurement.throughput_per_s
+            for trial in self.trials
+            if trial.measurement is not None and trial.reused_from is None
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A configuration that two studies measured, in items per second."""
+
+    configuration: Configuration
+    first: float
+    other: float
+
+    @property
+    def ratio(self) -> float:
+        """Of the other to the first."""
+        return self.other / self.first
+
+
+def differences(sides: Sequence[Side]) -> list[tuple[str, tuple[str, ...]]]:
+    """What is not the same in all studies: a term, and its value in each."""
+    rows: list[tuple[str, Sequence[object]]] = [
+        ("model", [side.identity.model_sha256[:12] for side in sides]),
+        ("shapes and inputs", [side.identity.inputs for side in sides]),
+        ("goal", [_goal(side.identity.goal) for side in sides]),
+        *((name, [side.machine.get(name) for side in sides]) for name in _MACHINE),
+        *((name, [side.versions.get(name) for side in sides]) for name in _VERSIONS),
+    ]
+    return [
+        (name.replace("_", " "), tuple("-" if one is None else str(one) for one in values))
+        for name, values in rows
+        if any(one != values[0] for one in values)
+    ]
+
+
+def shared(first: Side, other: Side) -> list[Shared]:
+    """Configurations that both measured, by rising ratio."""
+    rates = other.rates
+    both = [
+        Shared(configuration, rate, rates[configuration])
+        for configuration, rate in first.rates.items()
+        if configuration in rates and rate > 0
+    ]
+    return sorted(both, key=lambda one: one.ratio)
+
+
+def median_ratio(found: Sequence[Shared]) -> float | None:
+    """Of the other study to the first, over what both measured; None without any."""
+    return median(one.ratio for one in found) if found else None
+
+
+def carried_over(source: Side, target: Side) -> float | None:
+    """What the best of one study reaches in another, as a share of that one's own best.
+
+    None where either has no best, or the target did not measure it.
+    """
+    if source.best is None or target.best is None or target.best.measurement is None:
+        return None
+    rate = target.rates.get(source.best.configuration)
+    best = target.best.measurement.throughput_per_s
+    return None if rate is None or best <= 0 else rate / best
+
+
+def _goal(goal: Goal) -> str:
+    cap = "no cap" if goal.cap_ms is None else f"{goal.cap_ms:g} ms"
+    return f"{goal.objective.value}, p{goal.percentile:g}, {cap}"

@@ -1,0 +1,253 @@
+"""What the comparison of several studies shows, in words, numbers and figures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autotune.analysis.comparison import (
+    Shared,
+    Side,
+    carried_over,
+    differences,
+    median_ratio,
+    shared,
+)
+from autotune.analysis.pareto import NOISE, pareto_front
+from autotune.domain.goal import Goal
+from autotune.domain.ranking import ratio
+from autotune.report.format import (
+    goal_in_words,
+    milliseconds,
+    per_second,
+    percent,
+    percentile,
+    times,
+)
+from autotune.report.page.charts import Figure
+
+_COLORS = ("var:met", "var:missed", "var:cap", "var:good", "var:unclear", "var:plain")
+_SYMBOLS = ("circle", "x", "square", "diamond", "triangle-up", "star")
+_LONGEST_NAME = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonView:
+    """The page's contents; every text is plain and may hold anything."""
+
+    title: str
+    question: str
+    names: tuple[str, ...]
+    lines: tuple[str, ...]
+    """The answer, a sentence for each other study."""
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    """The best of each study."""
+    differences: tuple[tuple[str, tuple[str, ...]], ...]
+    shared: tuple[tuple[str, str], ...]
+    """Figure and sentence for each other study that measured the same configurations."""
+    data: dict[str, Any]
+
+
+def comparison_view(sides: Sequence[Side], goal: Goal) -> ComparisonView:
+    """The page of two studies or more; the first is what the others are compared with."""
+    names = tuple(_short(side.name) for side in sides)
+    figures: dict[str, Figure] = {}
+    fronts = _fronts(sides, names, goal)
+    if fronts is not None:
+        figures["fronts"] = fronts
+    lines, both = [], []
+    for position, other in enumerate(sides[1:], 1):
+        lines.append(_sentence(sides[0], other, names[0], names[position]))
+        found = shared(sides[0], other)
+        if found:
+            name = f"shared-{position}"
+            figures[name] = _against(found, names[0], names[position])
+            both.append((name, _shared_sentence(found, names[0], names[position])))
+    return ComparisonView(
+        title=" and ".join(names),
+        question=goal_in_words(goal),
+        names=names,
+        lines=tuple(lines),
+        columns=(
+            "study",
+            "configuration",
+            "throughput",
+            percentile(goal.percentile),
+            "SLA",
+            "the better hint",
+            "gain",
+        ),
+        rows=tuple(_row(side, name, goal) for side, name in zip(sides, names, strict=True)),
+        differences=tuple(differences(sides)),
+        shared=tuple(both),
+        data={"figures": figures},
+    )
+
+
+def _sentence(first: Side, other: Side, name: str, other_name: str) -> str:
+    if first.identity.model_sha256 != other.identity.model_sha256:
+        said = f"{other_name} is of another model than {name}: its figures are of other work. "
+    else:
+        said = ""
+    mine, theirs = _best_rate(first), _best_rate(other)
+    if mine is None or theirs is None:
+        found = ((name, mine), (other_name, theirs))
+        none = " and ".join(one for one, rate in found if rate is None)
+        return f"{said}Nothing in {none} was shown to meet this goal."
+    gain = theirs / mine
+    said += f"The best of {other_name} reaches {times(gain)} the throughput of the best of {name}."
+    carried = carried_over(first, other)
+    if carried is not None:
+        said += f" What {name} chose reaches {percent(carried)} of the best there."
+    return said
+
+
+def _best_rate(side: Side) -> float | None:
+    """Items per second of the best: the race's where it has a say, else the search's."""
+    winner = None if side.race is None else side.race.winner
+    if winner is not None and winner.throughput is not None:
+        return winner.throughput.mean
+    if side.best is None or side.best.measurement is None:
+        return None
+    return side.best.measurement.throughput_per_s
+
+
+def _shared_sentence(found: Sequence[Shared], name: str, other: str) -> str:
+    middle = median_ratio(found)
+    return (
+        f"{len(found)} configuration{'' if len(found) == 1 else 's'} measured in both: {other} "
+        f"reaches {times(middle)} the throughput of {name} in the median, "
+        f"{times(found[0].ratio)} to {times(found[-1].ratio)}."
+    )
+
+
+def _row(side: Side, name: str, goal: Goal) -> tuple[str, ...]:
+    hint = None if side.hint is None else side.hint.measurement
+    hint_words = "-" if hint is None else per_second(hint.throughput_per_s)
+    if side.best is None or side.best.measurement is None:
+        return (name, "nothing found", "-", "-", "-", hint_words, "-")
+    measured = side.best.measurement
+    return (
+        name,
+        str(side.best.configuration),
+        f"{per_second(_best_rate(side))} ({'search' if side.race is None else 'raced'})",
+        milliseconds(measured.latency.goal_ms),
+        str(measured.verdict or "-"),
+        hint_words,
+        times(ratio(side.best, side.hint, goal)),
+    )
+
+
+def _fronts(sides: Sequence[Side], names: Sequence[str], goal: Goal) -> Figure | None:
+    traces: list[dict[str, Any]] = []
+    for place, (side, name) in enumerate(zip(sides, names, strict=True)):
+        trials = [t for t in side.trials if t.measurement is not None and t.reused_from is None]
+        if not trials:
+            continue
+        latencies = [t.measurement.latency.goal_ms for t in trials if t.measurement]
+        rates = [t.measurement.throughput_per_s for t in trials if t.measurement]
+        on_front = pareto_front(rates, latencies, NOISE)
+        points = sorted(
+            (x, y, str(t.configuration))
+            for x, y, t, on in zip(latencies, rates, trials, on_front, strict=True)
+            if on
+        )
+        color, symbol = _COLORS[place % len(_COLORS)], _SYMBOLS[place % len(_SYMBOLS)]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": name,
+                "x": [x for x, _, _ in points],
+                "y": [y for _, y, _ in points],
+                "text": [words for _, _, words in points],
+                "line": {"shape": "hv", "width": 1.5, "color": color},
+                "marker": {"size": 9, "color": color, "symbol": symbol},
+                "hovertemplate": "%{text}<br>%{y:.4~g}/s at %{x:.3~g} ms<extra></extra>",
+            }
+        )
+        if side.best is not None and side.best.measurement is not None:
+            best = side.best.measurement
+            traces.append(
+                {
+                    "type": "scatter",
+                    "mode": "markers",
+                    "name": f"best of {name}",
+                    "x": [best.latency.goal_ms],
+                    "y": [best.throughput_per_s],
+                    "marker": {
+                        "size": 20,
+                        "symbol": "circle-open",
+                        "color": color,
+                        "line": {"width": 3},
+                    },
+                    "hoverinfo": "skip",
+                    "showlegend": False,
+                }
+            )
+    if not traces:
+        return None
+    shapes = []
+    if goal.cap_ms is not None:
+        line = {"color": "var:cap", "width": 1.5, "dash": "dash"}
+        shapes.append(
+            {
+                "type": "line",
+                "yref": "paper",
+                "y0": 0,
+                "y1": 1,
+                "x0": goal.cap_ms,
+                "x1": goal.cap_ms,
+                "line": line,
+            }
+        )
+    return {
+        "data": traces,
+        "layout": {
+            "xaxis": {
+                "title": {"text": f"{percentile(goal.percentile)} request latency, ms"},
+                "type": "log",
+            },
+            "yaxis": {"title": {"text": "items per second"}, "rangemode": "tozero"},
+            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+            "shapes": shapes,
+        },
+    }
+
+
+def _against(found: Sequence[Shared], name: str, other: str) -> Figure:
+    """Each configuration as a point; on the line, both are equally fast."""
+    values = [one.first for one in found] + [one.other for one in found]
+    ends = [0.9 * min(values), 1.1 * max(values)]
+    return {
+        "data": [
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "x": ends,
+                "y": ends,
+                "line": {"color": "var:line", "width": 1, "dash": "dash"},
+                "hoverinfo": "skip",
+            },
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "x": [one.first for one in found],
+                "y": [one.other for one in found],
+                "text": [f"{one.configuration}: {times(one.ratio)}" for one in found],
+                "marker": {"size": 8, "color": "var:met", "opacity": 0.8},
+                "hovertemplate": "%{text}<extra></extra>",
+            },
+        ],
+        "layout": {
+            "xaxis": {"title": {"text": f"{name}, items per second"}, "type": "log"},
+            "yaxis": {"title": {"text": f"{other}, items per second"}, "type": "log"},
+            "showlegend": False,
+            "height": 420,
+        },
+    }
+
+
+def _short(text: str) -> str:
+    """From the end, where the names of folders differ."""
+    return text if len(text) <= _LONGEST_NAME else f"...{text[-_LONGEST_NAME:]}"

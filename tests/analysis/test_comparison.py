@@ -1,0 +1,103 @@
+"""Studies side by side, and what their page says of them."""
+
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autotune.analysis.comparison import (
+    Side,
+    carried_over,
+    differences,
+    median_ratio,
+    shared,
+)
+from autotune.cli.report import names, show_comparison
+from autotune.domain.measurement import Interval
+from autotune.domain.trial import Trial
+from autotune.errors import UsageError
+from autotune.report.page.comparison import comparison_view
+from autotune.storage.study_store import StudyStore
+from tests.builders import GOAL, make_configuration, make_measurement, make_trial
+from tests.report.studies import make_study
+
+
+def trial(number: int, batch: int, rate: float) -> Trial:
+    """A trial of one configuration at some throughput."""
+    measurement = make_measurement(throughput=Interval(rate, rate - 1, rate + 1))
+    configuration = make_configuration(batch_size=batch)
+    return make_trial(number, configuration=configuration, measurement=measurement)
+
+
+@pytest.fixture(scope="module")
+def side(tmp_path_factory: pytest.TempPathFactory) -> Side:
+    """A real one, to be changed."""
+    folder = make_study(tmp_path_factory.mktemp("sides") / "a", trials=12)
+    with closing(StudyStore.read_only(folder)) as store:
+        return Side.of(store, "a", store.identity().goal)
+
+
+def with_trials(side: Side, name: str, *trials: Trial) -> Side:
+    """A side of these trials; the fastest is its best."""
+    best = max(trials, key=lambda t: t.measurement.throughput_per_s if t.measurement else 0)
+    return replace(side, name=name, trials=trials, best=best, race=None, hint=None)
+
+
+def test_shared_configurations_by_ratio(side: Side) -> None:
+    """Each once, from the one that lost most to the one that won most."""
+    a = with_trials(side, "a", trial(0, 1, 100), trial(1, 2, 200), trial(2, 4, 400))
+    b = with_trials(side, "b", trial(0, 4, 200), trial(1, 1, 150), trial(2, 8, 900))
+    found = shared(a, b)
+
+    assert [one.ratio for one in found] == [0.5, 1.5]
+    assert median_ratio(found) == 1.0
+    assert median_ratio([]) is None
+
+
+def test_what_was_chosen_elsewhere(side: Side) -> None:
+    """As a share of the best there; unknown where nobody measured it."""
+    a = with_trials(side, "a", trial(0, 1, 100), trial(1, 2, 200))
+    b = with_trials(side, "b", trial(0, 2, 300), trial(1, 8, 400))
+
+    assert carried_over(a, b) == 0.75
+    assert carried_over(b, a) is None
+    assert carried_over(replace(a, best=None), b) is None
+
+
+def test_differences_are_those_that_there_are(side: Side) -> None:
+    """Machines and versions by their terms; what is the same has no line."""
+    other = replace(side, machine={**side.machine, "cpu_model": "Another"}, versions={})
+    found = dict(differences([side, other]))
+
+    assert found["cpu model"][1] == "Another"
+    assert set(found) <= {"cpu model", "openvino", "autotune", "python"}
+    assert differences([side, side]) == []
+
+
+def test_another_model_is_said_first(side: Side) -> None:
+    """Its figures are of other work."""
+    other = replace(side, identity=replace(side.identity, model_sha256="0" * 64), name="b")
+
+    assert "another model" in comparison_view([side, other], GOAL).lines[0]
+
+
+def test_a_side_without_a_best_is_named(side: Side) -> None:
+    """Instead of a ratio."""
+    view = comparison_view([side, replace(side, best=None, race=None, name="empty")], GOAL)
+
+    assert "Nothing in empty" in view.lines[0]
+    assert view.rows[1][1] == "nothing found"
+
+
+def test_names_tell_folders_apart() -> None:
+    """The last part where that is enough, more of the path where it is not."""
+    assert names([Path("/x/studies/a"), Path("/y/studies/b")]) == ["a", "b"]
+    assert names([Path("/x/s/a"), Path("/y/s/a")]) == ["x/s/a", "y/s/a"]
+    assert len(names([Path("/x/a"), Path("/x/a")])) == 2
+
+
+def test_a_picture_is_of_one_study(tmp_path: Path) -> None:
+    """Said before anything is read."""
+    with pytest.raises(UsageError, match="--png"):
+        show_comparison([tmp_path, tmp_path], None, tmp_path / "a.png", open_it=False)
