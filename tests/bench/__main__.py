@@ -9,7 +9,20 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import agreement, cost, drift, gain, live, races, record, soak, startup, trust
+from tests.bench import (
+    agreement,
+    cost,
+    drift,
+    exports,
+    gain,
+    live,
+    races,
+    record,
+    soak,
+    startup,
+    trust,
+    viewers,
+)
 from tests.bench.figure import Figure
 
 RESULTS = Path("build") / "bench.json"
@@ -20,6 +33,8 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "space": cost.large_space,
     "overhead": cost.overhead,
     "agreement": agreement.run,
+    "exports": exports.run,
+    "viewers": viewers.run,
     "gain": gain.run,
     "evalues": trust.e_values,
     "bounds": trust.bounds,
