@@ -382,7 +382,7 @@ def test_a_moved_model_is_named(folder: Path) -> None:
     path = write(folder, runner)
     (folder / "other").mkdir()
     moved = (folder / "model.onnx").rename(folder / "other" / "m.onnx")
-    with pytest.raises(ModelError, match="give --model"):
+    with pytest.raises(ModelError, match="--model FILE"):
         verify(path, 20.0, runners=on(runner))
     models: list[Model] = []
 

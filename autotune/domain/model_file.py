@@ -1,10 +1,16 @@
 """What identifies a model file."""
 
 import hashlib
-from pathlib import Path
+from pathlib import Path, PurePath
 
 _WEIGHTS = {".xml": ".bin", ".pdmodel": ".pdiparams"}
 """Suffix of the file with the weights, by that of the model."""
+
+
+def weights_of(path: PurePath) -> PurePath | None:
+    """Where a model's format keeps its weights, if in a file of their own."""
+    suffix = _WEIGHTS.get(path.suffix)
+    return None if suffix is None else path.with_suffix(suffix)
 
 
 def model_sha256(path: Path) -> str:

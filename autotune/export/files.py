@@ -9,7 +9,7 @@ from autotune.errors import AutotuneError
 
 def write_atomically(path: Path, text: str) -> None:
     """As `write_bytes_atomically`, in UTF-8."""
-    write_bytes_atomically(path, text.encode("utf-8"))
+    write_bytes_atomically(path, text.encode("utf-8", "surrogateescape"))
 
 
 def write_bytes_atomically(path: Path, content: bytes) -> None:

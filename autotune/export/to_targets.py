@@ -45,7 +45,8 @@ def export(
         What was written, and by target the reason why it was not.
 
     Raises:
-        AutotuneError: no valid best.json, no model, or nothing can be written.
+        AutotuneError: no valid best.json, no model, or a file cannot be written; those before it
+            are.
         UnsupportedError: a target cannot run it; nothing is written.
     """
     best = read_best(path)

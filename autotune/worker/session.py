@@ -70,8 +70,9 @@ class Session:
 
         With `shapes`, also what the ports are with these shapes and this batch.
         """
-        described = model.describe(self._core.read_model(Path(path))) if path else {}
-        static = {}
+        described, static = {}, {}
+        if path:
+            described = model.describe(self._core.read_model(Path(path)))
         if path and shapes is not None:
             network = model.read(self._core, Path(path), shapes)
             model.set_batch(network, batch_size)

@@ -3,8 +3,14 @@
 import json
 import shlex
 
-from autotune.domain.measurement import Feed
-from autotune.export.targets.target import Exported, Loss, Tuned, UnsupportedError
+from autotune.export.targets.target import (
+    Exported,
+    Loss,
+    Tuned,
+    UnsupportedError,
+    another_runtime,
+    other_data,
+)
 
 CONFIG = "load_config.json"
 SCRIPT = "benchmark.sh"
@@ -27,10 +33,10 @@ def export(tuned: Tuned) -> Exported:
         *("-d", best.device),
         *("-load_config", CONFIG),
         *("-shape", _for_inputs(tuned, [str(list(p.shape))[1:-1] for p in tuned.inputs])),
-        *("-layout", _for_inputs(tuned, [_layout(p.shape) for p in tuned.inputs])),
+        *("-layout", _for_inputs(tuned, [_layout(tuned, p.shape) for p in tuned.inputs])),
         *("-api", best.api.value),
         *(() if tuned.is_sync else ("-nireq", str(best.num_requests))),
-        f"-inference_only={'true' if best.measured.feed is Feed.BIND else 'false'}",
+        f"-inference_only={'false' if tuned.copies else 'true'}",
         *("-latency_percentile", str(_percentile(tuned))),
         *("-t", "30"),
     ]
@@ -57,9 +63,14 @@ def _for_inputs(tuned: Tuned, values: list[str]) -> str:
     return ",".join(f"{port.name}[{value.replace(' ', '')}]" for port, value in parts)
 
 
-def _layout(shape: tuple[int, ...]) -> str:
-    """The batch comes first. Said so, an image is not taken for one and fed as u8."""
-    return "N..." if shape else "..."
+def _layout(tuned: Tuned, shape: tuple[int, ...]) -> str:
+    """The batch comes first. Said so, an image is not taken for one and fed as u8.
+
+    All batches must be the same: an input with another first dimension gets another letter.
+    """
+    if not shape:
+        return "..."
+    return "N..." if shape[0] == tuned.inputs[0].shape[0] else "X..."
 
 
 def _percentile(tuned: Tuned) -> int:
@@ -74,20 +85,15 @@ def _losses(tuned: Tuned) -> list[Loss]:
         Loss(
             "a warm-up: it makes one inference before its clock starts",
             "short runs show less throughput and a longer tail",
-        )
+        ),
+        another_runtime(tuned, "whichever benchmark_app comes with"),
+        *other_data(tuned, "random data"),
     ]
     if best.sla is not None and best.sla.percentile != _percentile(tuned):
         found.append(
             Loss(
                 f"the percentile {best.sla.percentile:g}: it takes whole numbers",
                 f"it prints the latency of percentile {_percentile(tuned)}",
-            )
-        )
-    if tuned.data is not None:
-        found.append(
-            Loss(
-                "the input data of the measurement: random data instead",
-                "the speed of models whose work depends on their data",
             )
         )
     streams = best.effective.get("NUM_STREAMS", "")

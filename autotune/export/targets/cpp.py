@@ -1,6 +1,14 @@
 """A C++ program with a pool of requests of the tuned size, and how to build it."""
 
-from autotune.export.targets.target import Exported, Loss, Tuned, render
+from autotune.export.targets.target import (
+    Exported,
+    Loss,
+    Tuned,
+    UnsupportedError,
+    another_runtime,
+    other_data,
+    render,
+)
 
 PROGRAM = "infer.cpp"
 _WHERE = "$(python -c 'import openvino; print(openvino.__path__[0] + \"/cmake\")')"
@@ -8,8 +16,14 @@ _CONFIGURE = f'cmake -S . -B build -DCMAKE_BUILD_TYPE=Release -DOpenVINO_DIR="{_
 
 
 def export(tuned: Tuned) -> Exported:
-    """A program that needs OpenVINO's headers and library only."""
+    """A program that needs OpenVINO's headers and library only.
+
+    Raises:
+        UnsupportedError: an input is text, which the program has no random values for.
+    """
     best = tuned.best
+    if any(port.type == "string" for port in tuned.inputs):
+        raise UnsupportedError("cpp: an input is text, and the program has no values for it")
     program = render(
         "infer.cpp.jinja",
         model=tuned.model,
@@ -19,8 +33,9 @@ def export(tuned: Tuned) -> Exported:
         batch_size=best.batch_size,
         num_requests=best.num_requests,
         expected=tuned.expected,
+        copies=tuned.copies,
     )
-    losses = []
+    losses = [another_runtime(tuned, "whichever it is built with"), *other_data(tuned)]
     if tuned.is_sync:
         losses.append(
             Loss(
@@ -28,14 +43,7 @@ def export(tuned: Tuned) -> Exported:
                 "a few microseconds for each request, for the change of threads",
             )
         )
-    if tuned.data is not None:
-        losses.append(
-            Loss(
-                "the input data of the measurement: random numbers instead",
-                "the speed of models whose work depends on their data",
-            )
-        )
-    elif any(port.type != "f32" for port in tuned.inputs):
+    if tuned.data is None and any(port.type != "f32" for port in tuned.inputs):
         losses.append(
             Loss(
                 "inputs that are not f32: zeros instead of random numbers",

@@ -44,7 +44,7 @@ def export(tuned: Tuned) -> Exported:
 
 
 def _arguments(tuned: Tuned) -> list[str]:
-    return [
+    plain = [
         *("--model_name", tuned.name),
         *("--model_path", f"/models/{tuned.name}"),
         *("--target_device", tuned.best.device),
@@ -53,6 +53,7 @@ def _arguments(tuned: Tuned) -> list[str]:
         *("--plugin_config", json.dumps(model_server.plugin_config(tuned))),
         *("--port", "9000", "--rest_port", "8000"),
     ]
+    return [argument.replace("$(", "$$(") for argument in plain]  # else a variable's name
 
 
 def _memory(peak_bytes: int | None) -> str | None:
@@ -79,6 +80,16 @@ def _losses(tuned: Tuned, threads: int) -> list[Loss]:
         )
     if tuned.best.measured.peak_rss_bytes is None:
         found.append(
-            Loss("memory: this best.json does not say how much was used", "no limit is set")
+            Loss(
+                "memory: this best.json does not say how much was used",
+                "no limit is set, and a pod without one gets no whole CPUs",
+            )
+        )
+    else:
+        found.append(
+            Loss(
+                "memory: half as much again as the process that measured it used",
+                "a server that needs more is ended; raise request and limit together then",
+            )
         )
     return found

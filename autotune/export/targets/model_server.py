@@ -2,12 +2,17 @@
 
 import json
 import shlex
+from pathlib import PurePosixPath
 from typing import Any
 
-from autotune.export.targets.target import Exported, Loss, Port, Tuned
+from autotune.domain.model_file import weights_of
+from autotune.export.targets.target import Exported, Loss, Port, Tuned, another_runtime
 
 CONFIG, ENTRY = "config.json", "model_config.json"
 _RUN = 'docker run --rm -p 9000:9000 -p 8000:8000 -v "$PWD":/workspace:ro'
+# As its documentation has it: a container sees no device that it is not given.
+_DEVICE = "--device /dev/dri --group-add \"$(stat -c '%g' /dev/dri/render* | head -n 1)\""
+_NPU = _DEVICE.replace("/dev/dri", "/dev/accel", 1)
 _SERVE = "--config_path /workspace/config.json --port 9000 --rest_port 8000"
 
 
@@ -24,7 +29,7 @@ def export(tuned: Tuned) -> Exported:
         },
         run=(
             *placed(tuned, f"models/{tuned.name}/1"),
-            f"{_RUN} {image(tuned)} {_SERVE}",
+            " ".join(filter(None, (_RUN, _given(tuned), image(tuned), _SERVE))),
         ),
         losses=tuple(losses(tuned)),
     )
@@ -63,14 +68,21 @@ def image(tuned: Tuned) -> str:
     return f"openvino/model_server:latest{'' if tuned.device_type == 'CPU' else '-gpu'}"
 
 
+def _given(tuned: Tuned) -> str:
+    """Options that let the container see the device."""
+    if tuned.device_type == "CPU":
+        return ""
+    return _NPU if tuned.device_type == "NPU" else _DEVICE
+
+
 def placed(tuned: Tuned, folder: str, name: str | None = None) -> tuple[str, ...]:
     """Commands that put the model, with its weights, where a server looks for it."""
     target = folder if name is None else f"{folder}/{name}.{tuned.format}"
     found = [f"mkdir -p {folder}", f"cp {shlex.quote(tuned.model)} {target}"]
-    if tuned.format == "xml":
-        weights = tuned.model[: -len("xml")] + "bin"
-        target = folder if name is None else f"{folder}/{name}.bin"
-        found.append(f"cp {shlex.quote(weights)} {target}")
+    companion = weights_of(PurePosixPath(tuned.model))
+    if companion is not None:
+        target = folder if name is None else f"{folder}/{name}{companion.suffix}"
+        found.append(f"cp {shlex.quote(str(companion))} {target}")
     return tuple(found)
 
 
@@ -81,7 +93,8 @@ def losses(tuned: Tuned) -> list[Loss]:
         Loss(
             "a closed loop in one process: callers come over the network, when they like",
             "latency grows by transport and queueing; the cap was shown for the inference alone",
-        )
+        ),
+        another_runtime(tuned, "the server brings its own OpenVINO"),
     ]
     if best.batch_size > 1:
         found.append(

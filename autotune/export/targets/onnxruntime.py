@@ -7,6 +7,8 @@ from autotune.export.targets.target import (
     Loss,
     Tuned,
     UnsupportedError,
+    another_runtime,
+    other_data,
     render,
 )
 
@@ -39,7 +41,8 @@ def export(tuned: Tuned) -> Exported:
     best = tuned.best
     options = {
         "device_type": best.device,
-        "load_config": json.dumps({tuned.device_type: tuned.explicit}),
+        # Of GPU.1 it looks for GPU.
+        "load_config": json.dumps({tuned.device_type.split(".")[0]: tuned.explicit}),
         "reshape_input": ",".join(
             f"{port.name}[{','.join(str(size) for size in port.shape)}]" for port in tuned.inputs
         ),
@@ -62,7 +65,7 @@ def export(tuned: Tuned) -> Exported:
 
 def _check(tuned: Tuned) -> None:
     odd = next((port for port in tuned.inputs if port.type not in _TYPES), None)
-    fixed = next((p for p in tuned.fixed if p.name in {i.name for i in tuned.inputs}), None)
+    fixed = next(iter(tuned.fixed), None)
     if tuned.format != "onnx":
         reason = f"it loads .onnx files, and a .{tuned.format} file was tuned"
     elif tuned.device_type.split(".")[0] not in _DEVICES:
@@ -82,26 +85,15 @@ def _check(tuned: Tuned) -> None:
 
 
 def _losses(tuned: Tuned) -> list[Loss]:
-    release = tuned.best.versions.get("openvino", "unknown").split("-")[0]
-    found = [
-        Loss(
-            f"the runtime: the provider brings its own OpenVINO, not {release}",
-            "kernels and defaults differ between releases, and so does the speed",
-        ),
+    return [
+        another_runtime(tuned, "the provider brings its own OpenVINO"),
         Loss(
             f"requests in flight: {tuned.best.num_requests} threads call session.run instead",
-            "callers wait for each other; every call copies its inputs and outputs",
+            "callers wait for each other; every call allocates its outputs",
         ),
         Loss(
             "reading back what the compiled model uses",
             "the program cannot tell whether it runs what was measured",
         ),
+        *other_data(tuned),
     ]
-    if tuned.data is not None:
-        found.append(
-            Loss(
-                "the input data of the measurement: random numbers instead",
-                "the speed of models whose work depends on their data",
-            )
-        )
-    return found

@@ -19,6 +19,7 @@ def export(tuned: Tuned) -> Exported:
         num_requests=best.num_requests,
         expected=tuned.expected,
         is_sync=tuned.is_sync,
+        copies=tuned.copies,
         data=tuned.data,
     )
     losses = []
@@ -30,14 +31,12 @@ def export(tuned: Tuned) -> Exported:
             )
         )
     return Exported(
-        files={PROGRAM: program, "requirements.txt": _requirements(best.versions)},
+        files={PROGRAM: program, "requirements.txt": _requirements(tuned.release)},
         run=("pip install -r requirements.txt", f"python {PROGRAM} --seconds 10"),
         losses=tuple(losses),
     )
 
 
-def _requirements(versions: dict[str, str]) -> str:
+def _requirements(release: str) -> str:
     """The runtime that was measured: another one may choose other kernels."""
-    release = versions.get("openvino", "").split("-")[0]
-    known = release.replace(".", "").isdigit()
-    return f"numpy\nopenvino{f'=={release}' if known else ''}\n"
+    return f"numpy\nopenvino{f'=={release}' if release else ''}\n"

@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from autotune.domain.configuration import Api
+from autotune.domain.measurement import Feed
 from autotune.errors import AutotuneError
 from autotune.export.best_file import BestFile
 
@@ -60,8 +61,9 @@ class Tuned:
     def name(self) -> str:
         """A name that every target takes: letters, digits and hyphens, after the model file."""
         stem = Path(self.model).stem.lower()
-        plain = re.sub(r"[^a-z0-9]+", "-", stem)[:_LONGEST_NAME].strip("-")
-        return plain if plain and plain[0].isalpha() else f"model-{plain}".rstrip("-")
+        plain = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")
+        named = plain if plain and plain[0].isalpha() else f"model-{plain}"
+        return named[:_LONGEST_NAME].strip("-")
 
     @property
     def format(self) -> str:
@@ -88,6 +90,17 @@ class Tuned:
         """The properties, and what the hint decided besides: for targets with other defaults."""
         settled = {k: v for k, v in self.expected.items() if _can_be_set(k, v)}
         return {**settled, **self.best.properties}
+
+    @property
+    def copies(self) -> bool:
+        """Whether inputs were copied before every request when it was measured."""
+        return self.best.measured.feed is Feed.COPY
+
+    @property
+    def release(self) -> str:
+        """The OpenVINO release that was measured, such as ``2026.4.1``; empty if not known."""
+        found = self.best.versions.get("openvino", "").split("-")[0]
+        return found if re.fullmatch(r"\d+(\.\d+)*", found) else ""
 
     @property
     def threads(self) -> int | None:
@@ -166,6 +179,37 @@ def one_line(text: str) -> str:
     return shown.replace("*/", "* /").replace('"""', "'''").replace("\\", "/")
 
 
+def another_runtime(tuned: Tuned, whose: str) -> Loss:
+    """Of a target that does not come with the runtime that was measured."""
+    return Loss(
+        f"the runtime: {whose}, not {tuned.release or 'the one that was measured'}",
+        "kernels and defaults differ between releases, and so does the speed",
+    )
+
+
+def other_data(tuned: Tuned, instead: str = "random numbers") -> list[Loss]:
+    """Of a target that is not fed with the data of the measurement, if there was any."""
+    if tuned.data is None:
+        return []
+    return [
+        Loss(
+            f"the input data of the measurement: {instead} instead",
+            "the speed of models whose work depends on their data",
+        )
+    ]
+
+
+def markdown(text: str) -> str:
+    """Text as text: on one line, and nothing in it is markup."""
+    return re.sub(r"([\\`*_\[\]<>#|!&])", r"\\\1", one_line(text).replace("\\", "/"))
+
+
+def fence(text: str) -> str:
+    """What encloses a block of code that holds `text`."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    return "`" * max(3, longest + 1)
+
+
 def _can_be_set(name: str, value: str) -> bool:
     """What the runtime reports of cores and hyper-threads depends on the machine: left to it."""
     return name in {
@@ -188,5 +232,7 @@ def _environment() -> Environment:
     environment.filters["py"] = ascii
     environment.filters["c"] = c_string
     environment.filters["yaml"] = yaml_string
+    environment.filters["markdown"] = markdown
+    environment.filters["fence"] = fence
     environment.filters["one_line"] = one_line
     return environment

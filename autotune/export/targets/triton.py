@@ -66,7 +66,7 @@ def _check(tuned: Tuned) -> None:
     device = tuned.best.device.split(".")[0]
     ports = (*tuned.inputs, *tuned.outputs)
     odd = next((port for port in ports if port.type not in _TYPES), None)
-    scalar = next((port for port in tuned.inputs if not port.shape), None)
+    scalar = next((port for port in ports if not port.shape), None)
     if device not in _DEVICES:
         reason = f"its OpenVINO backend runs on CPU or GPU, and {tuned.best.device!r} was tuned"
     elif tuned.format not in _FORMATS:
@@ -74,7 +74,7 @@ def _check(tuned: Tuned) -> None:
     elif odd is not None:
         reason = f"it has no data type for {odd.type!r}, which {odd.name!r} has"
     elif scalar is not None:
-        reason = f"its OpenVINO backend takes no scalar, and input {scalar.name!r} is one"
+        reason = f"its OpenVINO backend takes no scalar, and {scalar.name!r} is one"
     else:
         return
     raise UnsupportedError(f"triton: {reason}")

@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import openvino
 import pytest
 
 from autotune.cli.main import main
+from autotune.domain.measurement import Feed
 from autotune.domain.model_file import model_sha256
 from autotune.errors import ModelError
 from autotune.export.best_file import BestModel, write_best
@@ -109,8 +111,6 @@ def test_python_refuses_what_was_not_measured(exports: Path, tmp_path: Path) -> 
 
 def test_cpp_compiles_and_runs(exports: Path) -> None:
     """By its own CMakeLists.txt, against the headers of the package."""
-    import openvino
-
     folder = exports / "cpp"
     home = Path(openvino.__file__).parent / "cmake"
     run(["cmake", "-S", ".", "-B", "build", f"-DOpenVINO_DIR={home}"], folder)
@@ -141,6 +141,36 @@ def test_onnxruntime_refuses_another_provider(exports: Path, tmp_path: Path) -> 
     )
 
     assert done.returncode != 0
+
+
+def test_programs_copy_where_the_measurement_did(tmp_path: Path) -> None:
+    """Both compile and run with it."""
+    shapes = {"x": [1, 3, 48, 192]}
+    path = write_file(tmp_path, CLASSIFIER, shapes, num_requests=2, feed=Feed.COPY)
+    export(path, ["python", "cpp"], tmp_path)
+    assert "feed(requests[number], next(source))" in (tmp_path / "python" / "infer.py").read_text()
+    check(run([sys.executable, "infer.py", "--seconds", "0.3"], tmp_path / "python"))
+
+    folder = tmp_path / "cpp"
+    home = Path(openvino.__file__).parent / "cmake"
+    run(["cmake", "-S", ".", "-B", "build", f"-DOpenVINO_DIR={home}"], folder)
+    run(["cmake", "--build", "build"], folder)
+    check(run(["build/infer", os.path.relpath(CLASSIFIER, folder), "0.3"], folder))
+
+
+def test_no_time_is_said(exports: Path) -> None:
+    """Instead of a fault in the middle."""
+    done = subprocess.run(
+        [sys.executable, "infer.py", "--seconds", "0"],
+        cwd=exports / "python",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+
+    assert done.returncode == 2
+    assert "--seconds" in done.stderr
 
 
 def test_notes_list_what_is_lost(exports: Path) -> None:

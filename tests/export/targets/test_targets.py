@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import shlex
 from dataclasses import replace
 from importlib.resources import files
@@ -20,6 +21,8 @@ from autotune.export.targets.target import (
     Port,
     UnsupportedError,
     c_string,
+    fence,
+    markdown,
     one_line,
     yaml_string,
 )
@@ -90,6 +93,35 @@ def test_names_are_data_in_every_language(name: str, path: str, study: str, port
 def test_every_loss_says_what_and_what_it_changes(name: str) -> None:
     """One without an effect is no help."""
     assert all(loss.what and loss.effect for loss in TARGETS[name](make_tuned()).losses)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_another_runtime_is_said(name: str) -> None:
+    """Only what requires the measured release itself need not say so."""
+    said = losses(name, make_tuned())
+
+    assert ("not 2026.4.1" in said) is (name != "python")
+
+
+@pytest.mark.parametrize("stem", ["1" + "a" * 80, "a" * 80, "-" * 80, "Ä", "a.b.c"])
+def test_a_name_is_a_label(stem: str) -> None:
+    """As Kubernetes has it: at most 63 of letters, digits and hyphens, a letter first."""
+    assert re.fullmatch(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", make_tuned(model=f"x/{stem}.onnx").name)
+
+
+@given(NASTY)
+def test_markdown_is_text(text: str) -> None:
+    """No markup, no line, no cell of a table."""
+    shown = markdown(text)
+
+    assert "\n" not in shown
+    assert not re.search(r"(?<!\\)[`*_\[\]<>#|!&]", shown)
+
+
+@given(st.text(alphabet="`a\n"))
+def test_a_fence_holds_what_is_in_it(text: str) -> None:
+    """However many backticks."""
+    assert fence(text) not in text
 
 
 @given(st.text())
@@ -178,6 +210,13 @@ def test_benchmark_app_with_several_inputs() -> None:
     assert options(make_file(), inputs=ports)["-shape"] == "ids[4,128],mask[4,128]"
 
 
+def test_benchmark_app_with_inputs_of_other_batches() -> None:
+    """It takes one batch for all that are said to have one."""
+    ports = (Port("x", (4, 3), "f32"), Port("anchors", (100, 4), "f32"))
+
+    assert options(make_file(), inputs=ports)["-layout"] == "x[N...],anchors[X...]"
+
+
 def test_benchmark_app_cannot_quote_brackets() -> None:
     """Its options have no way to."""
     ports = (Port("a[0]", (1,), "f32"), Port("b", (1,), "f32"))
@@ -243,6 +282,17 @@ def test_model_server_gets_every_property_in_its_type() -> None:
     assert config["shape"] == {"x": "(4,3,8,8)"}
 
 
+def test_model_server_is_given_the_device_and_the_weights() -> None:
+    """A container sees no device of its own accord, and a Paddle model has a second file."""
+    made = TARGETS["model-server"](make_tuned(make_file(device="GPU.1"), model="../m.pdmodel"))
+    commands = "\n".join(made.run)
+
+    assert "--device /dev/dri" in commands
+    assert "model_server:latest-gpu" in commands
+    assert "cp ../m.pdiparams models/m/1" in commands
+    assert "--device" not in "\n".join(TARGETS["model-server"](make_tuned()).run)
+
+
 def test_model_server_gets_what_a_hint_decided() -> None:
     """With the THROUGHPUT hint alone it would make as many streams as there are cores."""
     config = server_config(
@@ -306,8 +356,9 @@ def test_triton_is_told_bf16_and_says_what_it_ignores() -> None:
         ({"model": "m.pb"}, r"\.pb"),
         ({"inputs": (Port("x", (1,), "u4"),)}, "u4"),
         ({"inputs": (Port("x", (), "f32"),)}, "scalar"),
+        ({"outputs": (Port("y", (), "f32"),)}, "scalar"),
     ],
-    ids=["device", "format", "type", "scalar"],
+    ids=["device", "format", "type", "scalar", "scalar output"],
 )
 def test_triton_says_why_not(fields: dict[str, Any], reason: str) -> None:
     """Its backend has limits."""
@@ -325,6 +376,15 @@ def test_onnxruntime_gets_text_and_not_a_file_name() -> None:
 
     assert json.loads(given_options["load_config"])["CPU"]["NUM_STREAMS"] == "2"
     assert given_options["reshape_input"] == "x[4,3,8,8]"
+
+
+def test_onnxruntime_looks_for_a_gpu_without_its_number() -> None:
+    """Under GPU.1 it would find nothing, and say nothing."""
+    made = TARGETS["onnxruntime"](make_tuned(make_file(device="GPU.1")))
+    given_options = json.loads(made.files["provider_options.json"])
+
+    assert given_options["device_type"] == "GPU.1"
+    assert list(json.loads(given_options["load_config"])) == ["GPU"]
 
 
 @pytest.mark.parametrize(
@@ -368,6 +428,25 @@ def test_kubernetes_asks_for_as_many_cpus_as_threads() -> None:
     assert json.loads(arguments["--plugin_config"])["NUM_STREAMS"] == "2"
     assert arguments["--nireq"] == "6"
     assert service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]
+
+
+def test_kubernetes_expands_no_name_of_a_variable() -> None:
+    """An input may be called like one."""
+    tuned = make_tuned(inputs=(Port("$(OMP_NUM_THREADS)", (1, 3), "f32"),))
+    (container,) = manifests(tuned)[0]["spec"]["template"]["spec"]["containers"]
+
+    assert any("$$(OMP_NUM_THREADS)" in argument for argument in container["args"])
+
+
+def test_kubernetes_without_a_memory_says_what_follows() -> None:
+    """From files before format 3."""
+    best = make_file()
+    measured = best.measured.model_copy(update={"peak_rss_bytes": None})
+    tuned = make_tuned(best.model_copy(update={"measured": measured}))
+    (container,) = manifests(tuned)[0]["spec"]["template"]["spec"]["containers"]
+
+    assert container["resources"]["limits"] == {"cpu": "2"}
+    assert "no whole CPUs" in losses("kubernetes", tuned)
 
 
 @pytest.mark.parametrize("stem", ["true", "1e3", "Ärger mit Namen", "x" * 200, "-"])
@@ -426,6 +505,12 @@ def test_a_hint_is_exported_as_a_hint() -> None:
 
     assert "'PERFORMANCE_HINT': 'LATENCY'" in text
     assert "NUM_STREAMS" not in text.split("EXPECTED")[0]
+
+
+def test_text_has_no_random_values() -> None:
+    """The C++ program would write bytes over strings."""
+    with pytest.raises(UnsupportedError, match="text"):
+        TARGETS["cpp"](make_tuned(inputs=(Port("x", (1,), "string"),)))
 
 
 def test_templates_are_in_the_package() -> None:
