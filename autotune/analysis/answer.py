@@ -22,7 +22,8 @@ class Answer:
     race: RaceResult | None
     """None where none was held over these trials, or it has no say."""
     trials: tuple[Trial, ...]
-    """The hints and all that decide, judged by the goal; not those that cannot matter."""
+    """Judged by the goal: all of them for the study's own, else at least the hints, the failed ones
+    and all that decide."""
     is_any_allowed: bool
     """Whether anything that was measured is within the limits."""
 

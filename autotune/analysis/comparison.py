@@ -79,7 +79,7 @@ class Shared:
         return self.other / self.first
 
 
-def differences(sides: Sequence[Side]) -> list[tuple[str, tuple[str, ...]]]:
+def differences(sides: Sequence[Side]) -> list[tuple[str, tuple[object, ...]]]:
     """What is not the same in all studies: a term, and its value in each."""
     rows: list[tuple[str, Sequence[object]]] = [
         ("model", [side.identity.model_sha256[:12] for side in sides]),
@@ -89,7 +89,7 @@ def differences(sides: Sequence[Side]) -> list[tuple[str, tuple[str, ...]]]:
         *((name, [side.versions.get(name) for side in sides]) for name in _VERSIONS),
     ]
     return [
-        (name.replace("_", " "), tuple("-" if one is None else str(one) for one in values))
+        (name.replace("_", " "), tuple(values))
         for name, values in rows
         if any(one != values[0] for one in values)
     ]

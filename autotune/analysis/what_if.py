@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from autotune.analysis.caps import cap_ranges, latencies_of, lowest_met
 from autotune.domain.goal import Goal, Objective, Sla
 from autotune.domain.measurement import TICK_MS, Latency, Measurement
 from autotune.domain.ranking import is_feasible, merit
@@ -62,9 +63,9 @@ def deciding(
 ) -> tuple[Trial, ...]:
     """The trials that decide which is best under another goal, and the hints, judged by it.
 
-    The same answer as from judging all, without reading the blocks of all: what is fastest and met
-    is found from the top, and most of what is not met shows that by its stored percentiles. Where
-    nothing is met, the nearest miss is among them.
+    The same answer as from judging all, without reading the blocks of all: what is best and met is
+    found from the top, and most of what is not met shows that by its stored percentiles. Where
+    nothing is met, the nearest miss is among them. Failed trials are kept as they are.
 
     Args:
         trials: all, by number, with the stored statistics.
@@ -75,14 +76,13 @@ def deciding(
     """
     allowed = [t for t in trials if t.measurement is not None and limits.allow(t)]
     if goal.objective is Objective.LATENCY:
-        needed = allowed
+        needed = _lowest_met(allowed, stored, goal, with_blocks)
     else:
         ranked = sorted(allowed, key=lambda trial: merit(trial, goal), reverse=True)
-        needed = _first_met(ranked, goal, with_blocks) or _nearest(
-            allowed, stored.percentile, goal.percentile
-        )
-    hints = [t for t in trials if t.configuration.is_hint and t.measurement is not None]
-    wanted = {trial.number: trial for trial in (*hints, *needed)}
+        needed = _first_met(ranked, goal, with_blocks)
+    needed = needed or _nearest(allowed, stored.percentile, goal.percentile)
+    others = [t for t in trials if t.configuration.is_hint or t.measurement is None]
+    wanted = {trial.number: trial for trial in (*others, *needed)}
     return under([wanted[number] for number in sorted(wanted)], goal, with_blocks)
 
 
@@ -125,6 +125,53 @@ def _first_met(
             if judged is not None and is_feasible(judged, goal):
                 return [trial]
     return []
+
+
+def _lowest_met(
+    trials: Sequence[Trial], stored: Goal, goal: Goal, with_blocks: Callable[[Trial], Trial]
+) -> list[Trial]:
+    """Those that are met and may have the lowest latency; empty where none is met."""
+    if goal.sla is None:
+        return _nearest(trials, stored.percentile, goal.percentile)
+    latencies = [trial.measurement.latency for trial in trials if trial.measurement]
+    spans = [_span(latency, stored.percentile, goal.percentile)[0] for latency in latencies]
+    may = may_be_met(latencies, goal.sla)
+    found, least = [], float("inf")
+    for place in sorted(range(len(trials)), key=spans.__getitem__):
+        if spans[place] > least:
+            break
+        judged = _judged(trials[place], goal, with_blocks).measurement if may[place] else None
+        if judged is not None and is_feasible(judged, goal):
+            found.append(trials[place])
+            least = min(least, judged.latency.goal_ms)
+    return found
+
+
+def lowest_cap(
+    trials: Sequence[Trial],
+    stored: float,
+    percentile: float,
+    with_blocks: Callable[[Trial], Trial],
+) -> tuple[int, int] | None:
+    """The lowest cap that any trial meets at a percentile, in ticks, and that trial.
+
+    As `lowest_met` of all `cap_ranges`; but a trial's cap is never below its percentile, so that
+    few of them need their blocks. None where none meets any.
+    """
+    own = [t for t in trials if t.measurement is not None and t.reused_from is None]
+    spans = [_span(t.measurement.latency, stored, percentile)[0] for t in own if t.measurement]
+    requests = [t.measurement.latency.requests for t in own if t.measurement]
+    can = most_over_to_meet(requests, 1 - percentile / 100) >= 0
+    best: tuple[int, int] | None = None
+    for place in sorted(range(len(own)), key=spans.__getitem__):
+        if best is not None and round(spans[place] / TICK_MS) > best[0]:
+            break
+        if not can[place]:
+            continue
+        whole = with_blocks(own[place])
+        found = lowest_met(cap_ranges([whole], [percentile], latencies_of(whole)), percentile)
+        best = min((one for one in (best, found) if one is not None), default=None)
+    return best
 
 
 def _nearest(trials: Sequence[Trial], stored: float, percentile: float) -> list[Trial]:

@@ -52,11 +52,13 @@ def show_comparison(
     if png is not None:
         raise UsageError("--png: the picture is of one study; give one")
     with ExitStack() as stack:
-        stores = [stack.enter_context(closing(opened(folder)[1])) for folder in folders]
+        found = [opened(folder) for folder in folders]
+        folders = [folder for folder, _ in found]
+        stores = [stack.enter_context(closing(store)) for _, store in found]
         goal = stores[0].identity().goal
         named = zip(stores, names(folders), strict=True)
         sides = [Side.of(store, name, goal) for store, name in named]
-        target = out or opened(folders[0])[0] / COMPARISON
+        target = out or folders[0] / COMPARISON
         write_atomically(target, render_comparison(comparison_view(sides, goal)))
     _say_and_open(target, open_it=open_it)
 

@@ -7,9 +7,8 @@ from typing import Any
 from rich.console import Console
 
 from autotune.analysis.answer import Answer, answer, judged, raced, space_size
-from autotune.analysis.caps import cap_ranges, latencies_of, lowest_met
 from autotune.analysis.pareto import NOISE, pareto_front
-from autotune.analysis.what_if import Limits
+from autotune.analysis.what_if import Limits, lowest_cap
 from autotune.cli.output import print_json, say
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.ranking import (
@@ -17,7 +16,6 @@ from autotune.domain.ranking import (
     better_hint,
     chosen,
     last_improvement,
-    nearest_miss,
     ratio,
     seen,
 )
@@ -209,12 +207,12 @@ def _why_nothing(store: StudyStore, found: Answer, goal: Goal, limits: Limits) -
     within = limits_in_words(limits)
     if not found.is_any_allowed and within:
         return f"nothing that was measured is within the limits: {within}"
-    allowed = tuple(trial for trial in found.trials if limits.allow(trial))
-    why = why_nothing(allowed or found.trials, goal)
-    near = nearest_miss(allowed)
-    if near is not None and goal.cap_ms is not None:
-        ranges = cap_ranges([near], [goal.percentile], latencies_of(store.with_blocks(near)))
-        why += f"; {relaxed_in_words(lowest_met(ranges, goal.percentile), goal)}"
+    why = why_nothing(tuple(t for t in found.trials if limits.allow(t)) or found.trials, goal)
+    if goal.cap_ms is not None and found.is_any_allowed:
+        stored, trials = store.identity().goal.percentile, store.trials()
+        allowed = [trial for trial in trials if limits.allow(trial)]
+        lowest = lowest_cap(allowed, stored, goal.percentile, store.with_blocks)
+        why += relaxed_in_words(lowest, goal)
     return f"{within}: {why}" if within else why
 
 

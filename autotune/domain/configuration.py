@@ -112,7 +112,17 @@ class Configuration:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The configuration that `to_dict` wrote."""
+        """The configuration that `to_dict` wrote.
+
+        Raises:
+            KeyError: a field is missing or unknown.
+            ValueError: it is not of its type.
+        """
+        for name, value in values.items():
+            kind, may_be_null = _FIELDS[name]
+            if not (may_be_null if value is None else _is(value, kind)):
+                message = f"{name} is {value!r:.80}, and no {kind.__name__}"
+                raise ValueError(message)
         return cls(**{**values, "hint": PerformanceHint(values["hint"]), "api": Api(values["api"])})
 
     def __str__(self) -> str:
@@ -142,6 +152,20 @@ class Configuration:
         return streams if threads is None else f"{streams} x {_count(threads, 'thread')}"
 
 
+_FIELDS: dict[str, tuple[type, bool]] = {
+    "device": (str, False),
+    "hint": (str, False),
+    "streams": (int, True),
+    "threads_per_stream": (int, True),
+    "pinning": (bool, True),
+    "precision": (str, True),
+    "batch_size": (int, False),
+    "num_requests": (int, True),
+    "api": (str, False),
+}
+"""Type of each field where it is stored, and whether it may be null."""
+
+
 @dataclass(frozen=True, slots=True)
 class Effective:
     """What the runtime really uses, read back from the compiled model."""
@@ -167,6 +191,13 @@ class Effective:
         if configuration.api is Api.SYNC:
             return 1
         return configuration.num_requests or self.optimal_requests
+
+
+def _is(value: object, kind: type) -> bool:
+    """Whether a stored value is of its type; whole numbers are counts."""
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31
+    return isinstance(value, kind)
 
 
 def _takes_streams(device: str) -> bool:

@@ -67,9 +67,10 @@ def ratio(trial: Trial | None, baseline: Trial | None, goal: Goal) -> float | No
         or baseline.measurement is None
     ):
         return None
+    better, worse = trial.measurement.throughput_per_s, baseline.measurement.throughput_per_s
     if goal.objective is Objective.LATENCY:
-        return baseline.measurement.latency.goal_ms / trial.measurement.latency.goal_ms
-    return trial.measurement.throughput_per_s / baseline.measurement.throughput_per_s
+        better, worse = baseline.measurement.latency.goal_ms, trial.measurement.latency.goal_ms
+    return better / worse if worse > 0 else None
 
 
 def seen(trials: Iterable[Trial]) -> int:

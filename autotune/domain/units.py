@@ -73,15 +73,6 @@ def parse_bytes(text: str) -> int:
     return found
 
 
-def format_bytes(size: int) -> str:
-    """``500 MiB``, ``1.5 GiB``: three significant digits."""
-    unit, factor = next(
-        ((unit, factor) for unit, factor in (("GiB", 2**30), ("MiB", 2**20)) if size >= factor),
-        ("KiB", 2**10),
-    )
-    return f"{size / factor:.3g} {unit}"
-
-
 def format_duration(seconds: float) -> str:
     """A short text that `parse_duration` reads back as the same number to fifteen digits."""
     exact = Decimal(repr(seconds))

@@ -2,7 +2,7 @@
 
 from autotune.analysis.what_if import Limits
 from autotune.domain.goal import Goal, Objective
-from autotune.domain.units import format_bytes, format_duration
+from autotune.domain.units import format_duration
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -28,6 +28,15 @@ def milliseconds(value: float | None) -> str:
 def times(value: float | None) -> str:
     """A ratio."""
     return "-" if value is None else f"{value:.2f}x"
+
+
+def memory(size: int | None) -> str:
+    """Bytes as ``500 MiB`` or ``1.5 GiB``, three significant digits."""
+    if size is None:
+        return "-"
+    if size >= 2**30:
+        return f"{number(size / 2**30, 3)} GiB"
+    return f"{number(size / 2**20, 3)} MiB"
 
 
 def percent(value: float) -> str:
@@ -62,9 +71,9 @@ def cap_in_words(goal: Goal) -> str:
 
 def limits_in_words(limits: Limits) -> str:
     """``at most 500 MiB, on CPU``; empty without any."""
-    memory = limits.max_memory_bytes
+    size = limits.max_memory_bytes
     parts = [
-        *([] if memory is None else [f"at most {format_bytes(memory)}"]),
+        *([] if size is None else [f"at most {memory(size)}"]),
         *([] if limits.device is None else [f"on {limits.device}"]),
     ]
     return ", ".join(parts)

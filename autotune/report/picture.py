@@ -43,6 +43,9 @@ def picture(study: Evidence) -> bytes:
     if trials:
         _draw_trials(axes, trials)
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value, 2)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
     if study.leader is not None and study.leader.measurement is not None:
         ring: dict[str, Any] = {
             "facecolor": "none",
@@ -57,9 +60,6 @@ def picture(study: Evidence) -> bytes:
     axes.set_ylim(bottom=0)
     axes.set_xlabel(f"{percentile(goal.percentile)} request latency, ms")
     axes.set_ylabel("items per second")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value, 2)))
-    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(color=_GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

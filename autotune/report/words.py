@@ -3,13 +3,14 @@
 import math
 from collections.abc import Sequence
 
-from autotune.domain.goal import Goal
+from autotune.domain.goal import Goal, Verdict
 from autotune.domain.history import History
 from autotune.domain.measurement import TICK_MS
 from autotune.domain.ranking import last_improvement, nearest_miss, seen
 from autotune.domain.trial import Trial
 from autotune.domain.units import format_duration
 from autotune.report.format import cap_in_words, milliseconds, percent, percentile
+from autotune.stats.latency import cap_ticks
 from autotune.stats.tail_test import requests_needed
 
 _MOST_RULED_OUT = 5
@@ -50,6 +51,12 @@ def why_nothing(trials: tuple[Trial, ...], goal: Goal) -> str:
     if goal.cap_ms is None:
         return "no configuration was measured"
     measured = near.measurement
+    met = [t.number for t in trials if t.measurement and t.measurement.verdict is Verdict.MET]
+    if met:
+        return (
+            f"no configuration was shown to meet {cap_in_words(goal)}: in the search, "
+            f"{len(met)} did, such as trial {met[0]}, and the race confirmed none"
+        )
     nearest = (
         f"the nearest is trial {near.number}, {near.configuration}: "
         f"{percentile(goal.percentile)} {milliseconds(measured.latency.goal_ms)}"
@@ -65,7 +72,7 @@ def why_nothing(trials: tuple[Trial, ...], goal: Goal) -> str:
 
 
 def relaxed_in_words(lowest: tuple[int, int] | None, goal: Goal) -> str:
-    """What cap would be met, rounded up to three digits.
+    """What cap would be met, rounded up to three digits, to be added to `why_nothing`.
 
     Args:
         lowest: that cap in ticks, and the trial that meets it; None where none is shown.
@@ -73,14 +80,16 @@ def relaxed_in_words(lowest: tuple[int, int] | None, goal: Goal) -> str:
     """
     if lowest is None:
         return (
-            "trials end once a miss is clear, here too early to show another cap: "
+            "; trials end once a miss is clear, here too early to show another cap: "
             "tune with a higher one"
         )
     cap, trial = lowest
+    if goal.cap_ms is not None and cap <= cap_ticks(goal.cap_ms):
+        return ""  # it was met, and that was not enough
     exact = cap * TICK_MS
     step = 10.0 ** (math.floor(math.log10(exact)) - 2) if exact > 0 else TICK_MS
     shown = format_duration(round(math.ceil(exact / step - 1e-9) * step, 9) / 1000)
-    return f"{percentile(goal.percentile)} <= {shown} would be met, by trial {trial}"
+    return f"; {percentile(goal.percentile)} <= {shown} would be met, by trial {trial}"
 
 
 def _excess(off: float) -> str:

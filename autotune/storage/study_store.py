@@ -145,13 +145,15 @@ class StudyStore:
         """What the study is."""
         row = self._one(select(STUDY))
         with rows_explained(self._name, "what the study is"):
-            goal = json.loads(row["goal"])
+            stored = json.loads(row["goal"])
+            goal = Goal(Objective(stored["objective"]), stored["percentile"], stored["cap_ms"])
+            _ = goal.sla  # which checks its values
             return Identity(
                 name=row["name"],
                 spec=row["spec"],
                 model_sha256=row["model_sha256"],
                 inputs=json.loads(row["inputs"]),
-                goal=Goal(Objective(goal["objective"]), goal["percentile"], goal["cap_ms"]),
+                goal=goal,
                 space=json.loads(row["space"]),
             )
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from scipy.stats import beta
 
 from autotune.analysis.answer import answer
-from autotune.analysis.what_if import Limits, deciding, may_be_met, under
+from autotune.analysis.caps import cap_ranges, latencies_of, lowest_met
+from autotune.analysis.what_if import Limits, deciding, lowest_cap, may_be_met, under
 from autotune.domain.goal import Goal, Objective, Sla, Verdict
 from autotune.domain.measurement import Interval, Measurement
 from autotune.domain.ranking import best, nearest_miss
@@ -182,6 +183,18 @@ def test_nothing_that_is_met_is_ruled_out(
     for trial, may in zip(judged, may_be_met(latencies, Sla(percentile, cap)), strict=True):
         assert trial.measurement is not None
         assert may or trial.measurement.verdict is not Verdict.MET
+
+
+@given(TRIALS, st.sampled_from(_PERCENTILES))
+def test_the_lowest_cap_is_that_of_all_ranges(
+    drawn: list[tuple[list[float], int, float | None]], percentile: float
+) -> None:
+    """Without reading the blocks of all."""
+    trials = [made(i, latencies * times, low) for i, (latencies, times, low) in enumerate(drawn)]
+    latencies = [one for trial in trials for one in latencies_of(trial)]
+    wanted = lowest_met(cap_ranges(trials, [percentile], latencies), percentile)
+
+    assert lowest_cap(trials, GOAL.percentile, percentile, lambda trial: trial) == wanted
 
 
 def with_memory(number: int, size: int | None, device: str = "CPU") -> Trial:

@@ -71,6 +71,7 @@ def test_differences_are_those_that_there_are(side: Side) -> None:
     found = dict(differences([side, other]))
 
     assert found["cpu model"][1] == "Another"
+    assert found["openvino"][1] is None
     assert set(found) <= {"cpu model", "openvino", "autotune", "python"}
     assert differences([side, side]) == []
 

@@ -162,10 +162,37 @@ def test_a_study_with_only_failures(autotune: Autotune, tmp_path: Path) -> None:
     folder = make_study(tmp_path / "broken", trials=4, runner=BrokenRunner)
 
     assert autotune("best", folder).code == 3
+    said = autotune("best", folder).out
+    assert autotune("best", folder, "--max-latency", "1ms").out == said
     assert autotune("best", folder, "--max-latency", "1ms", "--max-memory", "1GiB").code == 3
     assert "could be measured" in autotune("pareto", folder).out
     assert autotune("frame", folder).out.startswith("trial,")
     assert autotune("report", folder).code == 0
+
+
+def test_an_empty_study(autotune: Autotune, tmp_path: Path) -> None:
+    """Begun, and nothing measured yet."""
+    folder = make_study(tmp_path / "empty", trials=1)
+    with closing(sqlite3.connect(folder / "study.db")) as connection, connection:
+        connection.execute("DELETE FROM autotune_block")
+        connection.execute("DELETE FROM autotune_measurement")
+
+    assert "nothing was measured yet" in autotune("best", folder, "--max-latency", "1ms").out
+    assert "nothing was measured yet" in autotune("pareto", folder).out
+    assert autotune("report", folder).code == 0
+    assert autotune("report", folder, "--png", tmp_path / "a.png").code == 0
+    assert autotune("report", folder, folder, "--out", tmp_path / "c.html").code == 0
+    assert len(autotune("frame", folder).out.splitlines()) == 1
+
+
+def test_latency_studies_are_answered_too(autotune: Autotune, tmp_path: Path) -> None:
+    """Another percentile, with and without a cap."""
+    goal = {"objective": "latency", "percentile": 90.0}
+    folder = make_study(tmp_path / "latency", trials=10, goal=goal)
+    found = json.loads(autotune("best", folder, "--percentile", "50", "--json").out)
+    table = pd.read_csv(io.StringIO(autotune("frame", folder).out))
+
+    assert found["measured"]["latency_ms"]["p50"] == table["latency_p50_ms"].min()
 
 
 def test_one_trial(autotune: Autotune, tmp_path: Path) -> None:

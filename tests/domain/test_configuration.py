@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.domain.configuration import Api, Configuration, Effective, PerformanceHint
+from tests.builders import make_configuration
 from tests.domain.builders import make_effective
 
 COUNTS = st.none() | st.integers(1, 64)
@@ -196,3 +198,30 @@ def test_different_effects_have_different_keys(change: dict[str, object]) -> Non
     changed = Configuration.from_dict({**TUNED.to_dict(), **change})
     assert effective.key(changed) != effective.key(TUNED)
     assert make_effective(NUM_STREAMS="3").key(TUNED) != effective.key(TUNED)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"streams": "x"},
+        {"streams": 0},
+        {"streams": 10**30},
+        {"batch_size": None},
+        {"pinning": "maybe"},
+        {"pinning": 1},
+        {"device": 3},
+        {"num_requests": True},
+    ],
+    ids=str,
+)
+def test_a_stored_field_of_another_type_is_refused(field: dict[str, Any]) -> None:
+    """Anybody may have written the database."""
+    (name,) = field
+    with pytest.raises(ValueError, match=name):
+        Configuration.from_dict({**make_configuration().to_dict(), **field})
+
+
+def test_an_unknown_field_is_refused() -> None:
+    """It may mean anything."""
+    with pytest.raises(KeyError, match="colour"):
+        Configuration.from_dict({**make_configuration().to_dict(), "colour": "red"})

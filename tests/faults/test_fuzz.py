@@ -15,13 +15,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from autotune.analysis.answer import answer
+from autotune.analysis.comparison import Side
 from autotune.analysis.evidence import Evidence
-from autotune.analysis.frames import frame, to_records
+from autotune.analysis.frames import frame, to_csv, to_records
+from autotune.analysis.what_if import Limits
+from autotune.domain.goal import Goal, Objective
+from autotune.domain.ranking import better_hint, ratio
 from autotune.errors import AutotuneError, SpecError
 from autotune.execution.protocol import parse_answer
 from autotune.export.best_file import BestFile, read_best
+from autotune.report.chart import pareto_chart
+from autotune.report.page import render_comparison
+from autotune.report.page.comparison import comparison_view
 from autotune.report.page.view import view_of
 from autotune.report.story import story_json, story_lines
+from autotune.report.words import why_nothing
 from autotune.spec import parse_spec, to_toml
 from autotune.storage.races import last_race
 from autotune.storage.story import story
@@ -207,6 +216,7 @@ def test_a_row_of_the_database(study: Path, data: st.DataObject) -> None:
     with closing(sqlite3.connect(study)) as connection:
         connection.execute("PRAGMA ignore_check_constraints = ON")
         kept = connection.execute(f"SELECT rowid, {column} FROM {table}").fetchall()  # noqa: S608
+        value = _within(kept, value, data)
         try:
             connection.execute(f"UPDATE {table} SET {column} = ?", (value,))  # noqa: S608
             connection.commit()
@@ -227,6 +237,38 @@ def test_a_row_of_the_database(study: Path, data: st.DataObject) -> None:
                     (old, key),
                 )
             connection.commit()
+
+
+def _within(kept: list[Any], value: Any, data: st.DataObject) -> Any:
+    """The value, or where a cell holds fields as JSON, one of them replaced by anything."""
+    cells = [cell for _, cell in kept if isinstance(cell, str) and cell.startswith("{")]
+    if not cells or not data.draw(st.booleans()):
+        return value
+    fields = json.loads(cells[-1])
+    if not fields:
+        return value
+    return json.dumps({**fields, data.draw(st.sampled_from(sorted(fields))): data.draw(ANYTHING)})
+
+
+def _see_answers(store: StudyStore) -> None:
+    for goal in (store.identity().goal, Goal(Objective.THROUGHPUT, 90.0, 3.0)):
+        for limits in (Limits(), Limits(max_memory_bytes=2**28, device="CPU")):
+            found = answer(store, goal, limits)
+            assert why_nothing(found.trials, goal)
+            assert ratio(found.best, better_hint(found.trials, goal), goal) != 0
+
+
+def _see_front(store: StudyStore) -> None:
+    goal = store.identity().goal
+    trials = [trial for trial in store.trials() if trial.measurement is not None]
+    assert pareto_chart(trials, trials[:2], goal).plain
+    to_csv(frame(trials))
+
+
+def _see_comparison(store: StudyStore) -> None:
+    goal = store.identity().goal
+    side = Side.of(store, "a", goal)
+    render_comparison(comparison_view([side, side], goal))
 
 
 def _see_trials(store: StudyStore) -> None:
@@ -254,4 +296,7 @@ VIEWS: tuple[Callable[[StudyStore], Any], ...] = (
     _see_trials,
     _see_story,
     _see_report,
+    _see_answers,
+    _see_front,
+    _see_comparison,
 )

@@ -267,6 +267,24 @@ def test_nothing_feasible_leads_with_what_to_relax(tmp_path: Path, shown: Shown)
     assert lower.best is None
 
 
+def test_what_a_stranger_wrote_is_text_where_it_is_drawn(tmp_path: Path, shown: Shown) -> None:
+    """Plotly makes links of what looks like one; on a comparison and on a report."""
+    link = "<a href='https://example.com'>x</a>"
+    folder = make_study(tmp_path / link.replace("/", " "), trials=8)
+    with closing(sqlite3.connect(folder / "study.db")) as connection, connection:
+        for key, text in connection.execute("SELECT id, configuration FROM autotune_measurement"):
+            changed = json.dumps({**json.loads(text), "precision": link})
+            connection.execute(
+                "UPDATE autotune_measurement SET configuration = ? WHERE id = ?", (changed, key)
+            )
+    file = tmp_path / "comparison.html"
+    show_comparison([folder, folder], file, None, open_it=False)
+    for one in (file, page(folder)):
+        shown.requests.clear()
+        shown.visit(one)
+        assert shown.page.evaluate("document.querySelectorAll('main a').length") == 0
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1440])
 def test_a_comparison_can_be_read(

@@ -30,7 +30,7 @@ def race(study: Evidence) -> Figure | None:
         return None
     shown.sort(key=lambda s: s.throughput.mean if s.throughput else 0)
     rates = [s.throughput for s in shown if s.throughput]
-    names = [f"{s.contender.name} ({STATES[s.state][0]})" for s in shown]
+    names = [plain(f"{s.contender.name} ({STATES[s.state][0]})") for s in shown]
     best = study.race.winner
     return {
         "data": [
@@ -113,7 +113,7 @@ def latency(study: Evidence) -> Figure | None:
             {
                 "type": "scatter",
                 "mode": "lines",
-                "name": ("chosen: " if is_leader else "") + str(trial.configuration),
+                "name": plain(("chosen: " if is_leader else "") + str(trial.configuration)),
                 "x": [_figure(value) for _, value in shown],
                 "y": [_figure(1 - share) for share, _ in shown],
                 "line": {
@@ -234,7 +234,7 @@ def slices(study: Evidence) -> list[tuple[str, Figure]]:
     found = []
     for name, _ in importance(study.trials):
         values = sorted({setting(trial, name) for trial in mine}, key=_order)
-        texts = [_text(setting(trial, name)) for trial in mine]
+        texts = [plain(_text(setting(trial, name))) for trial in mine]
         figure = {
             "data": [
                 {
@@ -251,7 +251,7 @@ def slices(study: Evidence) -> list[tuple[str, Figure]]:
                     "title": {"text": SETTINGS[name]},
                     "type": "category",
                     "categoryorder": "array",
-                    "categoryarray": [_text(value) for value in values],
+                    "categoryarray": [plain(_text(value)) for value in values],
                 },
                 "yaxis": {"title": {"text": "items per second"}, "rangemode": "tozero"},
                 "height": 260,
@@ -355,6 +355,12 @@ def _order(value: object) -> tuple[int, float, str]:
 def _figure(value: float | None) -> float | None:
     """Seven digits are enough for a drawing."""
     return None if value is None or not math.isfinite(value) else float(f"{value:.7g}")
+
+
+def plain(text: str) -> str:
+    """Text for a figure: plotly makes markup of what looks like it, the page colours of `var:`."""
+    shown = text.replace("&", "&amp;").replace("<", "&lt;")
+    return f" {shown}" if shown.startswith("var:") else shown
 
 
 def _across(y: float, color: str) -> dict[str, Any]:

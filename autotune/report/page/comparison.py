@@ -13,17 +13,19 @@ from autotune.analysis.comparison import (
     shared,
 )
 from autotune.analysis.pareto import NOISE, pareto_front
-from autotune.domain.goal import Goal
+from autotune.domain.goal import Goal, Objective
 from autotune.domain.ranking import ratio
 from autotune.report.format import (
     goal_in_words,
+    memory,
     milliseconds,
     per_second,
     percent,
     percentile,
     times,
 )
-from autotune.report.page.charts import Figure
+from autotune.report.page.charts import Figure, plain
+from autotune.report.race import ratio_text
 
 _COLORS = ("var:met", "var:missed", "var:cap", "var:good", "var:unclear", "var:plain")
 _SYMBOLS = ("circle", "x", "square", "diamond", "triangle-up", "star")
@@ -52,16 +54,17 @@ def comparison_view(sides: Sequence[Side], goal: Goal) -> ComparisonView:
     """The page of two studies or more; the first is what the others are compared with."""
     names = tuple(_short(side.name) for side in sides)
     figures: dict[str, Figure] = {}
-    fronts = _fronts(sides, names, goal)
+    drawn = [plain(name) for name in names]
+    fronts = _fronts(sides, drawn, goal)
     if fronts is not None:
         figures["fronts"] = fronts
     lines, both = [], []
     for position, other in enumerate(sides[1:], 1):
-        lines.append(_sentence(sides[0], other, names[0], names[position]))
+        lines.append(_sentence(sides[0], other, names[0], names[position], goal))
         found = shared(sides[0], other)
         if found:
             name = f"shared-{position}"
-            figures[name] = _against(found, names[0], names[position])
+            figures[name] = _against(found, drawn[0], drawn[position])
             both.append((name, _shared_sentence(found, names[0], names[position])))
     return ComparisonView(
         title=" and ".join(names),
@@ -78,28 +81,38 @@ def comparison_view(sides: Sequence[Side], goal: Goal) -> ComparisonView:
             "gain",
         ),
         rows=tuple(_row(side, name, goal) for side, name in zip(sides, names, strict=True)),
-        differences=tuple(differences(sides)),
+        differences=tuple(
+            (term, tuple(_value(term, one) for one in values))
+            for term, values in differences(sides)
+        ),
         shared=tuple(both),
         data={"figures": figures},
     )
 
 
-def _sentence(first: Side, other: Side, name: str, other_name: str) -> str:
+def _sentence(first: Side, other: Side, name: str, other_name: str, goal: Goal) -> str:
+    said = ""
     if first.identity.model_sha256 != other.identity.model_sha256:
         said = f"{other_name} is of another model than {name}: its figures are of other work. "
-    else:
-        said = ""
-    mine, theirs = _best_rate(first), _best_rate(other)
-    if mine is None or theirs is None:
+    is_latency = goal.objective is Objective.LATENCY
+    mine, theirs = ((_latency if is_latency else _best_rate)(side) for side in (first, other))
+    if not mine or not theirs:
         found = ((name, mine), (other_name, theirs))
-        none = " and ".join(one for one, rate in found if rate is None)
+        none = " and ".join(one for one, value in found if not value)
         return f"{said}Nothing in {none} was shown to meet this goal."
-    gain = theirs / mine
-    said += f"The best of {other_name} reaches {times(gain)} the throughput of the best of {name}."
-    carried = carried_over(first, other)
+    what = f"{percentile(goal.percentile)} latency" if is_latency else "throughput"
+    said += f"The best of {other_name} has {times(theirs / mine)} the {what} of the best of {name}."
+    carried = None if is_latency else carried_over(first, other)
     if carried is not None:
         said += f" What {name} chose reaches {percent(carried)} of the best there."
     return said
+
+
+def _latency(side: Side) -> float | None:
+    """The goal's percentile of the best, in milliseconds."""
+    if side.best is None or side.best.measurement is None:
+        return None
+    return side.best.measurement.latency.goal_ms
 
 
 def _best_rate(side: Side) -> float | None:
@@ -134,8 +147,16 @@ def _row(side: Side, name: str, goal: Goal) -> tuple[str, ...]:
         milliseconds(measured.latency.goal_ms),
         str(measured.verdict or "-"),
         hint_words,
-        times(ratio(side.best, side.hint, goal)),
+        _gain(side, goal),
     )
+
+
+def _gain(side: Side, goal: Goal) -> str:
+    """Over the better hint: as the race has it, where it has a say."""
+    winner = None if side.race is None else side.race.winner
+    if winner is not None and winner.ratio is not None:
+        return f"{ratio_text(winner.ratio)} (raced)"
+    return times(ratio(side.best, side.hint, goal))
 
 
 def _fronts(sides: Sequence[Side], names: Sequence[str], goal: Goal) -> Figure | None:
@@ -148,7 +169,7 @@ def _fronts(sides: Sequence[Side], names: Sequence[str], goal: Goal) -> Figure |
         rates = [t.measurement.throughput_per_s for t in trials if t.measurement]
         on_front = pareto_front(rates, latencies, NOISE)
         points = sorted(
-            (x, y, str(t.configuration))
+            (x, y, plain(str(t.configuration)))
             for x, y, t, on in zip(latencies, rates, trials, on_front, strict=True)
             if on
         )
@@ -234,7 +255,7 @@ def _against(found: Sequence[Shared], name: str, other: str) -> Figure:
                 "mode": "markers",
                 "x": [one.first for one in found],
                 "y": [one.other for one in found],
-                "text": [f"{one.configuration}: {times(one.ratio)}" for one in found],
+                "text": [plain(f"{one.configuration}: {times(one.ratio)}") for one in found],
                 "marker": {"size": 8, "color": "var:met", "opacity": 0.8},
                 "hovertemplate": "%{text}<extra></extra>",
             },
@@ -246,6 +267,17 @@ def _against(found: Sequence[Shared], name: str, other: str) -> Figure:
             "height": 420,
         },
     }
+
+
+def _value(term: str, value: object) -> str:
+    """A value of machine or versions as a reader knows it."""
+    if value is None:
+        return "-"
+    if term.endswith("bytes") and isinstance(value, int):
+        return memory(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {one}" for key, one in value.items()) or "-"
+    return str(value)
 
 
 def _short(text: str) -> str:

@@ -4,12 +4,15 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const trials = data.trials, count = trials.number.length, goal = data.goal;
 const TICK_MS = 1e-4, PAGE = 50;
 const $ = (id) => document.getElementById(id);
-const { number, whole, escaped, color, layoutOf, config, draw } = drawing;
+const { number, escaped, color, layoutOf, config, draw } = drawing;
 
 const perSecond = (value) => (value === null ? "-" : `${number(value)}/s`);
 const milliseconds = (value) => (value === null ? "-" : `${number(value, 3)} ms`);
 const times = (value) => `${value.toFixed(2)}x`;
-const mebibytes = (value) => (value === null ? "-" : `${whole(value / 2 ** 20)} MiB`);
+const memory = (value) => {
+  if (value === null) return "-";
+  return value >= 2 ** 30 ? `${number(value / 2 ** 30, 3)} GiB` : `${number(value / 2 ** 20, 3)} MiB`;
+};
 const ascending = (a, b) => (a === null) - (b === null) || (a < b ? -1 : a > b ? 1 : 0);
 
 // --- verdicts for any cap
@@ -176,7 +179,7 @@ const COLUMNS = [
   { name: "latency", of: latency, text: (i) => milliseconds(latency(i)), number: true },
   { name: "SLA", of: (i) => (state.cap === null ? null : verdict(i)), isVerdict: true },
   { name: "requests seen", of: (i) => trials.seen[i], number: true },
-  { name: "memory", of: (i) => trials.memory[i], text: (i) => mebibytes(trials.memory[i]), number: true },
+  { name: "memory", of: (i) => trials.memory[i], text: (i) => memory(trials.memory[i]), number: true },
   { name: "origin", of: (i) => trials.origin[i] },
   { name: "remarks", of: (i) => trials.failure[i] ?? (trials.own[i] ? trials.flags[i] : "as another trial") },
 ];

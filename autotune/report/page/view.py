@@ -13,6 +13,7 @@ from autotune.domain.trial import Trial
 from autotune.report.drift import drift_lines
 from autotune.report.format import (
     goal_in_words,
+    memory,
     milliseconds,
     per_second,
     percentile,
@@ -118,8 +119,7 @@ def _answer(study: Evidence) -> tuple[str, str, str]:
     if leader is None or leader.measurement is None:
         said = f"{_capital(why_nothing(study.trials, goal))}."
         if goal.cap_ms is not None and study.caps:
-            relaxed = relaxed_in_words(lowest_met(study.caps, goal.percentile), goal)
-            said += f" {_capital(relaxed)}."
+            said = said[:-1] + relaxed_in_words(lowest_met(study.caps, goal.percentile), goal) + "."
         return "nothing found", "poor", said
     measured = leader.measurement
     winner = None if race is None else race.winner
@@ -198,7 +198,7 @@ def _pair(name: str, value: object) -> tuple[str, str]:
     if isinstance(value, dict):
         return name.replace("_", " "), ", ".join(f"{key}: {one}" for key, one in value.items())
     if name.endswith("_bytes") and isinstance(value, int):
-        return name.removesuffix("_bytes").replace("_", " "), f"{value / 2**30:.1f} GiB"
+        return name.removesuffix("_bytes").replace("_", " "), memory(value)
     return name.replace("_", " "), str(value)
 
 
