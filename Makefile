@@ -48,7 +48,7 @@ $(COMPILER): $(STAMP)
 	@touch $@
 
 test: docs-check models $(BROWSER) $(COMPILER) ## run every test but the heavy faults (ARGS: options for pytest)
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 $(FAULTS): $(STAMP)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev,faults]' -c constraints.txt
