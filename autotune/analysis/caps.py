@@ -132,4 +132,4 @@ class _Test:
 
 def _largest(ticks: Ticks, rank: int) -> int:
     """The largest tick but `rank` - 1, which exactly those caps are below that so many are over."""
-    return int(ticks[ticks.size - rank]) if rank <= ticks.size else 0
+    return int(ticks[ticks.size - rank]) if 1 <= rank <= ticks.size else 0

@@ -38,7 +38,8 @@ _BADGES = {
 class View:
     """The page's contents; every text is plain and may hold anything."""
 
-    name: str
+    title: str
+    """The study's name."""
     question: str
     """The goal in words."""
     status: str
@@ -81,7 +82,7 @@ def view_of(study: Evidence) -> View:
         flag for trial in study.trials if trial.measurement for flag in trial.measurement.flags
     )
     return View(
-        name=_short(study.identity.name),
+        title=_short(study.identity.name),
         question=goal_in_words(study.goal),
         status=status,
         badge=badge,
