@@ -40,7 +40,8 @@ def answer(store: StudyStore, goal: Goal, limits: Limits = NO_LIMITS) -> Answer:
     stored, trials = store.identity().goal, tuple(store.trials())
     judged = trials
     if needs_judging(stored, goal):
-        judged = deciding(trials, stored, goal, store.with_blocks, limits)
+        with rows_explained(store.name, "the requests of a trial"):
+            judged = deciding(trials, stored, goal, store.with_blocks, limits)
     allowed = [trial for trial in judged if limits.allow(trial)]
     race = _held_over(store, goal, len(trials))
     winner = None if race is None else race.winner
@@ -62,7 +63,10 @@ def answer(store: StudyStore, goal: Goal, limits: Limits = NO_LIMITS) -> Answer:
 def judged(store: StudyStore, stored: Goal, goal: Goal) -> tuple[Trial, ...]:
     """All trials with verdicts for `goal`."""
     trials = tuple(store.trials())
-    return under(trials, goal, store.with_blocks) if needs_judging(stored, goal) else trials
+    if not needs_judging(stored, goal):
+        return trials
+    with rows_explained(store.name, "the requests of a trial"):
+        return under(trials, goal, store.with_blocks)
 
 
 def raced(store: StudyStore, trials: Sequence[Trial]) -> RaceResult | None:

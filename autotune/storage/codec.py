@@ -113,8 +113,15 @@ def measurement_row(measurement: Measurement) -> dict[str, Any]:
 
 @lru_cache(maxsize=1024)
 def _effective(text: str, optimal_requests: int) -> Effective:
-    """Configurations of one compiled model share what it reported."""
-    return Effective(json.loads(text), optimal_requests)
+    """Configurations of one compiled model share what it reported.
+
+    Raises:
+        ValueError: a property is no text.
+    """
+    properties = json.loads(text)
+    if not all(isinstance(value, str) for value in properties.values()):
+        raise ValueError("a property is no text")
+    return Effective(properties, optimal_requests)
 
 
 def measurement_of(row: Mapping[str, Any], blocks: tuple[Block, ...]) -> Measurement:
