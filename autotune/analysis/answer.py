@@ -21,6 +21,8 @@ class Answer:
     best: Trial | None
     race: RaceResult | None
     """None where none was held over these trials, or it has no say."""
+    held: RaceResult | None
+    """The same judged by the goal, whether it has a say or not."""
     trials: tuple[Trial, ...]
     """Judged by the goal: all of them for the study's own, else at least the hints, the failed ones
     and all that decide."""
@@ -51,10 +53,11 @@ def answer(store: StudyStore, goal: Goal, limits: Limits = NO_LIMITS) -> Answer:
     else:
         leader = best(allowed, goal)
         has_say = leader is not None and leader.number == number
-    race = race if has_say else None
+    held, race = race, race if has_say else None
     return Answer(
         best=chosen(allowed, goal, race),
         race=race,
+        held=held,
         trials=judged,
         is_any_allowed=any(trial.measurement is not None for trial in allowed),
     )

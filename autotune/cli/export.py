@@ -1,5 +1,6 @@
 """`export`: a best.json for the targets that deploy it."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def run_export(
         UsageError: an unknown target.
         UnsupportedError: a target that was asked for by name cannot run it; nothing is written.
     """
+    asked = [name.strip().lower() for one in asked for name in one.split(",")]
     unknown = [name for name in asked if name not in TARGETS and name != ALL]
     if unknown:
         known = ", ".join(TARGETS)
@@ -39,6 +41,7 @@ def run_export(
     console = Console()
     for one in made:
         say(console, f"{one.target}: {one.folder}/ ({', '.join(one.exported.files)}, {NOTES})")
+        say(console, f"    cd {shlex.quote(str(one.folder))}")
         for command in one.exported.run:
             say(console, f"    {command}")
         for loss in one.exported.losses:

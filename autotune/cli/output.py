@@ -2,14 +2,18 @@
 
 import json
 import signal
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.measure import Measurement
 
 from autotune.domain.units import parse_duration
 from autotune.errors import UsageError
+from autotune.export.files import write_atomically
 from autotune.report.format import per_second, seconds
 
 if TYPE_CHECKING:  # viewers print too, and are quick
@@ -24,6 +28,44 @@ def print_json(value: object) -> None:
 def say(console: Console, text: str) -> None:
     """A line for people, not wrapped and not marked up."""
     console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+_NARROWEST = 78
+"""Characters that every table of ours fits into, some texts folded."""
+STDOUT = "-"
+"""The file name that stands for the output."""
+
+
+def show(console: Console, shown: RenderableType) -> None:
+    """A table or chart whose figures are never cut: on a narrow terminal, its lines wrap there."""
+    wide = console.options.update(max_width=1000)
+    least = min(Measurement.get(console, wide, shown).maximum, _NARROWEST)
+    wider = Console(file=console.file, width=least)
+    (console if least <= console.width else wider).print(shown)
+
+
+def must_end_with(option: str, path: Path, suffix: str) -> None:
+    """No output is to replace a database, a model or a study file by mistake.
+
+    Raises:
+        UsageError: the path has another suffix.
+    """
+    if path.suffix.lower() != suffix:
+        raise UsageError(f"{option}: must end with {suffix}, got {path}")
+
+
+def csv_to(path: Path, text: str) -> None:
+    """CSV into a file, or to the output where the path is ``-``.
+
+    Raises:
+        UsageError: the file has another suffix.
+        AutotuneError: it cannot be written.
+    """
+    if str(path) == STDOUT:
+        sys.stdout.write(text)
+        return
+    must_end_with("--csv", path, ".csv")
+    write_atomically(path, text)
 
 
 class Stop:

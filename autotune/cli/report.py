@@ -9,7 +9,7 @@ from rich.console import Console
 
 from autotune.analysis.comparison import Side
 from autotune.analysis.evidence import Evidence
-from autotune.cli.output import say
+from autotune.cli.output import must_end_with, say
 from autotune.cli.results import opened
 from autotune.errors import AutotuneError, UsageError
 from autotune.export.files import write_atomically, write_bytes_atomically
@@ -29,7 +29,10 @@ def show_report(folder: Path, out: Path | None, png: Path | None, *, open_it: bo
     """
     folder, store = opened(folder)
     console = Console()
+    if out is not None:
+        must_end_with("--out", out, ".html")
     if png is not None:
+        must_end_with("--png", png, ".png")
         with closing(store):
             write_bytes_atomically(png, picture(Evidence.of(store)))
         say(console, f"wrote {png}")
@@ -51,6 +54,8 @@ def show_comparison(
     """
     if png is not None:
         raise UsageError("--png: the picture is of one study; give one")
+    if out is not None:
+        must_end_with("--out", out, ".html")
     with ExitStack() as stack:
         found = [opened(folder) for folder in folders]
         folders = [folder for folder, _ in found]

@@ -1,5 +1,6 @@
 """`status`, `pareto` and `best`: questions to a stored study, read-only."""
 
+import contextlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,27 +10,27 @@ from rich.console import Console
 from autotune.analysis.answer import Answer, answer, judged, raced, space_size
 from autotune.analysis.pareto import NOISE, pareto_front
 from autotune.analysis.what_if import Limits, lowest_cap
-from autotune.cli.output import print_json, say
+from autotune.cli.output import STDOUT, csv_to, must_end_with, print_json, say, show
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.ranking import (
     baselines,
     better_hint,
     chosen,
     last_improvement,
+    latest,
     ratio,
     seen,
 )
 from autotune.domain.trial import Trial
 from autotune.domain.units import parse_bytes, parse_duration
-from autotune.errors import EXIT_NO_FEASIBLE, EXIT_OK, SpecError, UsageError
+from autotune.errors import EXIT_NO_FEASIBLE, EXIT_OK, AutotuneError, SpecError, UsageError
 from autotune.execution.locks import holder_of_study
-from autotune.export.best_file import write_best
-from autotune.export.files import write_atomically
+from autotune.export.best_file import BestFile, read_best, write_best
 from autotune.export.from_study import best_of_study
 from autotune.report.chart import pareto_chart
 from autotune.report.drift import drift_json, drift_lines
-from autotune.report.format import goal_in_words, limits_in_words, percent, seconds
-from autotune.report.race import race_json, race_lines, race_table
+from autotune.report.format import goal_in_words, limits_in_words, memory, percent, seconds
+from autotune.report.race import held_lines, race_json, race_lines, race_table
 from autotune.report.story import story_json, story_lines
 from autotune.report.tables import trials_table
 from autotune.report.words import relaxed_in_words, ruled_out, search_in_words, why_nothing
@@ -93,12 +94,12 @@ def show_status(folder: Path, *, as_json: bool) -> None:
     for line in drift_lines(store.reference()):
         say(console, line)
     shown = [trial for trial in (leader, *baselines(trials).values()) if trial is not None]
-    console.print(trials_table(_distinct(shown), identity.goal, hint, "best and hints"))
+    show(console, trials_table(_distinct(shown), identity.goal, hint, "best and hints"))
     if race is not None:
-        console.print(race_table(race, identity.goal))
+        show(console, race_table(race, identity.goal))
         for line in race_lines(race, identity.goal):
             say(console, line)
-    console.print(trials_table(trials[-_RECENT:], identity.goal, hint, "last trials"))
+    show(console, trials_table(trials[-_RECENT:], identity.goal, hint, "last trials"))
     for trial in trials[-_RECENT:]:
         if trial.failure is not None:
             failure = f"{trial.failure.kind}: {trial.failure.message}"
@@ -130,11 +131,13 @@ def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_
     goal = asked_goal(stored, None, percentile)
     trials = judged(store, stored, goal)
     measured = [t for t in trials if t.measurement is not None and t.reused_from is None]
-    table = frame(measured)
+    table = frame(latest(measured))
     on_front = pareto_front(table["throughput_per_s"], table["latency_goal_ms"], NOISE)
     table = table[on_front].sort_values("throughput_per_s")
     if csv is not None:
-        write_atomically(csv, to_csv(table))
+        csv_to(csv, to_csv(table))
+        if str(csv) == STDOUT:
+            return
     if as_json:
         print_json(
             {"goal": goal_json(goal), "measurements": len(measured), "front": to_records(table)}
@@ -146,12 +149,12 @@ def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_
     if not rows:
         say(console, why_nothing(trials, goal))
         return
-    console.print(pareto_chart(measured, rows, goal, console.width))
+    show(console, pareto_chart(measured, rows, goal, console.width))
     title = (
         f"{len(rows)} of {len(measured)} measurements are on the front: "
         f"each has over {percent(NOISE)} more throughput than the one above it"
     )
-    console.print(trials_table(rows, goal, better_hint(trials, goal), title))
+    show(console, trials_table(rows, goal, better_hint(trials, goal), title))
     if csv is not None:
         say(console, f"wrote {csv}")
 
@@ -167,6 +170,8 @@ def show_best(
     as_json: bool,
 ) -> int:
     """The best configuration under the study's goal, or others and limits; the exit code."""
+    if out is not None:
+        must_end_with("--out", out, ".json")
     folder, store = opened(folder)
     goal = asked_goal(store.identity().goal, max_latency, percentile)
     limits = asked_limits(max_memory, device)
@@ -183,6 +188,7 @@ def show_best(
     target = None if out is None else out.parent
     file = best_of_study(store, folder, leader, trials, goal, target=target, race=race)
     if out is not None:
+        _keep_certified(out, file)
         write_best(file, out)
     if as_json:
         print_json(file.model_dump(mode="json"))
@@ -190,23 +196,41 @@ def show_best(
     within = limits_in_words(limits)
     say(console, f"{goal_in_words(goal)}{f', {within}' if within else ''}:")
     if race is not None:
-        console.print(race_table(race, goal))
+        show(console, race_table(race, goal))
         for line in race_lines(race, goal):
             say(console, line)
     else:
         shown = _distinct([leader, *baselines(trials).values()])
-        console.print(trials_table(shown, goal, better_hint(trials, goal)))
+        show(console, trials_table(shown, goal, better_hint(trials, goal)))
         say(console, "unconfirmed: from the search, one process, and never raced for this goal")
+        for line in held_lines(found.held, leader.number, goal):
+            say(console, line)
     if out is not None:
         say(console, f"wrote {out}")
     return EXIT_OK
+
+
+def _keep_certified(out: Path, file: BestFile) -> None:
+    """What a race proved is not replaced by what was never raced.
+
+    Raises:
+        UsageError: it would be.
+    """
+    if not out.exists() or file.certificate is not None:
+        return
+    was_raced = False
+    with contextlib.suppress(AutotuneError):  # whatever else is there may go
+        was_raced = read_best(out).certificate is not None
+    if was_raced:
+        raise UsageError(f"--out: {out} was raced, and this was not; give another name")
 
 
 def _why_nothing(store: StudyStore, found: Answer, goal: Goal, limits: Limits) -> str:
     """Why there is no best within the limits, the nearest miss, and the cap that it would meet."""
     within = limits_in_words(limits)
     if not found.is_any_allowed and within:
-        return f"nothing that was measured is within the limits: {within}"
+        measured = [trial for trial in store.trials() if trial.measurement is not None]
+        return f"nothing that was measured is within the limits: {within}{_least(measured, limits)}"
     why = why_nothing(tuple(t for t in found.trials if limits.allow(t)) or found.trials, goal)
     if goal.cap_ms is not None and found.is_any_allowed:
         stored, trials = store.identity().goal.percentile, store.trials()
@@ -216,6 +240,23 @@ def _why_nothing(store: StudyStore, found: Answer, goal: Goal, limits: Limits) -
     return f"{within}: {why}" if within else why
 
 
+def _least(measured: list[Trial], limits: Limits) -> str:
+    """What there is instead: the devices, or the least memory."""
+    if not measured:
+        return ""
+    devices = sorted({trial.configuration.device for trial in measured})
+    if limits.device is not None and limits.device not in devices:
+        return f"; measured were {', '.join(devices)}"
+    known = [
+        (trial.measurement.peak_rss_bytes, trial.number)
+        for trial in measured
+        if trial.measurement is not None
+        and trial.measurement.peak_rss_bytes is not None
+        and (limits.device is None or trial.configuration.device == limits.device)
+    ]
+    return f"; the least is {memory(min(known)[0])}, of trial {min(known)[1]}" if known else ""
+
+
 def opened(path: Path) -> tuple[Path, StudyStore]:
     """A study's folder and its evidence, read-only; the path of its study.toml will do.
 
@@ -223,9 +264,12 @@ def opened(path: Path) -> tuple[Path, StudyStore]:
         SpecError: there is no study there.
         StorageError: it has no database yet, or not a readable one.
     """
-    folder = path.parent if path.name == STUDY_FILE else path
+    # Any file in a study's folder will do for it.
+    is_inside = path.is_file() and any((path.parent / n).exists() for n in (STUDY_FILE, DATABASE))
+    folder = path.parent if is_inside or path.name == STUDY_FILE else path
     if not (folder / STUDY_FILE).exists() and not (folder / DATABASE).exists():
-        what = "no study" if folder.is_dir() else "no such folder"
+        what = "a file" if folder.is_file() else "no such folder"
+        what = "no study" if folder.is_dir() else what
         raise SpecError(
             f"{path}: {what}; give the folder of a study, such as studies/NAME, "
             "or begin one with: autotune tune MODEL --max-latency 20ms"
@@ -243,8 +287,11 @@ def asked_goal(stored: Goal, max_latency: str | None, percentile: float | None) 
         cap_ms = stored.cap_ms if max_latency is None else parse_duration(max_latency) * 1000
     except ValueError as error:
         raise UsageError(f"--max-latency: {error}") from None
-    if percentile is not None and not 0 < percentile < 100:
-        raise UsageError(f"--percentile: must lie between 0 and 100, got {percentile:g}")
+    if percentile is not None and not 1 <= percentile < 100:
+        meant = f"; did you mean {100 * percentile:g}?" if 0 < percentile < 1 else ""
+        raise UsageError(
+            f"--percentile: must be at least 1 and below 100, got {percentile:g}{meant}"
+        )
     asked = percentile if percentile is not None else stored.percentile
     objective = Objective.THROUGHPUT if max_latency is not None else stored.objective
     return Goal(objective, asked, cap_ms)

@@ -73,6 +73,11 @@ def ratio(trial: Trial | None, baseline: Trial | None, goal: Goal) -> float | No
     return better / worse if worse > 0 else None
 
 
+def latest(trials: Iterable[Trial]) -> list[Trial]:
+    """The last trial of each configuration: what was repeated was disturbed before."""
+    return list({trial.configuration: trial for trial in trials}.values())
+
+
 def seen(trials: Iterable[Trial]) -> int:
     """How many configurations of the space were tried; the bare hints are not of the space."""
     return len({trial.configuration for trial in trials if not trial.configuration.is_hint})

@@ -243,6 +243,32 @@ def _search_said(winner: Standing) -> list[str]:
     return [f"the search itself had seen {per_second(contender.search_per_s)} at {latency}"]
 
 
+def held_lines(held: RaceResult | None, best: int, goal: Goal) -> list[str]:
+    """What a race over these trials saw under a goal for which it does not choose.
+
+    Args:
+        held: judged by the goal.
+        best: the trial that the search's figures make the best.
+        goal: what is asked for.
+    """
+    if held is None:
+        return []
+    found = [
+        f"in the race, held for another goal, trial {best} had {per_second(one.throughput.mean)} "
+        f"at {percentile(goal.percentile)} {milliseconds(one.latency.goal_ms)}, at most "
+        f"{milliseconds(one.latency_upper_ms)}"
+        for one in held.standings
+        if one.contender.trial == best and one.latency is not None and one.throughput is not None
+    ]
+    winner = held.winner
+    is_certified = winner is not None and held.status is Status.CERTIFIED
+    if winner is not None and is_certified and winner.contender.trial != best:
+        found.append(
+            f"that race certifies {winner.contender.name} for this goal too: {_claim(winner, goal)}"
+        )
+    return found
+
+
 def race_json(result: RaceResult) -> dict[str, object]:
     """A race for JSON output."""
     winner = result.winner

@@ -69,7 +69,7 @@ def _rate(name: str, folder: Path) -> float:
     commands = {
         "benchmark_app": ["sh", "benchmark.sh", "-t", str(_SECONDS)],
         "python": [sys.executable, "infer.py", "--seconds", str(_SECONDS)],
-        "cpp": ["build/infer", os.path.relpath(_model(), folder), str(_SECONDS)],
+        "cpp": ["build/infer", os.path.relpath(_model(), folder), "--seconds", str(_SECONDS)],
         "onnxruntime": [sys.executable, "session.py", "--seconds", str(_SECONDS)],
     }
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

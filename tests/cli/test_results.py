@@ -26,6 +26,15 @@ class Done(NamedTuple):
 
 
 Autotune = Callable[..., Done]
+OUTPUTS = (
+    ("frame", "--csv", "a.csv"),
+    ("frame", "--parquet", "a.parquet"),
+    ("pareto", "--csv", "a.csv"),
+    ("best", "--out", "a.json"),
+    ("report", "--out", "a.html"),
+    ("report", "--png", "a.png"),
+)
+"""Commands that write where they are told, and a name that they take."""
 
 
 @pytest.fixture
@@ -144,17 +153,69 @@ def test_an_output_that_cannot_be_written_is_named(
     autotune: Autotune, night: Path, tmp_path: Path
 ) -> None:
     """By every command that writes one."""
-    gone = tmp_path / "gone" / "file"
-    for words in (
-        ("frame", night, "--csv", gone),
-        ("frame", night, "--parquet", gone),
-        ("pareto", night, "--csv", gone),
-        ("best", night, "--out", gone),
-        ("report", night, "--out", gone),
-    ):
-        done = autotune(*words)
+    for command, option, name in OUTPUTS:
+        gone = tmp_path / "gone" / name
+        done = autotune(command, night, option, gone)
         assert done.code == 1
         assert f"{gone}: cannot be written" in done.err
+
+
+def test_no_output_replaces_a_study_or_a_model(autotune: Autotune, tmp_path: Path) -> None:
+    """Whatever is called otherwise than what is written is left alone."""
+    folder = make_study(tmp_path / "study", trials=4)
+    before = {file: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+    for command, option, name in OUTPUTS:
+        for file in ("study.db", "study.toml", "model.onnx"):
+            done = autotune(command, folder, option, folder / file)
+            assert done.code == 2
+            assert f"must end with {Path(name).suffix}" in done.err
+    assert {file: file.read_bytes() for file in folder.iterdir() if file.is_file()} == before
+
+
+def test_what_was_raced_is_not_replaced_by_what_was_not(
+    autotune: Autotune, night: Path, tmp_path: Path
+) -> None:
+    """A certificate takes a night."""
+    kept = tmp_path / "best.json"
+    race = make_study(tmp_path / "raced", trials=12, race={"share": 0.3})
+    assert autotune("best", night, "--out", kept).code == 0
+    assert autotune("best", race, "--out", kept).code == 0
+    assert json.loads(kept.read_text())["certificate"] is not None
+    done = autotune("best", night, "--out", kept)
+
+    assert done.code == 2
+    assert "give another name" in done.err
+    assert json.loads(kept.read_text())["certificate"] is not None
+
+
+def test_a_dash_is_the_output(autotune: Autotune, night: Path) -> None:
+    """For a pipe, as anywhere."""
+    assert autotune("frame", night, "--csv", "-").out == autotune("frame", night).out
+    assert autotune("pareto", night, "--csv", "-").out.startswith("trial,")
+
+
+def test_a_file_in_the_folder_will_do(autotune: Autotune, night: Path) -> None:
+    """Shells complete to files; what lies elsewhere is called what it is."""
+    assert autotune("pareto", night / "study.db").out == autotune("pareto", night).out
+    assert "no such folder" in autotune("best", night / "gone").err
+
+
+def test_a_percentile_is_in_percent(autotune: Autotune, night: Path) -> None:
+    """A share is asked about."""
+    done = autotune("best", night, "--percentile", "0.99")
+
+    assert done.code == 2
+    assert "did you mean 99?" in done.err
+
+
+def test_no_figure_is_cut_on_a_narrow_terminal(
+    autotune: Autotune, night: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines may wrap there; a thousand is never what is left of ten."""
+    for columns in ("30", "50", "80", "140"):
+        monkeypatch.setenv("COLUMNS", columns)
+        for command in ("pareto", "best", "status"):
+            assert "\N{HORIZONTAL ELLIPSIS}" not in autotune(command, night).out
 
 
 def test_a_study_with_only_failures(autotune: Autotune, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from autotune.domain.race import (
 )
 from autotune.report.race import (
     conditions_lines,
+    held_lines,
     race_json,
     race_lines,
     race_table,
@@ -388,3 +389,19 @@ def test_eighty_columns_hold_every_figure() -> None:
         assert figure in text
     for figure in ("12346/s", "123 ms", "130 ms", "? unclear", "2.35x (2.30-2.39)", "over cap"):
         assert figure in text
+
+
+def test_a_race_for_another_goal_says_what_it_saw() -> None:
+    """Of the trial that the search's figures put first, and of the one that it certifies itself."""
+    seen = make_standing("trial 18", State.TIED, latency=make_latency(8.54), latency_upper_ms=9.63)
+    other = replace(seen, contender=replace(seen.contender, trial=18))
+    lines = held_lines(make_result(other), 18, GOAL)
+
+    assert "trial 18 had 1374/s at p99 8.54 ms, at most 9.63 ms" in lines[0]
+    assert lines[1].startswith("that race certifies trial 12 for this goal too: at least 1361/s")
+
+
+def test_a_race_that_saw_nothing_of_it_says_nothing() -> None:
+    """Nor one that was never held."""
+    assert held_lines(None, 18, GOAL) == []
+    assert held_lines(make_result(status=Status.PROVISIONAL), 18, GOAL) == []

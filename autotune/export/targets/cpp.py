@@ -55,7 +55,7 @@ def export(tuned: Tuned) -> Exported:
         run=(
             _CONFIGURE,
             "cmake --build build",
-            "build/infer",
+            "build/infer --seconds 10",
         ),
         losses=tuple(losses),
     )

@@ -1,7 +1,7 @@
 """The report's figures, as plotly's JSON. Colours are names that the page gives values to.
 
-A trace of trials has their places in the page's table as `of`, and whether each is feasible as
-`able`: the page fills in what it knows of them, so that no figure repeats it.
+A trace of trials has their places in the page's table as `of`, and their verdicts as `able` (0
+missed, 1 met, 2 unclear): the page fills in what it knows of them, so that no figure repeats it.
 """
 
 import math
@@ -10,7 +10,7 @@ from typing import Any
 
 from autotune.analysis.evidence import Evidence
 from autotune.analysis.importance import SETTINGS, importance, setting
-from autotune.domain.goal import Objective
+from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.ranking import improvements, is_feasible, merit
 from autotune.domain.trial import Trial
 from autotune.report.format import per_second, percent, percentile
@@ -268,6 +268,7 @@ def together(study: Evidence) -> list[tuple[str, Figure]]:
     for trial in mine:
         batches.setdefault(trial.configuration.batch_size, []).append(trial)
     most = sorted(batches, key=lambda batch: -len(batches[batch]))[:_MOST_BATCHES]
+    rates = [_throughput(trial) for trial in mine if trial.configuration.batch_size in most]
     found = []
     for batch in sorted(most):
         trials = batches[batch]
@@ -300,6 +301,8 @@ def together(study: Evidence) -> list[tuple[str, Figure]]:
                     "hovertemplate": "%{y} streams, %{x} requests: %{z}/s<extra></extra>",
                     "colorscale": "Cividis",  # reads the same to colour-blind eyes
                     "showscale": False,
+                    "zmin": _figure(min(rates)),  # one scale for all batches
+                    "zmax": _figure(max(rates)),
                 }
             ],
             "layout": {
@@ -319,10 +322,15 @@ def _trials(study: Evidence, shown: Sequence[Trial]) -> dict[str, list[int]]:
     places = {trial.number: place for place, trial in enumerate(study.trials)}
     return {
         "of": [places[trial.number] for trial in shown],
-        "able": [
-            int(t.measurement is not None and is_feasible(t.measurement, study.goal)) for t in shown
-        ],
+        "able": [_verdict(trial, study.goal) for trial in shown],
     }
+
+
+def _verdict(trial: Trial, goal: Goal) -> int:
+    measured = trial.measurement
+    if measured is None or measured.verdict is Verdict.MISSED:
+        return 0
+    return 1 if is_feasible(measured, goal) else 2
 
 
 def _explicit(study: Evidence) -> list[Trial]:

@@ -135,28 +135,35 @@ def _shared_sentence(found: Sequence[Shared], name: str, other: str) -> str:
 
 
 def _row(side: Side, name: str, goal: Goal) -> tuple[str, ...]:
-    hint = None if side.hint is None else side.hint.measurement
-    hint_words = "-" if hint is None else per_second(hint.throughput_per_s)
+    """All figures of a row are of the race, or all are of the search."""
+    winner = None if side.race is None else side.race.winner
+    if winner is not None and winner.throughput is not None and winner.latency is not None:
+        number = None if side.hint is None else side.hint.number
+        standings = () if side.race is None else side.race.standings
+        hint = next((one for one in standings if one.contender.trial == number), None)
+        return (
+            name,
+            str(winner.contender.configuration),
+            f"{per_second(winner.throughput.mean)} (raced)",
+            milliseconds(winner.latency.goal_ms),
+            str(winner.verdict or "-"),
+            per_second(None if hint is None or hint.throughput is None else hint.throughput.mean),
+            ratio_text(winner.ratio),
+        )
+    hint_rate = None if side.hint is None else side.hint.measurement
+    hint_words = per_second(None if hint_rate is None else hint_rate.throughput_per_s)
     if side.best is None or side.best.measurement is None:
         return (name, "nothing found", "-", "-", "-", hint_words, "-")
     measured = side.best.measurement
     return (
         name,
         str(side.best.configuration),
-        f"{per_second(_best_rate(side))} ({'search' if side.race is None else 'raced'})",
+        f"{per_second(measured.throughput_per_s)} (search)",
         milliseconds(measured.latency.goal_ms),
         str(measured.verdict or "-"),
         hint_words,
-        _gain(side, goal),
+        times(ratio(side.best, side.hint, goal)),
     )
-
-
-def _gain(side: Side, goal: Goal) -> str:
-    """Over the better hint: as the race has it, where it has a say."""
-    winner = None if side.race is None else side.race.winner
-    if winner is not None and winner.ratio is not None:
-        return f"{ratio_text(winner.ratio)} (raced)"
-    return times(ratio(side.best, side.hint, goal))
 
 
 def _fronts(sides: Sequence[Side], names: Sequence[str], goal: Goal) -> Figure | None:
@@ -261,8 +268,8 @@ def _against(found: Sequence[Shared], name: str, other: str) -> Figure:
             },
         ],
         "layout": {
-            "xaxis": {"title": {"text": f"{name}, items per second"}, "type": "log"},
-            "yaxis": {"title": {"text": f"{other}, items per second"}, "type": "log"},
+            "xaxis": {"title": {"text": f"{name}, items per second"}},
+            "yaxis": {"title": {"text": f"{other}, items per second"}},
             "showlegend": False,
             "height": 420,
         },

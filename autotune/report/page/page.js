@@ -44,6 +44,14 @@ const answer = () => {
   const hint = most(hints.filter((i) => verdict(i) === "met"), merit) ?? most(hints, merit);
   return { chosen: chosen >= 0 ? chosen : null, hint };
 };
+const inTheRace = (i) => {  // what the race, held for the study's own cap, says at another one
+  const seen = data.raced[trials.number[i]], won = data.raced[data.chosen];
+  if (state.percentile !== goal.percentile || state.cap === null) return "";
+  const its = seen ? ` In the race it had ${perSecond(seen.rate)} at ${milliseconds(seen.latency)}, at most ${milliseconds(seen.upper)}.` : "";
+  const isCertified = data.status === "certified" && won && won.upper !== null && won.upper <= state.cap;
+  if (!isCertified || trials.number[i] === data.chosen) return its;
+  return `${its} Trial ${data.chosen} is certified for this cap too, with at most ${milliseconds(won.upper)}.`;
+};
 const inWords = ({ chosen, hint }) => {
   const wanted = state.cap === null ? "" : `p${state.percentile} <= ${number(state.cap, 3)}ms: `;
   if (chosen === null) {
@@ -58,7 +66,7 @@ const inWords = ({ chosen, hint }) => {
   const low = trials.low[i], between = low === null ? "" : ` (95 %: ${perSecond(low)} to ${perSecond(trials.high[i])})`;
   const proof = isOwn() && data.is_raced
     ? `Chosen by the race, ${data.status}; these are the search's figures.`
-    : "From the search, in one process; not raced for this cap.";
+    : `From the search, in one process; not raced for this cap.${inTheRace(i)}`;
   return `${wanted}trial ${trials.number[i]}, ${trials.words[i]}: ${perSecond(trials.rate[i])}${between}, ` +
     `p${state.percentile} ${milliseconds(latency(i))}${gain}. ${proof}`;
 };
@@ -69,13 +77,13 @@ const filled = ({ of, able, ...trace }) => of === undefined ? trace : {  // a tr
   y: of.map((i) => trials.rate[i]), ...trace,
   text: of.map((i) => escaped(`trial ${trials.number[i]}: ${trials.words[i]}`)),
   marker: {
-    ...trace.marker, color: able.map((one) => (one ? "var:met" : "var:missed")),
-    symbol: able.map((one) => (one ? "circle" : "x-thin-open")),
+    ...trace.marker, color: able.map((one) => ["var:missed", "var:met", "var:unclear"][one]),
+    symbol: able.map((one) => ["x-thin-open", "circle", "triangle-up"][one]),
   },
 };
 const front = () => {
   // By rising latency, whatever beats all before it by more than the noise.
-  const order = measured.filter((i) => trials.own[i] && latency(i) !== null)
+  const order = measured.filter((i) => trials.own[i] && !trials.again[i] && latency(i) !== null)
     .sort((a, b) => latency(a) - latency(b) || trials.rate[b] - trials.rate[a]);
   let best = 0;
   return order.filter((i) => {

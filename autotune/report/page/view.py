@@ -8,7 +8,7 @@ from autotune.analysis.caps import lowest_met
 from autotune.analysis.evidence import Evidence
 from autotune.analysis.pareto import NOISE
 from autotune.domain.race import Status
-from autotune.domain.ranking import ratio
+from autotune.domain.ranking import latest, ratio
 from autotune.domain.trial import Trial
 from autotune.report.drift import drift_lines
 from autotune.report.format import (
@@ -145,16 +145,9 @@ def _facts(study: Evidence) -> list[tuple[str, str]]:
     goal, leader = study.goal, study.leader
     found = []
     if study.hint is not None and study.hint.measurement is not None:
-        hint = study.hint.measurement
-        found.append(
-            (
-                "better hint",
-                (
-                    f"{study.hint.configuration}: {per_second(hint.throughput_per_s)}, "
-                    f"{percentile(goal.percentile)} {milliseconds(hint.latency.goal_ms)}"
-                ),
-            )
-        )
+        rate, latency = _of_hint(study)
+        figures = f"{per_second(rate)}, {percentile(goal.percentile)} {milliseconds(latency)}"
+        found.append(("better hint", f"{study.hint.configuration}: {figures}"))
     if leader is not None and leader.measurement is not None:
         measured = leader.measurement
         found.append(
@@ -172,6 +165,34 @@ def _facts(study: Evidence) -> list[tuple[str, str]]:
     found.append(("search", search_in_words(study.trials, goal, study.space_size)))
     found.append(("time spent", f"{seconds(spent)}, {len(study.trials)} trials"))
     return found
+
+
+def _of_hint(study: Evidence) -> tuple[float | None, float | None]:
+    """Throughput and latency of the better hint: from the race, where that has the say."""
+    assert study.hint is not None  # noqa: S101 - the caller has looked
+    raced = [] if study.race is None else study.race.standings
+    for one in raced:
+        if one.contender.trial == study.hint.number and one.latency and one.throughput:
+            return one.throughput.mean, one.latency.goal_ms
+    measured = study.hint.measurement
+    return (
+        (None, None) if measured is None else (measured.throughput_per_s, measured.latency.goal_ms)
+    )
+
+
+def _raced(study: Evidence) -> dict[str, Any]:
+    """What the race saw of each contender, for the page's answers at other caps."""
+    if study.race is None:
+        return {}
+    return {
+        str(one.contender.trial): {
+            "rate": one.throughput.mean,
+            "latency": one.latency.goal_ms,
+            "upper": one.latency_upper_ms,
+        }
+        for one in study.race.standings
+        if one.contender.trial is not None and one.latency and one.throughput
+    }
 
 
 def _lines(study: Evidence) -> list[str]:
@@ -207,6 +228,7 @@ def _data(study: Evidence, figures: dict[str, Figure], status: str) -> dict[str,
     """Columns of all trials, verdicts for every cap, and the figures."""
     goal, trials = study.goal, study.trials
     measured = [trial.measurement for trial in trials]
+    last = {trial.number for trial in latest(t for t in trials if t.reused_from is None)}
     caps: dict[str, dict[str, list[int | None]]] = {}
     for wanted in study.percentiles:
         ranges = [study.caps.get(_source(trial), {}).get(wanted) for trial in trials]
@@ -224,6 +246,7 @@ def _data(study: Evidence, figures: dict[str, Figure], status: str) -> dict[str,
         "chosen": None if study.leader is None else study.leader.number,
         "is_raced": study.race is not None,
         "noise": NOISE,
+        "raced": _raced(study),
         "status": status,
         "needed": {f"{wanted:g}": requests_needed(0, wanted) for wanted in study.percentiles},
         "caps": caps,
@@ -233,6 +256,7 @@ def _data(study: Evidence, figures: dict[str, Figure], status: str) -> dict[str,
             "words": [str(trial.configuration) for trial in trials],
             "hint": [trial.configuration.is_hint for trial in trials],
             "own": [trial.reused_from is None for trial in trials],
+            "again": [trial.number not in last for trial in trials],
             "streams": [trial.configuration.streams for trial in trials],
             "threads": [trial.configuration.threads_per_stream for trial in trials],
             "batch": [trial.configuration.batch_size for trial in trials],

@@ -124,7 +124,7 @@ def test_cpp_compiles_and_runs(exports: Path) -> None:
     run(["cmake", "-S", ".", "-B", "build", f"-DOpenVINO_DIR={home}"], folder)
     run(["cmake", "--build", "build"], folder)
     model = os.path.relpath(CLASSIFIER, folder)
-    check(run(["build/infer", model, "0.5"], folder))
+    check(run(["build/infer", model, "--seconds", "0.5"], folder))
 
 
 def test_onnxruntime_runs(exports: Path) -> None:
@@ -163,7 +163,7 @@ def test_programs_copy_where_the_measurement_did(tmp_path: Path) -> None:
     home = runtime() / "cmake"
     run(["cmake", "-S", ".", "-B", "build", f"-DOpenVINO_DIR={home}"], folder)
     run(["cmake", "--build", "build"], folder)
-    check(run(["build/infer", os.path.relpath(CLASSIFIER, folder), "0.3"], folder))
+    check(run(["build/infer", os.path.relpath(CLASSIFIER, folder), "--seconds", "0.3"], folder))
 
 
 def test_no_time_is_said(exports: Path) -> None:
