@@ -118,6 +118,9 @@ def show_log(folder: Path, *, as_json: bool) -> None:
     say(console, f"study {identity.name}: {goal_in_words(identity.goal)}")
     for line in story_lines(happened):
         say(console, line)
+    race = raced(store, store.trials())
+    for line in [] if race is None else race_lines(race, identity.goal):
+        say(console, line)
     for line in drift_lines(store.reference()):
         say(console, line)
 

@@ -89,7 +89,9 @@ def _race(one: Occurrence) -> list[str]:
     end, lasted = data["end"], data["duration_s"]
     after = "" if lasted is None else f" after {seconds(lasted)}"
     state = f"ended{after} ({end})" if end else "cut off, or goes on"
-    return [f"race of {', '.join(data['contenders'])}: {state}"]
+    waiting = data["without_a_turn"]
+    more = f", {waiting} more had no turn" if waiting else ""
+    return [f"race of {', '.join(data['contenders'])}{more}: {state}"]
 
 
 def _event(one: Occurrence) -> list[str]:

@@ -51,7 +51,8 @@ def story(store: StudyStore) -> list[Occurrence]:
     - gain: `trial`, `configuration`, `throughput_per_s`, `latency_ms`.
     - failure: `trial`, `configuration`, `kind`, `phase`, `message`, `exit_code`, `stderr_tail`, and
       `is_tried_again`.
-    - race: `contenders`, `end` (null while it goes on or when it was cut off), `duration_s`.
+    - race: `contenders` that were launched (all of them until it ends), how many were left
+      `without_a_turn`, `end` (null while it goes on or when it was cut off), `duration_s`.
     - event: `kind`, and what was noted with it.
     - end: `reason` (null while it goes on or when it was cut off), `elapsed_s`.
 
@@ -167,24 +168,32 @@ def _gain(trial: Trial, goal: Goal, at: datetime, session: int) -> Occurrence:
 
 
 def _races(store: StudyStore, places: dict[int, int]) -> list[Occurrence]:
-    names: dict[int, list[str]] = {}
-    for race, name in _tuples(
-        store, select(CONTENDER.c.race_id, CONTENDER.c.name).order_by(CONTENDER.c.id)
-    ):
-        names.setdefault(race, []).append(name)
-    return [
-        Occurrence(
-            at=datetime.fromisoformat(row["started_at"]),
-            session=places[row["session_id"]],
-            what=What.RACE,
-            data={
-                "contenders": names.get(row["id"], []),
-                "end": row["end"],
-                "duration_s": row["duration_s"],
-            },
+    all_of: dict[int, list[str]] = {}
+    launched: dict[int, list[str]] = {}
+    columns = (CONTENDER.c.race_id, CONTENDER.c.name, CONTENDER.c.opening, CONTENDER.c.failure)
+    for race, name, opening, failure in _tuples(store, select(*columns).order_by(CONTENDER.c.id)):
+        all_of.setdefault(race, []).append(name)
+        if opening is not None or failure is not None:
+            launched.setdefault(race, []).append(name)
+    found = []
+    for row in _rows(store, select(RACE).order_by(RACE.c.id)):
+        names = all_of.get(row["id"], [])
+        # While it goes on, everyone may still have a turn.
+        raced = names if row["end"] is None else launched.get(row["id"], [])
+        found.append(
+            Occurrence(
+                at=datetime.fromisoformat(row["started_at"]),
+                session=places[row["session_id"]],
+                what=What.RACE,
+                data={
+                    "contenders": raced,
+                    "without_a_turn": len(names) - len(raced),
+                    "end": row["end"],
+                    "duration_s": row["duration_s"],
+                },
+            )
         )
-        for row in _rows(store, select(RACE).order_by(RACE.c.id))
-    ]
+    return found
 
 
 def _events(store: StudyStore, places: dict[int, int]) -> list[Occurrence]:

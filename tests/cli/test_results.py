@@ -188,6 +188,19 @@ def test_what_was_raced_is_not_replaced_by_what_was_not(
     assert json.loads(kept.read_text())["certificate"] is not None
 
 
+def test_the_log_ends_with_what_was_chosen(autotune: Autotune, tmp_path: Path) -> None:
+    """And lists those that raced, not those that might have."""
+    race = make_study(tmp_path / "raced", trials=30, race={"share": 0.3})
+    told = autotune("log", race).out
+    (happened,) = [
+        one for one in json.loads(autotune("log", race, "--json").out) if one["what"] == "race"
+    ]
+
+    assert "chosen: trial" in told
+    assert len(happened["contenders"]) >= 3
+    assert (" more had no turn" in told) is (happened["without_a_turn"] > 0)
+
+
 def test_a_dash_is_the_output(autotune: Autotune, night: Path) -> None:
     """For a pipe, as anywhere."""
     assert autotune("frame", night, "--csv", "-").out == autotune("frame", night).out
