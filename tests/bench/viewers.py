@@ -1,5 +1,6 @@
 """What viewers take for a study of ten thousand trials, and a front of 100,000 points."""
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -8,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+from playwright.sync_api import sync_playwright
 
 from autotune.analysis.pareto import pareto_front
 from autotune.analysis.what_if import judge
@@ -149,7 +151,10 @@ def run() -> list[Figure]:
             for name, words in commands.items()
         ]
         size = (folder / "report.html").stat().st_size / 2**20
-        found.append(figure("report of 10,000 trials: size", [size], "MiB", "10"))
+        found.append(figure(f"report of {TRIALS} trials: size", [size], "MiB", "10"))
+        paints = [_paints(folder / "report.html") for _ in range(_RUNS)]
+        found.append(figure("its first paint in Chromium", [one for one, _ in paints], "s", "3"))
+        found.append(figure("until all is drawn", [one for _, one in paints], "s", "-"))
     generator = np.random.default_rng(0)
     rate, latency = generator.random(100_000), generator.random(100_000)
     found.append(
@@ -169,6 +174,24 @@ def _seconds(*words: str) -> float:
         [sys.executable, "-m", "autotune", *words], check=True, stdout=subprocess.DEVNULL
     )
     return time.perf_counter() - begin
+
+
+def _paints(file: Path) -> tuple[float, float]:
+    """Seconds to the first contentful paint, and until every chart is drawn."""
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=shutil.which("chromium") or shutil.which("chromium-browser"),
+            args=["--no-sandbox"],
+        )
+        page = browser.new_page()
+        begin = time.perf_counter()
+        page.goto(file.as_uri(), wait_until="commit")
+        page.wait_for_selector("html[data-drawn=yes]", timeout=120_000)
+        drawn = time.perf_counter() - begin
+        name = "first-contentful-paint"
+        at_ms = page.evaluate(f"performance.getEntriesByName('{name}')[0].startTime")
+        browser.close()
+    return at_ms / 1000, drawn
 
 
 def _clocked(rate: np.ndarray, latency: np.ndarray) -> float:
