@@ -1,5 +1,6 @@
 """The commands. What they need is imported when they run, so that --help is instant."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -292,8 +293,9 @@ def best(
     """Show the best configuration for the study's cap, or another, from what was measured."""
     from autotune.cli.results import show_best
 
-    sys.exit(
-        show_best(
+    gc.disable()  # it would look through ten thousand trials again and again, and free nothing
+    try:
+        code = show_best(
             study,
             max_latency,
             percentile,
@@ -302,7 +304,9 @@ def best(
             device=device,
             as_json=json,
         )
-    )
+    finally:
+        gc.enable()
+    sys.exit(code)
 
 
 @app.command(no_args_is_help=True)

@@ -111,6 +111,12 @@ def measurement_row(measurement: Measurement) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=4096)
+def _configuration(text: str) -> Configuration:
+    """A configuration that was measured again, or reused, is one object."""
+    return Configuration.from_dict(json.loads(text))
+
+
 @lru_cache(maxsize=1024)
 def _effective(text: str, optimal_requests: int) -> Effective:
     """Configurations of one compiled model share what it reported.
@@ -127,7 +133,7 @@ def _effective(text: str, optimal_requests: int) -> Effective:
 def measurement_of(row: Mapping[str, Any], blocks: tuple[Block, ...]) -> Measurement:
     """The measurement in a row and its blocks."""
     return Measurement(
-        configuration=Configuration.from_dict(json.loads(row["configuration"])),
+        configuration=_configuration(row["configuration"]),
         opening=Opening(
             effective=_effective(row["effective"], row["optimal_requests"]),
             start_s=row["start_s"],
