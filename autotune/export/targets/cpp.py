@@ -6,6 +6,7 @@ from autotune.export.targets.target import (
     Tuned,
     UnsupportedError,
     another_runtime,
+    not_blocking,
     other_data,
     render,
 )
@@ -35,14 +36,11 @@ def export(tuned: Tuned) -> Exported:
         expected=tuned.expected,
         copies=tuned.copies,
     )
-    losses = [another_runtime(tuned, "whichever it is built with"), *other_data(tuned)]
-    if tuned.is_sync:
-        losses.append(
-            Loss(
-                "one blocking request: the program keeps one request in flight instead",
-                "a few microseconds for each request, for the change of threads",
-            )
-        )
+    losses = [
+        another_runtime(tuned, "whichever it is built with"),
+        *other_data(tuned),
+        *not_blocking(tuned, "the program keeps one request in flight instead"),
+    ]
     if tuned.data is None and any(port.type != "f32" for port in tuned.inputs):
         losses.append(
             Loss(

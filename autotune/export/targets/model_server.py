@@ -6,7 +6,14 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from autotune.domain.model_file import weights_of
-from autotune.export.targets.target import Exported, Loss, Port, Tuned, another_runtime
+from autotune.export.targets.target import (
+    Exported,
+    Loss,
+    Port,
+    Tuned,
+    another_runtime,
+    not_blocking,
+)
 
 CONFIG, ENTRY = "config.json", "model_config.json"
 _RUN = 'docker run --rm -p 9000:9000 -p 8000:8000 -v "$PWD":/workspace:ro'
@@ -103,14 +110,7 @@ def losses(tuned: Tuned) -> list[Loss]:
                 "a caller with fewer items is refused",
             )
         )
-    if tuned.is_sync:
-        found.append(
-            Loss(
-                "one blocking request: nireq 1 instead",
-                "a few microseconds for each request, for the change of threads",
-            )
-        )
-    return found
+    return [*found, *not_blocking(tuned, "nireq 1 instead")]
 
 
 def _json(value: object) -> str:

@@ -199,9 +199,21 @@ def other_data(tuned: Tuned, instead: str = "random numbers") -> list[Loss]:
     ]
 
 
+def not_blocking(tuned: Tuned, instead: str) -> list[Loss]:
+    """Of a target that has no blocking request, if one was tuned."""
+    if not tuned.is_sync:
+        return []
+    return [
+        Loss(
+            f"one blocking request: {instead}",
+            "a few microseconds for each request, for the change of threads",
+        )
+    ]
+
+
 def markdown(text: str) -> str:
     """Text as text: on one line, and nothing in it is markup."""
-    return re.sub(r"([\\`*_\[\]<>#|!&])", r"\\\1", one_line(text).replace("\\", "/"))
+    return re.sub(r"([\\`*_\[\]<>#|!&])", r"\\\1", one_line(text))
 
 
 def fence(text: str) -> str:

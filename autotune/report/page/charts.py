@@ -136,7 +136,7 @@ def latency(study: Evidence) -> Figure | None:
                 "tickformat": ".2~%",
             },
             "shapes": [
-                *([_down(goal.cap_ms, "var:cap")] if goal.cap_ms is not None else []),
+                *([down(goal.cap_ms, "var:cap")] if goal.cap_ms is not None else []),
                 _across(1 - goal.percentile / 100, "var:cap"),
             ],
             "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
@@ -376,7 +376,8 @@ def _across(y: float, color: str) -> dict[str, Any]:
     return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y, "line": line}
 
 
-def _down(x: float, color: str) -> dict[str, Any]:
+def down(x: float, color: str) -> dict[str, Any]:
+    """A dashed line from top to bottom."""
     line = {"color": color, "width": 1, "dash": "dash"}
     return {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": x, "x1": x, "line": line}
 

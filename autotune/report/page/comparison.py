@@ -24,7 +24,7 @@ from autotune.report.format import (
     percentile,
     times,
 )
-from autotune.report.page.charts import Figure, plain
+from autotune.report.page.charts import Figure, down, plain
 from autotune.report.race import ratio_text
 
 _COLORS = ("var:met", "var:missed", "var:cap", "var:good", "var:unclear", "var:plain")
@@ -215,20 +215,6 @@ def _fronts(sides: Sequence[Side], names: Sequence[str], goal: Goal) -> Figure |
             )
     if not traces:
         return None
-    shapes = []
-    if goal.cap_ms is not None:
-        line = {"color": "var:cap", "width": 1.5, "dash": "dash"}
-        shapes.append(
-            {
-                "type": "line",
-                "yref": "paper",
-                "y0": 0,
-                "y1": 1,
-                "x0": goal.cap_ms,
-                "x1": goal.cap_ms,
-                "line": line,
-            }
-        )
     return {
         "data": traces,
         "layout": {
@@ -238,7 +224,7 @@ def _fronts(sides: Sequence[Side], names: Sequence[str], goal: Goal) -> Figure |
             },
             "yaxis": {"title": {"text": "items per second"}, "rangemode": "tozero"},
             "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
-            "shapes": shapes,
+            "shapes": [] if goal.cap_ms is None else [down(goal.cap_ms, "var:cap")],
         },
     }
 

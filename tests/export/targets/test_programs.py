@@ -73,6 +73,12 @@ def run(command: list[str], folder: Path) -> str:
     return done.stdout
 
 
+def build(folder: Path) -> None:
+    """The C++ program, by its own CMakeLists.txt, against the headers of the package."""
+    run(["cmake", "-S", ".", "-B", "build", f"-DOpenVINO_DIR={runtime() / 'cmake'}"], folder)
+    run(["cmake", "--build", "build"], folder)
+
+
 def check(printed: str) -> None:
     """One line of figures that belong together."""
     found = json.loads(printed.splitlines()[-1])
@@ -120,9 +126,7 @@ def test_python_refuses_what_was_not_measured(exports: Path, tmp_path: Path) -> 
 def test_cpp_compiles_and_runs(exports: Path) -> None:
     """By its own CMakeLists.txt, against the headers of the package."""
     folder = exports / "cpp"
-    home = runtime() / "cmake"
-    run(["cmake", "-S", ".", "-B", "build", f"-DOpenVINO_DIR={home}"], folder)
-    run(["cmake", "--build", "build"], folder)
+    build(folder)
     model = os.path.relpath(CLASSIFIER, folder)
     check(run(["build/infer", model, "--seconds", "0.5"], folder))
 
@@ -160,9 +164,7 @@ def test_programs_copy_where_the_measurement_did(tmp_path: Path) -> None:
     check(run([sys.executable, "infer.py", "--seconds", "0.3"], tmp_path / "python"))
 
     folder = tmp_path / "cpp"
-    home = runtime() / "cmake"
-    run(["cmake", "-S", ".", "-B", "build", f"-DOpenVINO_DIR={home}"], folder)
-    run(["cmake", "--build", "build"], folder)
+    build(folder)
     check(run(["build/infer", os.path.relpath(CLASSIFIER, folder), "--seconds", "0.3"], folder))
 
 
@@ -332,5 +334,7 @@ def test_commands_are_words_for_a_shell(exports: Path) -> None:
     """They can be pasted."""
     for name in TARGETS:
         notes = (exports / name / "README.md").read_text()
-        for line in notes.split("```")[1].strip().splitlines():
-            shlex.split(line, comments=True)
+        commands = notes.split("```")[1].strip().splitlines()
+        words = [shlex.split(line, comments=True) for line in commands]
+        assert any(words)
+        assert all(word for line in words for word in line)
