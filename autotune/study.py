@@ -53,6 +53,8 @@ def space(spec: StudySpec, facts: Inspected, cpus: int) -> SearchSpace:
         precision_errors=facts.precision_errors,
         default_precision=facts.default_precision,
         why_no_batch=facts.why_no_batch,
+        untrusted=facts.untrusted,
+        unproven_batch=facts.unproven_batch,
     )
 
 

@@ -139,6 +139,8 @@ class Opening:
     first_inference_ms: float
     output_error: float | None = None
     """Largest deviation from the reference outputs, relative to their largest value."""
+    unproven: str | None = None
+    """Why its answers could not be shown to be those of single requests; None where they were."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

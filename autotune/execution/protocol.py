@@ -99,7 +99,14 @@ class Inspected(_Answer):
     precision_errors: dict[str, float | None]
     """Deviation from the f32 outputs by precision, relative to their largest value; None where
     the precision gives values that are not finite."""
+    untrusted: dict[str, Text] = {}
+    """Native precisions that are not to be used unless asked for, and why."""
+    is_deterministic: bool = True
+    """Whether a sample gives the same answer again."""
     why_no_batch: Text | None
+    """Why the model cannot be batched: a batch gave other answers, or is refused."""
+    unproven_batch: Text | None = None
+    """Why a batch could not be shown to give the answers of single requests."""
     static_shapes: dict[str, list[int]]
     inputs: list[Port]
     outputs: list[Port]
@@ -115,6 +122,15 @@ class Opened(_Answer):
     compile_s: Seconds
     first_inference_ms: Seconds
     output_error: float
+    unproven: Text | None = None
+    """Why its answers are not proven; null where they are."""
+
+
+class Progress(_Answer):
+    """A long command goes on with its next step, which has its own time."""
+
+    say: Literal["progress"]
+    what: Text
 
 
 class BlockDone(_Answer):
@@ -150,7 +166,7 @@ class Written(_Answer):
     say: Literal["written"]
 
 
-Answer = Ready | Failed | Looked | Inspected | Opened | BlockDone | Stopped | Written
+Answer = Ready | Failed | Looked | Inspected | Opened | Progress | BlockDone | Stopped | Written
 _ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="say")])
 
 

@@ -22,6 +22,7 @@ from autotune.execution.protocol import (
     Inspected,
     Looked,
     Opened,
+    Progress,
     Ready,
     Stopped,
     Written,
@@ -170,6 +171,8 @@ class SubprocessRunner:
                     "inspect", devices=list(devices), try_batch=try_batch, **self._source.fields()
                 )
                 answer = worker.hear(self._deadlines.inspect_s)
+                while isinstance(answer, Progress):
+                    answer = worker.hear(self._deadlines.inspect_s)
             finally:
                 worker.close()
         except TrialFault as fault:
@@ -206,6 +209,7 @@ class SubprocessRunner:
             compile_s=answer.compile_s,
             first_inference_ms=answer.first_inference_ms,
             output_error=answer.output_error,
+            unproven=answer.unproven,
         )
         return WorkerModel(worker, opening, self._deadlines)
 
