@@ -56,9 +56,12 @@ def contest(  # noqa: PLR0913 - the parts of a race
     with machine_lock(), tempfile.TemporaryDirectory(prefix="autotune-") as folder:
         made = _runners(entrants, Path(folder), runners or _subprocess_runner)
         found = list(made.values())
-        machine = _machine(found[0][0], found[0][1])
-        for runner, devices in found[1:]:
-            runner.inspect(devices, try_batch=False)
+        batched = {_key(e.model) for e in entrants if e.contender.configuration.batch_size > 1}
+        facts = {
+            key: runner.inspect(devices, try_batch=key in batched)
+            for key, (runner, devices) in made.items()
+        }
+        machine = found[0][0].machine(next(iter(facts.values())))
         if not anyway:
             _check_machine(entrants, machine)
         calibration = load_calibration(machine)
@@ -99,10 +102,6 @@ def common_goal(entrants: Sequence[Entrant]) -> Goal:
     if len(goals) == 1:
         return goals.pop()
     return Goal(Objective.THROUGHPUT, 99.0, None)
-
-
-def _machine(runner: Runner, devices: Sequence[str]) -> Machine:
-    return runner.machine(runner.inspect(devices, try_batch=False))
 
 
 def _check_machine(entrants: Sequence[Entrant], machine: Machine) -> None:

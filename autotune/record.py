@@ -48,10 +48,11 @@ def record(  # noqa: PLR0913 - one argument for each option
     """
     source = study.source(spec, folder)
     runner = runner or SubprocessRunner(source, folder / "logs")
-    with study_lock(folder), machine_lock():
+    with study_lock(folder), machine_lock(), study.no_longer_than_this(source.reference):
         facts = runner.inspect(spec.space.device, try_batch=spec.space.batch != (1,))
         machine = runner.machine(facts)
-        space = study.space(spec, facts, machine.usable_cpus)
+        begun = load_surface(out).identity.space if out.is_file() else None
+        space = study.space(spec, facts, machine.usable_cpus, begun)
         cells = list(dict.fromkeys([*seeds(space), *map(space.configuration, space.points())]))
         identity = SurfaceIdentity(
             name=folder.resolve().name,

@@ -1,6 +1,7 @@
 """What must hold before a study's first trial: its model, its space, its identity, its machine."""
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from autotune.domain.configuration import Configuration
@@ -11,13 +12,15 @@ from autotune.errors import ModelError, SpecError, StorageError, StudyMismatchEr
 from autotune.execution.machine import Machine
 from autotune.execution.protocol import Inspected
 from autotune.execution.runner import ModelSource
-from autotune.search.derive import derive_space, seeds
+from autotune.search.derive import derive_space, seeds, trusted_precisions
 from autotune.spec import StudySpec, parse_shapes, to_toml
 from autotune.storage.database import DATABASE
 from autotune.storage.races import last_race
 from autotune.storage.study_store import Identity, StudyStore
 
 _MOST_WARM = 5
+_KEPT = ("batch", "precision")
+"""What may change answers: whether it may be offered depends on what could be shown."""
 
 
 def source(spec: StudySpec, folder: Path) -> ModelSource:
@@ -40,22 +43,70 @@ def source(spec: StudySpec, folder: Path) -> ModelSource:
     )
 
 
-def space(spec: StudySpec, facts: Inspected, cpus: int) -> SearchSpace:
+def space(
+    spec: StudySpec, facts: Inspected, cpus: int, begun: SearchSpace | None = None
+) -> SearchSpace:
     """The space that follows from the spec, the model and the machine.
+
+    Args:
+        spec: the study.
+        facts: what inspection found out.
+        cpus: min(affinity, cgroup quota).
+        begun: of the study, if it was begun: it keeps its choices of batch and precision where the
+            spec names none, whatever is known of them by now.
 
     Raises:
         SpecError: the spec's overrides contradict them.
+        StudyMismatchError: the study was begun with a batch that gives wrong answers.
     """
+    overrides = spec.space
+    if begun is not None:
+        kept = {n: begun.choices[n] for n in _KEPT if getattr(overrides, n) is None}
+        overrides = overrides.model_copy(update=kept)
+        if "batch" in kept and kept["batch"] != (1,) and facts.why_no_batch is not None:
+            raise StudyMismatchError(
+                f"this study cannot go on: it was begun with batches up to {max(kept['batch'])}, "
+                f"and what it measured with them were other answers: {facts.why_no_batch}; "
+                "begin another study under a new --name"
+            )
     return derive_space(
-        spec.space,
+        overrides,
         cpus,
         device_streams={name: d.streams[-1] for name, d in facts.devices.items() if d.streams},
-        precision_errors=facts.precision_errors,
-        default_precision=facts.default_precision,
+        precisions=trusted_precisions(
+            facts.precision_errors, facts.default_precision, facts.untrusted
+        ),
         why_no_batch=facts.why_no_batch,
-        untrusted=facts.untrusted,
         unproven_batch=facts.unproven_batch,
     )
+
+
+def doubts(spec: StudySpec, facts: Inspected, choices: SearchSpace) -> list[str]:
+    """What could not be shown of the model's answers, each with its consequence and the way out."""
+    data = "the data given" if spec.model.inputs else "random data"
+    way_out = "give samples that tell: [model] inputs"
+    unproven, found = facts.unproven_batch, []
+    if not facts.is_deterministic:
+        found.append(
+            "the model's answers differ from run to run: only their shapes are compared, and what "
+            "[space] batch asks for is measured, and never certified"
+        )
+    elif unproven is not None and choices.choices["batch"] == (1,):
+        found.append(
+            "batch stays 1: that a batch gives the answers of single requests could not be shown "
+            f"on {data}, as {unproven}; {way_out}"
+        )
+    elif unproven is not None:
+        found.append(
+            f"batch is unproven on {data}, as {unproven}: what has one is measured, and never "
+            f"certified; {way_out}"
+        )
+    return found + [
+        f"precision {name} is unproven on {data}, as {why}: what has it is measured, and never "
+        f"certified; {way_out}"
+        for name, why in facts.untrusted.items()
+        if name in choices.choices["precision"]
+    ]
 
 
 def identity(spec: StudySpec, folder: Path, choices: SearchSpace) -> Identity:
@@ -79,6 +130,30 @@ def identity(spec: StudySpec, folder: Path, choices: SearchSpace) -> Identity:
         goal=spec.goal.goal,
         space=choices.to_dict(),
     )
+
+
+@contextlib.contextmanager
+def no_longer_than_this(file: Path) -> Iterator[None]:
+    """Remove a file at the end: reference answers may be large, and are made anew each time."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            file.unlink()
+
+
+def begun_space(folder: Path) -> SearchSpace | None:
+    """The space of the study in a folder; None where none was begun, or none can be read.
+
+    Whoever opens it for writing says what is wrong with it.
+    """
+    if not (folder / DATABASE).is_file():
+        return None
+    try:
+        with contextlib.closing(StudyStore.read_only(folder)) as store:
+            return SearchSpace.from_dict(store.identity().space)
+    except (StorageError, ValueError, KeyError, TypeError):
+        return None
 
 
 def warm_start(

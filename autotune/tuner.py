@@ -107,11 +107,11 @@ def tune(  # noqa: PLR0913 - what a session may be told
     """
     source = study.source(spec, folder)
     runner = runner or SubprocessRunner(source, folder / "logs")
-    with study_lock(folder), machine_lock():
+    with study_lock(folder), machine_lock(), study.no_longer_than_this(source.reference):
         # Everything that can be wrong with the input shows here, before a database exists.
         facts = runner.inspect(spec.space.device, try_batch=spec.space.batch != (1,))
         machine = runner.machine(facts)
-        space = study.space(spec, facts, machine.usable_cpus)
+        space = study.space(spec, facts, machine.usable_cpus, study.begun_space(folder))
         identity = study.identity(spec, folder, space)
         warm, missing = study.warm_start(spec, folder, space)
         optuna_study, engine = open_study(folder, identity.name, identity.goal, trust=trust)
@@ -119,6 +119,7 @@ def tune(  # noqa: PLR0913 - what a session may be told
         with contextlib.closing(store):
             store.begin(identity)
             notes = [*missing, *study.check_machine(store, machine, anyway=anyway)]
+            notes += study.doubts(spec, facts, space)
             tuner = Tuner(
                 spec,
                 space,

@@ -147,6 +147,7 @@ class SimulatedRunner:
     fault_s: float = 0.0
     """What a failed opening costs, such as a deadline."""
     why_no_batch: str | None = None
+    unproven_batch: str | None = None
     openvino: str = "simulated"
     opened: list[CompileKey] = field(default_factory=list)
     """Every key asked for, in order."""
@@ -198,6 +199,7 @@ class SimulatedRunner:
             default_precision=self.cpu.default,
             precision_errors={name: 0.0 if name == "f32" else 0.01 for name in self.cpu.speed},
             why_no_batch=self.why_no_batch if try_batch else None,
+            unproven_batch=self.unproven_batch if try_batch else None,
             static_shapes={"x": [1, 3, 32, 32]},
             inputs=[Port(name="x", shape="[1,3,32,32]", type="f32")],
             outputs=[Port(name="y", shape="[1,10]", type="f32")],
@@ -247,6 +249,7 @@ class SimulatedModel:
             compile_s=runner.compile_s,
             first_inference_ms=runner.cpu.flow(effective, key.batch_size, 1).latency_ms,
             output_error=0.0,
+            unproven=runner.unproven_batch if key.batch_size > 1 else None,
         )
 
     @property

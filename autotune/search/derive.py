@@ -1,6 +1,6 @@
 """The space of a study, derived from the machine, the model and the study's overrides."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from autotune.domain.configuration import Configuration, PerformanceHint
@@ -18,10 +18,8 @@ def derive_space(
     cpus: int,
     *,
     device_streams: Mapping[str, int],
-    precision_errors: Mapping[str, float | None],
-    default_precision: str,
+    precisions: Sequence[str],
     why_no_batch: str | None,
-    untrusted: Collection[str] = (),
     unproven_batch: str | None = None,
 ) -> SearchSpace:
     """The dimensions and their choices.
@@ -30,10 +28,8 @@ def derive_space(
         spec: what the study fixes, narrows or widens.
         cpus: min(affinity, cgroup quota).
         device_streams: the most streams of devices other than the CPU, as far as known.
-        precision_errors: deviation from f32 by natively supported precision.
-        default_precision: what the runtime chooses by itself.
+        precisions: those that may be used without being asked for.
         why_no_batch: reason why the model cannot be batched correctly, or None.
-        untrusted: precisions that are offered only if the study names them.
         unproven_batch: reason why a batch could not be shown to be right, or None: it is then
             offered only if the study names it.
 
@@ -52,8 +48,7 @@ def derive_space(
         "requests_per_stream": spec.requests_per_stream or _REQUESTS_PER_STREAM,
         "batch": spec.batch or (_BATCHES if why_no_batch is unproven_batch is None else (1,)),
         "pinning": spec.pinning or (True, False),
-        "precision": spec.precision
-        or trusted_precisions(precision_errors, default_precision, untrusted),
+        "precision": spec.precision or tuple(precisions),
         "api": spec.api,
     }
     ordered = ("threads_per_stream", "streams", "requests_per_stream", "batch")
@@ -65,14 +60,14 @@ def derive_space(
 
 
 def trusted_precisions(
-    errors: Mapping[str, float | None], default: str, untrusted: Collection[str] = ()
+    native: Iterable[str], default: str, untrusted: Collection[str]
 ) -> tuple[str, ...]:
-    """Native precisions that may be used without being asked for.
+    """Precisions that may be used without being asked for.
 
-    All but those whose answers were seen to differ from f32, or could not be seen not to. A tuner
-    that gains speed by giving other answers has not tuned.
+    The native ones but for those whose answers were seen to differ from f32, or could not be seen
+    not to. A tuner that gains speed by giving other answers has not tuned.
     """
-    return tuple(name for name in errors if name not in untrusted) or (default,)
+    return tuple(name for name in native if name not in untrusted) or (default,)
 
 
 def seeds(space: SearchSpace) -> list[Configuration]:

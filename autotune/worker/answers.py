@@ -1,4 +1,4 @@
-"""Do two ways of running a model give the same answers, and would it show if they did not?
+"""Whether two ways of running a model give the same answers, and whether it would show.
 
 `set_batch` can silently produce wrong answers, faster. Whether it did shows only in outputs that
 say something: that are finite, not empty, and differ from sample to sample. A detector that finds
@@ -161,8 +161,10 @@ def is_repeated(first: Answer, again: Answer, precision: str) -> bool:
 
 
 def spread(known: Sequence[Answer]) -> float:
-    """How far answers of different samples are apart, relative to their largest value; the least
-    of all outputs that differ at all, infinite where one has no two of one shape."""
+    """How far answers of different samples are apart, relative to their largest value.
+
+    The least of all outputs that differ at all; infinite where none does.
+    """
     found = math.inf
     for parts in zip(*known, strict=True):
         usable = [part for part in parts if _is_finite(part.values)]
@@ -214,7 +216,7 @@ def _check_that_items_follow(
     telling = _telling(known, precision)
     allowed = _FOLLOWS * (values.max(axis=0) - values.min(axis=0))[telling]
     for position, (got, part) in enumerate(zip(items, wanted, strict=True)):
-        off = np.abs(got.astype(np.float64) - part.values)[telling]
+        off = np.abs(_finite(got) - _finite(part.values))[telling]
         wrong = int((off > allowed).sum())
         # Of labels, a few among many may turn where two were as good as equal.
         if wrong > (_LABELS * off.size if part.values.dtype.kind in "ui" else 0):
@@ -230,7 +232,7 @@ def _telling(parts: Sequence[Part], precision: str) -> np.ndarray:
     values = _matrix(parts)
     if values is None:  # text, or a type of its own
         first = parts[0].values
-        return np.any([part.values != first for part in parts], axis=0)
+        return np.asarray(np.any([part.values != first for part in parts], axis=0))
     apart = values.max(axis=0) - values.min(axis=0)
     if parts[0].values.dtype.kind in "bui":
         return np.asarray(apart > 0)
@@ -242,8 +244,13 @@ def _matrix(parts: Sequence[Part]) -> np.ndarray | None:
     """Samples by elements; None where the values are no numbers."""
     if parts[0].values.dtype.kind not in "buif":
         return None
-    values = np.stack([part.values.astype(np.float64) for part in parts])
-    return np.where(np.isfinite(values), values, 0.0)
+    return np.stack([_finite(part.values) for part in parts])
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    """With 0 in place of what is not."""
+    wide = values.astype(np.float64)
+    return np.where(np.isfinite(wide), wide, 0.0)
 
 
 def _scale(parts: Sequence[Part]) -> float:

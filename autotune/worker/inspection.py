@@ -44,8 +44,6 @@ class Findings:
     precision_errors: dict[str, float | None]
     untrusted: dict[str, str]
     """Precisions that are native here and not to be used unless asked for, and why."""
-    why_no_batch: str | None
-    """Why the model cannot be batched: a batch gave other answers, or is refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +100,15 @@ def inspect(bench: Bench, devices: Sequence[str], *, try_batch: bool) -> Finding
     if is_deterministic:  # else every answer differs from every other
         untrusted = _untrusted(runs, default, yardsticks, silent)
     needed = _needed(exact, model.relevant_outputs(bench.network))
+    why_no_batch = None
+    if try_batch:  # last, as it leaves the network at another batch
+        why_no_batch = _why_no_batch(bench, exact, groups, compare=is_deterministic)
     return Findings(
         reference=Reference(
             kinds=tuple(kinds[i] for i in needed),
             runs=tuple(replace(run, answers=[run.answers[i] for i in needed]) for run in runs),
             is_deterministic=is_deterministic,
+            why_no_batch=why_no_batch,
             unproven_batch=_unproven(
                 silent, is_deterministic=is_deterministic, keeps_state=keeps_state
             ),
@@ -123,10 +125,6 @@ def inspect(bench: Bench, devices: Sequence[str], *, try_batch: bool) -> Finding
         untrusted={
             name: untrusted[key] for name in native if (key := run_key(home, name)) in untrusted
         },
-        # Last, as it leaves the network at another batch.
-        why_no_batch=_why_no_batch(bench, exact, groups, compare=is_deterministic)
-        if try_batch
-        else None,
     )
 
 

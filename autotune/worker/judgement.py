@@ -9,7 +9,7 @@ import openvino as ov
 
 from autotune.domain.answers import distrust
 from autotune.worker import model
-from autotune.worker.answers import check, check_shapes
+from autotune.worker.answers import WrongOutputError, check, check_shapes
 from autotune.worker.inputs import Sample, joined
 from autotune.worker.reference import PRECISION, Reference, Run, errors_of, run_key
 
@@ -60,6 +60,8 @@ def judge(
     Raises:
         WrongOutputError: the answers are other ones.
     """
+    if subject.batch_size > 1 and known.why_no_batch is not None:
+        raise WrongOutputError(known.why_no_batch)
     precision = model.precision(compiled) or subject.properties.get(PRECISION, "")
     run = known.run(subject.device, precision)
     if run is None:

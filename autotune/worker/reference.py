@@ -42,6 +42,8 @@ class Reference:
     runs: tuple[Run, ...]
     """The first is the most exact: f32 on the device at home, or what that uses by itself."""
     is_deterministic: bool
+    why_no_batch: str | None
+    """Why the model cannot be batched: what has a batch is wrong, or was not looked at."""
     unproven_batch: str | None
     """Why a batch could not be shown to give the answers of single requests."""
     silent: str | None
@@ -122,7 +124,10 @@ def load_reference(path: Path) -> Reference:
             if i == len(group):
                 group.append([])
             group[i].append(Part(tuple(shape), arrays[f"v{number}"]))
-    runs = [Run(*names, found) for names, found in zip(meta.pop("runs"), answers, strict=True)]
+    runs = [
+        Run(device, requested, precision, found)
+        for (device, requested, precision), found in zip(meta.pop("runs"), answers, strict=True)
+    ]
     return Reference(
         kinds=tuple(meta.pop("kinds")),
         runs=tuple(runs),

@@ -117,7 +117,7 @@ class Session:
             precision_errors=found.precision_errors,
             untrusted=found.untrusted,
             is_deterministic=found.reference.is_deterministic,
-            why_no_batch=found.why_no_batch,
+            why_no_batch=found.reference.why_no_batch,
             unproven_batch=found.reference.unproven_batch if try_batch else None,
             static_shapes=static_shapes,
             **described,

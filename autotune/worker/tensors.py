@@ -73,7 +73,7 @@ def decode(tensor: ov.Tensor) -> np.ndarray:
     if kind == ov.Type.string:
         return np.array(tensor.str_data)
     if kind in _NATIVE:
-        return tensor.data
+        return np.asarray(tensor.data)
     shape = list(tensor.shape)
     found = ov.Tensor(ov.Type.f32, ov.Shape(shape))
     if found.size:

@@ -11,6 +11,7 @@ from openvino import opset13 as op
 from autotune.worker.session import Session
 from autotune.worker.tensors import decode, dtype_of, encode, limits, overwrite
 from tests import planted
+from tests.worker.sessions import Answers
 
 pytestmark = pytest.mark.openvino
 
@@ -75,22 +76,6 @@ def test_a_type_without_an_equivalent_is_written_as_a_wider_one(name: str, wante
     assert dtype_of(TYPES[name]) == np.dtype(wanted)
 
 
-class Answers:
-    """Keeps what was said, and wants one block of each load."""
-
-    def __init__(self) -> None:
-        self.said: list[tuple[str, dict[str, Any]]] = []
-
-    def say(self, word: str, **fields: Any) -> None:
-        """Keep it."""
-        if word != "progress":
-            self.said.append((word, fields))
-
-    def is_told_to_go_on(self) -> bool:
-        """Never."""
-        return False
-
-
 def network_of(kind: ov.Type) -> ov.Model:
     """X of this type, as a number where it can be one."""
     x = op.parameter([1, 5], kind, name="x")
@@ -104,14 +89,15 @@ def test_an_input_of_every_type_is_measured_or_refused_by_name(name: str, tmp_pa
     answers = Answers()
     core = OneModel(network_of(TYPES[name]))
     session = Session(answers, core)
-    files = {
+    files: dict[str, Any] = {
         "path": "model.xml",
         "shapes": {},
         "inputs": None,
         "reference": str(tmp_path / "reference.npz"),
     }
     session.obey({"do": "inspect", "devices": ["CPU"], "try_batch": True, **files})
-    word, fields = answers.said[-1]
+    fields = answers.said[-1]
+    word = fields["say"]
     if name in REFUSED:
         assert word == "failed"
         assert f"input 'x' has the element type {TYPES[name].get_type_name()}" in fields["message"]
@@ -128,7 +114,7 @@ def test_an_input_of_every_type_is_measured_or_refused_by_name(name: str, tmp_pa
             **files,
         }
     )
-    assert answers.said[-1][0] == "opened", answers.said[-1]
+    assert answers.said[-1]["say"] == "opened", answers.said[-1]
     for feed in ("bind", "copy"):
         session.obey(
             {
@@ -141,7 +127,7 @@ def test_an_input_of_every_type_is_measured_or_refused_by_name(name: str, tmp_pa
                 "limit_s": 60.0,
             }
         )
-        assert [word for word, _ in answers.said[-2:]] == ["block", "stopped"], answers.said[-1]
+        assert [said["say"] for said in answers.said[-2:]] == ["block", "stopped"]
 
 
 class OneModel:
