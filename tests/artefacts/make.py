@@ -1,4 +1,4 @@
-"""Make the artefacts beside this file: `python make.py KIND FOLDER`, run in a checkout that writes them.
+"""Make an artefact: `python make.py KIND FOLDER`, run in a checkout of the commit that writes it.
 
 KIND is `study`, `cut` or `surface`. The command line of the checkout is what writes them, with the
 real runtime; this only kills a worker, or the tuner.
@@ -71,7 +71,7 @@ def main(kind: str, folder: Path) -> None:
     (folder / "study.toml").write_text(SPEC)
     options = ["--launches", "2", "--rounds", "2"]
     words = ["record", str(folder), *options] if kind == "surface" else ["tune", str(folder)]
-    environment = {**os.environ, "PYTHONPATH": os.getcwd(), "COLUMNS": "100"}
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "COLUMNS": "100"}
     tuner = subprocess.Popen([sys.executable, "-m", "autotune", *words], env=environment)
     if kind == "study":
         while tuner.poll() is None and count(folder, "autotune_measurement") < 4:
@@ -99,7 +99,7 @@ def count(folder: Path, rows: str) -> int:
         return 0
     with contextlib.closing(sqlite3.connect(f"file:{folder}/study.db?mode=ro", uri=True)) as file:
         try:
-            (found,) = file.execute(f"SELECT count(*) FROM {rows}").fetchone()
+            (found,) = file.execute(f"SELECT count(*) FROM {rows}").fetchone()  # noqa: S608
         except sqlite3.Error:
             return 0
     return int(found)
