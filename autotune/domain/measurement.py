@@ -140,7 +140,8 @@ class Opening:
     output_error: float | None = None
     """Largest deviation from the reference outputs, relative to their largest value."""
     unproven: str | None = None
-    """Why its answers could not be shown to be those of single requests; None where they were."""
+    """Why the answers could not be shown to be those of single requests; None where they were, or
+    where an older version measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
