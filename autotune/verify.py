@@ -7,6 +7,7 @@ from pathlib import Path
 
 from autotune.contest import contest
 from autotune.domain.configuration import PerformanceHint
+from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Interval
 from autotune.domain.race import RaceResult, Standing
@@ -38,6 +39,9 @@ class Verification:
     path: Path
     best: BestFile
     standing: Standing
+    answers: Finding | None
+    """Whether they are those of single requests; None where the file itself says that this could
+    not be proven."""
     sla: Finding | None
     """None without a cap."""
     throughput: Finding
@@ -55,7 +59,8 @@ class Verification:
     def holds(self) -> bool:
         """Whether every claim holds."""
         kept = {Finding.HOLDS, Finding.RELATIVE}
-        return self.throughput in kept and self.sla in {None, Finding.HOLDS}
+        others = {self.answers, self.sla}
+        return self.throughput in kept and others <= {None, Finding.HOLDS}
 
 
 def verify(  # noqa: PLR0913 - one argument for each option
@@ -70,6 +75,8 @@ def verify(  # noqa: PLR0913 - one argument for each option
 ) -> tuple[Verification, RaceResult, Machine]:
     """Race a file's configuration against the hint beside it, and judge the file's claims.
 
+    Its answers are looked at again, as before the study: those of a batch or a precision that were
+    not proven then, by an older version, and are not now, do not hold.
     The SLA holds if it is met at 5 %. The throughput holds if the interval seen now reaches 98 % of
     the claimed lower bound; where the machine itself has become slower, as the hint shows, if the
     ratio to the hint reaches 98 % of the ratio that is claimed.
@@ -117,6 +124,7 @@ def judge_claims(path: Path, best: BestFile, result: RaceResult, goal: Goal) -> 
         path=path,
         best=best,
         standing=standing,
+        answers=None if best.unproven is not None else _answers(standing),
         sla=None if goal.sla is None else _sla(standing.search_verdict),
         throughput=_throughput(standing, claim, speed, claim_ratio),
         claim_per_s=claim,
@@ -124,6 +132,13 @@ def judge_claims(path: Path, best: BestFile, result: RaceResult, goal: Goal) -> 
         claim_ratio=claim_ratio,
         ratio=standing.ratio,
     )
+
+
+def _answers(standing: Standing) -> Finding:
+    failure = standing.failure
+    if failure is not None and failure.kind is FailureKind.WRONG_OUTPUT:
+        return Finding.BROKEN
+    return Finding.HOLDS if standing.unproven is None else Finding.UNSHOWN
 
 
 def _sla(verdict: Verdict | None) -> Finding:

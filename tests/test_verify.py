@@ -35,6 +35,7 @@ from tests.builders import (
     make_configuration,
     make_failure,
     make_measurement,
+    make_opening,
     make_trial,
 )
 
@@ -61,7 +62,8 @@ def make_result(
     late: int = 0,
     latency_ms: float = 5.0,
     wobble: float = 0.01,
-    failed: bool = False,
+    failed: FailureKind | None = None,
+    unproven: str | None = None,
     configuration: Configuration = TUNED,
     hint: Configuration | None = THROUGHPUT,
 ) -> RaceResult:
@@ -85,7 +87,11 @@ def make_result(
         entrants.append(Contender(name=str(hint), configuration=hint, trial=1))
     field = Field(
         contenders=entrants,
-        entries={0: Entry(failure=make_failure(FailureKind.CRASH))} if failed else {},
+        entries={
+            0: Entry(
+                failure=failed and make_failure(failed), opening=make_opening(unproven=unproven)
+            )
+        },
         slices=slices,
         goal=goal,
         baseline=len(entrants) - 1,
@@ -143,6 +149,34 @@ def found(result: RaceResult, best: BestFile = CERTIFIED, goal: Goal = GOAL) -> 
 
 
 # --- the rules
+
+
+@pytest.mark.parametrize(
+    ("changes", "answers"),
+    [
+        ({}, Finding.HOLDS),
+        ({"unproven": "its output is empty for every sample"}, Finding.UNSHOWN),
+        ({"failed": FailureKind.WRONG_OUTPUT}, Finding.BROKEN),
+        ({"failed": FailureKind.CRASH}, Finding.HOLDS),
+    ],
+    ids=["proven", "unproven", "wrong", "crashed"],
+)
+def test_answers_that_are_not_proven_now_do_not_hold(
+    changes: dict[str, Any], answers: Finding
+) -> None:
+    """However fast they are: an older version may have proven them by outputs that say nothing."""
+    seen = found(make_result(**changes))
+    assert seen.answers is answers
+    assert seen.holds is (not changes)
+
+
+def test_a_file_that_says_that_its_answers_are_unproven_claims_speed_only() -> None:
+    """That claim is verified as any other."""
+    unproven = make_result(unproven="its output is empty for every sample")
+    best = make_best(race=unproven)
+    assert best.status is Status.UNPROVEN
+    seen = found(unproven, best)
+    assert (seen.answers, seen.holds) == (None, True)
 
 
 def test_a_file_holds_where_its_own_race_is_repeated() -> None:
@@ -222,7 +256,7 @@ def test_too_few_rounds_show_no_throughput() -> None:
 
 def test_a_crash_shows_nothing() -> None:
     """The worker died: nothing holds."""
-    seen = found(make_result(failed=True))
+    seen = found(make_result(failed=FailureKind.CRASH))
     assert (seen.sla, seen.throughput, seen.holds) == (Finding.UNSHOWN, Finding.UNSHOWN, False)
     assert seen.standing.failure is not None
     assert (seen.ratio, seen.claim_per_s > 0) == (None, True)

@@ -139,12 +139,22 @@ def _show_verification(
     console.print(race_table(result, goal, states=False))
     if standing.failure is not None:
         say(console, f"{found.path}: {standing.failure.kind}: {standing.failure.message}")
+    if found.answers is not Finding.HOLDS:
+        say(console, f"answers: {_answers_words(found)}")
     if found.sla is not None:
         say(console, f"SLA {cap_in_words(goal)}: {_sla_words(found)}")
     say(console, f"throughput: {_throughput_words(found)}")
     verdict = "holds" if found.holds else "does not hold"
     status = f"({best.status} when it was made)"
     say(console, f"{found.path} {verdict} {status}")
+
+
+def _answers_words(found: Verification) -> str:
+    if found.answers is Finding.BROKEN:
+        return "not those of single requests"
+    why = found.standing.unproven or found.best.unproven
+    said = "" if found.answers else ", as the file says"
+    return f"could not be shown to be those of single requests{said}: {why}"
 
 
 def _sla_words(found: Verification) -> str:
@@ -183,6 +193,9 @@ def _show_race(console: Console, result: RaceResult, goal: Goal) -> None:
     for line in failure_lines(result):
         say(console, line)
     first = result.standings[0]
+    for standing in result.standings:
+        if standing.unproven is not None:
+            say(console, f"{words(standing)}: unproven answers: {standing.unproven}")
     for standing in result.standings[1:]:
         said = comparison(standing, result.tie_margin)
         say(console, f"{words(standing)}: {said} {first.contender.name}")
@@ -209,6 +222,7 @@ def _verification_json(found: Verification, result: RaceResult, machine: Machine
     return {
         "file": str(found.path),
         "holds": found.holds,
+        "answers": found.answers,
         "sla": found.sla,
         "throughput": found.throughput,
         "claim_per_s": found.claim_per_s,
@@ -262,6 +276,7 @@ def _standing_json(standing: Standing) -> dict[str, Any]:
         "over_cap": standing.over_cap,
         "verdict": standing.verdict,
         "flags": sorted(standing.flags),
+        "unproven": standing.unproven,
         "failure": standing.failure and f"{standing.failure.kind}: {standing.failure.message}",
     }
 
