@@ -15,8 +15,9 @@ from typing import Any
 import psutil
 
 from autotune.domain.failure import Failure, FailureKind, TrialFault
-from autotune.execution.machine import available_memory, oom_kills
 from autotune.execution.protocol import MAX_LINE_BYTES, STACKS, Answer, parse_answer
+from autotune.host.files import known
+from autotune.host.memory import available_memory, oom_kills
 
 WORKER = (sys.executable, "-m", "autotune.worker")
 _TERM_GRACE_S = 2.0
@@ -166,8 +167,8 @@ class WorkerProcess:
 
     def _watch_memory(self) -> None:
         """End a worker that has taken nearly all memory, before the kernel chooses whom to end."""
-        free = available_memory()
-        if free >= _LEAST_FREE_BYTES:
+        free = known(available_memory)
+        if free is None or free >= _LEAST_FREE_BYTES:
             return
         try:
             taken = psutil.Process(self.pid).memory_info().rss

@@ -13,7 +13,7 @@ from autotune.domain.configuration import Api, CompileKey, Effective
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.measurement import Block, Feed, Opening
 from autotune.errors import DeviceError, ModelError
-from autotune.execution.machine import Machine, available_memory, fingerprint, usable_cpus
+from autotune.execution.machine import Machine, fingerprint
 from autotune.execution.process import WORKER, WorkerProcess
 from autotune.execution.protocol import (
     Answer,
@@ -26,6 +26,9 @@ from autotune.execution.protocol import (
     Stopped,
     Written,
 )
+from autotune.host.cpus import usable_cpus
+from autotune.host.files import known
+from autotune.host.memory import available_memory
 
 _LOOK_S = 120.0
 _TURN = threading.Lock()
@@ -152,9 +155,9 @@ class SubprocessRunner:
         """The machine's monotonic clock."""
         return time.monotonic()
 
-    def free_memory(self) -> int:
+    def free_memory(self) -> int | None:
         """What can be had without swapping, and within the cgroup's limit."""
-        return available_memory()
+        return known(available_memory)
 
     def machine(self, facts: Inspected) -> Machine:
         """This machine, with the worker's word for the runtime."""
