@@ -90,7 +90,10 @@ _NUMBERS = ("noise", "ratio", "slice_sd", "launches", "rounds", "duration_s")
 
 def _name(machine: Machine) -> str:
     """What must be the same for a calibration to hold."""
-    return f"{machine.cpu_model} / {machine.usable_cpus} CPUs / {machine.openvino}"
+    limited = machine.quota_note is not None
+    cpus = f"{machine.quota_cpus:g} of {machine.affinity_cpus}" if limited else machine.usable_cpus
+    preload = f" / {machine.preload}" if machine.preload else ""
+    return f"{machine.cpu_model} / {cpus} CPUs / {machine.openvino}{preload}"
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -328,7 +328,7 @@ def _compare(stored: SurfaceIdentity, current: SurfaceIdentity, path: Path) -> N
     faults += [f"{key}: {then[key]} then, {now[key]} now" for key in then if then[key] != now[key]]
     faults += [
         f"{key}: {stored.machine.get(key)!r} then, {current.machine.get(key)!r} now"
-        for key in ("cpu_model", "logical_cpus", "usable_cpus", "openvino")
+        for key in ("cpu_model", "logical_cpus", "usable_cpus", "openvino", "preload")
         if stored.machine.get(key) != current.machine.get(key)
     ]
     if faults:

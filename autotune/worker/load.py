@@ -229,4 +229,5 @@ def block_of(
 
 
 def _difference(before: float | None, after: float | None) -> float | None:
-    return None if before is None or after is None else after - before
+    """None also where it ran backwards: the process was moved to another cgroup meanwhile."""
+    return None if before is None or after is None or after < before else after - before

@@ -1,10 +1,14 @@
 """What the machine did during a block: of the CPUs and cgroups that the worker is in."""
 
+from array import array
 from dataclasses import replace
 
 import pytest
 
 from autotune.worker import readings
+from autotune.worker.load import block_of
+
+pytestmark = pytest.mark.openvino
 
 
 def test_readings_of_this_machine_grow() -> None:
@@ -35,3 +39,11 @@ def test_stolen_time_is_unknown_where_the_cpus_changed() -> None:
     before = replace(readings.take(), cpus=frozenset({0, 1}), steal_s=100.0)
     assert readings.stolen_s(before, replace(before, cpus=frozenset({0}), steal_s=50.0)) is None
     assert readings.stolen_s(before, replace(before, steal_s=None)) is None
+
+
+def test_what_ran_backwards_is_unknown() -> None:
+    """A process that is moved to another cgroup in the middle of a block sees other counters."""
+    before = replace(readings.take(), throttled=9, pressure_s=5.0)
+    after = replace(before, throttled=0, pressure_s=1.0)
+    block = block_of(array("d", [1.0]), 0.5, 0.5, before, after)
+    assert (block["throttled"], block["pressure_s"]) == (None, None)
