@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from autotune.host.cgroups import own_group, own_groups
-from tests.host.conftest import Tree
 from tests.host.builders import HYBRID, V1, V2, machine
+from tests.host.conftest import Tree
 
 V1_LINES = "4:cpu,cpuacct:{0}\n3:memory:{0}\n1:name=systemd:/elsewhere\n"
 PROCS = f"1\n{os.getpid()}\n"

@@ -14,8 +14,8 @@ from autotune.host.counters import (
     quota_periods,
     throttled_periods,
 )
-from tests.host.conftest import Tree
 from tests.host.builders import HYBRID, V1, V2, machine
+from tests.host.conftest import Tree
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 

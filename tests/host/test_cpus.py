@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from autotune.host.cpus import Cpus, affinity, cpu_quota, cpus, usable_cpus
-from tests.host.conftest import Tree
 from tests.host.builders import HYBRID, V1, V2, machine
+from tests.host.conftest import Tree
 
 V1_CPU = "4:cpu,cpuacct:{0}\n3:memory:/\n"
 

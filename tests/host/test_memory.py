@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from autotune.host.memory import Memory, available_memory, memory, oom_kills
-from tests.host.conftest import Tree
 from tests.host.builders import HYBRID, V1, V2, machine
+from tests.host.conftest import Tree
 
 MEMINFO = "MemTotal: 9000 kB\nMemAvailable: 4000 kB\nSwapTotal: 300 kB\nSwapFree: 100 kB\nHuge: 0\n"
 V1_MEMORY = "4:cpu:/elsewhere\n3:memory:{0}\n"
