@@ -1,5 +1,6 @@
 """`autotune record` and `autotune replay`: surfaces made, and samplers tried on them."""
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
@@ -82,7 +83,9 @@ def run_replay(
     curves: list[Curve] = []
     # Everything that can be wrong with a file shows before anything runs.
     goals = {file: _goal(_machine(file), cap_s, asked_percentile) for file in files}
-    # Spawned: a fork may inherit a lock that a thread of this process holds.
+    # Spawned: a fork may inherit a lock that a thread of this process holds. What is spawned looks
+    # for modules where this process does, and not in the current folder first.
+    os.environ["PYTHONSAFEPATH"] = "1"
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         for file, goal in goals.items():
             for sampler in samplers:

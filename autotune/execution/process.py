@@ -5,10 +5,11 @@ import json
 import os
 import select
 import signal
+import site
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +20,79 @@ from autotune.execution.protocol import MAX_LINE_BYTES, STACKS, Answer, parse_an
 from autotune.host.files import known
 from autotune.host.memory import available_memory, oom_kills
 
-WORKER = (sys.executable, "-m", "autotune.worker")
 _TERM_GRACE_S = 2.0
 _DUMP_S = 0.3
 _WATCH_S = 0.25
 _LEAST_FREE_BYTES = 256 * 2**20
 _TAIL_BYTES = 16384
-# Settings of other tools that change how many threads a runtime starts or what it loads.
-_SCRUBBED = ("OMP_", "KMP_", "MKL_", "GOMP_", "LD_PRELOAD", "OPENVINO_LOG_LEVEL")
+# Settings of other tools that change how many threads a runtime starts, or what it prints.
+_SCRUBBED = ("OMP_", "KMP_", "MKL_", "GOMP_", "OPENVINO_LOG_LEVEL")
+
+
+def worker_command() -> tuple[str, ...]:
+    """How a worker is started, without the number of its pipe.
+
+    Isolated: nothing is imported from the current folder (-P), whatever lies there, nor from the
+    user's own packages (-s) unless autotune or its runtime lie there. The worker is the one beside
+    this module, installed or not.
+    """
+    user = Path(site.getusersitepackages())
+    needed = ("autotune", "openvino", "numpy")
+    is_used = any((user / name).exists() for name in needed) or any(user.glob("*.pth"))
+    flags = ["-P", *([] if is_used else ["-s"])]
+    flags += ["-E"] if sys.flags.ignore_environment else []
+    return (sys.executable, *flags, str(Path(__file__).parents[1] / "worker" / "__main__.py"))
+
+
+def worker_environment(given: Mapping[str, str]) -> dict[str, str]:
+    """What a worker gets of these variables: not the settings of other tools.
+
+    Of PYTHONPATH the folders that are named, and not the current one.
+    """
+    kept = {name: value for name, value in given.items() if not name.startswith(_SCRUBBED)}
+    folders = [
+        folder
+        for folder in kept.pop("PYTHONPATH", "").split(os.pathsep)
+        if os.path.normpath(folder) != os.curdir
+    ]
+    return {**kept, **({"PYTHONPATH": os.pathsep.join(folders)} if folders else {})}
+
+
+def scrubbed_note(given: Mapping[str, str]) -> str | None:
+    """What to know where variables are set that workers do not get, or None."""
+    scrubbed = sorted(name for name in given if name.startswith(_SCRUBBED))
+    if not scrubbed:
+        return None
+    listed = ", ".join(f"{name}={given[name]}" for name in scrubbed)
+    return f"set here and not passed on to what is measured: {listed}"
+
+
+WORKER = worker_command()
 
 
 class WorkerProcess:
     """A child that answers commands. Every method may raise `TrialFault`; after that it is dead."""
 
-    def __init__(self, log: Path, command: Sequence[str] = WORKER) -> None:
+    def __init__(
+        self,
+        log: Path,
+        command: Sequence[str] = WORKER,
+        on_end: Callable[[bool], None] = lambda _: None,
+    ) -> None:
+        """Start it.
+
+        Args:
+            log: where its output goes.
+            command: what is run, but for the number of the pipe.
+            on_end: hears once, when it is gone and its log was read for the last time, whether it
+                was ended by `close` and left as it was told.
+        """
         self._log = log
+        self._on_end = on_end
         self._phase = "start"
         self._buffer = bytearray()
         receive, send = os.pipe()
         self._receive = receive
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(_SCRUBBED)}
         try:
             with log.open("ab") as output:
                 self._log_start = output.tell()
@@ -49,7 +103,7 @@ class WorkerProcess:
                     stderr=output,
                     pass_fds=[send],
                     start_new_session=True,
-                    env=environment,
+                    env=worker_environment(os.environ),
                     bufsize=0,
                 )
             self._oom_kills = oom_kills()
@@ -118,10 +172,19 @@ class WorkerProcess:
             self.tell("close")
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_TERM_GRACE_S)
-        self.kill()
+        self._kill()
+        self._end(well=self._process.returncode == 0)
 
     def kill(self) -> None:
         """SIGTERM, then SIGKILL, to the whole group; never raises."""
+        self._kill()
+        self._end(well=False)
+
+    def _end(self, *, well: bool) -> None:
+        on_end, self._on_end = self._on_end, lambda _: None
+        on_end(well)
+
+    def _kill(self) -> None:
         if self._receive < 0:  # done before: the number may be another group's by now
             return
         for number in (signal.SIGTERM, signal.SIGKILL):
@@ -180,8 +243,10 @@ class WorkerProcess:
 
     def _fault(self, kind: FailureKind, message: str, code: int | None = None) -> TrialFault:
         phase = self._phase
-        self.kill()
-        return TrialFault(Failure(kind, message, phase, self._tail(), code))
+        self._kill()
+        fault = TrialFault(Failure(kind, message, phase, self._tail(), code))
+        self._end(well=False)
+        return fault
 
     def _tail(self) -> str:
         try:

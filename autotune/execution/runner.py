@@ -13,6 +13,7 @@ from autotune.domain.configuration import Api, CompileKey, Effective
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.measurement import Block, Feed, Opening
 from autotune.errors import DeviceError, ModelError
+from autotune.execution.logs import WorkerLogs
 from autotune.execution.machine import Machine, fingerprint
 from autotune.execution.process import WORKER, WorkerProcess
 from autotune.execution.protocol import (
@@ -147,7 +148,7 @@ class SubprocessRunner:
         command: Sequence[str] = WORKER,
     ) -> None:
         self._source = source
-        self._logs = log_folder
+        self._logs = WorkerLogs(log_folder)
         self._deadlines = deadlines or Deadlines()
         self._command = command
 
@@ -215,11 +216,7 @@ class SubprocessRunner:
     def _spawn(self) -> tuple[WorkerProcess, float]:
         begun = time.monotonic()
         try:
-            self._logs.mkdir(parents=True, exist_ok=True)
-            log = self._logs / "worker.log"
-            if log.exists() and log.stat().st_size > 2**20:
-                log.replace(log.with_suffix(".log.1"))
-            worker = WorkerProcess(log, self._command)
+            worker = self._started(self._logs.begin())
         except OSError as error:  # no memory, no process, no space: the machine's fault
             message = f"a worker cannot be started: {error}"
             raise TrialFault(Failure(FailureKind.LOST, message, "start")) from error
@@ -229,6 +226,16 @@ class SubprocessRunner:
             worker.kill()
             raise
         return worker, time.monotonic() - begun
+
+    def _started(self, log: Path) -> WorkerProcess:
+        def end(well: bool) -> None:  # noqa: FBT001 - as a callback
+            self._logs.end(log, failed=not well)
+
+        try:
+            return WorkerProcess(log, self._command, end)
+        except BaseException:
+            end(well=False)
+            raise
 
 
 class WorkerModel:

@@ -7,8 +7,7 @@ import pytest
 from autotune.domain.configuration import CompileKey
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.errors import DeviceError, ModelError
-from autotune.execution import process
-from autotune.execution.runner import Deadlines, Load, ModelSource, SubprocessRunner
+from autotune.execution.runner import Deadlines, Load, ModelSource, OpenModel, SubprocessRunner
 from tests.execution.fakes import fake_worker
 
 KEY = CompileKey("CPU", (("PERFORMANCE_HINT", "LATENCY"),), 1)
@@ -255,14 +254,57 @@ def test_the_turn_is_free_again_after_a_load_that_ended_by_itself(tmp_path: Path
     other.close()
 
 
-def test_the_log_is_kept_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond a megabyte it is set aside, once."""
-    monkeypatch.setattr(process, "_TERM_GRACE_S", 0.3)
-    runner = runner_of(tmp_path, "sys.exit(1)")
-    logs = tmp_path / "logs"
-    logs.mkdir()
-    (logs / "worker.log").write_text("x" * (2**20 + 1))
+_NOISY = """
+import pathlib
+name = pathlib.Path(sys.argv[0]).parent.joinpath("name").read_text()
+print(f"I am {name}", flush=True)
+opened()
+"""
+
+
+def noisy(folder: Path, runner: SubprocessRunner, name: str) -> OpenModel:
+    """A resident that has printed its name."""
+    (folder / "name").write_text(name)
+    return runner.open(KEY)
+
+
+def test_a_failure_quotes_the_output_of_its_own_worker(tmp_path: Path) -> None:
+    """Other residents have begun and printed since, and have ended well or not."""
+    body = "block(); print('and that is why', flush=True); os.abort()"
+    runner = runner_of(tmp_path, _NOISY + body)
+    first = noisy(tmp_path, runner, "the first")
+    others = [noisy(tmp_path, runner, name) for name in ("the second", "the third")]
+    others[0].close()
     with pytest.raises(TrialFault):
-        runner.open(KEY)
-    assert (logs / "worker.log").stat().st_size < 1000
-    assert (logs / "worker.log.1").stat().st_size > 2**20
+        list(others[1].load(LOAD))
+    noisy(tmp_path, runner, "the fourth").close()
+    with pytest.raises(TrialFault) as caught:
+        list(first.load(LOAD))
+    said = caught.value.failure.stderr_tail
+    assert said.splitlines() == ["I am the first", "and that is why"]
+
+
+def test_logs_of_failures_are_kept_and_told_apart(tmp_path: Path) -> None:
+    """By their name; a worker that was silent and ended well leaves none."""
+    silent = runner_of(tmp_path, "opened()")
+    silent.open(KEY).close()
+    assert list((tmp_path / "logs").iterdir()) == []
+    failing = runner_of(tmp_path, "print('oh', flush=True); sys.exit(1)")
+    with pytest.raises(TrialFault):
+        failing.open(KEY)
+    assert [path.read_text() for path in (tmp_path / "logs").glob("failed-*.log")] == ["oh\n"]
+
+
+@pytest.mark.parametrize("refusal", ["compile_error", "wrong_output"])
+def test_a_configuration_that_is_refused_leaves_its_log(tmp_path: Path, refusal: str) -> None:
+    """What a plug-in printed is why it was refused."""
+    body = f"""
+print("cannot do it", flush=True)
+say("ready")
+hear()
+say("failed", kind="{refusal}", message="no")
+hear()
+"""
+    with pytest.raises(TrialFault):
+        runner_of(tmp_path, body).open(KEY)
+    assert [path.name for path in (tmp_path / "logs").iterdir()] == ["failed-00001.log"]
