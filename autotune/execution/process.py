@@ -16,7 +16,8 @@ from typing import Any
 import psutil
 
 from autotune.domain.failure import Failure, FailureKind, TrialFault
-from autotune.execution.protocol import MAX_LINE_BYTES, STACKS, Answer, parse_answer
+from autotune.execution.deadlines import Deadline
+from autotune.execution.protocol import MAX_LINE_BYTES, STACKS, Answer, Progress, parse_answer
 from autotune.host.files import known
 from autotune.host.memory import available_memory, oom_kills
 
@@ -89,7 +90,7 @@ class WorkerProcess:
         """
         self._log = log
         self._on_end = on_end
-        self._phase = "start"
+        self._phase = self._step = "start"
         self._buffer = bytearray()
         receive, send = os.pipe()
         self._receive = receive
@@ -120,15 +121,19 @@ class WorkerProcess:
 
     def tell(self, do: str, **fields: Any) -> None:
         """Send a command."""
-        self._phase = self._phase if do in {"go", "stop"} else do
+        self._phase = self._step = self._phase if do in {"go", "stop"} else do
         assert self._process.stdin is not None  # noqa: S101 - for the type checker
         # A worker that is gone says so when it is listened to.
         if not self._process.stdin.closed:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.write(json.dumps({"do": do, **fields}).encode() + b"\n")
 
-    def hear(self, timeout_s: float) -> Answer:
+    def hear(self, timeout_s: float, deadline: Deadline | None = None) -> Answer:
         """The next answer, at the latest `timeout_s` from now.
+
+        Args:
+            timeout_s: longest time.
+            deadline: the key that it follows from, for the message where it passes.
 
         Raises:
             TrialFault: the deadline passed (the process group is then dead), the worker is gone,
@@ -137,14 +142,15 @@ class WorkerProcess:
         if self._receive < 0:
             message = "the worker has been let go"
             raise TrialFault(Failure(FailureKind.LOST, message, self._phase, self._tail()))
-        deadline = time.monotonic() + timeout_s
+        ends = time.monotonic() + timeout_s
         end = self._buffer.find(b"\n")
         while end < 0:
-            left = deadline - time.monotonic()
+            left = ends - time.monotonic()
             if left <= 0:
                 kind = FailureKind.COMPILE_TIMEOUT if self._phase == "open" else FailureKind.HANG
                 self._dump_stacks()
-                raise self._fault(kind, f"no answer within {timeout_s:.0f} s of '{self._phase}'")
+                said = f"no answer within {timeout_s:.0f} s of '{self._step}'"
+                raise self._fault(kind, said if deadline is None else f"{said}: {deadline}")
             if not select.select([self._receive], [], [], min(left, _WATCH_S))[0]:
                 self._watch_memory()
                 continue
@@ -161,10 +167,12 @@ class WorkerProcess:
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         try:
-            return parse_answer(line)
+            answer = parse_answer(line)
         except ValueError as error:
             message = f"the worker said what is no answer: {error}"
             raise self._fault(FailureKind.PROTOCOL, message) from None
+        self._step = answer.what if isinstance(answer, Progress) else self._phase
+        return answer
 
     def close(self) -> None:
         """End the process group; a worker that is asked nicely leaves at once."""

@@ -117,6 +117,13 @@ class Opened(_Answer):
     output_error: float
 
 
+class Progress(_Answer):
+    """A long command goes on with its next step, which has its own time."""
+
+    say: Literal["progress"]
+    what: Text
+
+
 class BlockDone(_Answer):
     """One block of load."""
 
@@ -150,7 +157,7 @@ class Written(_Answer):
     say: Literal["written"]
 
 
-Answer = Ready | Failed | Looked | Inspected | Opened | BlockDone | Stopped | Written
+Answer = Ready | Failed | Looked | Inspected | Opened | Progress | BlockDone | Stopped | Written
 _ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="say")])
 
 

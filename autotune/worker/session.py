@@ -228,6 +228,7 @@ class Session:
         """Outputs at batch 1 by precision; the empty name is what the runtime chooses by itself."""
         found = {}
         for name in ("", *(name for name, sign in PRECISIONS.items() if sign in capabilities)):
+            self._answers.say("progress", what=f"compiling for {name or 'the default precision'}")
             properties = {_PRECISION: name} if name else {}
             compiled = self._core.compile_model(network, device, properties)
             outputs = [model.infer(compiled, sample) for sample in data[:_MOST_REFERENCES]]
@@ -243,6 +244,7 @@ class Session:
         """
         if any(not len(port.get_shape()) or port.get_shape()[0] != 1 for port in network.inputs):
             return "the first dimension of every input must be 1"
+        self._answers.say("progress", what="comparing a batch of 2")
         try:
             model.set_batch(network, 2)
             model.output_error(self._core.compile_model(network, device), data, expected, 2)

@@ -1,5 +1,6 @@
 """What the subprocess runner makes of a worker's answers, phase by phase."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,17 +8,20 @@ import pytest
 from autotune.domain.configuration import CompileKey
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.errors import DeviceError, ModelError
-from autotune.execution.runner import Deadlines, Load, ModelSource, OpenModel, SubprocessRunner
+from autotune.execution.deadlines import Deadlines
+from autotune.execution.runner import Load, ModelSource, OpenModel, SubprocessRunner
 from tests.execution.fakes import fake_worker
 
 KEY = CompileKey("CPU", (("PERFORMANCE_HINT", "LATENCY"),), 1)
 LOAD = Load(num_requests=1, block_s=0.01, limit_s=60.0)
 
 
-def runner_of(folder: Path, body: str, block_s: float = 60.0) -> SubprocessRunner:
+def runner_of(
+    folder: Path, body: str, block_s: float = 60.0, deadlines: Deadlines | None = None
+) -> SubprocessRunner:
     """A runner whose workers have this body."""
     source = ModelSource(path=folder / "m.xml", shapes={}, inputs=None, reference=folder / "r.npz")
-    deadlines = Deadlines(block_s=block_s)
+    deadlines = deadlines or Deadlines(block_s=block_s)
     return SubprocessRunner(source, folder / "logs", deadlines, fake_worker(folder, body))
 
 
@@ -125,6 +129,57 @@ def test_a_block_that_does_not_come_is_a_hang(tmp_path: Path) -> None:
     """The deadline of a block."""
     blocks, failure = load_failure(tmp_path, "time.sleep(1000)", block_s=0.1)
     assert (blocks, failure.kind) == (0, FailureKind.HANG)
+    assert '[deadline] block is "100ms"' in failure.message
+
+
+@pytest.mark.parametrize(
+    ("body", "limits", "kind", "words"),
+    [
+        (
+            "time.sleep(1000)",
+            {"start_s": 0.2},
+            FailureKind.HANG,
+            "no answer within 0 s of 'start': [deadline] start is \"200ms\"",
+        ),
+        (
+            "say('ready'); hear(); time.sleep(1000)",
+            {"open_s": 0.2},
+            FailureKind.COMPILE_TIMEOUT,
+            "no answer within 0 s of 'open': [deadline] compile is \"200ms\"",
+        ),
+        (
+            "say('ready'); hear(); say('progress', what='a check'); time.sleep(1000)",
+            {"open_s": 0.2},
+            FailureKind.COMPILE_TIMEOUT,
+            "no answer within 0 s of 'a check': [deadline] compile is \"200ms\"",
+        ),
+    ],
+    ids=["start", "open", "a step of open"],
+)
+def test_a_deadline_that_passes_names_its_key(
+    tmp_path: Path, body: str, limits: dict[str, float], kind: FailureKind, words: str
+) -> None:
+    """And the value that it had, and how to raise it."""
+    with pytest.raises(TrialFault) as caught:
+        runner_of(tmp_path, body, deadlines=Deadlines(**limits)).open(KEY)
+    assert caught.value.failure.kind is kind
+    assert caught.value.failure.message.startswith(words)
+
+
+def test_each_step_of_an_inspection_has_its_own_time(tmp_path: Path) -> None:
+    """Together they may take longer than one of them may; the one that hangs is named."""
+    body = """
+say("ready")
+hear()
+for step in range(4):
+    say("progress", what=f"step {step}")
+    time.sleep(0.7)
+time.sleep(1000)
+"""
+    runner = runner_of(tmp_path, body, deadlines=Deadlines(inspect_s=2.0))
+    words = "of 'step 3': [deadline] inspect is \"2s\""
+    with pytest.raises(ModelError, match=re.escape(words)):
+        runner.inspect(["CPU"], try_batch=False)
 
 
 def test_closing_the_load_says_stop_and_waits_for_the_end(tmp_path: Path) -> None:
