@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import time
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -86,8 +87,15 @@ def fingerprint(openvino: str, devices: dict[str, str]) -> Machine:
         devices=devices,
         affinity_cpus=found.affinity,
         quota_cpus=found.quota_cpus,
-        preload=os.environ.get(PRELOAD) or None,
+        preload=_preload(),
     )
+
+
+def _preload() -> str | None:
+    """As a deployment in another folder needs it: paths absolute; names are for the loader."""
+    files = re.split("[ :]+", os.environ.get(PRELOAD, ""))
+    known = [str(Path.cwd() / file) if "/" in file else file for file in files if file]
+    return ":".join(known) or None
 
 
 def environment_of(machine: dict[str, Any]) -> dict[str, str]:

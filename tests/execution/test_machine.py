@@ -1,6 +1,7 @@
 """What makes two machines different, and what is told of one."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -78,6 +79,28 @@ def test_a_preloaded_library_is_a_difference(monkeypatch: pytest.MonkeyPatch) ->
     assert preloaded.differences(plain.to_dict()) == [
         "preload: None then, '/usr/lib/libjemalloc.so.2' now"
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ("", None),
+        (" : ", None),
+        ("libjemalloc.so.2", "libjemalloc.so.2"),
+        ("/a.so /b.so", "/a.so:/b.so"),
+        (":/a.so::libb.so:", "/a.so:libb.so"),
+        ("lib/a.so", "{here}/lib/a.so"),
+        ("./a.so", "{here}/a.so"),
+    ],
+)
+def test_a_preloaded_library_is_stored_as_a_deployment_needs_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str, stored: str | None
+) -> None:
+    """Elsewhere a relative path leads nowhere; a bare name is looked for by the loader."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LD_PRELOAD", given)
+    expected = None if stored is None else stored.format(here=tmp_path)
+    assert fingerprint("2026.4", {}).preload == expected
 
 
 def test_versions_name_what_numbers_depend_on() -> None:

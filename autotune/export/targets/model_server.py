@@ -1,6 +1,7 @@
 """OpenVINO Model Server: config.json, and the same entry to merge into another one."""
 
 import json
+import re
 import shlex
 from pathlib import PurePosixPath
 from typing import Any
@@ -13,6 +14,7 @@ from autotune.export.targets.target import (
     Tuned,
     another_runtime,
     not_blocking,
+    under_environment,
 )
 
 CONFIG, ENTRY = "config.json", "model_config.json"
@@ -36,9 +38,14 @@ def export(tuned: Tuned) -> Exported:
         },
         run=(
             *placed(tuned, f"models/{tuned.name}/1"),
-            " ".join(filter(None, (_RUN, _given(tuned), image(tuned), _SERVE))),
+            " ".join(filter(None, (_RUN, _given(tuned), *_set(tuned), image(tuned), _SERVE))),
         ),
-        losses=tuple(losses(tuned)),
+        losses=(
+            *losses(tuned),
+            *under_environment(
+                tuned, "the command sets it and gives the container the files that it names"
+            ),
+        ),
     )
 
 
@@ -80,6 +87,16 @@ def _given(tuned: Tuned) -> str:
     if tuned.device_type == "CPU":
         return ""
     return _NPU if tuned.device_type == "NPU" else _DEVICE
+
+
+def _set(tuned: Tuned) -> list[str]:
+    """Options for the variables, and for the files that they name, at the same place."""
+    named = [re.split(r"[ :]+", text) for text in tuned.environment.values()]
+    files = dict.fromkeys(file for texts in named for file in texts if file.startswith("/"))
+    return [
+        *(f"-e {word}" for word in tuned.assigned),
+        *(f"-v {shlex.quote(f'{file}:{file}:ro')}" for file in files),
+    ]
 
 
 def placed(tuned: Tuned, folder: str, name: str | None = None) -> tuple[str, ...]:
