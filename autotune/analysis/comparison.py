@@ -14,7 +14,7 @@ from autotune.domain.trial import Trial
 from autotune.storage.study_store import Identity, StudyStore
 
 _MACHINE = (
-    *("cpu_model", "usable_cpus", "quota_cpus", "memory_bytes", "system", "devices", "preload"),
+    *("cpu_model", "usable_cpus", "quota_cpus", "memory_bytes", "system", "devices", "environment"),
 )
 _VERSIONS = ("openvino", "autotune", "python")
 

@@ -4,18 +4,21 @@ import os
 import platform
 import re
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from autotune.domain.place import differences
 from autotune.host.cpus import cpus
 from autotune.host.files import known, read
 
-PRELOAD = "LD_PRELOAD"
-"""Libraries that the loader puts before all others, an allocator for instance."""
+_PRELOAD = "LD_PRELOAD"
+_SETTINGS = ("MALLOC_", "JEMALLOC_", "_RJEM_MALLOC_", "TCMALLOC_", "MIMALLOC_", "GLIBC_TUNABLES")
+"""What allocators read; begins of names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +38,9 @@ class Machine:
     """CPUs that this process may run on, whatever its quota."""
     quota_cpus: float | None = None
     """What the cgroups' quota allows; None without one, or from an older version."""
-    preload: str | None = None
-    """LD_PRELOAD, under which workers run; None without one, or from an older version."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Variables under which workers run and a deployment has to run: LD_PRELOAD, with what the
+    allocator behind it reads. Empty without it, and from an older version, which kept it back."""
 
     def __str__(self) -> str:
         version = "-".join(self.openvino.split("-")[:2])
@@ -60,18 +64,8 @@ class Machine:
         return asdict(self)
 
     def differences(self, other: dict[str, Any]) -> list[str]:
-        """What differs from a stored fingerprint, in words; the kernel may be updated.
-
-        An older version did not store quotas, and gave workers no LD_PRELOAD.
-        """
-        mine = self.to_dict()
-        names = ["cpu_model", "logical_cpus", "usable_cpus", "openvino", "devices", "preload"]
-        names += ["quota_cpus"] if "quota_cpus" in other else []
-        return [
-            f"{name}: {other.get(name)!r} then, {mine[name]!r} now"
-            for name in names
-            if other.get(name) != mine[name]
-        ]
+        """What differs from a stored fingerprint, in words; the kernel may be updated."""
+        return differences(other, self.to_dict())
 
 
 def fingerprint(openvino: str, devices: dict[str, str]) -> Machine:
@@ -87,21 +81,21 @@ def fingerprint(openvino: str, devices: dict[str, str]) -> Machine:
         devices=devices,
         affinity_cpus=found.affinity,
         quota_cpus=found.quota_cpus,
-        preload=_preload(),
+        environment=preloaded(os.environ),
     )
 
 
-def _preload() -> str | None:
-    """As a deployment in another folder needs it: paths absolute; names are for the loader."""
-    files = re.split("[ :]+", os.environ.get(PRELOAD, ""))
+def preloaded(variables: Mapping[str, str]) -> dict[str, str]:
+    """LD_PRELOAD, and the settings of allocators with it; empty without.
+
+    As a deployment in another folder needs it: paths are absolute, bare names are the loader's.
+    """
+    files = re.split("[ :]+", variables.get(_PRELOAD, ""))
     known = [str(Path.cwd() / file) if "/" in file else file for file in files if file]
-    return ":".join(known) or None
-
-
-def environment_of(machine: dict[str, Any]) -> dict[str, str]:
-    """Variables that the workers of a stored fingerprint ran under, and a deployment needs too."""
-    preload = machine.get("preload")
-    return {PRELOAD: preload} if isinstance(preload, str) and preload else {}
+    if not known:
+        return {}
+    settings = {name: variables[name] for name in sorted(variables) if name.startswith(_SETTINGS)}
+    return {_PRELOAD: ":".join(known), **settings}
 
 
 def asleep_s() -> float:

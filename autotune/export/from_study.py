@@ -1,6 +1,7 @@
 """The best.json of a study, for its own goal or for another one."""
 
 from pathlib import Path
+from typing import Any
 
 from autotune.domain.goal import Goal
 from autotune.domain.race import RaceResult
@@ -40,9 +41,20 @@ def best_of_study(  # noqa: PLR0913 - the parts of the file
             inputs=None
             if spec.model.inputs is None
             else relative_model_path(folder / spec.model.inputs, target or folder),
+            items_per_request=identity.items_per_request,
         ),
         machine=session.machine,
         versions=session.versions,
         study=identity.name,
         race=race,
+        fed=identity.fed,
+        environment=_environment(session.machine),
     )
+
+
+def _environment(machine: dict[str, Any]) -> dict[str, str]:
+    """Variables that workers ran under; none in a fingerprint of an older version."""
+    found = machine.get("environment")
+    if not isinstance(found, dict):
+        return {}
+    return {name: value for name, value in found.items() if isinstance(value, str)}

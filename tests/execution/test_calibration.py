@@ -61,7 +61,7 @@ def test_what_is_saved_is_read_back(file: Path) -> None:
         replace(MACHINE, usable_cpus=8),
         replace(MACHINE, openvino="2027.0"),
         replace(MACHINE, affinity_cpus=4, quota_cpus=3.5),
-        replace(MACHINE, preload="/usr/lib/libjemalloc.so.2"),
+        replace(MACHINE, environment={"LD_PRELOAD": "/usr/lib/libjemalloc.so.2"}),
     ],
     ids=["CPU", "number of CPUs", "runtime", "quota", "preloaded library"],
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.execution.machine import environment_of, fingerprint, versions
+from autotune.execution.machine import fingerprint, preloaded, versions
 
 
 def test_the_same_machine_has_no_differences() -> None:
@@ -57,14 +57,13 @@ def test_another_quota_is_another_machine() -> None:
     ]
 
 
-@pytest.mark.parametrize("absent", ["quota_cpus", "preload", "affinity_cpus"])
+@pytest.mark.parametrize("absent", ["quota_cpus", "environment", "affinity_cpus"])
 def test_a_fingerprint_of_an_older_version_is_read(absent: str) -> None:
-    """It did not say what was not asked for yet; no quota and no preload is what it meant."""
-    machine = replace(fingerprint("2026.4", {}), quota_cpus=0.5, preload=None)
+    """It did not say what was not asked for yet; that is no difference."""
+    machine = replace(fingerprint("2026.4", {}), quota_cpus=0.5, environment={})
     stored = machine.to_dict()
     del stored[absent]
     assert machine.differences(stored) == []
-    assert environment_of(stored) == {}
 
 
 def test_a_preloaded_library_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,12 +71,10 @@ def test_a_preloaded_library_is_a_difference(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("LD_PRELOAD", raising=False)
     plain = fingerprint("2026.4", {})
     monkeypatch.setenv("LD_PRELOAD", "/usr/lib/libjemalloc.so.2")
-    preloaded = fingerprint("2026.4", {})
-    assert plain.preload is None
-    assert environment_of(plain.to_dict()) == {}
-    assert environment_of(preloaded.to_dict()) == {"LD_PRELOAD": "/usr/lib/libjemalloc.so.2"}
-    assert preloaded.differences(plain.to_dict()) == [
-        "preload: None then, '/usr/lib/libjemalloc.so.2' now"
+    under = fingerprint("2026.4", {})
+    assert plain.environment == {}
+    assert under.differences(plain.to_dict()) == [
+        "environment: {} then, {'LD_PRELOAD': '/usr/lib/libjemalloc.so.2'} now"
     ]
 
 
@@ -98,9 +95,18 @@ def test_a_preloaded_library_is_stored_as_a_deployment_needs_it(
 ) -> None:
     """Elsewhere a relative path leads nowhere; a bare name is looked for by the loader."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LD_PRELOAD", given)
-    expected = None if stored is None else stored.format(here=tmp_path)
-    assert fingerprint("2026.4", {}).preload == expected
+    expected = {} if stored is None else {"LD_PRELOAD": stored.format(here=tmp_path)}
+    assert preloaded({"LD_PRELOAD": given, "HOME": "/root"}) == expected
+
+
+def test_settings_of_a_preloaded_allocator_go_with_it() -> None:
+    """Those of the usual one were never asked for: without a library nothing is stored."""
+    settings = {"MALLOC_CONF": "narenas:1", "TCMALLOC_RELEASE_RATE": "1"}
+    assert preloaded({"LD_PRELOAD": "/a.so", "HOME": "/root", **settings}) == {
+        "LD_PRELOAD": "/a.so",
+        **settings,
+    }
+    assert preloaded(settings) == {}
 
 
 def test_versions_name_what_numbers_depend_on() -> None:

@@ -1,7 +1,6 @@
 """OpenVINO Model Server: config.json, and the same entry to merge into another one."""
 
 import json
-import re
 import shlex
 from pathlib import PurePosixPath
 from typing import Any
@@ -91,8 +90,8 @@ def _given(tuned: Tuned) -> str:
 
 def _set(tuned: Tuned) -> list[str]:
     """Options for the variables, and for the files that they name, at the same place."""
-    named = [re.split(r"[ :]+", text) for text in tuned.environment.values()]
-    files = dict.fromkeys(file for texts in named for file in texts if file.startswith("/"))
+    named = tuned.environment.get("LD_PRELOAD", "").split(":")
+    files = dict.fromkeys(file for file in named if file.startswith("/"))
     return [
         *(f"-e {word}" for word in tuned.assigned),
         *(f"-v {shlex.quote(f'{file}:{file}:ro')}" for file in files),

@@ -14,7 +14,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from autotune.domain.configuration import Api
 from autotune.domain.measurement import Feed
 from autotune.errors import AutotuneError
-from autotune.execution.machine import environment_of
 from autotune.export.best_file import BestFile
 
 _PACKAGE = "autotune.export.targets"
@@ -96,7 +95,7 @@ class Tuned:
     @property
     def environment(self) -> dict[str, str]:
         """Variables that it was measured under: a preloaded allocator for instance."""
-        return environment_of(self.best.machine)
+        return self.best.environment
 
     @property
     def assigned(self) -> tuple[str, ...]:
@@ -216,13 +215,15 @@ def under_environment(tuned: Tuned, where: str) -> list[Loss]:
 
     `where` says what is left to whoever deploys it.
     """
+    if not tuned.environment:
+        return []
+    listed = ", ".join(f"{name}={text}" for name, text in tuned.environment.items())
     return [
         Loss(
-            f"{name}={text}: {where}",
-            "without it another allocator is used, and neither speed nor memory are those that "
-            "were measured",
+            f"{listed}: {where}",
+            "without it memory is allocated in another way, and neither speed nor memory are "
+            "those that were measured",
         )
-        for name, text in tuned.environment.items()
     ]
 
 

@@ -111,7 +111,7 @@ PRELOADS = ["/usr/lib/libjemalloc.so.2", "libtcmalloc.so:/opt/it's-$(HOME).so"]
 
 def preloaded(text: str) -> Tuned:
     """Tuned under a preloaded library."""
-    return make_tuned(make_file().model_copy(update={"machine": {"preload": text}}))
+    return make_tuned(make_file().model_copy(update={"environment": {"LD_PRELOAD": text}}))
 
 
 @pytest.mark.parametrize("preload", PRELOADS)
@@ -158,12 +158,9 @@ def test_a_preloaded_library_is_exported(name: str, preload: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", sorted(TARGETS))
-@pytest.mark.parametrize("machine", [{}, {"preload": None}])
-def test_without_a_preloaded_library_nothing_of_it_is_exported(
-    name: str, machine: dict[str, Any]
-) -> None:
-    """Also from files of a version that did not ask."""
-    made = TARGETS[name](make_tuned(make_file().model_copy(update={"machine": machine})))
+def test_without_a_preloaded_library_nothing_of_it_is_exported(name: str) -> None:
+    """As in every file of an older version."""
+    made = TARGETS[name](make_tuned())
     written = [*made.files.values(), *made.run, *(loss.what for loss in made.losses)]
     assert not [text for text in written if "PRELOAD" in text]
 

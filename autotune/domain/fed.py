@@ -1,0 +1,33 @@
+"""What a model was fed with while it was measured: the number is a number of that data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fed:
+    """Random or real data, and why random data may mislead for this model."""
+
+    data: Literal["random", "real"]
+    warnings: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dictionary."""
+        return {"data": self.data, "warnings": list(self.warnings)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Fed":
+        """What `to_dict` gave.
+
+        Raises:
+            ValueError: it gave something else.
+        """
+        data, warnings = values.get("data"), values.get("warnings", [])
+        if data not in {"random", "real"}:
+            message = f"data is {data!r}, and neither random nor real"
+            raise ValueError(message)
+        if not isinstance(warnings, list) or not all(isinstance(w, str) for w in warnings):
+            message = f"warnings are no list of texts: {warnings!r}"
+            raise ValueError(message)
+        return cls(data=data, warnings=tuple(warnings))
