@@ -10,9 +10,9 @@
 Everything is imported when it is first used, so `import autotune` costs nothing.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+# Nothing is imported here, not even typing: `python -m autotune` comes by before it can see to it
+# that no file of the current folder takes the place of a module.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from autotune.analysis.frames import frame
     from autotune.analysis.pareto import pareto_front
@@ -69,9 +69,11 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'autotune' has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(f"autotune.{_HOMES[name]}"), name)
 
 

@@ -9,6 +9,7 @@ from autotune.domain.measurement import Feed
 from autotune.entrants import Entrant, Model
 from autotune.errors import ModelError, StudyMismatchError
 from autotune.execution.calibration import load_calibration, tie_margin
+from autotune.execution.deadlines import deadlines_of
 from autotune.execution.locks import machine_lock
 from autotune.execution.machine import Machine
 from autotune.execution.race import Race, RacePlan, Venue
@@ -140,7 +141,7 @@ def _subprocess_runner(model: Model, folder: Path) -> Runner:
         inputs=model.inputs,
         reference=folder / "reference.npz",
     )
-    return SubprocessRunner(source, folder)
+    return SubprocessRunner(source, folder, deadlines_of(model.deadline, model.path))
 
 
 def _key(model: Model) -> str:

@@ -2,17 +2,17 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from autotune.domain.configuration import Api, Configuration, PerformanceHint
 from autotune.domain.goal import Goal
 from autotune.domain.race import Contender
-from autotune.errors import ModelError, UsageError
+from autotune.errors import ModelError, SpecError, UsageError
 from autotune.export.best_file import BestFile, model_of, read_best
 from autotune.search.finalists import contender as contender_of_trial
-from autotune.spec import parse_shapes, parse_spec
+from autotune.spec import DeadlineSpec, load_spec, parse_shapes, parse_spec
 from autotune.storage.study_store import StudyStore
 
 _KEYS = (
@@ -29,6 +29,8 @@ class Model:
     path: Path
     shapes: dict[str, list[int]]
     inputs: Path | None = None
+    deadline: DeadlineSpec = field(default_factory=DeadlineSpec)
+    """Of the study that it is from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +106,12 @@ def entrant_of_file(path: Path, model: Path | None = None) -> Entrant:
             search_per_s=claim.throughput_per_s if claim else best.measured.throughput_per_s,
             search_latency_ms=best.measured.latency_ms.goal,
         ),
-        model=Model(path=found, shapes=best.model.shapes, inputs=_inputs(best, path)),
+        model=Model(
+            path=found,
+            shapes=best.model.shapes,
+            inputs=_inputs(best, path),
+            deadline=_deadline(path.parent),
+        ),
         goal=Goal(
             best.objective,
             best.sla.percentile if best.sla else 99.0,
@@ -127,6 +134,17 @@ def _inputs(best: BestFile, path: Path) -> Path | None:
     if not file.is_file():
         raise ModelError(f"{file}: the input data of {path} is not there; put it back")
     return file
+
+
+def _deadline(folder: Path) -> DeadlineSpec:
+    """What the study of a folder allows its workers; the defaults where there is none to be read.
+
+    They change no number, so what study.toml says now holds, and not what the study began with.
+    """
+    try:
+        return load_spec(folder).deadline
+    except SpecError:
+        return DeadlineSpec()
 
 
 def configuration_of(best: BestFile, name: object) -> Configuration:
@@ -175,6 +193,7 @@ def entrant_of_trial(folder: Path, number: int) -> Entrant:
             path=(folder / spec.model.path).resolve(),
             shapes=parse_shapes(spec.model.shape),
             inputs=None if spec.model.inputs is None else (folder / spec.model.inputs).resolve(),
+            deadline=_deadline(folder),
         ),
         goal=identity.goal,
         machine=machine,

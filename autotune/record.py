@@ -8,6 +8,7 @@ from pathlib import Path
 from autotune import study
 from autotune.domain.model_file import model_sha256
 from autotune.domain.surface import RecordPlan, Surface, SurfaceIdentity
+from autotune.execution.deadlines import deadlines_of
 from autotune.execution.locks import machine_lock, study_lock
 from autotune.execution.machine import versions
 from autotune.execution.recording import Progress, Recording
@@ -47,7 +48,9 @@ def record(  # noqa: PLR0913 - one argument for each option
         StorageError: the file cannot be used.
     """
     source = study.source(spec, folder)
-    runner = runner or SubprocessRunner(source, folder / "logs")
+    runner = runner or SubprocessRunner(
+        source, folder / "logs", deadlines_of(spec.deadline, source.path)
+    )
     with study_lock(folder), machine_lock(), study.no_longer_than_this(source.reference):
         facts = runner.inspect(spec.space.device, try_batch=spec.space.batch != (1,))
         machine = runner.machine(facts)

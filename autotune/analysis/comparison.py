@@ -13,7 +13,9 @@ from autotune.domain.ranking import better_hint
 from autotune.domain.trial import Trial
 from autotune.storage.study_store import Identity, StudyStore
 
-_MACHINE = ("cpu_model", "usable_cpus", "memory_bytes", "system", "devices")
+_MACHINE = (
+    *("cpu_model", "usable_cpus", "quota_cpus", "memory_bytes", "system", "devices", "environment"),
+)
 _VERSIONS = ("openvino", "autotune", "python")
 
 

@@ -6,7 +6,14 @@ from typing import Any
 
 from rich.console import Console
 
-from autotune.cli.output import Stop, print_json, say, seconds_of, teller
+from autotune.cli.output import (
+    Stop,
+    print_json,
+    say,
+    say_what_is_not_passed_on,
+    seconds_of,
+    teller,
+)
 from autotune.contest import common_goal, contest
 from autotune.domain.goal import Goal
 from autotune.domain.measurement import Feed, Interval
@@ -33,6 +40,7 @@ def run_verify(
     """Verify each file in turn, and race several against each other; the exit code."""
     budget_s = seconds_of("--budget", budget)
     console, found = Console(stderr=as_json), []
+    say_what_is_not_passed_on(console)
     with Stop(console) as stop:
         for path in files:
             checked = verify(
@@ -83,6 +91,7 @@ def run_compare(
     entrants = entrants_of(names, given, device)
     goal = _goal(common_goal(entrants), max_latency, asked_percentile)
     budget_s, console = seconds_of("--budget", budget), Console(stderr=as_json)
+    say_what_is_not_passed_on(console)
     with Stop(console) as stop:
         compared = _compared(entrants, goal, budget_s, stop, console, anyway=anyway)
     if as_json:

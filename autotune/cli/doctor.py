@@ -12,7 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from autotune.calibrate import calibrate
-from autotune.cli.output import Stop, print_json, say, seconds_of, teller
+from autotune.cli.output import (
+    Stop,
+    print_json,
+    say,
+    say_what_is_not_passed_on,
+    seconds_of,
+    teller,
+)
 from autotune.doctor.check import Check, State
 from autotune.doctor.checks import is_fit, judge
 from autotune.doctor.probes import Tell, examine
@@ -50,6 +57,7 @@ def run_calibration(model: Path | None, shape: str | None, budget: str, *, as_js
     given = None if model is None else Model(path=model.resolve(), shapes=parse_shapes(shape))
     budget_s = seconds_of("--budget", budget)
     console = Console(stderr=as_json)
+    say_what_is_not_passed_on(console)
     say(console, f"A/A race of the THROUGHPUT hint against itself, {seconds(budget_s)} at most")
     with Stop(console) as stop:
         found, _, file = calibrate(

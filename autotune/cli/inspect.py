@@ -8,8 +8,8 @@ from rich.table import Table
 
 from autotune.cli.output import print_json
 from autotune.errors import ModelError
-from autotune.execution.machine import usable_cpus
 from autotune.execution.runner import look
+from autotune.host.cpus import cpus
 
 
 def show_devices(*, as_json: bool) -> None:
@@ -24,7 +24,11 @@ def show_devices(*, as_json: bool) -> None:
         table.add_row(name, device.name, " ".join(device.capabilities), streams)
     console = Console()
     console.print(table)
-    console.print(f"OpenVINO {looked.openvino}; {usable_cpus()} CPUs may be used", highlight=False)
+    found = cpus()
+    limited = found.quota_cpus is not None and found.quota_cpus < found.affinity
+    quota = f" (a quota of {found.quota_cpus:g})" if limited else ""
+    said = f"OpenVINO {looked.openvino}; {found.usable} CPUs may be used{quota}"
+    console.print(said, highlight=False)
 
 
 def show_model(model: Path, *, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """What every command prints with."""
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -28,6 +29,15 @@ def print_json(value: object) -> None:
 def say(console: Console, text: str) -> None:
     """A line for people, not wrapped and not marked up."""
     console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def say_what_is_not_passed_on(console: Console) -> None:
+    """Of the variables set here, those that measured processes do not get; nothing without any."""
+    from autotune.execution.process import scrubbed_note
+
+    note = scrubbed_note(os.environ)
+    if note is not None:
+        say(console, note)
 
 
 _NARROWEST = 78

@@ -1,5 +1,7 @@
 """`autotune record` and `autotune replay`: surfaces made, and samplers tried on them."""
 
+import os
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
@@ -9,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from autotune.cli.output import Stop, print_json, say, seconds_of
+from autotune.cli.output import Stop, print_json, say, say_what_is_not_passed_on, seconds_of
 from autotune.domain.goal import Goal
 from autotune.domain.sampler import Sampler
 from autotune.domain.surface import RecordPlan, Surface
@@ -34,6 +36,7 @@ def run_record(study: Path, out: Path | None, launches: int, rounds: int, slice_
     spec, file = load_spec(study), out or folder / SURFACE_FILE
     plan = RecordPlan(launches=launches, rounds=rounds, slice_s=slice_s, feed=spec.measure.feed)
     console = Console()
+    say_what_is_not_passed_on(console)
 
     def tell(progress: Progress) -> None:
         say(
@@ -82,6 +85,7 @@ def run_replay(
     curves: list[Curve] = []
     # Everything that can be wrong with a file shows before anything runs.
     goals = {file: _goal(_machine(file), cap_s, asked_percentile) for file in files}
+    _let_find_modules()
     # Spawned: a fork may inherit a lock that a thread of this process holds.
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         for file, goal in goals.items():
@@ -100,6 +104,17 @@ def run_replay(
     if as_json:
         print_json([asdict(curve) for curve in curves])
     return EXIT_OK
+
+
+def _let_find_modules() -> None:
+    """Have processes that are spawned look where this one does, not in the current folder first.
+
+    A checkout that is not installed is where nobody looks: the last place to look, then.
+    """
+    os.environ["PYTHONSAFEPATH"] = "1"
+    home = str(Path(__file__).parents[2])
+    if home not in sys.path:
+        sys.path.append(home)
 
 
 def _trace(job: tuple[Path, Sampler, int, int, Goal]) -> Trace:

@@ -4,7 +4,8 @@ import statistics
 from collections.abc import Sequence
 
 from autotune.doctor.check import Check, State, grade, judged, percent, unread
-from autotune.doctor.readings import Cpus, FullLoad, Idle, Interval, Missing, both
+from autotune.doctor.readings import FullLoad, Idle, Interval, Missing, both
+from autotune.host.cpus import Cpus
 
 # These bounds are autotune's own: a warning is the size of the gains that tuning looks for (1 or 2
 # percent), a failure is noise that hides them.

@@ -3,8 +3,9 @@
 from functools import partial
 from pathlib import Path
 
-from autotune.doctor.files import attempt, cpu_files, read, read_whole
+from autotune.doctor.files import attempt, cpu_files
 from autotune.doctor.readings import Frequency, Temperature, Topology
+from autotune.host.files import read, read_whole
 
 # hwmon has sensors of disks and network cards too; these drivers are those of CPUs.
 _CPU_SENSORS = {"coretemp", "k10temp", "zenpower", "cpu_thermal"}

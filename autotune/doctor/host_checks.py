@@ -3,7 +3,8 @@
 import re
 
 from autotune.doctor.check import Check, State, grade, judged, size, unread
-from autotune.doctor.readings import Devices, Disk, Lock, Memory, Missing, SyncedWrites
+from autotune.doctor.readings import Devices, Disk, Lock, Missing, SyncedWrites
+from autotune.host.memory import Memory
 
 # A race keeps several processes, each with a model; the bound is our own.
 _WARN_MEMORY_BYTES = 2**30
@@ -64,9 +65,8 @@ def memory(reading: Memory | Missing) -> Check:
     name = "memory"
     if isinstance(reading, Missing):
         return unread(name, reading)
-    left_bytes, where = reading.available_bytes, ""
-    if reading.group_room_bytes is not None and reading.group_room_bytes < left_bytes:
-        left_bytes, where = max(0, reading.group_room_bytes), " under the cgroup's limit"
+    left_bytes = reading.left_bytes
+    where = " under the cgroup's limit" if left_bytes < reading.available_bytes else ""
     return judged(
         name,
         State.WARN if left_bytes < _WARN_MEMORY_BYTES else State.PASS,

@@ -1,7 +1,6 @@
 """All readings of this machine, in an order in which none disturbs another."""
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,12 +11,14 @@ from typing import TypeVar
 
 from autotune.doctor import hardware, space, timing
 from autotune.doctor.files import attempt
-from autotune.doctor.readings import Cpus, Devices, Lock, Missing, Readings
+from autotune.doctor.readings import Devices, Lock, Missing, Readings
 from autotune.errors import AutotuneError, BusyError
 from autotune.execution.calibration import load_calibration
 from autotune.execution.locks import machine_lock
-from autotune.execution.machine import cpu_quota, fingerprint, usable_cpus
+from autotune.execution.machine import fingerprint
 from autotune.execution.runner import look
+from autotune.host.cpus import cpus, usable_cpus
+from autotune.host.memory import memory
 
 T = TypeVar("T")
 Tell = Callable[[str], None]
@@ -56,7 +57,7 @@ def examine(tell: Tell, effort: Effort = _EFFORT, root: Path = _ROOT) -> Reading
         # In the order of these lines: the temperature is wanted at the end of the load.
         return Readings(
             lock=lock,
-            cpus=attempt(partial(_cpus, root)),
+            cpus=attempt(partial(cpus, root)),
             idle=timed("idling", partial(timing.idle, root, effort.idle_s)),
             work=timed(
                 "timing the same work again and again",
@@ -74,7 +75,7 @@ def examine(tell: Tell, effort: Effort = _EFFORT, root: Path = _ROOT) -> Reading
             topology=attempt(partial(hardware.topology, root)),
             clock_source=attempt(partial(hardware.clock_source, root)),
             clock_step_s=attempt(timing.clock_step_s),
-            memory=attempt(partial(space.memory, root)),
+            memory=attempt(partial(memory, root)),
             disk=attempt(lambda: space.disk(Path.cwd())),
             file_system=attempt(lambda: space.file_system(root, Path.cwd())),
             synced_writes=timed(
@@ -94,14 +95,6 @@ def _take_lock(stack: contextlib.ExitStack) -> Lock:
     except AutotuneError as error:
         return Lock(problem=str(error), is_held=isinstance(error, BusyError))
     return Lock()
-
-
-def _cpus(root: Path) -> Cpus:
-    return Cpus(
-        visible=os.cpu_count() or 1,
-        affinity=len(os.sched_getaffinity(0)),
-        quota_cpus=cpu_quota(root / "sys/fs/cgroup", root / "proc/self/cgroup"),
-    )
 
 
 def _openvino() -> str:

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from autotune.execution.calibration import Calibration
+from autotune.host.counters import CpuTime, QuotaPeriods
+from autotune.host.cpus import Cpus
+from autotune.host.memory import Memory
 
 T = TypeVar("T")
 
@@ -13,33 +16,6 @@ class Missing:
     """A reading that this machine does not give."""
 
     reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cpus:
-    """CPUs that are there, and those that this process may use."""
-
-    visible: int
-    affinity: int
-    quota_cpus: float | None
-    """What the cgroup's quota allows, None without a quota."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CpuTime:
-    """CPU time since boot, of the CPUs in the affinity."""
-
-    busy_s: float
-    steal_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuotaPeriods:
-    """Periods in which a cgroup's quota was enforced, and those in which it ran out."""
-
-    group: str
-    periods: int
-    throttled: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,16 +101,6 @@ class Temperature:
     celsius: float
     trip_celsius: float | None
     """None where the sensor has no trip point."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """Memory that a new process could use."""
-
-    available_bytes: int
-    swap_used_bytes: int
-    group_room_bytes: int | None
-    """What the limits of this process's cgroups leave, None without a limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

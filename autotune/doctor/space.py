@@ -1,46 +1,17 @@
-"""Memory, disk and file system."""
+"""Disk and file system."""
 
 import os
-import re
 import shutil
 import tempfile
 import time
 from functools import partial
 from pathlib import Path
 
-from autotune.doctor.files import attempt, fields, own_cgroups, read, read_whole, rows
-from autotune.doctor.readings import Disk, Memory, Missing, SyncedWrites
+from autotune.doctor.files import attempt
+from autotune.doctor.readings import Disk, Missing, SyncedWrites
+from autotune.host.files import rows, unescaped
 
-# Of (limit, usage, pages of files that can be dropped): cgroup versions 2 and 1.
-_LIMITS = (
-    ("memory.max", "memory.current", "inactive_file"),
-    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-)
 _PAGE = bytes(4096)  # what SQLite writes at least
-
-
-def memory(root: Path) -> Memory:
-    """Memory of the machine, and what the cgroups leave of it."""
-    path = root / "proc/meminfo"
-    kib = fields(path)
-    absent = {"MemAvailable", "SwapTotal", "SwapFree"} - kib.keys()
-    if absent:
-        raise ValueError(f"{path}: no {', '.join(sorted(absent))} in it")
-    rooms = attempt(lambda: [_room_bytes(group) for group in own_cgroups(root, "memory")])
-    limited = [] if isinstance(rooms, Missing) else [room for room in rooms if room is not None]
-    return Memory(
-        available_bytes=kib["MemAvailable"] * 1024,
-        swap_used_bytes=(kib["SwapTotal"] - kib["SwapFree"]) * 1024,
-        group_room_bytes=min(limited, default=None),
-    )
-
-
-def _room_bytes(group: Path) -> int | None:
-    for limit, usage, droppable in _LIMITS:
-        if (group / limit).exists() and read(group / limit) != "max":
-            dropped_bytes = fields(group / "memory.stat").get(droppable, 0)
-            return read_whole(group / limit) - read_whole(group / usage) + dropped_bytes
-    return None
 
 
 def disk(folder: Path) -> Disk:
@@ -56,7 +27,7 @@ def file_system(root: Path, folder: Path) -> str:
         # ID parent device root MOUNT-POINT options [optional words] - TYPE source options
         if "-" not in words[6:-1]:
             raise ValueError(f"{path}: no type in {' '.join(words)!r}")
-        point = Path(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), words[4]))
+        point = Path(unescaped(words[4]))
         # The deepest mount point above the folder; of two at one point the later hides the other.
         if folder.is_relative_to(point) and len(point.parts) >= depth:
             depth, kind = len(point.parts), words[words.index("-", 6) + 1]

@@ -59,16 +59,19 @@ class Block:
     process_cpu_s: float
     """CPU time of the whole worker."""
     steal_s: float | None = None
-    """CPU time taken by the hypervisor, all CPUs; None where /proc does not tell."""
+    """CPU time taken by the hypervisor from the CPUs that the worker may use; None where /proc
+    does not tell."""
     pressure_s: float | None = None
-    """Time in which some task of the machine waited for a CPU (PSI); None where unknown."""
+    """Time in which some task of the worker's cgroup, or where none accounts it of the machine,
+    waited for a CPU (PSI); None where unknown."""
     throttled: int | None = None
-    """Periods in which the cgroup's quota ran out; None without cgroup accounting."""
+    """Periods in which a CPU quota of the worker's cgroups ran out, its own and all above; None
+    without cgroup accounting."""
     major_faults: int = 0
     clock_drift_s: float = 0.0
     """How much the wall clock moved against the monotonic clock."""
     cpus: int = 1
-    """CPUs that the worker may use."""
+    """CPUs that the worker may use: its affinity, or fewer under a quota, whole and at least 1."""
 
     @property
     def completions(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-HARDWARE = ("cpu_model", "logical_cpus", "usable_cpus")
+HARDWARE = ("cpu_model", "logical_cpus", "usable_cpus", "quota_cpus")
 RUNTIME = ("openvino", "devices", "environment")
 """Fields of a machine's fingerprint; memory and the kernel may change."""
 
@@ -34,10 +34,14 @@ class Place:
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between two fingerprints, in words; what is empty may also be missing."""
+    """What differs between two fingerprints, in words; what is empty may also be missing.
+
+    Versions that did not ask for quotas had them all the same: whether one differs is not known.
+    """
     return [
         f"{name}: {then.get(name)!r} then, {now.get(name)!r} now"
         for name in (*HARDWARE, *RUNTIME)
+        if name != "quota_cpus" or name in then
         if (then.get(name) or None) != (now.get(name) or None)
     ]
 

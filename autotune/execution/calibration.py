@@ -90,7 +90,10 @@ _NUMBERS = ("noise", "ratio", "slice_sd", "launches", "rounds", "duration_s")
 
 def _name(machine: Machine) -> str:
     """What must be the same for a calibration to hold."""
-    return f"{machine.cpu_model} / {machine.usable_cpus} CPUs / {machine.openvino}"
+    limited = machine.quota_note is not None
+    cpus = f"{machine.quota_cpus:g} of {machine.affinity_cpus}" if limited else machine.usable_cpus
+    under = "".join(f" / {name}={text}" for name, text in machine.environment.items())
+    return f"{machine.cpu_model} / {cpus} CPUs / {machine.openvino}{under}"
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """The machine a study belongs to: what must be the same for two numbers to be compared."""
 
-import math
 import os
 import platform
+import re
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,12 @@ from typing import Any
 import psutil
 
 from autotune.domain.place import differences
+from autotune.host.cpus import cpus
+from autotune.host.files import known, read
+
+_PRELOAD = "LD_PRELOAD"
+_SETTINGS = ("MALLOC_", "JEMALLOC_", "_RJEM_MALLOC_", "TCMALLOC_", "MIMALLOC_", "GLIBC_TUNABLES")
+"""What allocators read; begins of names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +36,11 @@ class Machine:
     """Full name by device, as the runtime reports them."""
     affinity_cpus: int | None = None
     """CPUs that this process may run on, whatever its quota."""
+    quota_cpus: float | None = None
+    """What the cgroups' quota allows; None without one, or from an older version."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Variables under which workers run and a deployment has to run: LD_PRELOAD, with what the
+    allocator behind it reads. Empty without it, and from an older version, which kept it back."""
 
     def __str__(self) -> str:
         version = "-".join(self.openvino.split("-")[:2])
@@ -37,10 +49,12 @@ class Machine:
     @property
     def quota_note(self) -> str | None:
         """What to know where a cgroup's quota allows less than the runtime sees, or None."""
-        if self.affinity_cpus is None or self.usable_cpus >= self.affinity_cpus:
+        if self.affinity_cpus is None or self.quota_cpus is None:
+            return None
+        if self.quota_cpus >= self.affinity_cpus:
             return None
         return (
-            f"a CPU quota allows {self.usable_cpus} of {self.affinity_cpus} CPUs. Threads are "
+            f"a CPU quota allows {self.quota_cpus:g} of {self.affinity_cpus} CPUs. Threads are "
             f"capped at {self.usable_cpus}; OpenVINO's own hints do not see the quota and may be "
             "throttled"
         )
@@ -56,16 +70,32 @@ class Machine:
 
 def fingerprint(openvino: str, devices: dict[str, str]) -> Machine:
     """This machine; the runtime's part comes from a worker, as the parent never imports it."""
+    found = cpus()
     return Machine(
         cpu_model=_cpu_model(),
-        logical_cpus=os.cpu_count() or 1,
-        usable_cpus=usable_cpus(),
+        logical_cpus=found.visible,
+        usable_cpus=found.usable,
         memory_bytes=psutil.virtual_memory().total,
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         openvino=openvino,
         devices=devices,
-        affinity_cpus=_affinity(),
+        affinity_cpus=found.affinity,
+        quota_cpus=found.quota_cpus,
+        environment=preloaded(os.environ),
     )
+
+
+def preloaded(variables: Mapping[str, str]) -> dict[str, str]:
+    """LD_PRELOAD, and the settings of allocators with it; empty without.
+
+    As a deployment in another folder needs it: paths are absolute, bare names are the loader's.
+    """
+    files = re.split("[ :]+", variables.get(_PRELOAD, ""))
+    known = [str(Path.cwd() / file) if "/" in file else file for file in files if file]
+    if not known:
+        return {}
+    settings = {name: variables[name] for name in sorted(variables) if name.startswith(_SETTINGS)}
+    return {_PRELOAD: ":".join(known), **settings}
 
 
 def asleep_s() -> float:
@@ -87,113 +117,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def usable_cpus() -> int:
-    """CPUs that work may really use: OpenVINO sees the affinity, but not the cgroup quota."""
-    affinity, quota = _affinity(), cpu_quota()
-    return max(1, min(affinity, math.floor(quota) if quota is not None else affinity))
-
-
-def _affinity() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def available_memory(
-    root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")
-) -> int:
-    """Bytes that may be taken without swapping: the machine's, or less where a cgroup has a limit.
-
-    Args:
-        root: where the cgroup tree is mounted.
-        membership: the file that names this process's groups.
-    """
-    free = [int(psutil.virtual_memory().available)]
-    for group in _cgroups(root, membership, "memory"):
-        for limit_name, used_name in _MEMORY_FILES:
-            limit, used = _read(group / limit_name).strip(), _read(group / used_name).strip()
-            if limit.isdigit() and used.isdigit():
-                # Pages of files that nobody used lately count as used, and are given up first.
-                taken = int(used) - min(int(used), _inactive_file_bytes(group))
-                free.append(max(0, int(limit) - taken))
-    return min(free)
-
-
-_MEMORY_FILES = (
-    ("memory.max", "memory.current"),  # cgroup version 2
-    ("memory.limit_in_bytes", "memory.usage_in_bytes"),
-)
-
-
-def _inactive_file_bytes(group: Path) -> int:
-    for line in _read(group / "memory.stat").splitlines():
-        name, _, value = line.partition(" ")
-        if name in {"inactive_file", "total_inactive_file"} and value.strip().isdigit():
-            return int(value)
-    return 0
-
-
-def oom_kills(
-    root: Path = Path("/sys/fs/cgroup"),
-    membership: Path = Path("/proc/self/cgroup"),
-    vmstat: Path = Path("/proc/vmstat"),
-) -> int | None:
-    """How many processes the kernel has killed for their memory; None where it does not count.
-
-    Args:
-        root: where the cgroup tree is mounted.
-        membership: the file that names this process's groups.
-        vmstat: the kernel's counters.
-    """
-    files = [vmstat, *(g / "memory.events" for g in _cgroups(root, membership, "memory"))]
-    lines = [line.split() for file in files for line in _read(file).splitlines()]
-    counts = [int(line[1]) for line in lines if len(line) == 2 and line[0] == "oom_kill"]
-    return sum(counts) if counts else None
-
-
-def cpu_quota(
-    root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")
-) -> float | None:
-    """CPUs that the cgroup's quota allows, None without a quota.
-
-    Args:
-        root: where the cgroup tree is mounted.
-        membership: the file that names this process's groups.
-    """
-    groups = _cgroups(root, membership, "cpu")
-    return min((quota for group in groups if (quota := _quota(group)) is not None), default=None)
-
-
-def _cgroups(root: Path, membership: Path, controller: str) -> list[Path]:
-    """This process's cgroup and all above it, version 2 and version 1."""
-    found = [root, root / controller]
-    for line in _read(membership).splitlines():
-        _, controllers, path = line.split(":", 2)
-        if not controllers or controller in controllers.split(","):
-            own = (root / controller if controllers else root) / path.lstrip("/")
-            found += [own, *own.parents]
-    return [group for group in found if group.is_relative_to(root)]
-
-
-def _quota(group: Path) -> float | None:
-    limit = _read(group / "cpu.max").split()
-    if len(limit) == 2 and limit[0] != "max":
-        return int(limit[0]) / int(limit[1])
-    quota, period = _read(group / "cpu.cfs_quota_us"), _read(group / "cpu.cfs_period_us")
-    if quota.strip() and period.strip() and int(quota) > 0:
-        return int(quota) / int(period)
-    return None
-
-
 def _cpu_model() -> str:
-    for line in _read(Path("/proc/cpuinfo")).splitlines():
+    for line in (known(lambda: read(Path("/proc/cpuinfo"))) or "").splitlines():
         if line.lower().startswith(("model name", "hardware")):
             return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""

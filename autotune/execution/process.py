@@ -5,39 +5,95 @@ import json
 import os
 import select
 import signal
+import site
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from autotune.domain.failure import Failure, FailureKind, TrialFault
-from autotune.execution.machine import available_memory, oom_kills
-from autotune.execution.protocol import MAX_LINE_BYTES, STACKS, Answer, parse_answer
+from autotune.execution.deadlines import Deadline
+from autotune.execution.protocol import MAX_LINE_BYTES, STACKS, Answer, Progress, parse_answer
+from autotune.host.files import known
+from autotune.host.memory import available_memory, oom_kills
 
-WORKER = (sys.executable, "-m", "autotune.worker")
 _TERM_GRACE_S = 2.0
 _DUMP_S = 0.3
 _WATCH_S = 0.25
 _LEAST_FREE_BYTES = 256 * 2**20
 _TAIL_BYTES = 16384
-# Settings of other tools that change how many threads a runtime starts or what it loads.
-_SCRUBBED = ("OMP_", "KMP_", "MKL_", "GOMP_", "LD_PRELOAD", "OPENVINO_LOG_LEVEL")
+# Settings of other tools that change how many threads a runtime starts, or what it prints.
+_SCRUBBED = ("OMP_", "KMP_", "MKL_", "GOMP_", "OPENVINO_LOG_LEVEL")
+
+
+def worker_command() -> tuple[str, ...]:
+    """How a worker is started, without the number of its pipe.
+
+    Isolated: nothing is imported from the current folder (-P), whatever lies there, nor from the
+    user's own packages (-s) unless autotune or its runtime lie there. The worker is the one beside
+    this module, installed or not.
+    """
+    user = Path(site.getusersitepackages())
+    needed = ("autotune", "openvino", "numpy")
+    is_used = any((user / name).exists() for name in needed) or any(user.glob("*.pth"))
+    flags = ["-P", *([] if is_used else ["-s"])]
+    flags += ["-E"] if sys.flags.ignore_environment else []
+    return (sys.executable, *flags, str(Path(__file__).parents[1] / "worker" / "__main__.py"))
+
+
+def worker_environment(given: Mapping[str, str]) -> dict[str, str]:
+    """What a worker gets of these variables: not the settings of other tools.
+
+    Of PYTHONPATH the folders that are named, and not the current one.
+    """
+    kept = {name: value for name, value in given.items() if not name.startswith(_SCRUBBED)}
+    folders = [
+        folder
+        for folder in kept.pop("PYTHONPATH", "").split(os.pathsep)
+        if os.path.normpath(folder) != os.curdir
+    ]
+    return {**kept, **({"PYTHONPATH": os.pathsep.join(folders)} if folders else {})}
+
+
+def scrubbed_note(given: Mapping[str, str]) -> str | None:
+    """What to know where variables are set that workers do not get, or None."""
+    scrubbed = sorted(name for name in given if name.startswith(_SCRUBBED))
+    if not scrubbed:
+        return None
+    listed = ", ".join(f"{name}={given[name]}" for name in scrubbed)
+    return f"set here and not passed on to what is measured: {listed}"
+
+
+WORKER = worker_command()
 
 
 class WorkerProcess:
     """A child that answers commands. Every method may raise `TrialFault`; after that it is dead."""
 
-    def __init__(self, log: Path, command: Sequence[str] = WORKER) -> None:
+    def __init__(
+        self,
+        log: Path,
+        command: Sequence[str] = WORKER,
+        on_end: Callable[[bool], None] = lambda _: None,
+    ) -> None:
+        """Start it.
+
+        Args:
+            log: where its output goes.
+            command: what is run, but for the number of the pipe.
+            on_end: hears once, when it is gone and its log was read for the last time, whether it
+                was ended by `close` and left as it was told.
+        """
         self._log = log
-        self._phase = "start"
+        self._on_end = on_end
+        self._phase = self._step = "start"
         self._buffer = bytearray()
         receive, send = os.pipe()
         self._receive = receive
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(_SCRUBBED)}
         try:
             with log.open("ab") as output:
                 self._log_start = output.tell()
@@ -48,7 +104,7 @@ class WorkerProcess:
                     stderr=output,
                     pass_fds=[send],
                     start_new_session=True,
-                    env=environment,
+                    env=worker_environment(os.environ),
                     bufsize=0,
                 )
             self._oom_kills = oom_kills()
@@ -65,15 +121,19 @@ class WorkerProcess:
 
     def tell(self, do: str, **fields: Any) -> None:
         """Send a command."""
-        self._phase = self._phase if do in {"go", "stop"} else do
+        self._phase = self._step = self._phase if do in {"go", "stop"} else do
         assert self._process.stdin is not None  # noqa: S101 - for the type checker
         # A worker that is gone says so when it is listened to.
         if not self._process.stdin.closed:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.write(json.dumps({"do": do, **fields}).encode() + b"\n")
 
-    def hear(self, timeout_s: float) -> Answer:
+    def hear(self, timeout_s: float, deadline: Deadline | None = None) -> Answer:
         """The next answer, at the latest `timeout_s` from now.
+
+        Args:
+            timeout_s: longest time.
+            deadline: the key that it follows from, for the message where it passes.
 
         Raises:
             TrialFault: the deadline passed (the process group is then dead), the worker is gone,
@@ -82,14 +142,15 @@ class WorkerProcess:
         if self._receive < 0:
             message = "the worker has been let go"
             raise TrialFault(Failure(FailureKind.LOST, message, self._phase, self._tail()))
-        deadline = time.monotonic() + timeout_s
+        ends = time.monotonic() + timeout_s
         end = self._buffer.find(b"\n")
         while end < 0:
-            left = deadline - time.monotonic()
+            left = ends - time.monotonic()
             if left <= 0:
                 kind = FailureKind.COMPILE_TIMEOUT if self._phase == "open" else FailureKind.HANG
                 self._dump_stacks()
-                raise self._fault(kind, f"no answer within {timeout_s:.0f} s of '{self._phase}'")
+                said = f"no answer within {timeout_s:.0f} s of '{self._step}'"
+                raise self._fault(kind, said if deadline is None else f"{said}: {deadline}")
             if not select.select([self._receive], [], [], min(left, _WATCH_S))[0]:
                 self._watch_memory()
                 continue
@@ -106,10 +167,12 @@ class WorkerProcess:
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         try:
-            return parse_answer(line)
+            answer = parse_answer(line)
         except ValueError as error:
             message = f"the worker said what is no answer: {error}"
             raise self._fault(FailureKind.PROTOCOL, message) from None
+        self._step = answer.what if isinstance(answer, Progress) else self._phase
+        return answer
 
     def close(self) -> None:
         """End the process group; a worker that is asked nicely leaves at once."""
@@ -117,10 +180,19 @@ class WorkerProcess:
             self.tell("close")
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_TERM_GRACE_S)
-        self.kill()
+        self._kill()
+        self._end(well=self._process.returncode == 0)
 
     def kill(self) -> None:
         """SIGTERM, then SIGKILL, to the whole group; never raises."""
+        self._kill()
+        self._end(well=False)
+
+    def _end(self, *, well: bool) -> None:
+        on_end, self._on_end = self._on_end, lambda _: None
+        on_end(well)
+
+    def _kill(self) -> None:
         if self._receive < 0:  # done before: the number may be another group's by now
             return
         for number in (signal.SIGTERM, signal.SIGKILL):
@@ -166,8 +238,8 @@ class WorkerProcess:
 
     def _watch_memory(self) -> None:
         """End a worker that has taken nearly all memory, before the kernel chooses whom to end."""
-        free = available_memory()
-        if free >= _LEAST_FREE_BYTES:
+        free = known(available_memory)
+        if free is None or free >= _LEAST_FREE_BYTES:
             return
         try:
             taken = psutil.Process(self.pid).memory_info().rss
@@ -179,8 +251,10 @@ class WorkerProcess:
 
     def _fault(self, kind: FailureKind, message: str, code: int | None = None) -> TrialFault:
         phase = self._phase
-        self.kill()
-        return TrialFault(Failure(kind, message, phase, self._tail(), code))
+        self._kill()
+        fault = TrialFault(Failure(kind, message, phase, self._tail(), code))
+        self._end(well=False)
+        return fault
 
     def _tail(self) -> str:
         try:

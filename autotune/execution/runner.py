@@ -13,7 +13,9 @@ from autotune.domain.configuration import Api, CompileKey, Effective
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.measurement import Block, Feed, Opening
 from autotune.errors import DeviceError, ModelError
-from autotune.execution.machine import Machine, available_memory, fingerprint, usable_cpus
+from autotune.execution.deadlines import Deadline, Deadlines, deadlines_of
+from autotune.execution.logs import WorkerLogs
+from autotune.execution.machine import Machine, fingerprint
 from autotune.execution.process import WORKER, WorkerProcess
 from autotune.execution.protocol import (
     Answer,
@@ -27,20 +29,12 @@ from autotune.execution.protocol import (
     Stopped,
     Written,
 )
+from autotune.host.cpus import usable_cpus
+from autotune.host.files import known
+from autotune.host.memory import available_memory
+from autotune.spec import DeadlineSpec
 
-_LOOK_S = 120.0
 _TURN = threading.Lock()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deadlines:
-    """Longest time for each phase of a worker, in seconds on the monotonic clock."""
-
-    start_s: float = 60.0
-    inspect_s: float = 600.0
-    open_s: float = 300.0
-    block_s: float = 30.0
-    """Beyond a block's least duration and three rounds of requests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,18 +138,29 @@ class SubprocessRunner:
         deadlines: Deadlines | None = None,
         command: Sequence[str] = WORKER,
     ) -> None:
+        """Prepare; nothing is started yet.
+
+        Args:
+            source: the model and its data.
+            log_folder: where workers' output goes.
+            deadlines: longest times; those that follow from the model's size without them.
+            command: how a worker is started, but for the number of its pipe.
+
+        Raises:
+            UsageError: a variable that sets a deadline is no duration.
+        """
         self._source = source
-        self._logs = log_folder
-        self._deadlines = deadlines or Deadlines()
+        self._logs = WorkerLogs(log_folder)
+        self._deadlines = deadlines or deadlines_of(DeadlineSpec(), source.path)
         self._command = command
 
     def clock(self) -> float:
         """The machine's monotonic clock."""
         return time.monotonic()
 
-    def free_memory(self) -> int:
+    def free_memory(self) -> int | None:
         """What can be had without swapping, and within the cgroup's limit."""
-        return available_memory()
+        return known(available_memory)
 
     def machine(self, facts: Inspected) -> Machine:
         """This machine, with the worker's word for the runtime."""
@@ -170,9 +175,7 @@ class SubprocessRunner:
                 worker.tell(
                     "inspect", devices=list(devices), try_batch=try_batch, **self._source.fields()
                 )
-                answer = worker.hear(self._deadlines.inspect_s)
-                while isinstance(answer, Progress):
-                    answer = worker.hear(self._deadlines.inspect_s)
+                answer = _last_answer(worker, self._deadlines.inspect)
             finally:
                 worker.close()
         except TrialFault as fault:
@@ -183,6 +186,8 @@ class SubprocessRunner:
         said = answer.message if isinstance(answer, Failed) else f"unexpected answer {answer.say!r}"
         if isinstance(answer, Failed) and answer.kind == "device":
             raise DeviceError(said)
+        if isinstance(answer, Failed) and answer.kind == "data":
+            raise ModelError(said)  # which names the file that is to blame
         what = "" if isinstance(answer, Failed) and answer.kind == "shape" else "cannot be read: "
         message = f"{self._source.path}: {what}{said}"
         raise ModelError(message)
@@ -198,7 +203,7 @@ class SubprocessRunner:
                 batch_size=key.batch_size,
                 **self._source.fields(),
             )
-            answer = _expect(worker.hear(self._deadlines.open_s), Opened, "open")
+            answer = _expect(_last_answer(worker, self._deadlines.compile), Opened, "open")
         except BaseException:
             worker.kill()
             raise
@@ -216,20 +221,26 @@ class SubprocessRunner:
     def _spawn(self) -> tuple[WorkerProcess, float]:
         begun = time.monotonic()
         try:
-            self._logs.mkdir(parents=True, exist_ok=True)
-            log = self._logs / "worker.log"
-            if log.exists() and log.stat().st_size > 2**20:
-                log.replace(log.with_suffix(".log.1"))
-            worker = WorkerProcess(log, self._command)
+            worker = self._started(self._logs.begin())
         except OSError as error:  # no memory, no process, no space: the machine's fault
             message = f"a worker cannot be started: {error}"
             raise TrialFault(Failure(FailureKind.LOST, message, "start")) from error
         try:
-            _expect(worker.hear(self._deadlines.start_s), Ready, "start")
+            _expect(_last_answer(worker, self._deadlines.start), Ready, "start")
         except BaseException:
             worker.kill()
             raise
         return worker, time.monotonic() - begun
+
+    def _started(self, log: Path) -> WorkerProcess:
+        def end(well: bool) -> None:  # noqa: FBT001 - as a callback
+            self._logs.end(log, failed=not well)
+
+        try:
+            return WorkerProcess(log, self._command, end)
+        except BaseException:
+            end(well=False)
+            raise
 
 
 class WorkerModel:
@@ -299,7 +310,7 @@ class WorkerModel:
 
     def _hear(self, patience: float) -> BlockDone | Stopped:
         answer: BlockDone | Stopped = _expect(
-            self._worker.hear(patience), BlockDone | Stopped, "load"
+            self._worker.hear(patience, self._deadlines.block), BlockDone | Stopped, "load"
         )
         if isinstance(answer, Stopped):
             self._peak_rss_bytes = answer.peak_rss_bytes
@@ -324,13 +335,14 @@ def write_sample_model(path: Path) -> Path:
     Raises:
         ModelError: the runtime cannot be started.
     """
+    deadlines = deadlines_of(DeadlineSpec(), None)
     with tempfile.TemporaryDirectory() as folder:
         try:
             worker = WorkerProcess(Path(folder) / "worker.log")
             try:
-                _expect(worker.hear(_LOOK_S), Ready, "start")
+                _expect(_last_answer(worker, deadlines.start), Ready, "start")
                 worker.tell("write_sample", path=str(path))
-                _expect(worker.hear(_LOOK_S), Written, "write_sample")
+                _expect(_last_answer(worker, deadlines.inspect), Written, "write_sample")
             finally:
                 worker.close()
         except TrialFault as fault:
@@ -351,23 +363,31 @@ def look(
     Raises:
         ModelError: the model cannot be read, or the runtime cannot be started.
     """
+    deadlines = deadlines_of(DeadlineSpec(), model)
     with tempfile.TemporaryDirectory() as folder:
         try:
             worker = WorkerProcess(Path(folder) / "worker.log")
             try:
-                _expect(worker.hear(_LOOK_S), Ready, "start")
+                _expect(_last_answer(worker, deadlines.start), Ready, "start")
                 worker.tell(
                     "look",
                     path=None if model is None else str(model),
                     shapes=shapes,
                     batch_size=batch_size,
                 )
-                answer: Looked = _expect(worker.hear(_LOOK_S), Looked, "look")
+                answer: Looked = _expect(_last_answer(worker, deadlines.inspect), Looked, "look")
             finally:
                 worker.close()
         except TrialFault as fault:
             name = "the runtime" if model is None else model
             raise ModelError(f"{name}: cannot be read: {fault.failure.message}") from None
+    return answer
+
+
+def _last_answer(worker: WorkerProcess, deadline: Deadline) -> Answer:
+    """What a command comes to; each step on the way has the whole time."""
+    while isinstance(answer := worker.hear(deadline.value_s, deadline), Progress):
+        continue
     return answer
 
 

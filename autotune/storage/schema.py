@@ -62,12 +62,16 @@ def _block_columns() -> list[Column[Any]]:
         _real("occupancy", "Share of time in which a request slot was busy.", nullable=False),
         _real("loop_cpu_s", "CPU time of the load loop.", nullable=False),
         _real("process_cpu_s", "CPU time of the worker.", nullable=False),
-        _real("steal_s", "CPU time taken by the hypervisor, all CPUs."),
-        _real("pressure_s", "Time in which some task waited for a CPU."),
-        _whole("throttled", "Periods in which the cgroup's quota ran out."),
+        _real("steal_s", "CPU time taken by the hypervisor from the CPUs that the worker may use."),
+        _real("pressure_s", "Time in which some task of the worker's cgroup waited for a CPU."),
+        _whole("throttled", "Periods in which a quota of the worker's cgroups ran out."),
         _whole("major_faults", "Pages that came from disk.", nullable=False),
         _real("clock_drift_s", "Wall clock against monotonic clock.", nullable=False),
-        _whole("cpus", "CPUs that the worker may use.", nullable=False),
+        _whole(
+            "cpus",
+            "CPUs that the worker may use: its affinity, or fewer under a quota.",
+            nullable=False,
+        ),
     ]
 
 

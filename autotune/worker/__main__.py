@@ -1,4 +1,4 @@
-"""`python -m autotune.worker FD`: commands from stdin, answers in JSON lines on descriptor FD.
+"""`python -P THIS_FILE FD`: commands from stdin, answers in JSON lines on descriptor FD.
 
 Commands: `look`, `inspect`, `open`, `load` (until `stop` or its time is up), `close`. A worker
 holds at most one compiled model, dies with its parent, and leaves with `os._exit` because tearing
@@ -9,6 +9,7 @@ import base64
 import contextlib
 import ctypes
 import faulthandler
+import importlib.util
 import json
 import os
 import resource
@@ -99,5 +100,19 @@ def _die_with_parent() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+def _be_of_this_package() -> None:
+    """Have `autotune` be the package that this file lies in, which need not be installed."""
+    if "autotune" not in sys.modules:  # run as a file, and not by -m
+        folder = Path(__file__).parents[1]
+        spec = importlib.util.spec_from_file_location(
+            "autotune", folder / "__init__.py", submodule_search_locations=[str(folder)]
+        )
+        assert spec is not None  # noqa: S101 - for the type checker
+        assert spec.loader is not None  # noqa: S101 - for the type checker
+        package = sys.modules["autotune"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(package)
+
+
 if __name__ == "__main__":
+    _be_of_this_package()
     main()

@@ -25,6 +25,10 @@ _SAMPLES = 4
 _WORDS = np.array(["a", "b", "lorem ipsum", "3.14"])
 
 
+class DataError(ValueError):
+    """The user's data cannot be read, or do not fit the model; the message names file and array."""
+
+
 def input_name(port: Any) -> str:
     """The port's tensor name; its node's name where it has none."""
     names = port.get_names()
@@ -35,7 +39,7 @@ def samples(model: ov.Model, file: Path | None = None) -> list[Sample]:
     """Distinct samples for a statically shaped model at batch 1: what it is measured with.
 
     Raises:
-        ValueError: the file cannot be read, lacks an input, or has another shape.
+        DataError: the file cannot be read, lacks an input, or has another shape.
     """
     return made(model, KINDS[0]) if file is None else from_file(model, file)
 
@@ -55,7 +59,7 @@ def from_file(model: ov.Model, file: Path) -> list[Sample]:
     Samples lie along the first axis. An input of a single value may have one for all samples.
 
     Raises:
-        ValueError: with the file, the array, and what the model takes.
+        DataError: with the file, the array, and what the model takes.
     """
     with _arrays(file, [input_name(port) for port in model.inputs]) as arrays:
         columns = {}
@@ -63,19 +67,19 @@ def from_file(model: ov.Model, file: Path) -> list[Sample]:
             name = input_name(port)
             if name not in arrays:
                 message = f"{file}: has no array named {name!r}; it has {sorted(arrays)}"
-                raise ValueError(message)
+                raise DataError(message)
             try:
                 columns[name] = _column(arrays[name], port)
             except (ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
                 message = f"{file}: {name!r} {error}"
-                raise ValueError(message) from None
+                raise DataError(message) from None
     counts = {name: len(column) for name, column in columns.items() if column is not None}
     most = max(counts.values(), default=1)
     for name, count in counts.items():
         if count not in {1, most} or (count == 1 and not _is_common(columns[name], most)):
             other = next(key for key, value in counts.items() if value == most)
             message = f"{file}: {name!r} has {count} samples, {other!r} has {most}"
-            raise ValueError(message)
+            raise DataError(message)
     return [
         {name: column[min(i, len(column) - 1)] for name, column in columns.items()}
         for i in range(min(most, MOST_SAMPLES))
@@ -136,7 +140,7 @@ def _arrays(file: Path, names: Sequence[str]) -> Iterator[Mapping[str, np.ndarra
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             reason = getattr(error, "strerror", None) or error
             message = f"{file}: is no .npz or .npy file of plain arrays: {reason}"
-            raise ValueError(message) from None
+            raise DataError(message) from None
         if not isinstance(loaded, np.ndarray):
             yield stack.enter_context(loaded)
         elif len(names) == 1:
@@ -147,7 +151,7 @@ def _arrays(file: Path, names: Sequence[str]) -> Iterator[Mapping[str, np.ndarra
                 f"{file}: a .npy file has one array, and the model has {len(names)} inputs; "
                 f"write a .npz file with one for each: {listed}"
             )
-            raise ValueError(message)
+            raise DataError(message)
 
 
 def _column(array: np.ndarray, port: Any) -> list[np.ndarray]:

@@ -74,7 +74,7 @@ def inspect(bench: Bench, devices: Sequence[str], *, try_batch: bool) -> Finding
 
     Raises:
         RuntimeError: it cannot be run at all.
-        ValueError: the user's data does not fit it.
+        DataError: the user's data does not fit it.
     """
     home = "CPU" if "CPU" in bench.capabilities else next(iter(bench.capabilities))
     native = _native(bench, home)
@@ -253,6 +253,7 @@ def _why_no_batch(
         compiled = bench.compiled(exact.device, exact.requested)
         strict = STRICT if exact.precision == "f32" else None
         for samples, known in zip(groups, exact.answers, strict=True):
+            bench.progress("comparing batches")
             for order in _ORDERS:
                 places = [place % len(samples) for place in order]
                 outputs = model.infer(compiled, joined([samples[i] for i in places]))

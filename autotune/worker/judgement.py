@@ -26,6 +26,8 @@ class Subject:
     device: str
     properties: dict[str, str]
     batch_size: int
+    progress: Callable[[str], None]
+    """Hears of another compilation, which has its own time."""
 
     def compiled(self, network: ov.Model) -> ov.CompiledModel:
         """The configuration, of a model that was read; leaves it at the batch."""
@@ -34,6 +36,7 @@ class Subject:
 
     def single(self) -> ov.CompiledModel:
         """The same device and precision at batch 1."""
+        self.progress(f"compiling for {self.device} at batch 1")
         chosen = {k: v for k, v in self.properties.items() if k == PRECISION}
         return self.core.compile_model(self.read(), self.device, chosen)
 

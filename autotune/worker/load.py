@@ -223,7 +223,7 @@ def block_of(
         "occupancy": float(times.sum()) / 1000 / cycles_s,
         "loop_cpu_s": after.thread_cpu_s - before.thread_cpu_s,
         "process_cpu_s": after.process_cpu_s - before.process_cpu_s,
-        "steal_s": _difference(before.steal_s, after.steal_s),
+        "steal_s": readings.stolen_s(before, after),
         "pressure_s": _difference(before.pressure_s, after.pressure_s),
         "throttled": _difference(before.throttled, after.throttled),
         "major_faults": after.major_faults - before.major_faults,
@@ -232,4 +232,5 @@ def block_of(
 
 
 def _difference(before: float | None, after: float | None) -> float | None:
-    return None if before is None or after is None else after - before
+    """None also where it ran backwards: the process was moved to another cgroup meanwhile."""
+    return None if before is None or after is None or after < before else after - before

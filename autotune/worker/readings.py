@@ -1,12 +1,13 @@
 """What the machine did while we measured: CPU time, steal, pressure, throttling, faults, clocks."""
 
-import os
 import resource
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+from autotune.host.counters import cpu_time, own_pressure_s, throttled_periods
+from autotune.host.cpus import affinity, usable_cpus
+from autotune.host.files import known, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,56 +19,45 @@ class Readings:
     thread_cpu_s: float
     process_cpu_s: float
     major_faults: int
+    cpus: frozenset[int]
+    """Those that this process may run on."""
     steal_s: float | None
+    """Of these CPUs."""
     pressure_s: float | None
+    """Of this process's own cgroup, or of the machine where none accounts it."""
     throttled: int | None
+    """Periods in which a quota ran out, of this process's cgroups and all above."""
 
 
 def take() -> Readings:
     """All counters now."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
+    usage, numbers = resource.getrusage(resource.RUSAGE_SELF), affinity()
     return Readings(
         monotonic_s=time.monotonic(),
         wall_s=time.time(),
         thread_cpu_s=time.thread_time(),
         process_cpu_s=usage.ru_utime + usage.ru_stime,
         major_faults=usage.ru_majflt,
-        steal_s=_steal(),
-        pressure_s=_pressure(),
-        throttled=_throttled(),
+        cpus=numbers,
+        steal_s=known(lambda: cpu_time(numbers).steal_s),
+        pressure_s=known(own_pressure_s),
+        throttled=known(throttled_periods),
     )
 
 
 def peak_rss_bytes() -> int | None:
     """The process's own high-water mark (VmHWM); `ru_maxrss` may be inherited from the parent."""
-    for line in _read(Path("/proc/self/status")).splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
+    for name, *words in known(lambda: list(rows(Path("/proc/self/status")))) or []:
+        if name == "VmHWM:":
+            return int(words[0]) * 1024
     return None
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
+def stolen_s(before: Readings, after: Readings) -> float | None:
+    """CPU time that the hypervisor took between the two from the CPUs that work may really use.
 
-
-def _steal() -> float | None:
-    fields = _read(Path("/proc/stat")).partition("\n")[0].split()
-    return int(fields[8]) / _TICKS_PER_S if len(fields) > 8 else None
-
-
-def _pressure() -> float | None:
-    for field in _read(Path("/proc/pressure/cpu")).partition("\n")[0].split():
-        if field.startswith("total="):
-            return int(field.removeprefix("total=")) / 1e6
-    return None
-
-
-def _throttled() -> int | None:
-    for path in ("/sys/fs/cgroup/cpu.stat", "/sys/fs/cgroup/cpu/cpu.stat"):
-        for line in _read(Path(path)).splitlines():
-            if line.startswith("nr_throttled "):
-                return int(line.split()[1])
-    return None
+    Where a quota allows fewer than the affinity, their share; None where the affinity changed.
+    """
+    if before.steal_s is None or after.steal_s is None or before.cpus != after.cpus:
+        return None
+    return (after.steal_s - before.steal_s) * usable_cpus() / len(after.cpus)

@@ -8,7 +8,7 @@ import openvino as ov
 
 from autotune.worker import model, readings, sample
 from autotune.worker.answers import WrongOutputError
-from autotune.worker.inputs import Sample, batch_of, input_name, samples
+from autotune.worker.inputs import DataError, Sample, batch_of, input_name, samples
 from autotune.worker.inspection import Bench, inspect
 from autotune.worker.judgement import Subject, judge
 from autotune.worker.load import Load, requests_of
@@ -105,7 +105,7 @@ class Session:
             network=network,
             file=Path(inputs) if inputs else None,
             capabilities={name: fact["capabilities"] for name, fact in facts.items()},
-            progress=lambda what: self._answers.say("progress", what=what),
+            progress=self._progress,
         )
         found = inspect(bench, devices, try_batch=try_batch)
         save_reference(Path(reference), found.reference)
@@ -143,6 +143,7 @@ class Session:
             device,
             properties,
             batch_size,
+            self._progress,
         )
         network = subject.read()
         self._data = samples(network, file)
@@ -168,6 +169,10 @@ class Session:
             output_error=error,
             unproven=unproven,
         )
+
+    def _progress(self, what: str) -> None:
+        """A long command goes on: every step has its own time."""
+        self._answers.say("progress", what=what)
 
     def load(
         self,
@@ -232,12 +237,9 @@ class Session:
 def classify(error: Exception, phase: str) -> str:
     """The kind of failure, from the exception's type and OpenVINO's wording."""
     text = str(error)
-    if isinstance(error, WrongOutputError):
-        return "wrong_output"
-    if isinstance(error, model.ShapeError):
-        return "shape"
-    if isinstance(error, _DeviceMissingError):
-        return "device"
+    known = next((kind for cause, kind in _KINDS.items() if isinstance(error, cause)), None)
+    if known is not None:
+        return known
     if isinstance(error, MemoryError) or any(
         sign in text
         for sign in ("bad_alloc", "Failed to allocate", "OUT_OF_RESOURCES", "out of GPU resources")
@@ -255,6 +257,15 @@ def classify(error: Exception, phase: str) -> str:
 
 class _DeviceMissingError(Exception):
     """A device that the runtime does not have here."""
+
+
+_KINDS = {
+    WrongOutputError: "wrong_output",
+    model.ShapeError: "shape",
+    DataError: "data",
+    _DeviceMissingError: "device",
+}
+"""Failures that we tell apart ourselves."""
 
 
 def _check_device(device: str, available: list[str]) -> None:

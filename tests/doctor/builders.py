@@ -4,8 +4,6 @@ from typing import Any
 
 from autotune.doctor.readings import (
     Counters,
-    Cpus,
-    CpuTime,
     Devices,
     Disk,
     Frequency,
@@ -13,8 +11,6 @@ from autotune.doctor.readings import (
     Idle,
     Interval,
     Lock,
-    Memory,
-    QuotaPeriods,
     Readings,
     SyncedWrites,
     Temperature,
@@ -22,6 +18,9 @@ from autotune.doctor.readings import (
     Work,
 )
 from autotune.execution.calibration import Calibration
+from autotune.host.counters import CpuTime, QuotaPeriods
+from autotune.host.cpus import Cpus
+from autotune.host.memory import Memory
 
 GIB = 2**30
 
@@ -79,6 +78,7 @@ def memory(
 ) -> Memory:
     """Plenty, without swap or limit."""
     return Memory(
+        total_bytes=16 * GIB,
         available_bytes=available_bytes,
         swap_used_bytes=swap_used_bytes,
         group_room_bytes=group_room_bytes,

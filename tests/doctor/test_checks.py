@@ -10,19 +10,18 @@ from autotune.doctor import clock_checks, cpu_checks, hardware_checks, host_chec
 from autotune.doctor.check import Check, State, grade, percent, size
 from autotune.doctor.checks import is_fit, judge
 from autotune.doctor.readings import (
-    CpuTime,
     Devices,
     Disk,
     Frequency,
     FullLoad,
     Lock,
     Missing,
-    QuotaPeriods,
     SyncedWrites,
     Temperature,
     Topology,
     Work,
 )
+from autotune.host.counters import CpuTime, QuotaPeriods
 from tests.doctor.builders import (
     CALIBRATION,
     GIB,

@@ -10,24 +10,21 @@ import pytest
 from autotune.doctor import counters, hardware, space, timing
 from autotune.doctor.check import State
 from autotune.doctor.checks import judge
-from autotune.doctor.files import attempt, own_cgroups, read
+from autotune.doctor.files import attempt
 from autotune.doctor.probes import Effort, examine
 from autotune.doctor.readings import (
-    CpuTime,
     Frequency,
-    Memory,
     Missing,
-    QuotaPeriods,
     SyncedWrites,
     Temperature,
     Topology,
 )
 from autotune.execution.locks import machine_lock
+from autotune.host.files import read
 
 Tree = Callable[[dict[str, str]], Path]
 SHORT = Effort(idle_s=0.1, load_s=0.5, rounds=3, round_s=0.005, sleeps=5, writes=2, limit_s=1.0)
 CPU, CLASS = "sys/devices/system/cpu", "sys/class"
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 @pytest.fixture
@@ -44,80 +41,10 @@ def tree(tmp_path: Path) -> Tree:
     return build
 
 
-STAT = """cpu  400 40 40 9999 9 4 4 80 0 0
-cpu0 100 10 10 999 9 1 1 20 0 0
-cpu1 300 30 30 999 9 3 3 60 0 0
-intr 12345 0 0
-"""
-
-
-@pytest.mark.parametrize(
-    ("cpus", "busy_ticks", "steal_ticks"),
-    [
-        pytest.param({1}, 366, 60, id="one"),
-        pytest.param({0, 1}, 488, 80, id="both"),
-        pytest.param({0, 7}, 488, 80, id="a container that numbers them anew"),
-    ],
-)
-def test_cpu_time_is_that_of_the_affinity(
-    tree: Tree, cpus: set[int], busy_ticks: int, steal_ticks: int
-) -> None:
-    """Or of all, where a CPU of it is not listed; idle and waiting is not busy."""
-    found = counters.cpu_time(tree({"proc/stat": STAT}), cpus)
-    assert found == CpuTime(busy_s=busy_ticks / TICKS_PER_S, steal_s=steal_ticks / TICKS_PER_S)
-
-
-@pytest.mark.parametrize("text", ["", "cpu  1 2 3\n", "intr 1 2 3\n", "cpu a b c d e f g h\n"])
-def test_cpu_time_that_is_malformed_names_the_file(tree: Tree, text: str) -> None:
-    """An old or odd kernel."""
-    root = tree({"proc/stat": text})
-    with pytest.raises(ValueError, match="proc/stat: "):
-        counters.cpu_time(root, {0})
-
-
-def test_pressure_is_the_total_of_some(tree: Tree) -> None:
-    """In microseconds."""
-    text = "some avg10=0.00 total=2500000\nfull avg10=0.00 total=7\n"
-    assert counters.pressure_s(tree({"proc/pressure/cpu": text})) == 2.5
-
-
 def test_runnable_tasks_leave_out_the_one_that_asks(tree: Tree) -> None:
     """It always runs while it reads."""
     assert counters.runnable_tasks(tree({"proc/loadavg": "0.5 0.5 0.5 3/200 999\n"})) == 2
     assert counters.runnable_tasks(tree({"proc/loadavg": "0.5 0.5 0.5 0/200 999\n"})) == 0
-
-
-def test_cgroups_are_found_in_every_layout(tree: Tree) -> None:
-    """Version 2 alone or beside version 1, and a controller that is mounted with another."""
-    root = tree({"proc/self/cgroup": "4:cpu,cpuacct:/a/b\n3:memory:/m\n1:name=systemd:/\n0::/u\n"})
-    mount = root / "sys/fs/cgroup"
-    assert {str(path.relative_to(mount)) for path in own_cgroups(root, "cpu")} == {
-        *("cpu/a/b", "cpu/a", "cpu"),
-        *("cpu,cpuacct/a/b", "cpu,cpuacct/a", "cpu,cpuacct"),
-        *("u", ".", "unified/u", "unified"),
-    }
-
-
-def test_quota_periods_are_those_of_all_groups_above(tree: Tree) -> None:
-    """A group without the counters has no quota, and another's are not ours."""
-    root = tree(
-        {
-            "proc/self/cgroup": "0::/a/b\n",
-            "sys/fs/cgroup/cpu.stat": "usage_usec 5\n",
-            "sys/fs/cgroup/a/cpu.stat": "usage_usec 5\nnr_periods 10\nnr_throttled 3\n",
-            "sys/fs/cgroup/c/cpu.stat": "nr_periods 99\nnr_throttled 99\n",
-        }
-    )
-    group = str(root / "sys/fs/cgroup/a")
-    assert counters.quota_periods(root) == (QuotaPeriods(group=group, periods=10, throttled=3),)
-
-
-def test_quota_periods_of_version_1(tree: Tree) -> None:
-    """In a folder of the controller."""
-    files = {"proc/self/cgroup": "4:cpu:/\n", "sys/fs/cgroup/cpu/cpu.stat": "nr_periods 0\n"}
-    assert counters.quota_periods(tree(files)) == ()
-    files["sys/fs/cgroup/cpu/cpu.stat"] = "nr_periods 7\nnr_throttled 0\nthrottled_time 0\n"
-    assert [group.periods for group in counters.quota_periods(tree(files))] == [7]
 
 
 def test_thermal_throttles_are_summed(tree: Tree) -> None:
@@ -263,53 +190,6 @@ def test_energy_counters_are_named(tree: Tree) -> None:
     assert hardware.energy(root) == ("package-0",)
 
 
-MEMINFO = "MemTotal: 9000 kB\nMemAvailable: 4000 kB\nSwapTotal: 300 kB\nSwapFree: 100 kB\nHuge: 0\n"
-
-
-@pytest.mark.parametrize(
-    ("files", "room"),
-    [
-        pytest.param({}, None, id="no cgroups"),
-        pytest.param(
-            {"proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/a/memory.max": "max\n"},
-            None,
-            id="version 2 without a limit",
-        ),
-        pytest.param(
-            {
-                "proc/self/cgroup": "0::/a/b\n",
-                "sys/fs/cgroup/a/memory.max": "1000\n",
-                "sys/fs/cgroup/a/memory.current": "900\n",
-                "sys/fs/cgroup/a/memory.stat": "anon 500\ninactive_file 300\n",
-                "sys/fs/cgroup/a/b/memory.max": "5000\n",
-                "sys/fs/cgroup/a/b/memory.current": "0\n",
-                "sys/fs/cgroup/a/b/memory.stat": "anon 0\n",
-            },
-            400,
-            id="version 2, the tightest counts",
-        ),
-        pytest.param(
-            {
-                "proc/self/cgroup": "4:memory:/a\n",
-                "sys/fs/cgroup/memory/a/memory.limit_in_bytes": "1000\n",
-                "sys/fs/cgroup/memory/a/memory.usage_in_bytes": "600\n",
-                "sys/fs/cgroup/memory/a/memory.stat": "total_inactive_file 50\n",
-            },
-            450,
-            id="version 1",
-        ),
-        pytest.param({"proc/self/cgroup": "nonsense\n"}, None, id="malformed"),
-    ],
-)
-def test_memory_is_read_with_the_limits_of_cgroups(
-    tree: Tree, files: dict[str, str], room: int | None
-) -> None:
-    """Pages of files that can be dropped are room, too."""
-    assert space.memory(tree({"proc/meminfo": MEMINFO, **files})) == Memory(
-        available_bytes=4000 * 1024, swap_used_bytes=200 * 1024, group_room_bytes=room
-    )
-
-
 MOUNTS = """22 1 0:2 / / rw,relatime - overlay overlay rw
 23 22 0:3 / /home rw shared:1 master:2 - ext4 /dev/sda1 rw
 24 23 0:4 / /home/a\\040b rw - nfs4 server:/x rw
@@ -338,28 +218,19 @@ def test_writes_go_to_the_folder_or_to_the_one_for_temporary_files(tmp_path: Pat
     assert (elsewhere.folder != str(tmp_path / "missing"), len(elsewhere.times_s)) == (True, 1)
 
 
-def cpu_time_of_cpu0(root: Path) -> CpuTime:
-    """With an affinity of one CPU."""
-    return counters.cpu_time(root, {0})
-
-
 def file_system_of_root(root: Path) -> str:
     """Which every machine has."""
     return space.file_system(root, Path("/"))
 
 
 EVERY_FILE_PROBE: list[Callable[[Path], object]] = [
-    counters.pressure_s,
     counters.runnable_tasks,
-    counters.quota_periods,
     counters.thermal_throttles,
     hardware.temperatures,
     hardware.frequency,
     hardware.batteries,
     hardware.clock_source,
     hardware.energy,
-    space.memory,
-    cpu_time_of_cpu0,
     file_system_of_root,
 ]
 

@@ -8,6 +8,7 @@ MACHINE = {
     "cpu_model": "x",
     "logical_cpus": 4,
     "usable_cpus": 2,
+    "quota_cpus": 2.5,
     "memory_bytes": 1,
     "system": "Linux 1",
     "openvino": "2026.4",
@@ -47,3 +48,12 @@ def test_what_an_older_version_did_not_know_is_what_is_empty_now(empty: object) 
     now = {**MACHINE, "environment": empty}
     assert Place.of(older, VERSIONS).digest == Place.of(now, VERSIONS).digest
     assert differences(older, now) == []
+
+
+def test_a_quota_that_nobody_asked_for_is_no_difference() -> None:
+    """It was there then, too, as far as anybody knows; between two that are known it is one."""
+    older = {name: value for name, value in MACHINE.items() if name != "quota_cpus"}
+    assert differences(older, MACHINE) == []
+    assert differences({**MACHINE, "quota_cpus": None}, MACHINE) == [
+        "quota_cpus: None then, 2.5 now"
+    ]

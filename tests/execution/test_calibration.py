@@ -60,8 +60,10 @@ def test_what_is_saved_is_read_back(file: Path) -> None:
         replace(MACHINE, cpu_model="Another CPU"),
         replace(MACHINE, usable_cpus=8),
         replace(MACHINE, openvino="2027.0"),
+        replace(MACHINE, affinity_cpus=4, quota_cpus=3.5),
+        replace(MACHINE, environment={"LD_PRELOAD": "/usr/lib/libjemalloc.so.2"}),
     ],
-    ids=["CPU", "number of CPUs", "runtime"],
+    ids=["CPU", "number of CPUs", "runtime", "quota", "preloaded library"],
 )
 def test_a_calibration_is_of_one_machine_and_runtime(file: Path, other: Machine) -> None:
     """Another has none, and keeps its own beside it."""

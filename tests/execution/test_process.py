@@ -1,6 +1,7 @@
 """A worker may do what it likes: it gets a typed failure, and nothing of it is left behind."""
 
 import signal
+import site
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,13 @@ import pytest
 
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.execution import process
-from autotune.execution.process import WorkerProcess
+from autotune.execution.machine import fingerprint
+from autotune.execution.process import (
+    WorkerProcess,
+    scrubbed_note,
+    worker_command,
+    worker_environment,
+)
 from autotune.execution.protocol import Ready
 from tests.execution.fakes import fake_worker, is_gone, members
 
@@ -212,15 +219,102 @@ def test_a_worker_that_is_asked_to_close_leaves(tmp_path: Path) -> None:
     assert caught.value.failure.kind is FailureKind.LOST
 
 
+SET = ["OMP_NUM_THREADS", "KMP_AFFINITY", "MKL_NUM_THREADS", "GOMP_SPINCOUNT", "OPENVINO_LOG_LEVEL"]
+
+
+@pytest.mark.parametrize("name", SET)
 def test_settings_of_other_tools_do_not_reach_the_worker(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """OMP_NUM_THREADS and its like would change what is measured."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    """OMP_NUM_THREADS and its like would change what is measured; that they were set is said."""
+    monkeypatch.setenv(name, "1")
     monkeypatch.setenv("HARMLESS", "1")
-    body = "print('OMP_NUM_THREADS' in os.environ, 'HARMLESS' in os.environ, flush=True)"
+    body = f"print({name!r} in os.environ, 'HARMLESS' in os.environ, flush=True)"
     failure = failure_of(tmp_path, body)
     assert failure.stderr_tail.split() == ["False", "True"]
+    assert scrubbed_note({name: "1", "HARMLESS": "1", "LD_PRELOAD": "/x.so"}) == (
+        f"set here and not passed on to what is measured: {name}=1"
+    )
+
+
+def test_nothing_is_said_where_nothing_is_kept_back() -> None:
+    """Several are said in one line."""
+    assert scrubbed_note({"HOME": "/root", "LD_PRELOAD": "/x.so", "PYTHONPATH": "/y"}) is None
+    note = scrubbed_note({"OMP_NUM_THREADS": "1", "KMP_BLOCKTIME": "0"})
+    assert str(note).endswith(": KMP_BLOCKTIME=0, OMP_NUM_THREADS=1")
+
+
+@pytest.fixture(scope="module")
+def preloaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library that says in whom it was loaded."""
+    folder = tmp_path_factory.mktemp("preload")
+    source, library = folder / "greet.c", folder / "greet.so"
+    source.write_text(
+        "#include <stdio.h>\n"
+        "__attribute__((constructor)) static void greet(void) {\n"
+        '    fprintf(stderr, "greet.so is loaded\\n"); }\n'
+    )
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    return library
+
+
+@pytest.mark.openvino
+def test_a_preloaded_library_is_loaded_into_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preloaded: Path
+) -> None:
+    """An allocator that a deployment runs with is measured with it, and the runtime starts.
+
+    The fingerprint has it.
+    """
+    monkeypatch.setenv("LD_PRELOAD", str(preloaded))
+    worker = WorkerProcess(tmp_path / "worker.log")
+    assert isinstance(worker.hear(60), Ready)
+    loaded = Path(f"/proc/{worker.pid}/maps").read_text()
+    worker.close()
+    assert str(preloaded) in loaded
+    assert "greet.so is loaded" in (tmp_path / "worker.log").read_text()
+    assert fingerprint("2026.4", {}).environment == {"LD_PRELOAD": str(preloaded)}
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("/a/b", "/a/b"),
+        ("/a:/b", "/a:/b"),
+        ("", None),
+        (":/a", "/a"),
+        ("/a:", "/a"),
+        ("/a::/b", "/a:/b"),
+        (".", None),
+        ("./:/a:x/..", "/a"),
+        ("src:/a", "src:/a"),
+    ],
+)
+def test_folders_of_pythonpath_are_kept_but_not_the_current_one(
+    given: str, kept: str | None
+) -> None:
+    """An empty name is the current folder, too: PYTHONPATH=$PYTHONPATH:/a begins with one."""
+    assert worker_environment({"PYTHONPATH": given, "HOME": "/h"}) == {
+        "HOME": "/h",
+        **({} if kept is None else {"PYTHONPATH": kept}),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "is_used"),
+    [(None, False), ("other", False)]
+    + [(name, True) for name in ("autotune", "openvino", "numpy", "__editable__.autotune.pth")],
+)
+def test_the_users_own_packages_are_for_who_needs_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str | None, is_used: bool
+) -> None:
+    """Where autotune or its runtime lie there; the current folder never."""
+    if name is not None:
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(site, "getusersitepackages", lambda: str(tmp_path))
+    command = worker_command()
+    assert "-P" in command
+    assert ("-s" not in command) is is_used
 
 
 @pytest.mark.openvino

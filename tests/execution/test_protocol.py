@@ -28,7 +28,9 @@ _JSON = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=10,
 )
-_WORDS = st.sampled_from(["ready", "failed", "looked", "inspected", "opened", "block", "stopped"])
+_WORDS = st.sampled_from(
+    ["ready", "failed", "looked", "inspected", "opened", "progress", "block", "stopped"]
+)
 
 
 def parses(line: bytes) -> bool:

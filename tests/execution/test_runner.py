@@ -1,5 +1,6 @@
 """What the subprocess runner makes of a worker's answers, phase by phase."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,18 +8,20 @@ import pytest
 from autotune.domain.configuration import CompileKey
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.errors import DeviceError, ModelError
-from autotune.execution import process
-from autotune.execution.runner import Deadlines, Load, ModelSource, SubprocessRunner
+from autotune.execution.deadlines import Deadlines
+from autotune.execution.runner import Load, ModelSource, OpenModel, SubprocessRunner
 from tests.execution.fakes import fake_worker
 
 KEY = CompileKey("CPU", (("PERFORMANCE_HINT", "LATENCY"),), 1)
 LOAD = Load(num_requests=1, block_s=0.01, limit_s=60.0)
 
 
-def runner_of(folder: Path, body: str, block_s: float = 60.0) -> SubprocessRunner:
+def runner_of(
+    folder: Path, body: str, block_s: float = 60.0, deadlines: Deadlines | None = None
+) -> SubprocessRunner:
     """A runner whose workers have this body."""
     source = ModelSource(path=folder / "m.xml", shapes={}, inputs=None, reference=folder / "r.npz")
-    deadlines = Deadlines(block_s=block_s)
+    deadlines = deadlines or Deadlines(block_s=block_s)
     return SubprocessRunner(source, folder / "logs", deadlines, fake_worker(folder, body))
 
 
@@ -126,6 +129,57 @@ def test_a_block_that_does_not_come_is_a_hang(tmp_path: Path) -> None:
     """The deadline of a block."""
     blocks, failure = load_failure(tmp_path, "time.sleep(1000)", block_s=0.1)
     assert (blocks, failure.kind) == (0, FailureKind.HANG)
+    assert '[deadline] block is "100ms"' in failure.message
+
+
+@pytest.mark.parametrize(
+    ("body", "limits", "kind", "words"),
+    [
+        (
+            "time.sleep(1000)",
+            {"start_s": 0.2},
+            FailureKind.HANG,
+            "no answer within 0 s of 'start': [deadline] start is \"200ms\"",
+        ),
+        (
+            "say('ready'); hear(); time.sleep(1000)",
+            {"open_s": 0.2},
+            FailureKind.COMPILE_TIMEOUT,
+            "no answer within 0 s of 'open': [deadline] compile is \"200ms\"",
+        ),
+        (
+            "say('ready'); hear(); say('progress', what='a check'); time.sleep(1000)",
+            {"open_s": 0.2},
+            FailureKind.COMPILE_TIMEOUT,
+            "no answer within 0 s of 'a check': [deadline] compile is \"200ms\"",
+        ),
+    ],
+    ids=["start", "open", "a step of open"],
+)
+def test_a_deadline_that_passes_names_its_key(
+    tmp_path: Path, body: str, limits: dict[str, float], kind: FailureKind, words: str
+) -> None:
+    """And the value that it had, and how to raise it."""
+    with pytest.raises(TrialFault) as caught:
+        runner_of(tmp_path, body, deadlines=Deadlines(**limits)).open(KEY)
+    assert caught.value.failure.kind is kind
+    assert caught.value.failure.message.startswith(words)
+
+
+def test_each_step_of_an_inspection_has_its_own_time(tmp_path: Path) -> None:
+    """Together they may take longer than one of them may; the one that hangs is named."""
+    body = """
+say("ready")
+hear()
+for step in range(4):
+    say("progress", what=f"step {step}")
+    time.sleep(0.7)
+time.sleep(1000)
+"""
+    runner = runner_of(tmp_path, body, deadlines=Deadlines(inspect_s=2.0))
+    words = "of 'step 3': [deadline] inspect is \"2s\""
+    with pytest.raises(ModelError, match=re.escape(words)):
+        runner.inspect(["CPU"], try_batch=False)
 
 
 def test_closing_the_load_says_stop_and_waits_for_the_end(tmp_path: Path) -> None:
@@ -255,14 +309,57 @@ def test_the_turn_is_free_again_after_a_load_that_ended_by_itself(tmp_path: Path
     other.close()
 
 
-def test_the_log_is_kept_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond a megabyte it is set aside, once."""
-    monkeypatch.setattr(process, "_TERM_GRACE_S", 0.3)
-    runner = runner_of(tmp_path, "sys.exit(1)")
-    logs = tmp_path / "logs"
-    logs.mkdir()
-    (logs / "worker.log").write_text("x" * (2**20 + 1))
+_NOISY = """
+import pathlib
+name = pathlib.Path(sys.argv[0]).parent.joinpath("name").read_text()
+print(f"I am {name}", flush=True)
+opened()
+"""
+
+
+def noisy(folder: Path, runner: SubprocessRunner, name: str) -> OpenModel:
+    """A resident that has printed its name."""
+    (folder / "name").write_text(name)
+    return runner.open(KEY)
+
+
+def test_a_failure_quotes_the_output_of_its_own_worker(tmp_path: Path) -> None:
+    """Other residents have begun and printed since, and have ended well or not."""
+    body = "block(); print('and that is why', flush=True); os.abort()"
+    runner = runner_of(tmp_path, _NOISY + body)
+    first = noisy(tmp_path, runner, "the first")
+    others = [noisy(tmp_path, runner, name) for name in ("the second", "the third")]
+    others[0].close()
     with pytest.raises(TrialFault):
-        runner.open(KEY)
-    assert (logs / "worker.log").stat().st_size < 1000
-    assert (logs / "worker.log.1").stat().st_size > 2**20
+        list(others[1].load(LOAD))
+    noisy(tmp_path, runner, "the fourth").close()
+    with pytest.raises(TrialFault) as caught:
+        list(first.load(LOAD))
+    said = caught.value.failure.stderr_tail
+    assert said.splitlines() == ["I am the first", "and that is why"]
+
+
+def test_logs_of_failures_are_kept_and_told_apart(tmp_path: Path) -> None:
+    """By their name; a worker that was silent and ended well leaves none."""
+    silent = runner_of(tmp_path, "opened()")
+    silent.open(KEY).close()
+    assert list((tmp_path / "logs").iterdir()) == []
+    failing = runner_of(tmp_path, "print('oh', flush=True); sys.exit(1)")
+    with pytest.raises(TrialFault):
+        failing.open(KEY)
+    assert [path.read_text() for path in (tmp_path / "logs").glob("failed-*.log")] == ["oh\n"]
+
+
+@pytest.mark.parametrize("refusal", ["compile_error", "wrong_output"])
+def test_a_configuration_that_is_refused_leaves_its_log(tmp_path: Path, refusal: str) -> None:
+    """What a plug-in printed is why it was refused."""
+    body = f"""
+print("cannot do it", flush=True)
+say("ready")
+hear()
+say("failed", kind="{refusal}", message="no")
+hear()
+"""
+    with pytest.raises(TrialFault):
+        runner_of(tmp_path, body).open(KEY)
+    assert [path.name for path in (tmp_path / "logs").iterdir()] == ["failed-00001.log"]

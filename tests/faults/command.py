@@ -20,8 +20,9 @@ from autotune import tuner
 from autotune.cli import tune as command
 from autotune.cli.main import main as autotune
 from autotune.execution import measuring, process, runner
+from autotune.execution.deadlines import Deadlines
 from autotune.execution.machine import fingerprint
-from autotune.execution.runner import Deadlines, SubprocessRunner
+from autotune.execution.runner import SubprocessRunner
 from autotune.search.search import Search
 from autotune.storage import codec, migrations
 from autotune.storage.races import RaceLog
@@ -101,11 +102,9 @@ def main() -> None:
         POINTS[point](int(count or 1))
     planted: dict[tuple[Any, str], Any] = {(command, "_PAUSE_S"): 0.0}
     if "AUTOTUNE_FAULT" in os.environ:
-        planted[tuner, "SubprocessRunner"] = functools.partial(
-            SubprocessRunner,
-            deadlines=_PATIENT if "AUTOTUNE_MEMORY" in os.environ else _DEADLINES,
-            command=_WORKER,
-        )
+        patience = _PATIENT if "AUTOTUNE_MEMORY" in os.environ else _DEADLINES
+        planted[tuner, "deadlines_of"] = lambda *_: patience
+        planted[tuner, "SubprocessRunner"] = functools.partial(SubprocessRunner, command=_WORKER)
     if "AUTOTUNE_MEMORY" in os.environ:
         planted[process, "available_memory"] = _pretended_memory
     if "AUTOTUNE_RUNTIME" in os.environ:

@@ -4,8 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from tests import models
 
 pytestmark = pytest.mark.openvino
 
@@ -40,6 +43,25 @@ def test_a_worker_leaves_when_told_to_close() -> None:
     code, answers = life({"do": "close"}, {"do": "look", "path": None})
     assert code == 0
     assert [answer["say"] for answer in answers] == ["ready"]
+
+
+def test_an_inspection_says_what_it_goes_on_with(model_folder: Path, tmp_path: Path) -> None:
+    """Before each compilation, so that each has its own time; the last word is what was found."""
+    command: dict[str, object] = {
+        "do": "inspect",
+        "path": str(model_folder / models.TINY),
+        "shapes": {},
+        "inputs": None,
+        "devices": ["CPU"],
+        "reference": str(tmp_path / "reference.npz"),
+        "try_batch": True,
+    }
+    _, answers = life(command)
+    words = [answer["say"] for answer in answers]
+    assert words[0] == "ready"
+    assert words.count("progress") >= 3
+    assert words[-1] == "inspected"
+    assert all(answer["what"] for answer in answers if answer["say"] == "progress")
 
 
 def test_a_worker_whose_parent_is_gone_already_does_not_begin() -> None:

@@ -208,7 +208,7 @@ def test_a_broken_batch_is_a_wrong_output(model_folder: Path, tmp_path: Path) ->
         (lambda m, t: inspect(m / models.DYNAMIC, t), "shape"),
         (lambda m, t: inspect(m / models.TINY, t, devices=["NOSUCH"]), "device"),
         (lambda m, t: inspect(m / models.TINY, t, devices=["AUTO:CPU,NOSUCH"]), "device"),
-        (lambda m, t: inspect(m / models.TINY, t, inputs=str(t / "nosuch.npz")), "model"),
+        (lambda m, t: inspect(m / models.TINY, t, inputs=str(t / "nosuch.npz")), "data"),
         (lambda m, t: LOAD, "runtime_error"),
     ],
     ids=[

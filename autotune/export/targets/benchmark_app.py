@@ -10,6 +10,7 @@ from autotune.export.targets.target import (
     UnsupportedError,
     another_runtime,
     other_data,
+    under_environment,
 )
 
 CONFIG = "load_config.json"
@@ -40,7 +41,8 @@ def export(tuned: Tuned) -> Exported:
         *("-latency_percentile", str(_percentile(tuned))),
         *("-t", "30"),
     ]
-    script = f'#!/bin/sh\ncd "$(dirname "$0")" || exit\nexec {shlex.join(command)} "$@"\n'
+    run = " ".join(["exec", *(("env", *tuned.assigned) if tuned.assigned else ())])
+    script = f'#!/bin/sh\ncd "$(dirname "$0")" || exit\n{run} {shlex.join(command)} "$@"\n'
     return Exported(
         files={CONFIG: config, SCRIPT: script},
         run=(f"sh {SCRIPT}",),
@@ -88,6 +90,7 @@ def _losses(tuned: Tuned) -> list[Loss]:
         ),
         another_runtime(tuned, "whichever benchmark_app comes with"),
         *other_data(tuned, "random data"),
+        *under_environment(tuned, "the script sets it, and the file must be there"),
     ]
     if best.sla is not None and best.sla.percentile != _percentile(tuned):
         found.append(

@@ -1,6 +1,7 @@
 """A C++ program with a pool of requests of the tuned size, and how to build it."""
 
 from autotune.export.targets.target import (
+    BY_THE_COMMAND,
     Exported,
     Loss,
     Tuned,
@@ -9,6 +10,7 @@ from autotune.export.targets.target import (
     not_blocking,
     other_data,
     render,
+    under_environment,
 )
 
 PROGRAM = "infer.cpp"
@@ -40,6 +42,7 @@ def export(tuned: Tuned) -> Exported:
         another_runtime(tuned, "whichever it is built with"),
         *other_data(tuned),
         *not_blocking(tuned, "the program keeps one request in flight instead"),
+        *under_environment(tuned, BY_THE_COMMAND),
     ]
     if tuned.data is None and any(port.type != "f32" for port in tuned.inputs):
         losses.append(
@@ -53,7 +56,7 @@ def export(tuned: Tuned) -> Exported:
         run=(
             _CONFIGURE,
             "cmake --build build",
-            "build/infer --seconds 10",
+            " ".join([*tuned.assigned, "build/infer --seconds 10"]),
         ),
         losses=tuple(losses),
     )

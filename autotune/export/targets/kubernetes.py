@@ -4,7 +4,14 @@ import json
 import math
 
 from autotune.export.targets import model_server
-from autotune.export.targets.target import Exported, Loss, Tuned, UnsupportedError, render
+from autotune.export.targets.target import (
+    Exported,
+    Loss,
+    Tuned,
+    UnsupportedError,
+    render,
+    under_environment,
+)
 
 MANIFEST = "deployment.yaml"
 _MEBIBYTE = 2**20
@@ -32,6 +39,7 @@ def export(tuned: Tuned) -> Exported:
         arguments=_arguments(tuned),
         threads=threads,
         memory=_memory(best.measured.peak_rss_bytes),
+        environment={name: _literal(text) for name, text in tuned.environment.items()},
     )
     return Exported(
         files={MANIFEST: manifest},
@@ -53,7 +61,12 @@ def _arguments(tuned: Tuned) -> list[str]:
         *("--plugin_config", json.dumps(model_server.plugin_config(tuned))),
         *("--port", "9000", "--rest_port", "8000"),
     ]
-    return [argument.replace("$(", "$$(") for argument in plain]  # else a variable's name
+    return [_literal(argument) for argument in plain]
+
+
+def _literal(text: str) -> str:
+    """Text in which nothing is taken for a variable's name."""
+    return text.replace("$(", "$$(")
 
 
 def _memory(peak_bytes: int | None) -> str | None:
@@ -65,10 +78,11 @@ def _memory(peak_bytes: int | None) -> str | None:
 
 def _losses(tuned: Tuned, threads: int) -> list[Loss]:
     found = [
+        *under_environment(tuned, "the manifest sets it, and the image must have the file"),
         Loss(
             f"CPUs for the server itself: its threads share the {threads} that infer",
             "less throughput than measured where requests are small and many",
-        )
+        ),
     ]
     if tuned.explicit.get("ENABLE_CPU_PINNING") == "YES":
         found.append(

@@ -13,6 +13,7 @@ from autotune.export.targets.target import (
     Tuned,
     another_runtime,
     not_blocking,
+    under_environment,
 )
 
 CONFIG, ENTRY = "config.json", "model_config.json"
@@ -36,9 +37,14 @@ def export(tuned: Tuned) -> Exported:
         },
         run=(
             *placed(tuned, f"models/{tuned.name}/1"),
-            " ".join(filter(None, (_RUN, _given(tuned), image(tuned), _SERVE))),
+            " ".join(filter(None, (_RUN, _given(tuned), *_set(tuned), image(tuned), _SERVE))),
         ),
-        losses=tuple(losses(tuned)),
+        losses=(
+            *losses(tuned),
+            *under_environment(
+                tuned, "the command sets it and gives the container the files that it names"
+            ),
+        ),
     )
 
 
@@ -80,6 +86,16 @@ def _given(tuned: Tuned) -> str:
     if tuned.device_type == "CPU":
         return ""
     return _NPU if tuned.device_type == "NPU" else _DEVICE
+
+
+def _set(tuned: Tuned) -> list[str]:
+    """Options for the variables, and for the files that they name, at the same place."""
+    named = tuned.environment.get("LD_PRELOAD", "").split(":")
+    files = dict.fromkeys(file for file in named if file.startswith("/"))
+    return [
+        *(f"-e {word}" for word in tuned.assigned),
+        *(f"-v {shlex.quote(f'{file}:{file}:ro')}" for file in files),
+    ]
 
 
 def placed(tuned: Tuned, folder: str, name: str | None = None) -> tuple[str, ...]:

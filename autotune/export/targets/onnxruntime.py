@@ -3,6 +3,7 @@
 import json
 
 from autotune.export.targets.target import (
+    BY_THE_COMMAND,
     Exported,
     Loss,
     Tuned,
@@ -10,6 +11,7 @@ from autotune.export.targets.target import (
     another_runtime,
     other_data,
     render,
+    under_environment,
 )
 
 OPTIONS, PROGRAM = "provider_options.json", "session.py"
@@ -58,7 +60,10 @@ def export(tuned: Tuned) -> Exported:
     )
     return Exported(
         files={OPTIONS: json.dumps(options, indent=2) + "\n", PROGRAM: program},
-        run=("pip install onnxruntime-openvino numpy", f"python {PROGRAM} --seconds 10"),
+        run=(
+            "pip install onnxruntime-openvino numpy",
+            " ".join([*tuned.assigned, f"python {PROGRAM} --seconds 10"]),
+        ),
         losses=tuple(_losses(tuned)),
     )
 
@@ -96,4 +101,5 @@ def _losses(tuned: Tuned) -> list[Loss]:
             "the program cannot tell whether it runs what was measured",
         ),
         *other_data(tuned),
+        *under_environment(tuned, BY_THE_COMMAND),
     ]

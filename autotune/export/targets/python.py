@@ -1,6 +1,13 @@
 """A Python program with a pool of requests of the tuned size."""
 
-from autotune.export.targets.target import Exported, Loss, Tuned, render
+from autotune.export.targets.target import (
+    BY_THE_COMMAND,
+    Exported,
+    Loss,
+    Tuned,
+    render,
+    under_environment,
+)
 
 PROGRAM = "infer.py"
 
@@ -22,7 +29,7 @@ def export(tuned: Tuned) -> Exported:
         copies=tuned.copies,
         data=tuned.data,
     )
-    losses = []
+    losses = under_environment(tuned, BY_THE_COMMAND)
     if not tuned.expected:
         losses.append(
             Loss(
@@ -32,7 +39,10 @@ def export(tuned: Tuned) -> Exported:
         )
     return Exported(
         files={PROGRAM: program, "requirements.txt": _requirements(tuned.release)},
-        run=("pip install -r requirements.txt", f"python {PROGRAM} --seconds 10"),
+        run=(
+            "pip install -r requirements.txt",
+            " ".join([*tuned.assigned, f"python {PROGRAM} --seconds 10"]),
+        ),
         losses=tuple(losses),
     )
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -90,6 +91,16 @@ class Tuned:
         """The properties, and what the hint decided besides: for targets with other defaults."""
         settled = {k: v for k, v in self.expected.items() if _can_be_set(k, v)}
         return {**settled, **self.best.properties}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that it was measured under: a preloaded allocator for instance."""
+        return self.best.environment
+
+    @property
+    def assigned(self) -> tuple[str, ...]:
+        """The same as words of a shell, to stand before a command."""
+        return tuple(f"{name}={shlex.quote(text)}" for name, text in self.environment.items())
 
     @property
     def copies(self) -> bool:
@@ -197,6 +208,26 @@ def other_data(tuned: Tuned, instead: str = "random numbers") -> list[Loss]:
             "the speed of models whose work depends on their data",
         )
     ]
+
+
+def under_environment(tuned: Tuned, where: str) -> list[Loss]:
+    """Of a target that sets the variables of the measurement, if there were any, but not for sure.
+
+    `where` says what is left to whoever deploys it.
+    """
+    if not tuned.environment:
+        return []
+    listed = ", ".join(f"{name}={text}" for name, text in tuned.environment.items())
+    return [
+        Loss(
+            f"{listed}: {where}",
+            "without it memory is allocated in another way, and neither speed nor memory are "
+            "those that were measured",
+        )
+    ]
+
+
+BY_THE_COMMAND = "the command above sets it, and a program that is started otherwise lacks it"
 
 
 def not_blocking(tuned: Tuned, instead: str) -> list[Loss]:

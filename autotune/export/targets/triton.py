@@ -2,7 +2,15 @@
 
 from autotune.export.targets.model_server import losses as served
 from autotune.export.targets.model_server import placed
-from autotune.export.targets.target import Exported, Loss, Tuned, UnsupportedError, render
+from autotune.export.targets.target import (
+    BY_THE_COMMAND,
+    Exported,
+    Loss,
+    Tuned,
+    UnsupportedError,
+    render,
+    under_environment,
+)
 
 CONFIG = "config.pbtxt"
 _DEVICES = {"CPU", "GPU"}
@@ -56,9 +64,13 @@ def export(tuned: Tuned) -> Exported:
         run=(
             *placed(tuned, f"{folder}/1", "model"),
             f"cp {CONFIG} {folder}/",
-            'tritonserver --model-repository "$PWD"/models',
+            " ".join([*tuned.assigned, 'tritonserver --model-repository "$PWD"/models']),
         ),
-        losses=(*served(tuned), *_ignored(tuned, parameters)),
+        losses=(
+            *served(tuned),
+            *_ignored(tuned, parameters),
+            *under_environment(tuned, BY_THE_COMMAND),
+        ),
     )
 
 

@@ -217,8 +217,8 @@ def _names(figures: dict[str, Figure], kind: str) -> list[str]:
 
 
 def _pairs(values: dict[str, Any]) -> list[tuple[str, str]]:
-    """Terms and values as a reader knows them."""
-    return [_pair(name, value) for name, value in values.items()]
+    """Terms and values as a reader knows them; what is not there needs no line."""
+    return [_pair(name, value) for name, value in values.items() if value is not None]
 
 
 def _pair(name: str, value: object) -> tuple[str, str]:

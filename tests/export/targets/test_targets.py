@@ -2,8 +2,10 @@
 
 import ast
 import json
+import os
 import re
 import shlex
+import subprocess
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -19,6 +21,7 @@ from autotune.domain.measurement import Feed
 from autotune.export.targets import TARGETS
 from autotune.export.targets.target import (
     Port,
+    Tuned,
     UnsupportedError,
     c_string,
     fence,
@@ -101,6 +104,65 @@ def test_another_runtime_is_said(name: str) -> None:
     said = losses(name, make_tuned())
 
     assert ("not 2026.4.1" in said) is (name != "python")
+
+
+PRELOADS = ["/usr/lib/libjemalloc.so.2", "libtcmalloc.so:/opt/it's-$(HOME).so"]
+
+
+def preloaded(text: str) -> Tuned:
+    """Tuned under a preloaded library."""
+    return make_tuned(make_file().model_copy(update={"environment": {"LD_PRELOAD": text}}))
+
+
+@pytest.mark.parametrize("preload", PRELOADS)
+@pytest.mark.parametrize("name", sorted(TARGETS))
+def test_a_preloaded_library_is_exported(name: str, preload: str, tmp_path: Path) -> None:
+    """What was measured under an allocator runs under it, and what is left to do is said.
+
+    The last command is run as it is written, with a stub in the place of what it starts.
+    """
+    made = TARGETS[name](preloaded(preload))
+    assert any(loss.what.startswith(f"LD_PRELOAD={preload}: ") for loss in made.losses)
+    if name == "kubernetes":
+        (container,) = manifests(preloaded(preload))[0]["spec"]["template"]["spec"]["containers"]
+        values = {one["name"]: one["value"] for one in container["env"]}
+        assert values["LD_PRELOAD"] == preload.replace("$(", "$$(")
+        return
+    for file, text in made.files.items():
+        (tmp_path / file).write_text(text)
+    stubs = tmp_path / "bin"
+    stubs.mkdir()
+    (tmp_path / "build").mkdir()
+    told = tmp_path / "told"
+    for program in ("benchmark_app", "python", "tritonserver", "docker", "../build/infer"):
+        stub = stubs / program
+        stub.write_text(
+            f'#!/bin/sh\nprintf "%s" "$LD_PRELOAD" > {told}\nfor word; do echo "$word"; done\n'
+        )
+        stub.chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", made.run[-1]],
+        cwd=tmp_path,
+        env={"PATH": f"{stubs}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    if name == "model-server":
+        words = done.stdout.splitlines()
+        assert f"LD_PRELOAD={preload}" in words
+        file = preload.rpartition(":")[2]
+        assert f"{file}:{file}:ro" in words
+    else:
+        assert told.read_text() == preload
+
+
+@pytest.mark.parametrize("name", sorted(TARGETS))
+def test_without_a_preloaded_library_nothing_of_it_is_exported(name: str) -> None:
+    """As in every file of an older version."""
+    made = TARGETS[name](make_tuned())
+    written = [*made.files.values(), *made.run, *(loss.what for loss in made.losses)]
+    assert not [text for text in written if "PRELOAD" in text]
 
 
 @pytest.mark.parametrize("stem", ["1" + "a" * 80, "a" * 80, "-" * 80, "Ä", "a.b.c"])
