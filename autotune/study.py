@@ -56,6 +56,11 @@ def space(spec: StudySpec, facts: Inspected, cpus: int) -> SearchSpace:
     )
 
 
+def items_per_request(spec: StudySpec, facts: Inspected) -> int:
+    """Items in a request at batch 1: what the study says, else what inspection found."""
+    return spec.model.items or facts.items_per_request
+
+
 def identity(spec: StudySpec, folder: Path, choices: SearchSpace) -> Identity:
     """What the study must keep.
 

@@ -157,6 +157,7 @@ class Tuner:
         stop: Stop | None = None,
         calibration: Calibration | None = None,
         recover: Callable[[], Sequence[str]] = lambda: (),
+        items_per_request: int = 1,
     ) -> None:
         """Prepare a session.
 
@@ -172,8 +173,10 @@ class Tuner:
             calibration: the machine's, if it was ever calibrated.
             recover: called after five machine faults in a row; it may take its time, and returns
                 reasons to give up.
+            items_per_request: at batch 1.
         """
         self._spec = spec
+        self._items_per_request = items_per_request
         self._goal = spec.goal.goal
         self._space = space
         self._store = store
@@ -191,6 +194,7 @@ class Tuner:
             on_event=on_event,
             elapsed_s=self._elapsed_s,
             is_stopped=lambda: stop.requested,
+            items_per_request=items_per_request,
         )
         self._reference: Reference | None = None
         self._history = History()
@@ -340,6 +344,7 @@ class Tuner:
             self._goal,
             self._plan(),
             to_beat if self._goal.objective is Objective.THROUGHPUT else 0.0,
+            self._items_per_request,
         )
         if not model.is_open:  # it would not stop
             self._close()

@@ -21,6 +21,7 @@ from autotune.errors import DeviceError
 from autotune.execution.machine import Machine
 from autotune.execution.protocol import Device, Inspected
 from autotune.execution.runner import Load
+from autotune.spec import parse_spec
 from autotune.stats.surface import SurfaceFit, fit_surface
 
 Reals = NDArray[np.float64]
@@ -192,11 +193,12 @@ class RecordedMachine:
         0 where it could not be measured.
         """
         usual = {layout: noise.usual_speed() for layout, noise in self.noises.items()}
+        items = parse_spec(self.surface.identity.spec).model.items or 1
         found = np.zeros(len(self.surface.cells))
         for position, cell in enumerate(self.surface.cells):
             rate = self.requests_per_s(position)
             if rate is not None:
-                found[position] = cell.batch_size * rate * usual[self.layout(cell)]
+                found[position] = items * cell.batch_size * rate * usual[self.layout(cell)]
         return found
 
     def latencies_ms(self, percentile: float) -> Reals:

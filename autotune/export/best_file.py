@@ -34,6 +34,7 @@ from autotune.export.certificate import (
 from autotune.export.files import write_atomically
 
 FORMAT_VERSION = 3
+Dimension = Annotated[int, Field(ge=0, lt=10**9)]
 _MAX_BYTES = 2**20
 
 
@@ -44,7 +45,7 @@ class BestModel(Part):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
         description="Of the model file; with weights in a file of their own, of both digests."
     )
-    shapes: dict[Text, list[Positive]] = Field(
+    shapes: dict[Text, list[Dimension]] = Field(
         description="Static input shapes at batch 1 by input name; empty for the model's own."
     )
     inputs: Text | None = Field(

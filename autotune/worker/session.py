@@ -9,7 +9,9 @@ import numpy as np
 import openvino as ov
 
 from autotune.worker import model, readings, sample
+from autotune.worker.graph import why_random_misleads
 from autotune.worker.inputs import Sample, batch_of, input_name, samples
+from autotune.worker.items import items_per_request
 from autotune.worker.load import Load, requests_of
 
 PRECISIONS = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
@@ -104,6 +106,8 @@ class Session:
         data = samples(network, Path(inputs) if inputs else None)
         home = "CPU" if "CPU" in available else available[0]
         static_shapes = {input_name(port): list(port.get_shape()) for port in network.inputs}
+        items = items_per_request(self._core, network, data, home)
+        warnings = [] if inputs else why_random_misleads(network)
         references = self._references(network, data, home, facts[home]["capabilities"])
         _save_references(Path(reference), references)
         default = references[""]
@@ -120,6 +124,8 @@ class Session:
             },
             why_no_batch=self._why_no_batch(network, data, default, home) if try_batch else None,
             static_shapes=static_shapes,
+            items_per_request=items,
+            fed_warnings=warnings,
             **described,
         )
 
