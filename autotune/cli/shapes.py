@@ -74,9 +74,7 @@ def _likely(port: Port, sizes: Sequence[_Size], *, has_rate: bool) -> list[int]:
         likely = [_LENGTH] * rank
     elif rank in {4, 5}:
         likely = _picture(fixed)
-    elif rank == 3 and fixed[0] in {3, 4}:
-        likely, batch = [_SIDE] * 3, None
-    elif rank == 3 and fixed[2] in _CHANNELS and port.type == "u8":
+    elif _is_lone_picture(port, fixed):
         likely, batch = [_SIDE] * 3, None
     elif rank == 2 and (has_rate or _SOUND.search(port.name)):
         likely = [_WINDOW if has_rate else _WAVE] * rank
@@ -92,6 +90,18 @@ def _batch(fixed: Sequence[int | None]) -> int | None:
     if fixed[0] is None:
         return 0
     return None if fixed[0] == 1 else fixed.index(None)
+
+
+def _is_lone_picture(port: Port, fixed: Sequence[int | None]) -> bool:
+    """One without a batch: channels first, or last where its numbers are those of pixels."""
+    if len(fixed) != 3:
+        return False
+    first, middle, last = fixed
+    if middle is not None:
+        return False
+    return (first in {3, 4} and last is None) or (
+        first is None and last in _CHANNELS and port.type == "u8"
+    )
 
 
 def _picture(fixed: Sequence[int | None]) -> list[int]:
