@@ -1,7 +1,8 @@
 """A race without a study: entrants head to head, on this machine, now."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from autotune.domain.goal import Goal, Objective
@@ -11,6 +12,7 @@ from autotune.errors import ModelError, StudyMismatchError
 from autotune.execution.calibration import load_calibration, tie_margin
 from autotune.execution.locks import machine_lock
 from autotune.execution.machine import Machine
+from autotune.execution.protocol import Inspected
 from autotune.execution.race import Race, RacePlan, Venue
 from autotune.execution.runner import ModelSource, Runner, SubprocessRunner
 
@@ -34,6 +36,8 @@ def contest(  # noqa: PLR0913 - the parts of a race
 ) -> tuple[Race, Machine]:
     """Race the entrants head to head; nobody is dropped but for a failure.
 
+    Entrants of the same model count the same items: what one of them says, else what is found.
+
     Args:
         entrants: at least one; of several models if need be.
         goal: decides the verdicts.
@@ -56,9 +60,10 @@ def contest(  # noqa: PLR0913 - the parts of a race
     with machine_lock(), tempfile.TemporaryDirectory(prefix="autotune-") as folder:
         made = _runners(entrants, Path(folder), runners or _subprocess_runner)
         found = list(made.values())
-        machine = _machine(found[0][0], found[0][1])
-        for runner, devices in found[1:]:
-            runner.inspect(devices, try_batch=False)
+        facts = {
+            key: runner.inspect(devices, try_batch=False) for key, (runner, devices) in made.items()
+        }
+        machine = found[0][0].machine(next(iter(facts.values())))
         if not anyway:
             _check_machine(entrants, machine)
         calibration = load_calibration(machine)
@@ -73,7 +78,10 @@ def contest(  # noqa: PLR0913 - the parts of a race
             feed=feed,
             seed=seed,
         )
-        contenders = [entrant.contender for entrant in entrants]
+        contenders = [
+            replace(entrant.contender, items_per_request=_items(entrant, entrants, facts))
+            for entrant in entrants
+        ]
         owners = {id(c): made[_key(e.model)][0] for c, e in zip(contenders, entrants, strict=True)}
         venue = Venue(
             open_model=lambda c: owners[id(c)].open(c.configuration.compile_key),
@@ -101,8 +109,15 @@ def common_goal(entrants: Sequence[Entrant]) -> Goal:
     return Goal(Objective.THROUGHPUT, 99.0, None)
 
 
-def _machine(runner: Runner, devices: Sequence[str]) -> Machine:
-    return runner.machine(runner.inspect(devices, try_batch=False))
+def _items(entrant: Entrant, entrants: Sequence[Entrant], facts: Mapping[str, Inspected]) -> int:
+    """Items in a request of an entrant at batch 1: ratios are taken to others of its model."""
+    said = [
+        other.model.items_per_request
+        for other in entrants
+        if other.model.items_per_request is not None
+        and (other.model.path, other.model.shapes) == (entrant.model.path, entrant.model.shapes)
+    ]
+    return max(said, default=facts[_key(entrant.model)].items_per_request)
 
 
 def _check_machine(entrants: Sequence[Entrant], machine: Machine) -> None:

@@ -29,6 +29,8 @@ class Model:
     path: Path
     shapes: dict[str, list[int]]
     inputs: Path | None = None
+    items_per_request: int | None = None
+    """At batch 1, as the file or the study counts them; None where nobody has said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

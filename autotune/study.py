@@ -4,6 +4,7 @@ import contextlib
 from pathlib import Path
 
 from autotune.domain.configuration import Configuration
+from autotune.domain.fed import Fed
 from autotune.domain.model_file import model_sha256
 from autotune.domain.ranking import is_feasible, merit
 from autotune.domain.space import SearchSpace
@@ -59,6 +60,24 @@ def space(spec: StudySpec, facts: Inspected, cpus: int) -> SearchSpace:
 def items_per_request(spec: StudySpec, facts: Inspected) -> int:
     """Items in a request at batch 1: what the study says, else what inspection found."""
     return spec.model.items or facts.items_per_request
+
+
+def findings(spec: StudySpec, facts: Inspected) -> list[tuple[str, str]]:
+    """What inspection found that bears on every number: the kind of each, and a line of text."""
+    found = []
+    if facts.why_no_batch is not None and spec.space.batch is None:
+        found.append(("no_batch", f"only batch 1 is tried: {facts.why_no_batch}"))
+    misleads = fed(spec, facts).note
+    if misleads is not None:
+        found.append(("random_inputs", misleads))
+    return found
+
+
+def fed(spec: StudySpec, facts: Inspected) -> Fed:
+    """What requests are fed with, and why that may mislead."""
+    return Fed(
+        data="random" if spec.model.inputs is None else "real", warnings=tuple(facts.fed_warnings)
+    )
 
 
 def identity(spec: StudySpec, folder: Path, choices: SearchSpace) -> Identity:

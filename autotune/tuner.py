@@ -72,6 +72,10 @@ class Outcome:
     """Distinct configurations of the space."""
     goal: Goal
     machine: Machine
+    items_per_request: int = 1
+    """At batch 1; throughput counts items."""
+    inputs: str | None = None
+    """File of the input data; None for random data."""
 
 
 def tune(  # noqa: PLR0913 - what a session may be told
@@ -122,6 +126,7 @@ def tune(  # noqa: PLR0913 - what a session may be told
             tuner = Tuner(
                 spec,
                 space,
+                items_per_request=store.identity().items_per_request,
                 store=store,
                 search=search_of(
                     spec.search.sampler,
@@ -138,7 +143,7 @@ def tune(  # noqa: PLR0913 - what a session may be told
                 calibration=load_calibration(machine),
                 recover=recover,
             )
-            return tuner.run(machine, notes)
+            return tuner.run(machine, notes, study.findings(spec, facts))
 
 
 class Tuner:
@@ -207,9 +212,17 @@ class Tuner:
         self._asleep_s = asleep_s()
         self._budget = Budget()
 
-    def run(self, machine: Machine, notes: list[str]) -> Outcome:
-        """Trials until there is a reason to end, then the race."""
-        self._resume(machine, notes)
+    def run(
+        self, machine: Machine, notes: list[str], findings: Sequence[tuple[str, str]] = ()
+    ) -> Outcome:
+        """Trials until there is a reason to end, then the race.
+
+        Args:
+            machine: where.
+            notes: changes that the user has accepted.
+            findings: what bears on every number: the kind of each, and a line of text.
+        """
+        self._resume(machine, notes, findings)
         if machine.quota_note is not None:
             self._on_event(Noted(text=machine.quota_note))
         reason, race = "failed", None
@@ -237,6 +250,8 @@ class Tuner:
             space_size=self._space.size,
             goal=self._goal,
             machine=machine,
+            items_per_request=self._items_per_request,
+            inputs=self._spec.model.inputs,
         )
 
     def _search_on(self) -> str:
@@ -439,7 +454,9 @@ class Tuner:
 
     # --- beginning and end
 
-    def _resume(self, machine: Machine, notes: list[str]) -> None:
+    def _resume(
+        self, machine: Machine, notes: list[str], findings: Sequence[tuple[str, str]]
+    ) -> None:
         """Take up what is stored; tell or queue what a crash left behind."""
         sessions, stored = self._store.sessions(), parse_spec(self._store.identity().spec)
         spent_s = sum(session.elapsed_s for session in sessions)
@@ -451,6 +468,8 @@ class Tuner:
         self._store.start_session(machine.to_dict(), versions())
         for note in notes:
             self._store.note("accepted_change", text=note)
+        for kind, text in findings:
+            self._store.note(kind, text=text)
         for trial in self._store.trials():
             self._remember(trial)
         self._trials_before = len(self._history.trials)
@@ -472,7 +491,9 @@ class Tuner:
                 spent_s=spent_s,
                 budget_s=self._budget.duration_s,
                 budget_trials=self._budget.trials,
-                notes=tuple(notes),
+                notes=(*notes, *(text for _, text in findings)),
+                items_per_request=self._items_per_request,
+                inputs=self._spec.model.inputs,
             )
         )
 

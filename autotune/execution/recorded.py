@@ -21,7 +21,6 @@ from autotune.errors import DeviceError
 from autotune.execution.machine import Machine
 from autotune.execution.protocol import Device, Inspected
 from autotune.execution.runner import Load
-from autotune.spec import parse_spec
 from autotune.stats.surface import SurfaceFit, fit_surface
 
 Reals = NDArray[np.float64]
@@ -190,15 +189,15 @@ class RecordedMachine:
     def throughputs(self) -> Reals:
         """True items per second of every cell: the mean in a usual half minute; shape (cells,).
 
-        0 where it could not be measured.
+        0 where it could not be measured. A batch of the model's own counts as one item: only
+        ratios of these matter.
         """
         usual = {layout: noise.usual_speed() for layout, noise in self.noises.items()}
-        items = parse_spec(self.surface.identity.spec).model.items or 1
         found = np.zeros(len(self.surface.cells))
         for position, cell in enumerate(self.surface.cells):
             rate = self.requests_per_s(position)
             if rate is not None:
-                found[position] = items * cell.batch_size * rate * usual[self.layout(cell)]
+                found[position] = cell.batch_size * rate * usual[self.layout(cell)]
         return found
 
     def latencies_ms(self, percentile: float) -> Reals:

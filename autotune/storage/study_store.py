@@ -11,6 +11,7 @@ from typing import Any, Self
 from sqlalchemy import Engine, func, insert, inspect, select, update
 
 from autotune.domain.configuration import Configuration
+from autotune.domain.fed import Fed
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Block, Measurement
 from autotune.domain.trial import Origin, Trial
@@ -50,6 +51,8 @@ class Identity:
     """Shapes by input name, and the digest of the file with input data."""
     goal: Goal
     space: dict[str, Any]
+    items_per_request: int = 1
+    fed: Fed | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,8 @@ class SessionRow:
     versions: dict[str, str]
 
 
+FINDINGS = ("no_batch", "random_inputs")
+"""Kinds of events that say what inspection found."""
 _SLAB = 200
 """Trials whose blocks are in memory at once."""
 
@@ -274,6 +279,14 @@ class StudyStore:
                 data=json.dumps(data, default=str),
             )
         )
+
+    def findings(self) -> dict[str, str]:
+        """What the last session's inspection found that bears on every number: text by kind."""
+        last = select(func.max(SESSION.c.id)).scalar_subquery()
+        query = select(EVENT).where(EVENT.c.session_id == last, EVENT.c.kind.in_(FINDINGS))
+        rows = self._all(query.order_by(EVENT.c.id))
+        with rows_explained(self._name, "an event"):
+            return {row["kind"]: str(json.loads(row["data"])["text"]) for row in rows}
 
     def trials(self) -> list[Trial]:
         """Every recorded trial by number, without blocks: the statistics are what was stored."""
