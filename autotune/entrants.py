@@ -106,7 +106,12 @@ def entrant_of_file(path: Path, model: Path | None = None) -> Entrant:
             search_per_s=claim.throughput_per_s if claim else best.measured.throughput_per_s,
             search_latency_ms=best.measured.latency_ms.goal,
         ),
-        model=Model(path=found, shapes=best.model.shapes, inputs=_inputs(best, path)),
+        model=Model(
+            path=found,
+            shapes=best.model.shapes,
+            inputs=_inputs(best, path),
+            items_per_request=best.model.items_per_request if best.format_version >= 4 else None,
+        ),
         goal=Goal(
             best.objective,
             best.sla.percentile if best.sla else 99.0,
@@ -177,6 +182,7 @@ def entrant_of_trial(folder: Path, number: int) -> Entrant:
             path=(folder / spec.model.path).resolve(),
             shapes=parse_shapes(spec.model.shape),
             inputs=None if spec.model.inputs is None else (folder / spec.model.inputs).resolve(),
+            items_per_request=identity.items_per_request,
         ),
         goal=identity.goal,
         machine=machine,

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from autotune.domain.configuration import Api
+from autotune.domain.fed import Fed
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Feed, Flag, Measurement
 from autotune.domain.model_file import model_sha256
@@ -51,6 +52,9 @@ class BestModel(Part):
     inputs: Text | None = Field(
         default=None, description="File of the input data; null for random data. As `path`."
     )
+    items_per_request: Positive = Field(
+        default=1, description="Items in a request at batch 1: the model's own batch."
+    )
 
 
 class BestSla(Part):
@@ -86,6 +90,12 @@ class BestMeasured(Part):
     flags: list[Flag] = Field(description="Reasons to doubt the measurement.")
     peak_rss_bytes: Count | None = Field(
         default=None, description="High-water mark of its process's resident memory."
+    )
+    data: Literal["random", "real"] | None = Field(
+        default=None, description="What was fed; null before format 4, where model.inputs tells."
+    )
+    warnings: list[Text] = Field(
+        default=[], description="Why random data may mislead for this model."
     )
 
 
@@ -132,6 +142,11 @@ class BestFile(Part):
     study: Text
     trial: Count
 
+    @property
+    def items(self) -> int:
+        """Items in a request."""
+        return self.model.items_per_request * self.batch_size
+
 
 def best_file(  # noqa: PLR0913 - the parts of the file
     *,
@@ -143,6 +158,7 @@ def best_file(  # noqa: PLR0913 - the parts of the file
     versions: dict[str, str],
     study: str,
     race: RaceResult | None = None,
+    fed: Fed | None = None,
 ) -> BestFile:
     """The file for one trial of a study, with what `race` proved if it chose that trial."""
     measurement = trial.measurement
@@ -166,10 +182,12 @@ def best_file(  # noqa: PLR0913 - the parts of the file
         sla=None
         if goal.cap_ms is None
         else BestSla(percentile=goal.percentile, cap_ms=goal.cap_ms),
-        measured=_measured(measurement),
+        measured=_measured(measurement, fed),
         certificate=None
         if race is None
-        else certificate(race, None if hint is None else hint.configuration),
+        else certificate(
+            race, None if hint is None else hint.configuration, fed.data if fed else "random"
+        ),
         baselines=[_baseline(name, known) for name, known in baselines(trials).items()],
         better_hint=None if hint is None else str(hint.configuration),
         ratio_to_better_hint=ratio(trial, hint, goal),
@@ -255,7 +273,7 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _measured(measurement: Measurement) -> BestMeasured:
+def _measured(measurement: Measurement, fed: Fed | None) -> BestMeasured:
     latency, throughput = measurement.latency, measurement.throughput
     return BestMeasured(
         throughput_per_s=throughput.mean,
@@ -269,6 +287,8 @@ def _measured(measurement: Measurement) -> BestMeasured:
         feed=measurement.feed,
         flags=sorted(measurement.flags),
         peak_rss_bytes=measurement.peak_rss_bytes,
+        data=fed.data if fed else None,
+        warnings=list(fed.warnings) if fed else [],
     )
 
 

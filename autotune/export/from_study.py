@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from autotune.domain.fed import Fed
 from autotune.domain.goal import Goal
 from autotune.domain.race import RaceResult
 from autotune.domain.trial import Trial
@@ -40,9 +41,11 @@ def best_of_study(  # noqa: PLR0913 - the parts of the file
             inputs=None
             if spec.model.inputs is None
             else relative_model_path(folder / spec.model.inputs, target or folder),
+            items_per_request=identity.items_per_request,
         ),
         machine=session.machine,
         versions=session.versions,
         study=identity.name,
         race=race,
+        fed=identity.fed or Fed(data="random" if spec.model.inputs is None else "real"),
     )
