@@ -1,6 +1,7 @@
 """What must hold before a study's first trial: its model, its space, its identity, its machine."""
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 from autotune.domain.configuration import Configuration
@@ -57,9 +58,17 @@ def space(spec: StudySpec, facts: Inspected, cpus: int) -> SearchSpace:
     )
 
 
-def items_per_request(spec: StudySpec, facts: Inspected) -> int:
-    """Items in a request at batch 1: what the study says, else what inspection found."""
-    return spec.model.items or facts.items_per_request
+def counted(begun: Identity, spec: StudySpec, facts: Inspected, items_then: int | None) -> Identity:
+    """The same, with the items that throughput counts and the data that are fed.
+
+    Args:
+        begun: of the study.
+        spec: what it says of the items counts first.
+        facts: what inspection found.
+        items_then: how it counted when it was begun; None before that.
+    """
+    items = spec.model.items or items_then or facts.items_per_request
+    return replace(begun, items_per_request=items, fed=fed(spec, facts))
 
 
 def findings(spec: StudySpec, facts: Inspected) -> list[tuple[str, str]]:

@@ -121,12 +121,13 @@ def tune(  # noqa: PLR0913 - what a session may be told
         optuna_study, engine = open_study(folder, identity.name, identity.goal, trust=trust)
         store = StudyStore(engine, folder / "study.db")
         with contextlib.closing(store):
+            identity = study.counted(identity, spec, facts, store.items_per_request())
             store.begin(identity)
             notes = [*missing, *study.check_machine(store, machine, anyway=anyway)]
             tuner = Tuner(
                 spec,
                 space,
-                items_per_request=store.identity().items_per_request,
+                items_per_request=identity.items_per_request,
                 store=store,
                 search=search_of(
                     spec.search.sampler,

@@ -95,7 +95,7 @@ def test_a_race_counts_the_items_of_each_contender() -> None:
 
 
 def test_a_study_counts_what_inspection_finds(folder: Path) -> None:
-    """In every trial, in the reference's line, and in what is told at the start."""
+    """In every trial, and in what is told at the start."""
     runner = SimulatedRunner(items_per_request=8)
     outcome, events = tuned(folder, runner)
     for trial in outcome.trials:
@@ -107,7 +107,11 @@ def test_a_study_counts_what_inspection_finds(folder: Path) -> None:
     assert told.items_per_request == 8
     with closing(StudyStore.read_only(folder)) as store:
         assert store.identity().items_per_request == 8
-        readings = store.reference()
+
+
+def test_the_reference_is_shown_in_items() -> None:
+    """It is a hint, and has batch 1; how it drifts is the same in any unit."""
+    readings = [(1, float(n), make_block((1.0,) * 100, 0.5 + n / 100)) for n in range(6)]
     drift, alone = drift_json(readings, 8), drift_json(readings)
     assert drift is not None
     assert alone is not None
@@ -163,7 +167,9 @@ def test_other_items_are_another_study(folder: Path) -> None:
     """Once they are written down and differ; the same may be written down later."""
     tuned(folder, SimulatedRunner(items_per_request=8), trials=4)
     assert tuned(folder, SimulatedRunner(), items=8, trials=5)[0].items_per_request == 8
-    with pytest.raises(StudyMismatchError, match=r"items in a request: 8 then, 4 now"):
+    with pytest.raises(
+        StudyMismatchError, match="the items in a request have changed: 8 then, 4 now"
+    ):
         tuned(folder, SimulatedRunner(items_per_request=8), items=4, trials=6)
 
 

@@ -44,6 +44,7 @@ COLUMNS = {
     "measure_s": "time under load",
     "peak_rss_bytes": "memory of the worker",
     "flags": "reasons to doubt, separated by spaces",
+    "unproven": "why the answers could not be shown to be those of single requests",
     "reused_from": "trial that measured the same effective configuration",
 }
 """Every column and what it holds."""
@@ -60,6 +61,7 @@ _TEXT = (
     "verdict",
     "stop_reason",
     "flags",
+    "unproven",
 )
 _WHOLE = ("trial", "num_requests", "batch_size", "requests", "over_cap")
 _WHOLE_OR_MISSING = ("streams", "threads_per_stream", "peak_rss_bytes", "reused_from")
@@ -152,5 +154,6 @@ def _row(trial: Trial) -> dict[str, object]:
         "measure_s": measurement.measure_s,
         "peak_rss_bytes": measurement.peak_rss_bytes,
         "flags": " ".join(sorted(measurement.flags)),
+        "unproven": measurement.opening.unproven,
         "reused_from": trial.reused_from,
     }

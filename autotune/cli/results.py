@@ -221,13 +221,19 @@ def show_best(
     else:
         shown = _distinct([leader, *baselines(trials).values()])
         show(console, trials_table(shown, goal, better_hint(trials, goal)))
-        say(console, "unconfirmed: from the search, one process, and never raced for this goal")
+        say(console, _never_raced(file))
         for line in held_lines(found.held, leader.number, goal):
             say(console, line)
     say(console, terms_of(store.identity()))
     if out is not None:
         say(console, f"wrote {out}")
     return EXIT_OK
+
+
+def _never_raced(file: BestFile) -> str:
+    """What may be claimed of what the search alone has seen."""
+    why = "" if file.unproven is None else f"its answers could not be proven: {file.unproven}; "
+    return f"{file.status}: {why}from the search, one process, and never raced for this goal"
 
 
 def _keep_certified(out: Path, file: BestFile) -> None:

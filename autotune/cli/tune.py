@@ -311,6 +311,8 @@ def _export(outcome: Outcome, trial: Trial, folder: Path, console: Console) -> N
             f"(one process, {file.status}{doubt})"
         )
         say(console, said)
+        if file.unproven is not None:
+            say(console, f"unproven: its answers could not be proven: {file.unproven}")
     say(console, f"wrote {target} ({file.status})")
 
 

@@ -1,12 +1,13 @@
-"""What requests were fed with while they were measured."""
+"""What a model was fed with while it was measured: the number is a number of that data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fed:
-    """Random or real data, and why random ones may mislead for this model."""
+    """Random or real data, and why random data may mislead for this model."""
 
     data: Literal["random", "real"]
     warnings: tuple[str, ...] = ()
@@ -20,10 +21,21 @@ class Fed:
         return f"random inputs may mislead: {why}; give real ones with [model] inputs"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """A JSON-ready dictionary."""
         return {"data": self.data, "warnings": list(self.warnings)}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The reverse of `to_dict`."""
-        return cls(data=values["data"], warnings=tuple(values["warnings"]))
+    def from_dict(cls, values: Mapping[str, Any]) -> "Fed":
+        """What `to_dict` gave.
+
+        Raises:
+            ValueError: it gave something else.
+        """
+        data, warnings = values.get("data"), values.get("warnings", [])
+        if data not in {"random", "real"}:
+            message = f"data is {data!r}, and neither random nor real"
+            raise ValueError(message)
+        if not isinstance(warnings, list) or not all(isinstance(w, str) for w in warnings):
+            message = f"warnings are no list of texts: {warnings!r}"
+            raise ValueError(message)
+        return cls(data=data, warnings=tuple(warnings))

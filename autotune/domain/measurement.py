@@ -139,6 +139,9 @@ class Opening:
     first_inference_ms: float
     output_error: float | None = None
     """Largest deviation from the reference outputs, relative to their largest value."""
+    unproven: str | None = None
+    """Why the answers could not be shown to be those of single requests; None where they were, or
+    where an older version measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,16 @@ class Entry:
     """Of its last launch; None before the first."""
     failure: Failure | None = None
     """Why it is out, if it failed."""
+    dropped: "Dropped | None" = None
+    """Why it gets no more turns, although it runs."""
     peak_rss_bytes: int | None = None
+
+
+class Dropped(StrEnum):
+    """Why a contender that runs has left the race."""
+
+    SLOWER = "slower"  # than one that should keep the SLA
+    MISSED = "missed"  # it clearly misses the SLA, over all or in one launch
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +99,8 @@ class Status(StrEnum):
     CERTIFIED = "certified"  # the SLA holds at 1 % over at least three launches, none against it
     PROVISIONAL = "provisional"  # it passes, but on less evidence or on a noisy machine
     UNCONFIRMED = "unconfirmed"  # never measured in fresh processes, or nothing was shown
+    # Raced or not, its answers could not be shown to be those of single requests.
+    UNPROVEN = "unproven"
 
 
 class End(StrEnum):
@@ -143,6 +154,8 @@ class Standing:
     holds: bool = False
     """Whether the SLA may be certified so far."""
     effective: Effective | None = None
+    unproven: str | None = None
+    """Why its answers could not be shown to be those of single requests; None if they were."""
     peak_rss_bytes: int | None = None
     flags: frozenset[Flag] = frozenset()
     failure: Failure | None = None

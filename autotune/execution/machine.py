@@ -11,6 +11,8 @@ from typing import Any
 
 import psutil
 
+from autotune.domain.place import differences
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
@@ -49,12 +51,7 @@ class Machine:
 
     def differences(self, other: dict[str, Any]) -> list[str]:
         """What differs from a stored fingerprint, in words; the kernel may be updated."""
-        mine = self.to_dict()
-        return [
-            f"{name}: {other.get(name)!r} then, {mine[name]!r} now"
-            for name in ("cpu_model", "logical_cpus", "usable_cpus", "openvino", "devices")
-            if other.get(name) != mine[name]
-        ]
+        return differences(other, self.to_dict())
 
 
 def fingerprint(openvino: str, devices: dict[str, str]) -> Machine:

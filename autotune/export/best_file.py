@@ -1,7 +1,8 @@
 """best.json: the configuration to deploy, with what it was measured to do and where.
 
 History of the format: 1, the first. 2: `certificate`, `measured.feed`, and two more values of
-`status`. 3: `measured.peak_rss_bytes`.
+`status`. 3: `measured.peak_rss_bytes`. 4: `model.items_per_request`, `measured.data`,
+`measured.warnings`, `unproven`, `environment`, and one more value of `status`.
 """
 
 import json
@@ -34,7 +35,7 @@ from autotune.export.certificate import (
 )
 from autotune.export.files import write_atomically
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 Dimension = Annotated[int, Field(ge=0, lt=10**9)]
 _MAX_BYTES = 2**20
 
@@ -53,7 +54,7 @@ class BestModel(Part):
         default=None, description="File of the input data; null for random data. As `path`."
     )
     items_per_request: Positive = Field(
-        default=1, description="Items in a request at batch 1: the model's own batch."
+        default=1, description="Items in a request at batch 1: what throughputs count."
     )
 
 
@@ -92,7 +93,7 @@ class BestMeasured(Part):
         default=None, description="High-water mark of its process's resident memory."
     )
     data: Literal["random", "real"] | None = Field(
-        default=None, description="What was fed; null before format 4, where model.inputs tells."
+        default=None, description="What the model was fed with; null before format 4."
     )
     warnings: list[Text] = Field(
         default=[], description="Why random data may mislead for this model."
@@ -112,7 +113,7 @@ class BestBaseline(Part):
 class BestFile(Part):
     """A deployable configuration and its evidence."""
 
-    format_version: Literal[1, 2, 3]
+    format_version: Literal[1, 2, 3, 4]
     created_at: Text = Field(description="UTC, ISO 8601.")
     model: BestModel
     device: Text
@@ -126,7 +127,13 @@ class BestFile(Part):
     status: Status = Field(
         description="certified: the SLA holds at 1 % over at least three launches of fresh "
         "processes, none of them against it; provisional: it passes on less evidence or on a noisy "
-        "machine; unconfirmed: the search's own number, from one process, optimistic."
+        "machine; unconfirmed: the search's own number, from one process, optimistic; unproven: "
+        "its answers could not be shown to be those of single requests."
+    )
+    unproven: Text | None = Field(
+        default=None,
+        description="Why the answers could not be shown to be those of single requests; null where "
+        "they were, and before format 4.",
     )
     objective: Objective
     sla: BestSla | None
@@ -139,6 +146,9 @@ class BestFile(Part):
     ratio_to_better_hint: Finite | None = Field(description="Above 1: better than OpenVINO's hint.")
     machine: dict[str, Any]
     versions: dict[Text, Text]
+    environment: dict[Text, Text] = Field(
+        default={}, description="Variables that the workers ran under, such as LD_PRELOAD."
+    )
     study: Text
     trial: Count
 
@@ -159,6 +169,7 @@ def best_file(  # noqa: PLR0913 - the parts of the file
     study: str,
     race: RaceResult | None = None,
     fed: Fed | None = None,
+    environment: dict[str, str] | None = None,
 ) -> BestFile:
     """The file for one trial of a study, with what `race` proved if it chose that trial."""
     measurement = trial.measurement
@@ -166,9 +177,11 @@ def best_file(  # noqa: PLR0913 - the parts of the file
         raise ValueError("a failed trial cannot be exported")
     if race is not None and (race.winner is None or race.winner.contender.trial != trial.number):
         race = None
+    winner = None if race is None else race.winner
+    unproven = measurement.opening.unproven if winner is None else winner.unproven
     hint = better_hint(trials, goal)
     return BestFile(
-        format_version=3,
+        format_version=4,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         model=model,
         device=trial.configuration.device,
@@ -177,7 +190,8 @@ def best_file(  # noqa: PLR0913 - the parts of the file
         num_requests=measurement.num_requests,
         batch_size=trial.configuration.batch_size,
         api=trial.configuration.api,
-        status=Status.UNCONFIRMED if race is None else race.status,
+        status=_status(race, unproven),
+        unproven=unproven,
         objective=goal.objective,
         sla=None
         if goal.cap_ms is None
@@ -186,13 +200,16 @@ def best_file(  # noqa: PLR0913 - the parts of the file
         certificate=None
         if race is None
         else certificate(
-            race, None if hint is None else hint.configuration, fed.data if fed else "random"
+            race,
+            None if hint is None else hint.configuration,
+            "random" if fed is None else fed.data,
         ),
         baselines=[_baseline(name, known) for name, known in baselines(trials).items()],
         better_hint=None if hint is None else str(hint.configuration),
         ratio_to_better_hint=ratio(trial, hint, goal),
         machine=machine,
         versions=versions,
+        environment=environment or {},
         study=study,
         trial=trial.number,
     )
@@ -273,6 +290,12 @@ def json_schema() -> dict[str, Any]:
     }
 
 
+def _status(race: RaceResult | None, unproven: str | None) -> Status:
+    if race is not None:
+        return race.status
+    return Status.UNCONFIRMED if unproven is None else Status.UNPROVEN
+
+
 def _measured(measurement: Measurement, fed: Fed | None) -> BestMeasured:
     latency, throughput = measurement.latency, measurement.throughput
     return BestMeasured(
@@ -287,8 +310,8 @@ def _measured(measurement: Measurement, fed: Fed | None) -> BestMeasured:
         feed=measurement.feed,
         flags=sorted(measurement.flags),
         peak_rss_bytes=measurement.peak_rss_bytes,
-        data=fed.data if fed else None,
-        warnings=list(fed.warnings) if fed else [],
+        data=None if fed is None else fed.data,
+        warnings=[] if fed is None else list(fed.warnings),
     )
 
 

@@ -1,6 +1,7 @@
 """The best.json of a study, for its own goal or for another one."""
 
 from pathlib import Path
+from typing import Any
 
 from autotune.domain.fed import Fed
 from autotune.domain.goal import Goal
@@ -48,4 +49,13 @@ def best_of_study(  # noqa: PLR0913 - the parts of the file
         study=identity.name,
         race=race,
         fed=identity.fed or Fed(data="random" if spec.model.inputs is None else "real"),
+        environment=_environment(session.machine),
     )
+
+
+def _environment(machine: dict[str, Any]) -> dict[str, str]:
+    """Variables that workers ran under; none in a fingerprint of an older version."""
+    found = machine.get("environment")
+    if not isinstance(found, dict):
+        return {}
+    return {name: value for name, value in found.items() if isinstance(value, str)}

@@ -222,6 +222,7 @@ def _why_not(result: RaceResult, goal: Goal) -> str:
         return ""
     cap, upper = goal.cap_ms, winner.latency_upper_ms
     reasons = (
+        (winner.unproven is not None, f"its answers could not be proven: {winner.unproven}"),
         (result.end is End.STOPPED, "the race was stopped"),
         (winner.launches < LEAST_LAUNCHES, "that takes three launches: give a longer budget"),
         (winner.missed_launches > 0, f"{winner.missed_launches} launch(es) clearly missed the cap"),
@@ -289,6 +290,7 @@ def race_json(result: RaceResult) -> dict[str, object]:
                 "latency_ms": s.latency and s.latency.goal_ms,
                 "latency_upper_ms": s.latency_upper_ms,
                 "verdict": s.verdict,
+                "unproven": s.unproven,
                 "ratio_to_better_hint": s.ratio and [s.ratio.low, s.ratio.mean, s.ratio.high],
             }
             for s in result.standings

@@ -60,6 +60,11 @@ class Field:
         """Of its last launch."""
         return self.entries.get(position, Entry()).opening
 
+    def unproven(self, position: int) -> str | None:
+        """Why its answers could not be shown to be those of single requests."""
+        opening = self.opening(position)
+        return None if opening is None else opening.unproven
+
     def _num_requests(self, position: int) -> int:
         configuration, opening = self.contenders[position].configuration, self.opening(position)
         if opening is not None:
@@ -87,7 +92,7 @@ def judge(field: Field, *, end: End, duration_s: float, noise: float | None = No
         standings=standings,
         chosen=chosen,
         baseline=field.baseline,
-        status=_status(None if chosen is None else records[chosen], end, _void_share(field)),
+        status=_status(field, records, chosen, end),
         choice=choice,
         end=end,
         launches=len(launches),
@@ -104,9 +109,12 @@ def _void_share(field: Field) -> float:
     return sum(piece.is_void for piece in field.slices) / max(1, len(field.slices))
 
 
-def _status(record: Record | None, end: End, void_share: float) -> Status:
-    if record is None:
+def _status(field: Field, records: Sequence[Record], chosen: int | None, end: End) -> Status:
+    if chosen is None:
         return Status.UNCONFIRMED
+    if field.unproven(chosen) is not None:  # however fast, and however sure of its latency
+        return Status.UNPROVEN
+    record, void_share = records[chosen], _void_share(field)
     if (
         record.holds
         and len(record.launches) >= LEAST_LAUNCHES
@@ -252,6 +260,7 @@ def _standing(
         latency_upper_ms=record.latency_upper_ms if has_slices else None,
         holds=record.holds,
         effective=entry.opening.effective if entry.opening else None,
+        unproven=field.unproven(position),
         peak_rss_bytes=entry.peak_rss_bytes,
         flags=record.flags,
         failure=entry.failure,

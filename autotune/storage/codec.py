@@ -22,7 +22,7 @@ from autotune.domain.measurement import (
     Opening,
     StopReason,
 )
-from autotune.domain.race import Contender, Entry, Slice
+from autotune.domain.race import Contender, Dropped, Entry, Slice
 
 _MAX_LATENCY_BYTES = 256 * 2**20
 
@@ -105,6 +105,7 @@ def measurement_row(measurement: Measurement) -> dict[str, Any]:
         "compile_s": opening.compile_s,
         "first_inference_ms": opening.first_inference_ms,
         "output_error": opening.output_error,
+        "unproven": opening.unproven,
         "feed": measurement.feed,
         "flags": json.dumps(sorted(measurement.flags)),
         "warmup_blocks": measurement.warmup_blocks,
@@ -141,6 +142,7 @@ def measurement_of(row: Mapping[str, Any], blocks: tuple[Block, ...]) -> Measure
             compile_s=row["compile_s"],
             first_inference_ms=row["first_inference_ms"],
             output_error=row["output_error"],
+            unproven=row["unproven"],
         ),
         num_requests=row["num_requests"],
         blocks=blocks,
@@ -199,6 +201,7 @@ def entry_row(entry: Entry) -> dict[str, Any]:
     return {
         "opening": entry.opening and opening_text(entry.opening),
         "failure": entry.failure and json.dumps(asdict(entry.failure)),
+        "dropped": entry.dropped,
         **({} if entry.peak_rss_bytes is None else {"peak_rss_bytes": entry.peak_rss_bytes}),
     }
 
@@ -217,6 +220,7 @@ def contender_of(row: Mapping[str, Any]) -> tuple[Contender, Entry]:
     entry = Entry(
         opening=None if row["opening"] is None else opening_of(row["opening"]),
         failure=None if row["failure"] is None else failure_of(json.loads(row["failure"])),
+        dropped=None if row["dropped"] is None else Dropped(row["dropped"]),
         peak_rss_bytes=row["peak_rss_bytes"],
     )
     return contender, entry
@@ -235,6 +239,7 @@ def opening_text(opening: Opening) -> str:
             "compile_s": opening.compile_s,
             "first_inference_ms": opening.first_inference_ms,
             "output_error": opening.output_error,
+            "unproven": opening.unproven,
         }
     )
 

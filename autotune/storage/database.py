@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from autotune.errors import StorageError, StudyMismatchError
 from autotune.storage.backup import BUSY_TIMEOUT_S, damage, newest_backup, read_only_uri
+from autotune.storage.older import show_as_current
 from autotune.storage.owner import owner
 from autotune.storage.schema import SCHEMA_VERSION, STUDY
 
@@ -68,7 +69,8 @@ def open_read_only(folder: Path) -> Engine:
         message = f"{file}: nothing was measured yet; begin with: autotune tune {folder}"
         raise StorageError(message)
     engine = read_only_engine(file)
-    check_schema(engine, file)
+    if check_schema(engine, file) < SCHEMA_VERSION:
+        show_as_current(engine)
     return engine
 
 
@@ -97,7 +99,7 @@ def refuse_foreign(folder: Path, *, trust: bool = False) -> int | None:
             tables = set(inspect(connection).get_table_names())
             is_begun = STUDY.name in tables and connection.execute(select(STUDY.c.id)).first()
         if is_begun:
-            version = check_schema(engine, file, may_migrate=True)
+            version = check_schema(engine, file)
             if not trust and version >= _OWNED_SINCE:
                 _refuse_another_owner(engine, file)
             return version
@@ -141,8 +143,8 @@ def read_only_engine(file: Path) -> Engine:
     return create_engine("sqlite://", creator=connect)
 
 
-def check_schema(engine: Engine, name: object, *, may_migrate: bool = False) -> int:
-    """Refuse what is no study of ours, one of a newer schema, or one that must be migrated first.
+def check_schema(engine: Engine, name: object) -> int:
+    """Refuse what is no study of ours, and one of a newer schema.
 
     Returns:
         The version of its schema.
@@ -158,18 +160,12 @@ def check_schema(engine: Engine, name: object, *, may_migrate: bool = False) -> 
     if version is None:
         message = f"{name}: the study was never begun; remove the file and tune again"
         raise StorageError(message)
-    if not isinstance(version, int):
+    if not isinstance(version, int) or version < 1:
         raise StorageError(f"{name}: its schema has no version that could be read; it is damaged")
     if version > SCHEMA_VERSION:
         message = (
             f"{name}: written by a newer autotune (schema {version}, "
             f"this one reads {SCHEMA_VERSION}); upgrade autotune"
-        )
-        raise StorageError(message)
-    if version < SCHEMA_VERSION and not may_migrate:
-        message = (
-            f"{name}: written by an older autotune (schema {version}, this one reads "
-            f"{SCHEMA_VERSION}); to bring it up to date, continue it: autotune tune its folder"
         )
         raise StorageError(message)
     return int(version)

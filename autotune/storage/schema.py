@@ -1,7 +1,10 @@
 """Our tables, beside Optuna's in the same database; documented by their comments.
 
 History: 1, the first. 2: races (`autotune_race`, `autotune_contender`, `autotune_slice`), the
-reference (`autotune_reference`), and `autotune_measurement.feed`. 3: `autotune_study.owner`.
+reference (`autotune_reference`), and `autotune_measurement.feed`. 3: `autotune_study.owner`. 4:
+where things were measured (`autotune_machine`, `autotune_launch`, `machine_id` of sessions and
+slices), `autotune_contender.dropped`, `autotune_measurement.unproven`, and `items_per_request` and
+`fed` of `autotune_study`.
 """
 
 from typing import Any
@@ -19,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 METADATA = MetaData()
 
@@ -34,6 +37,15 @@ def _real(name: str, comment: str, *, nullable: bool = True) -> Column[float]:
 
 def _whole(name: str, comment: str, *, nullable: bool = True) -> Column[int]:
     return Column(name, Integer, nullable=nullable, comment=comment)
+
+
+def _machine_column() -> Column[int]:
+    return Column(
+        "machine_id",
+        ForeignKey("autotune_machine.id"),
+        nullable=True,
+        comment="Where it was measured; null where an older version could not say.",
+    )
 
 
 def _block_columns() -> list[Column[Any]]:
@@ -76,7 +88,24 @@ STUDY = Table(
         "Digest of the user and the machine that began it or said --trust; null before schema 3.",
         nullable=True,
     ),
+    _whole("items_per_request", "Items in a request at batch 1; null for one. Must not change."),
+    _text(
+        "fed",
+        "JSON: data (random or real), and warnings where random data may mislead; null before "
+        "schema 4.",
+        nullable=True,
+    ),
     comment="What the study is; one row.",
+)
+
+MACHINE = Table(
+    "autotune_machine",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("digest", Text, nullable=False, unique=True, comment="Of hardware and runtime."),
+    _text("hardware", "JSON: CPU model, and how many CPUs there are and may be used."),
+    _text("runtime", "JSON: version of OpenVINO, devices, and variables that workers ran under."),
+    comment="One row for each machine and runtime; numbers of two rows are never pooled.",
 )
 
 SESSION = Table(
@@ -88,6 +117,7 @@ SESSION = Table(
     _text("end", "Why it ended; null while it runs or after a crash.", nullable=True),
     _text("machine", "JSON: fingerprint of machine and runtime."),
     _text("versions", "JSON: versions of Python and packages."),
+    _machine_column(),
     comment="One row for each start of the tuner; their times add up to the budget spent.",
 )
 
@@ -145,6 +175,12 @@ MEASUREMENT = Table(
     _real("compile_s", "compile_model.", nullable=False),
     _real("first_inference_ms", "First request after compiling.", nullable=False),
     _real("output_error", "Largest deviation from batch 1, relative to the largest output."),
+    _text(
+        "unproven",
+        "Why the answers could not be shown to be those of single requests; null where they were, "
+        "and before schema 4.",
+        nullable=True,
+    ),
     Column(
         "feed",
         String(8),
@@ -214,9 +250,27 @@ CONTENDER = Table(
     _real("open_s", "What opening it is expected to take.", nullable=False),
     _text("opening", "JSON: what its last launch found; null before the first.", nullable=True),
     _text("failure", "JSON: why it is out, if it failed.", nullable=True),
+    _text(
+        "dropped",
+        "slower or missed: why it gets no more turns, although it runs; null while it has some.",
+        nullable=True,
+    ),
     _whole("peak_rss_bytes", "High-water mark of its workers' resident memory."),
     UniqueConstraint("race_id", "position"),
     comment="One row for each contender of a race.",
+)
+
+LAUNCH = Table(
+    "autotune_launch",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("race_id", ForeignKey("autotune_race.id"), nullable=False, index=True),
+    _whole("launch", "Which set of fresh processes, from 0.", nullable=False),
+    Column("session_id", ForeignKey("autotune_session.id"), nullable=False),
+    _machine_column(),
+    _real("at_s", "Seconds since the race began, at the end of its first slice.", nullable=False),
+    UniqueConstraint("race_id", "launch"),
+    comment="One row for each launch of a race, all of one machine; none before schema 4.",
 )
 
 SLICE = Table(
@@ -228,6 +282,7 @@ SLICE = Table(
     _whole("launch", "Which set of fresh processes, from 0.", nullable=False),
     _whole("round", "Which round of its launch, from 0.", nullable=False),
     _real("at_s", "Seconds since the race began, at the end of the slice.", nullable=False),
+    _machine_column(),
     *_block_columns(),
     UniqueConstraint("race_id", "launch", "round", "contender"),
     comment="One row for each turn of a contender.",

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Engine, func, insert, inspect, select, update
+from sqlalchemy import Column, Engine, func, insert, inspect, select, update
 
 from autotune.domain.configuration import Configuration
 from autotune.domain.fed import Fed
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Block, Measurement
+from autotune.domain.place import Place
 from autotune.domain.trial import Origin, Trial
 from autotune.errors import StorageError, StudyMismatchError
 from autotune.storage import codec
@@ -24,6 +25,7 @@ from autotune.storage.database import (
     open_read_only,
     rows_explained,
 )
+from autotune.storage.machines import machine_id
 from autotune.storage.migrations import migrate
 from autotune.storage.owner import owner
 from autotune.storage.schema import (
@@ -52,7 +54,9 @@ class Identity:
     goal: Goal
     space: dict[str, Any]
     items_per_request: int = 1
+    """Items in a request at batch 1."""
     fed: Fed | None = None
+    """What the model is fed with; None in a study of an older version. May change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +69,17 @@ class SessionRow:
     machine: dict[str, Any]
     versions: dict[str, str]
 
+    @property
+    def place(self) -> Place:
+        """The machine and the runtime that it measured on."""
+        return Place.of(self.machine, self.versions)
+
 
 FINDINGS = ("no_batch", "random_inputs")
 """Kinds of events that say what inspection found."""
 _SLAB = 200
 """Trials whose blocks are in memory at once."""
+_MOST_ITEMS = 65536
 
 
 class StudyStore:
@@ -79,6 +89,8 @@ class StudyStore:
         self._engine = engine
         self._name = name
         self._session_id: int | None = None
+        self._machine_id: int | None = None
+        self._place: Place | None = None
 
     @classmethod
     def read_only(cls, folder: Path) -> Self:
@@ -104,21 +116,21 @@ class StudyStore:
         return self._engine
 
     def begin(self, identity: Identity) -> None:
-        """Create the tables and the study's row, or check that they are this study's.
+        """Create the tables and the study's row, or bring those of this study up to date.
 
         Raises:
-            StudyMismatchError: the database holds another study; the message lists what differs.
+            StudyMismatchError: the database holds another study, and is as it was; the message
+                lists what differs.
             StorageError: it cannot be used.
         """
-        with faults_explained(self._name):
-            is_new = not inspect(self._engine).has_table(STUDY.name)
+        is_new = not self._is_begun()
+        if not is_new:
+            check_schema(self._engine, self._name)
+            self.refuse_another(identity)
+        with faults_explained(self._name), rows_explained(self._name, "a session"):
             METADATA.create_all(self._engine)
             migrate(self._engine)
             with self._engine.begin() as connection:
-                is_new = (
-                    is_new
-                    or not connection.execute(select(func.count()).select_from(STUDY)).scalar()
-                )
                 if is_new:
                     connection.execute(
                         insert(STUDY).values(
@@ -131,28 +143,59 @@ class StudyStore:
                             inputs=json.dumps(identity.inputs),
                             goal=json.dumps(asdict(identity.goal)),
                             space=json.dumps(identity.space),
+                            items_per_request=identity.items_per_request,
                         )
                     )
                 # Whoever got here began it, or said that it can be trusted.
                 mine = owner()
                 others = STUDY.c.owner.is_distinct_from(mine)
                 connection.execute(update(STUDY).where(others).values(owner=mine))
-        if not is_new:
-            check_schema(self._engine, self._name)
-            _compare(self.identity(), identity, self._name)
+                if identity.fed is not None:
+                    fed = json.dumps(identity.fed.to_dict())
+                    others = STUDY.c.fed.is_distinct_from(fed)
+                    connection.execute(update(STUDY).where(others).values(fed=fed))
+
+    def refuse_another(self, identity: Identity) -> None:
+        """Compare the study with what is to go on with it; nothing is written.
+
+        Raises:
+            StudyMismatchError: it is another study; the message lists what differs.
+        """
+        _compare(self.identity(), identity, self._name)
+
+    def _is_begun(self) -> bool:
+        """Whether there is a study in it."""
+        with faults_explained(self._name), self._engine.connect() as connection:
+            if not inspect(connection).has_table(STUDY.name):
+                return False
+            return connection.execute(select(STUDY.c.id)).first() is not None
 
     @property
     def session_id(self) -> int | None:
         """The session that is being written; None for viewers and before it begins."""
         return self._session_id
 
+    @property
+    def machine_id(self) -> int | None:
+        """The row of the machine that the session runs on; None as for `session_id`."""
+        return self._machine_id
+
+    @property
+    def place(self) -> Place | None:
+        """Where the session runs; None as for `session_id`."""
+        return self._place
+
     def identity(self) -> Identity:
         """What the study is."""
-        row = self._one(select(STUDY))
+        row = self._one(select(*self._columns_of_study()))
         with rows_explained(self._name, "what the study is"):
             stored = json.loads(row["goal"])
             goal = Goal(Objective(stored["objective"]), stored["percentile"], stored["cap_ms"])
             _ = goal.sla  # which checks its values
+            items = row.get("items_per_request") or 1
+            if not 1 <= items <= _MOST_ITEMS:
+                message = f"{items} items in a request"
+                raise ValueError(message)
             return Identity(
                 name=row["name"],
                 spec=row["spec"],
@@ -160,17 +203,32 @@ class StudyStore:
                 inputs=json.loads(row["inputs"]),
                 goal=goal,
                 space=json.loads(row["space"]),
+                items_per_request=items,
+                fed=Fed.from_dict(json.loads(row["fed"])) if row.get("fed") else None,
             )
+
+    def items_per_request(self) -> int | None:
+        """How throughput is counted in the study that is there; None before it is begun."""
+        return self.identity().items_per_request if self._is_begun() else None
+
+    def _columns_of_study(self) -> list[Column[Any]]:
+        """Those that are there: before it is brought up to date, a study is to be compared."""
+        with faults_explained(self._name):
+            known = {found["name"] for found in inspect(self._engine).get_columns(STUDY.name)}
+        return [column for column in STUDY.columns if column.name in known]
 
     def start_session(self, machine: dict[str, Any], versions: dict[str, str]) -> None:
         """Begin to account for time; everything recorded from now on belongs to this session."""
+        self._place = Place.of(machine, versions)
         with faults_explained(self._name), self._engine.begin() as connection:
+            self._machine_id = machine_id(connection, self._place)
             result = connection.execute(
                 insert(SESSION).values(
                     started_at=_now(),
                     elapsed_s=0.0,
                     machine=json.dumps(machine),
                     versions=json.dumps(versions),
+                    machine_id=self._machine_id,
                 )
             )
             assert result.inserted_primary_key is not None  # noqa: S101 - for the type checker
@@ -417,6 +475,11 @@ def _compare(stored: Identity, current: Identity, name: object) -> None:
         faults.append("the model file has changed since the study began")
     if stored.inputs != current.inputs:
         faults.append(f"shape or inputs have changed: {stored.inputs} then, {current.inputs} now")
+    if stored.items_per_request != current.items_per_request:
+        faults.append(
+            f"the items in a request have changed: {stored.items_per_request} then, "
+            f"{current.items_per_request} now"
+        )
     if stored.goal != current.goal:
         faults.append(f"the goal has changed: {_goal(stored.goal)} then, {_goal(current.goal)} now")
     for dimension, choices in stored.space.items():

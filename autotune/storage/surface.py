@@ -32,6 +32,7 @@ from sqlalchemy import (
 
 from autotune.domain.configuration import CompileKey, Configuration
 from autotune.domain.measurement import Feed
+from autotune.domain.place import differences
 from autotune.domain.space import SearchSpace
 from autotune.domain.surface import (
     LEVELS,
@@ -326,11 +327,7 @@ def _compare(stored: SurfaceIdentity, current: SurfaceIdentity, path: Path) -> N
         faults.append(f"plan: {stored.plan} then, {current.plan} now")
     then, now = stored.space.to_dict(), current.space.to_dict()
     faults += [f"{key}: {then[key]} then, {now[key]} now" for key in then if then[key] != now[key]]
-    faults += [
-        f"{key}: {stored.machine.get(key)!r} then, {current.machine.get(key)!r} now"
-        for key in ("cpu_model", "logical_cpus", "usable_cpus", "openvino")
-        if stored.machine.get(key) != current.machine.get(key)
-    ]
+    faults += differences(stored.machine, current.machine)
     if faults:
         listed = "\n  ".join(faults)
         raise StudyMismatchError(

@@ -19,6 +19,8 @@ _TOLERANCE = 0.01
 _APART = 10.0
 """How many times farther apart the answers of two items must lie than two runs of one item."""
 _MOST_ITEMS, _MOST_SAMPLES = 16, 4
+_MOST = 65536
+"""What a study and best.json take."""
 _LAST_BITS = 1e-5
 
 
@@ -54,13 +56,18 @@ def _by_layout(network: ov.Model) -> int | None:
             sizes.add(int(port.get_shape()[ov.layout_helpers.batch_idx(layout)]))
         elif "?" in str(layout) or "..." in str(layout):
             return None
-    return sizes.pop() if len(sizes) == 1 and min(sizes) > 0 else 1
+    return _only(sizes)
 
 
 def _first_dimension(network: ov.Model) -> int:
     """What may be the batch: the first dimension that inputs share; 1 where they share none."""
     sizes = {int(port.get_shape()[0]) for port in network.inputs if len(port.get_shape())} - {1}
-    return sizes.pop() if len(sizes) == 1 and min(sizes) > 0 else 1
+    return _only(sizes)
+
+
+def _only(sizes: set[int]) -> int:
+    """The one size there is; 1 where there are several, or it is none of a batch."""
+    return next(iter(sizes)) if len(sizes) == 1 and 0 < min(sizes) <= _MOST else 1
 
 
 def _each_apart(

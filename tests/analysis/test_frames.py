@@ -13,7 +13,7 @@ from autotune.analysis.frames import COLUMNS, TYPES, frame, to_csv, to_parquet, 
 from autotune.domain.configuration import Configuration, PerformanceHint
 from autotune.errors import StorageError, UsageError
 from autotune.storage.study_store import StudyStore
-from tests.builders import make_failure, make_trial
+from tests.builders import make_failure, make_measurement, make_opening, make_trial
 from tests.report.studies import make_study
 
 
@@ -33,6 +33,13 @@ def test_records_have_none_for_what_is_missing() -> None:
     assert records[0]["streams"] is None
     assert records[1]["streams"] == 2
     assert "NaN" not in json.dumps(records, allow_nan=False)
+
+
+def test_what_could_not_be_proven_is_in_the_frame() -> None:
+    """With its reason; missing where there is none."""
+    opening = make_opening(unproven="outputs are empty")
+    trials = [make_trial(0), make_trial(1, measurement=make_measurement(opening=opening))]
+    assert [row["unproven"] for row in to_records(frame(trials))] == [None, "outputs are empty"]
 
 
 def test_empty_study_has_an_empty_frame() -> None:

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.domain.configuration import Configuration, PerformanceHint
+from autotune.domain.fed import Fed
+from autotune.domain.race import Status
 from autotune.errors import AutotuneError
 from autotune.export.best_file import (
     BestFile,
@@ -18,7 +20,7 @@ from autotune.export.best_file import (
     relative_model_path,
     write_best,
 )
-from tests.builders import GOAL, make_failure, make_trial
+from tests.builders import GOAL, make_failure, make_measurement, make_opening, make_trial
 
 HINT = make_trial(0, configuration=Configuration(device="CPU", hint=PerformanceHint.THROUGHPUT))
 
@@ -62,6 +64,49 @@ def test_ratio_is_to_the_better_hint() -> None:
     """Both measure 200 items per second, so neither is better."""
     assert make_best().ratio_to_better_hint == 1.0
     assert [baseline.name for baseline in make_best().baselines] == ["CPU THROUGHPUT"]
+
+
+def test_what_was_fed_and_what_workers_ran_under_is_said() -> None:
+    """Beside the number; nothing of it where nobody knows."""
+    trial = make_trial(3)
+    fed = Fed(data="random", warnings=("a loop runs as often as an input says",))
+    best = best_file(
+        trial=trial,
+        trials=(HINT, trial),
+        goal=GOAL,
+        model=BestModel(path="m.onnx", sha256="0" * 64, shapes={}, items_per_request=8),
+        machine={},
+        versions={},
+        study="s",
+        fed=fed,
+        environment={"LD_PRELOAD": "libjemalloc.so"},
+    )
+    assert (best.measured.data, best.measured.warnings) == ("random", list(fed.warnings))
+    assert best.environment == {"LD_PRELOAD": "libjemalloc.so"}
+    assert best.model.items_per_request == 8
+
+    plain = make_best()
+    assert (plain.measured.data, plain.measured.warnings, plain.environment) == (None, [], {})
+    assert plain.model.items_per_request == 1
+
+
+@pytest.mark.parametrize("unproven", [None, "the outputs are empty"])
+def test_a_search_alone_proves_no_answers(unproven: str | None) -> None:
+    """What it could not prove is unproven in the file, with the reason."""
+    measurement = make_measurement(opening=make_opening(unproven=unproven))
+    trial = make_trial(3, measurement=measurement)
+    best = best_file(
+        trial=trial,
+        trials=(HINT, trial),
+        goal=GOAL,
+        model=make_best().model,
+        machine={},
+        versions={},
+        study="s",
+    )
+    assert best.unproven == unproven
+    assert best.status is (Status.UNPROVEN if unproven else Status.UNCONFIRMED)
+    jsonschema.validate(best.model_dump(mode="json"), json_schema())
 
 
 def test_a_failed_trial_is_never_exported() -> None:

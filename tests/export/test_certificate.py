@@ -1,4 +1,4 @@
-"""What a race proved, as best.json has it: format 2, and format 1 still read."""
+"""What a race proved, as best.json has it, and older formats still read."""
 
 import json
 import math
@@ -183,6 +183,17 @@ def test_only_the_chosen_trial_has_a_certificate() -> None:
     jsonschema.validate(as_strict_json(other), SCHEMA)
 
 
+def test_an_unproven_race_is_in_the_file() -> None:
+    """With the race's own reason, whatever the search had said."""
+    opening = make_opening(unproven="outputs are all equal")
+    winner = replace(RACE.standings[0], unproven=opening.unproven)
+    race = replace(RACE, standings=(winner, *RACE.standings[1:]), status=Status.UNPROVEN)
+    best = make_best(race)
+    jsonschema.validate(as_strict_json(best), SCHEMA)
+    assert (best.status, best.unproven) == (Status.UNPROVEN, "outputs are all equal")
+    assert best.certificate is not None
+
+
 def test_a_race_without_a_choice_proves_nothing() -> None:
     """There is no certificate to write."""
     strict = make_race(replace(GOAL, cap_ms=0.1))
@@ -242,20 +253,26 @@ def test_doubts_are_in_the_certificate() -> None:
 @pytest.mark.parametrize(
     ("configuration", "feed", "says"),
     [
-        (make_configuration(), Feed.BIND, "4 request(s) of 1 item(s) always in flight, async API"),
-        (make_configuration(batch_size=8), Feed.BIND, "of 8 item(s)"),
+        (make_configuration(), Feed.BIND, " always in flight, async API"),
+        (make_configuration(batch_size=8), Feed.BIND, "4 request(s)"),
         (make_configuration(), Feed.COPY, "inputs copied before every request"),
         (make_configuration(), Feed.BIND, "inputs bound once"),
-        (make_configuration(api=Api.SYNC), Feed.BIND, "1 request(s) of 1 item(s)"),
+        (make_configuration(api=Api.SYNC), Feed.BIND, "1 request(s)"),
         (HINT, Feed.BIND, "2 request(s)"),
     ],
 )
-def test_the_load_is_said_in_words(configuration: Configuration, feed: Feed, says: str) -> None:
+@pytest.mark.parametrize("data", ["random", "real"])
+@pytest.mark.parametrize("items", [1, 8])
+def test_the_load_is_said_in_words(
+    configuration: Configuration, feed: Feed, says: str, data: str, items: int
+) -> None:
     """What the numbers are numbers of; a hint's requests are those that the runtime chose."""
     standing = RACE.standings[0]
-    contender = replace(standing.contender, configuration=configuration)
-    words = load_in_words(replace(standing, contender=contender), feed)
+    contender = replace(standing.contender, configuration=configuration, items_per_request=items)
+    words = load_in_words(replace(standing, contender=contender), feed, data)
     assert says in words
+    assert f" of {items * configuration.batch_size} item(s) " in words
+    assert f", {data} inputs " in words
     assert words.startswith("closed loop: ")
     assert words.endswith("not the rate that independent callers may send")
 
@@ -312,8 +329,8 @@ def test_format_1_is_still_read(path: Path) -> None:
 
 def test_a_newer_format_is_refused_whatever_is_in_it(path: Path) -> None:
     """With both versions and the way out."""
-    edit(path, lambda values: values.update(format_version=4, certificate={"from": "the future"}))
-    with pytest.raises(AutotuneError, match=r"format 4 is newer .* \(3\); upgrade autotune"):
+    edit(path, lambda values: values.update(format_version=5, certificate={"from": "the future"}))
+    with pytest.raises(AutotuneError, match=r"format 5 is newer .* \(4\); upgrade autotune"):
         read_best(path)
 
 

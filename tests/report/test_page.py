@@ -4,6 +4,8 @@ import base64
 import hashlib
 import json
 import re
+import sqlite3
+from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -105,6 +107,16 @@ def test_the_answer_without_a_race_says_so(study: Path) -> None:
     shown = view(study)
     assert shown.status == "unconfirmed"
     assert shown.answer.endswith("from the search alone, in one process.")
+
+
+def test_the_answer_that_could_not_be_proven_says_so(tmp_path: Path) -> None:
+    """In its badge, and why in its sentence."""
+    folder = make_study(tmp_path / "unproven", trials=3)
+    with closing(sqlite3.connect(folder / "study.db")) as connection, connection:
+        connection.execute("UPDATE autotune_measurement SET unproven = 'outputs are all zero'")
+    shown = view(folder)
+    assert (shown.status, shown.badge) == ("unproven", "poor")
+    assert shown.answer.endswith("its answers could not be proven: outputs are all zero.")
 
 
 def test_nothing_feasible_leads_with_the_nearest_miss(tmp_path: Path) -> None:

@@ -269,6 +269,18 @@ def test_what_is_missing_to_a_certificate_is_said(
     assert why in text
 
 
+def test_what_could_not_be_proven_is_said() -> None:
+    """Before any other reason, for people and for programs."""
+    winner = make_standing(unproven="the outputs are all zero", launches=1)
+    result = make_result(winner=winner, status=Status.UNPROVEN)
+    text = said(result)
+    assert "unproven: at least" in text
+    assert "not certified, as its answers could not be proven: the outputs are all zero" in text
+    stored = json.loads(json.dumps(race_json(result)))
+    assert stored["status"] == "unproven"
+    assert stored["contenders"][0]["unproven"] == "the outputs are all zero"
+
+
 def test_nothing_chosen_is_said() -> None:
     """And nothing is claimed."""
     result = make_result(chosen=None, choice=None, status=Status.UNCONFIRMED, end=End.EMPTY)

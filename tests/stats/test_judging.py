@@ -371,6 +371,31 @@ def test_nothing_may_be_chosen(slices: list[Slice]) -> None:
 # --- the others
 
 
+@pytest.mark.parametrize(
+    "slices",
+    [
+        pytest.param(turns(0), id="else certified"),
+        pytest.param(turns(0, steal_s=0.4), id="else provisional"),
+        pytest.param(turns(0, over=1), id="else unconfirmed"),
+    ],
+)
+def test_what_could_not_be_proven_is_unproven_whatever_else_was_shown(
+    slices: list[Slice],
+) -> None:
+    """A fast wrong answer is no answer; why it could not be proven is handed on."""
+    result = judged(slices, entries={0: Entry(opening=make_opening(unproven="all zero"))})
+    assert (result.chosen, result.status) == (0, Status.UNPROVEN)
+    assert result.standings[0].unproven == "all zero"
+
+
+def test_an_unproven_one_that_is_not_chosen_taints_nobody() -> None:
+    """The certificate is of the chosen one."""
+    entries = {0: Entry(opening=make_opening(unproven="all zero"))}
+    result = judged(turns(0, 100), turns(1, 200), entries=entries)
+    assert (result.chosen, result.status) == (1, Status.CERTIFIED)
+    assert [standing.unproven for standing in result.standings] == ["all zero", None]
+
+
 def test_states_of_the_others() -> None:
     """Each in its own words."""
     result = judged(

@@ -1,5 +1,6 @@
 """Rows and values say the same."""
 
+import json
 from array import array
 from dataclasses import replace
 
@@ -20,7 +21,7 @@ from autotune.domain.measurement import (
     Opening,
     StopReason,
 )
-from autotune.domain.race import Contender, Entry, Slice
+from autotune.domain.race import Contender, Dropped, Entry, Slice
 from autotune.storage.codec import (
     block_of,
     block_row,
@@ -31,11 +32,14 @@ from autotune.storage.codec import (
     failure_row,
     measurement_of,
     measurement_row,
+    opening_of,
+    opening_text,
     pack_ticks,
     slice_of,
     slice_row,
     unpack_ticks,
 )
+from tests.builders import make_opening
 
 finite = st.floats(0, 1e9)
 count = st.integers(0, 2**31)
@@ -63,6 +67,7 @@ openings = st.builds(
     compile_s=finite,
     first_inference_ms=finite,
     output_error=st.none() | finite,
+    unproven=st.none() | st.text(),
 )
 blocks = st.builds(
     Block,
@@ -122,6 +127,7 @@ entries = st.builds(
     Entry,
     opening=st.none() | openings,
     failure=st.none() | failures,
+    dropped=st.none() | st.sampled_from(Dropped),
     peak_rss_bytes=st.none() | count,
 )
 
@@ -193,6 +199,14 @@ def test_what_is_known_of_a_contender_is_replaced_as_a_whole(
     was = contender.peak_rss_bytes if taken is None else taken
     known = was if after.peak_rss_bytes is None else after.peak_rss_bytes
     assert contender_of(row)[1] == replace(after, peak_rss_bytes=known)
+
+
+def test_an_opening_of_an_older_version_is_read() -> None:
+    """It said nothing of what could be proven."""
+    text = json.dumps(
+        {k: v for k, v in json.loads(opening_text(make_opening())).items() if k != "unproven"}
+    )
+    assert opening_of(text) == make_opening()
 
 
 @given(st.builds(Slice, count, count, count, finite, blocks))

@@ -1,5 +1,6 @@
 """A database of an older autotune goes on: nothing in it is lost."""
 
+import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -14,7 +15,7 @@ from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Feed
 from autotune.domain.race import Contender, End, Slice
 from autotune.domain.trial import Trial
-from autotune.errors import StorageError, StudyMismatchError
+from autotune.errors import StudyMismatchError
 from autotune.storage import migrations
 from autotune.storage.owner import owner
 from autotune.storage.races import RaceLog, last_race
@@ -28,7 +29,23 @@ TRIALS = (
     make_trial(1, failure=make_failure(FailureKind.HANG)),
     make_trial(2, configuration=make_configuration(batch_size=2), reused_from=0),
 )
-_NEW_TABLES = ("autotune_slice", "autotune_contender", "autotune_race", "autotune_reference")
+VERSIONS = range(1, SCHEMA_VERSION)
+_COLUMNS = {
+    2: {"autotune_measurement": {"feed"}},
+    3: {"autotune_study": {"owner"}},
+    4: {
+        "autotune_contender": {"dropped"},
+        "autotune_measurement": {"unproven"},
+        "autotune_session": {"machine_id"},
+        "autotune_slice": {"machine_id"},
+        "autotune_study": {"items_per_request", "fed"},
+    },
+}
+"""What every version added to tables that were there."""
+_TABLES = {
+    2: ("autotune_slice", "autotune_contender", "autotune_race", "autotune_reference"),
+    4: ("autotune_launch", "autotune_machine"),
+}
 
 
 def query(file: Path, *statements: str) -> list[Any]:
@@ -41,36 +58,55 @@ def query(file: Path, *statements: str) -> list[Any]:
     return rows
 
 
-def old(folder: Path, trials: Sequence[Trial] = TRIALS) -> Path:
-    """A study with trials as version 1 wrote it: no races, no reference, no column `feed`."""
+def downgraded(
+    folder: Path,
+    to: int,
+    trials: Sequence[Trial] = TRIALS,
+    machines: Sequence[dict[str, str]] = ({"cpu_model": "x"},),
+) -> Path:
+    """A study as an older version wrote it, with a session on each machine; from 2 on, a race."""
     store = opened(folder)
-    store.start_session({"cpu_model": "x"}, {"python": "3"})
+    for machine in machines:
+        store.start_session(machine, {"python": "3"})
     for trial in trials:
         store.record(trial, elapsed_s=7.0)
-    store.close()
-    query(
-        folder / "study.db",
-        *(f"DROP TABLE {name}" for name in _NEW_TABLES),
-        "ALTER TABLE autotune_measurement DROP COLUMN feed",
-        "ALTER TABLE autotune_study DROP COLUMN owner",
-        "UPDATE autotune_study SET schema_version = 1",
+    contender = Contender(name="a", configuration=make_configuration())
+    log = RaceLog.begin(
+        store, [contender], trials=3, baseline=None, feed=Feed.COPY, tie_margin=0.01, noise=None
     )
-    return folder / "study.db"
+    log.keep([Slice(0, 0, 0, 0.5, make_block())], 7.0)
+    store.close()
+    file = folder / "study.db"
+    for added in range(SCHEMA_VERSION, to, -1):
+        for table in _TABLES.get(added, ()):
+            query(file, "PRAGMA foreign_keys = OFF", f"DROP TABLE {table}")
+        for table, columns in _COLUMNS[added].items():
+            if table not in _TABLES.get(2, ()) or to >= 2:
+                _take_out(file, table, columns)
+    query(file, f"UPDATE autotune_study SET schema_version = {to}")  # noqa: S608 - a number
+    return file
 
 
-def version_2(folder: Path) -> Path:
-    """A study with trials as version 2 wrote it: nobody's."""
-    store = opened(folder)
-    store.start_session({"cpu_model": "x"}, {"python": "3"})
-    for trial in TRIALS:
-        store.record(trial, elapsed_s=7.0)
-    store.close()
-    query(
-        folder / "study.db",
-        "ALTER TABLE autotune_study DROP COLUMN owner",
-        "UPDATE autotune_study SET schema_version = 2",
+def _take_out(file: Path, table: str, columns: set[str]) -> None:
+    """Make a table anew without some columns, as SQLite drops none that refers to another table."""
+    made = query(
+        file, "SELECT tbl_name, sql FROM sqlite_schema WHERE sql NOTNULL ORDER BY type DESC"
     )
-    return folder / "study.db"
+    whole, *indexes = [sql for name, sql in made if name == table]
+    words = "|".join(columns)
+    lines = [line for line in whole.splitlines() if not re.match(rf".*\b({words})\b", line)]
+    kept = ", ".join(
+        row[1] for row in query(file, f"PRAGMA table_info({table})") if row[1] not in columns
+    )
+    query(
+        file,
+        "PRAGMA foreign_keys = OFF",
+        f"CREATE TEMP TABLE kept AS SELECT {kept} FROM {table}",  # noqa: S608 - our own names
+        f"DROP TABLE {table}",
+        re.sub(r",\s*\)\Z", ")", "\n".join(lines)),
+        f"INSERT INTO {table} ({kept}) SELECT {kept} FROM kept",  # noqa: S608 - our own names
+        *indexes,
+    )
 
 
 def layout(file: Path) -> dict[str, set[str]]:
@@ -89,7 +125,7 @@ def version(file: Path) -> int:
 
 def test_version_1_is_brought_up_to_date_with_all_its_trials(tmp_path: Path) -> None:
     """Measured, failed and reused ones, with blocks; the requests of then were bound."""
-    file = old(tmp_path)
+    file = downgraded(tmp_path, 1)
     store = opened(tmp_path)
     assert version(file) == SCHEMA_VERSION
     assert [store.with_blocks(trial) for trial in store.trials()] == list(TRIALS)
@@ -100,12 +136,14 @@ def test_version_1_is_brought_up_to_date_with_all_its_trials(tmp_path: Path) -> 
     store.close()
 
 
-def test_a_migrated_database_is_laid_out_as_a_new_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("then", VERSIONS)
+def test_a_migrated_database_is_laid_out_as_a_new_one(tmp_path: Path, then: int) -> None:
     """Every table and every column, so that nothing depends on where a study began."""
     for name in ("old", "new"):
         (tmp_path / name).mkdir()
-    file = old(tmp_path / "old")
-    assert "feed" not in layout(file)["autotune_measurement"]
+    file = downgraded(tmp_path / "old", then)
+    assert not layout(file)["autotune_machine"]
+    assert ("feed" in layout(file)["autotune_measurement"]) == (then >= 2)
     opened(tmp_path / "old").close()
     opened(tmp_path / "new").close()
     assert layout(file) == layout(tmp_path / "new" / "study.db")
@@ -113,7 +151,7 @@ def test_a_migrated_database_is_laid_out_as_a_new_one(tmp_path: Path) -> None:
 
 def test_version_2_is_brought_up_to_date_and_has_an_owner(tmp_path: Path) -> None:
     """Whoever goes on with it; a copy of what it was is kept."""
-    file = version_2(tmp_path)
+    file = downgraded(tmp_path, 2)
     store = opened(tmp_path)
     assert version(file) == SCHEMA_VERSION
     assert [store.with_blocks(trial) for trial in store.trials()] == list(TRIALS)
@@ -121,14 +159,15 @@ def test_version_2_is_brought_up_to_date_and_has_an_owner(tmp_path: Path) -> Non
     assert query(file, "SELECT owner FROM autotune_study") == [(owner(),)]
     copy = tmp_path / "study.db.schema2.backup"
     assert version(copy) == 2
-    assert layout(file)["autotune_study"] == {*layout(copy)["autotune_study"], "owner"}
+    assert "owner" not in layout(copy)["autotune_study"]
 
 
 def test_a_migrated_study_takes_trials_races_and_the_reference(tmp_path: Path) -> None:
     """It goes on as any other."""
-    old(tmp_path)
+    downgraded(tmp_path, 1)
     store = opened(tmp_path)
     store.start_session({}, {})
+    assert last_race(store, GOAL) is None
     store.record(make_trial(3), elapsed_s=1.0)
     store.record_reference("ab", 1.0, make_block())
     contender = Contender(name="a", configuration=make_configuration())
@@ -143,9 +182,45 @@ def test_a_migrated_study_takes_trials_races_and_the_reference(tmp_path: Path) -
     store.close()
 
 
+@pytest.mark.parametrize("then", VERSIONS)
+def test_every_version_goes_on_with_all_it_has(tmp_path: Path, then: int) -> None:
+    """Trials, identity and sessions, and from 2 on its race; a copy of what it was is kept."""
+    file = downgraded(tmp_path, then)
+    store = opened(tmp_path)
+    assert version(file) == SCHEMA_VERSION
+    assert [store.with_blocks(trial) for trial in store.trials()] == list(TRIALS)
+    assert (store.identity(), store.sessions()[0].elapsed_s) == (IDENTITY, 7.0)
+    assert (last_race(store, GOAL) is None) == (then < 2)
+    assert query(file, "PRAGMA integrity_check") == [("ok",)]
+    assert query(file, "PRAGMA foreign_key_check") == []
+    store.close()
+    assert version(tmp_path / f"study.db.schema{then}.backup") == then
+
+
+@pytest.mark.parametrize(
+    ("machines", "rows", "known"),
+    [
+        ([{"cpu_model": "x"}], 1, True),
+        ([{"cpu_model": "x"}, {"cpu_model": "x", "system": "a new kernel"}], 1, True),
+        ([{"cpu_model": "x"}, {"cpu_model": "y"}], 2, False),
+    ],
+    ids=["one", "one with another kernel", "two"],
+)
+def test_version_3_is_told_where_it_was_measured(
+    tmp_path: Path, machines: list[dict[str, str]], rows: int, known: bool
+) -> None:
+    """Every session; and every slice, unless it may be of either of two machines."""
+    file = downgraded(tmp_path, 3, machines=machines)
+    opened(tmp_path).close()
+    assert len(query(file, "SELECT id FROM autotune_machine")) == rows
+    assert query(file, "SELECT id FROM autotune_session WHERE machine_id IS NULL") == []
+    found = query(file, "SELECT id FROM autotune_slice WHERE machine_id IS NOT NULL")
+    assert bool(found) is known
+
+
 def test_beginning_twice_is_harmless(tmp_path: Path) -> None:
     """The second time there is nothing left to do."""
-    file = old(tmp_path)
+    file = downgraded(tmp_path, 1)
     opened(tmp_path).close()
     before = file.read_bytes()
     store = opened(tmp_path)
@@ -167,18 +242,20 @@ def test_every_older_version_has_a_step() -> None:
     assert sorted(migrations._STEPS) == list(range(1, SCHEMA_VERSION))
 
 
-def test_a_viewer_of_an_old_database_is_told_the_way_out(tmp_path: Path) -> None:
-    """It may not write, so it asks for the tuner; the file is as it was."""
-    file = old(tmp_path)
+def test_a_viewer_reads_an_old_database(tmp_path: Path) -> None:
+    """As it will be read once it is brought up to date; the file is as it was."""
+    file = downgraded(tmp_path, 1)
     before = file.read_bytes()
-    with pytest.raises(StorageError, match=r"older autotune \(schema 1.*autotune tune its folder"):
-        StudyStore.read_only(tmp_path)
+    with closing(StudyStore.read_only(tmp_path)) as store:
+        assert [store.with_blocks(trial) for trial in store.trials()] == list(TRIALS)
+        assert last_race(store, IDENTITY.goal) is None
+        assert store.reference() == []
     assert file.read_bytes() == before
 
 
 def test_another_study_is_still_refused_after_the_step(tmp_path: Path) -> None:
     """Bringing it up to date does not make it another one; its trials stay."""
-    old(tmp_path)
+    downgraded(tmp_path, 1)
     other = IDENTITY.__class__(
         name="demo",
         spec="",
@@ -196,7 +273,7 @@ def test_another_study_is_still_refused_after_the_step(tmp_path: Path) -> None:
 
 def test_an_empty_old_study_goes_on(tmp_path: Path) -> None:
     """It was begun, and nothing was measured yet."""
-    file = old(tmp_path, trials=())
+    file = downgraded(tmp_path, 1, trials=())
     store = opened(tmp_path)
     assert (store.trials(), version(file)) == ([], SCHEMA_VERSION)
     store.close()
@@ -206,7 +283,7 @@ def test_a_crash_within_a_step_leaves_the_old_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whole or not at all: the next start takes the step again."""
-    file = old(tmp_path)
+    file = downgraded(tmp_path, 1)
     step = migrations._STEPS[1]
 
     def crash(connection: Connection) -> None:

@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from sqlalchemy import event, text
 
 from autotune.domain.failure import FailureKind
+from autotune.domain.fed import Fed
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.trial import Origin
 from autotune.errors import StorageError, StudyMismatchError
@@ -98,6 +100,63 @@ def test_identity_and_sessions_are_kept(store: StudyStore, tmp_path: Path) -> No
     (session,) = reader.sessions()
     assert (session.elapsed_s, session.end) == (13.0, "budget")
     reader.close()
+
+
+@pytest.mark.parametrize(("stored", "now"), [(1, 8), (8, 1)])
+def test_other_items_in_a_request_are_another_study(tmp_path: Path, stored: int, now: int) -> None:
+    """Throughputs would count other things."""
+    opened(tmp_path, replace(IDENTITY, items_per_request=stored)).close()
+    before = (tmp_path / "study.db").read_bytes()
+    with pytest.raises(StudyMismatchError, match=f"items in a request .*{stored} then, {now} now"):
+        opened(tmp_path, replace(IDENTITY, items_per_request=now))
+    assert (tmp_path / "study.db").read_bytes() == before
+
+
+def test_what_was_fed_may_change_and_is_brought_up_to_date(tmp_path: Path) -> None:
+    """An older study learns it when it goes on; who does not know it forgets nothing."""
+    fed = Fed(data="random", warnings=("NonZero",))
+    for given, kept in (
+        (None, None),
+        (fed, fed),
+        (None, fed),
+        (Fed(data="real"), Fed(data="real")),
+    ):
+        store = opened(tmp_path, replace(IDENTITY, fed=given))
+        assert store.identity().fed == kept
+        store.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["items_per_request = -1", "items_per_request = 'x'", "fed = '{\"data\": 1}'", "fed = '['"],
+)
+def test_what_a_study_cannot_be_is_named(tmp_path: Path, change: str) -> None:
+    """Anybody may have written the file."""
+    opened(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "study.db")) as connection, connection:
+        connection.execute(f"UPDATE autotune_study SET {change}")  # noqa: S608 - of this list
+    with (
+        closing(StudyStore.read_only(tmp_path)) as store,
+        pytest.raises(StorageError, match="read"),
+    ):
+        store.identity()
+
+
+def test_sessions_of_one_machine_share_its_row(tmp_path: Path) -> None:
+    """Another kernel is the same machine, another runtime is another one."""
+    store = opened(tmp_path)
+    rows = []
+    for machine, versions in (
+        ({"cpu_model": "x", "system": "Linux 1"}, {"openvino": "1"}),
+        ({"cpu_model": "x", "system": "Linux 2"}, {"openvino": "1", "numpy": "2"}),
+        ({"cpu_model": "x"}, {"openvino": "2"}),
+        ({"cpu_model": "x", "environment": {"LD_PRELOAD": "m.so"}}, {"openvino": "1"}),
+        ({"cpu_model": "y"}, {"openvino": "1"}),
+    ):
+        store.start_session(machine, versions)
+        rows.append(store.machine_id)
+    store.close()
+    assert rows == [1, 1, 2, 3, 4]
 
 
 def test_a_trial_is_recorded_whole_or_not_at_all(store: StudyStore) -> None:

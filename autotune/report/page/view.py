@@ -37,6 +37,7 @@ _BADGES = {
     Status.CERTIFIED: "good",
     Status.PROVISIONAL: "fair",
     Status.UNCONFIRMED: "poor",
+    Status.UNPROVEN: "poor",
 }
 
 
@@ -49,7 +50,7 @@ class View:
     question: str
     """The goal in words."""
     status: str
-    """certified, provisional, unconfirmed, or nothing found."""
+    """certified, provisional, unconfirmed, unproven, or nothing found."""
     badge: str
     """good, fair or poor."""
     answer: str
@@ -140,7 +141,11 @@ def _answer(study: Evidence) -> tuple[str, str, str]:
             f"{milliseconds(measured.latency.goal_ms)}"
         )
         said += "" if gain is None else f", {times(gain)} the better hint"
-        return "unconfirmed", "poor", f"{said}; from the search alone, in one process."
+        said += "; from the search alone, in one process"
+        if measured.opening.unproven is not None:
+            said += f"; its answers could not be proven: {measured.opening.unproven}"
+            return Status.UNPROVEN.value, "poor", f"{said}."
+        return Status.UNCONFIRMED.value, "poor", f"{said}."
     low, upper = winner.throughput.low, winner.latency_upper_ms
     said = f"{per_second(winner.throughput.mean)}" if low is None else f"At least {per_second(low)}"
     if upper is not None:

@@ -1,0 +1,53 @@
+"""Where something was measured: what must be the same for two numbers to be put together."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+HARDWARE = ("cpu_model", "logical_cpus", "usable_cpus")
+RUNTIME = ("openvino", "devices", "environment")
+"""Fields of a machine's fingerprint; memory and the kernel may change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A machine and a runtime; numbers of two places are never pooled."""
+
+    hardware: Mapping[str, Any]
+    runtime: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, machine: Mapping[str, Any], versions: Mapping[str, str]) -> "Place":
+        """The place of a fingerprint, and of the versions that go with it."""
+        return cls(
+            hardware=_known(machine, HARDWARE),
+            runtime={**_known(machine, RUNTIME), **_known(versions, ("openvino",), "package")},
+        )
+
+    @property
+    def digest(self) -> str:
+        """The same for equal places, and for those only."""
+        text = json.dumps([self.hardware, self.runtime], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between two fingerprints, in words; what is empty may also be missing."""
+    return [
+        f"{name}: {then.get(name)!r} then, {now.get(name)!r} now"
+        for name in (*HARDWARE, *RUNTIME)
+        if (then.get(name) or None) != (now.get(name) or None)
+    ]
+
+
+def _known(
+    values: Mapping[str, Any], names: tuple[str, ...], prefix: str | None = None
+) -> dict[str, Any]:
+    """Those of the values that say something."""
+    return {
+        name if prefix is None else f"{name}_{prefix}": values[name]
+        for name in names
+        if values.get(name)
+    }

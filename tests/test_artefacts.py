@@ -1,0 +1,272 @@
+"""What earlier versions left behind is read, continued, verified and exported; see `artefacts`."""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import autotune as package
+from autotune import study as beginning
+from autotune.cli.main import main
+from autotune.domain.history import History
+from autotune.domain.race import State
+from autotune.domain.trial import Trial
+from autotune.execution.machine import Machine
+from autotune.execution.protocol import Inspected
+from autotune.execution.runner import SubprocessRunner
+from autotune.execution.simulated import SimulatedCpu, SimulatedRunner
+from autotune.export.best_file import read_best
+from autotune.export.targets import TARGETS
+from autotune.spec import StudySpec, load_spec
+from autotune.storage.races import last_race
+from autotune.storage.schema import SCHEMA_VERSION
+from autotune.storage.study_store import StudyStore
+from autotune.storage.surface import load_surface
+from autotune.tuner import tune
+from autotune.verify import verify
+
+ARTEFACTS = Path(__file__).parent / "artefacts"
+SCHEMAS = {"study": 3, "cut": 3, "schema2": 2, "schema1": 1}
+"""The studies, and the versions of their tables."""
+TRIALS = {"study": 9, "cut": 7, "schema2": 8, "schema1": 7}
+FORMATS = {
+    "study/best.json": 3,
+    "study/searched.json": 3,
+    "schema2/best.json": 2,
+    "schema1/best.json": 1,
+}
+VIEWERS: dict[str, Sequence[str]] = {
+    "status": ("status", "{}"),
+    "status --json": ("status", "{}", "--json"),
+    "log": ("log", "{}"),
+    "log --json": ("log", "{}", "--json"),
+    "report": ("report", "{}", "--out", "{}/report.html"),
+    "pareto": ("pareto", "{}"),
+    "pareto --json": ("pareto", "{}", "--json"),
+    "best": ("best", "{}"),
+    "best --json": ("best", "{}", "--json"),
+    "another best": ("best", "{}", "--max-latency", "15ms", "--percentile", "90"),
+    "frame": ("frame", "{}", "--csv", "-"),
+}
+
+
+class Done(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+Autotune = Callable[..., Done]
+
+
+@pytest.fixture
+def autotune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Autotune:
+    """The command line in this process."""
+
+    def run(*words: object) -> Done:
+        monkeypatch.setattr("sys.argv", ["autotune", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return Done(int(ended.value.code or 0), printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy for those that only read, with the model beside every study."""
+    return copied(tmp_path_factory.mktemp("artefacts"))
+
+
+def copied(folder: Path) -> Path:
+    """A copy of all artefacts: the model is kept once, and lies beside each of them."""
+    shutil.copytree(ARTEFACTS, folder, dirs_exist_ok=True)
+    for place in folder.iterdir():
+        if place.is_dir():
+            for name in ("model.xml", "model.bin"):
+                shutil.copy(folder / name, place / name)
+    return folder
+
+
+def grown(folder: Path, more: int) -> StudySpec:
+    """The study with a budget of so many trials more than it has, and no limit in time."""
+    spec = load_spec(folder)
+    trials = History(trials_of(folder)).finished + more
+    budget = spec.budget.model_copy(update={"duration": None, "trials": trials})
+    return spec.model_copy(update={"budget": budget})
+
+
+def trials_of(folder: Path) -> list[Trial]:
+    """What is recorded."""
+    with closing(StudyStore.read_only(folder)) as store:
+        return [store.with_blocks(trial) for trial in store.trials()]
+
+
+def schema(folder: Path) -> int:
+    """The version of the tables."""
+    with closing(sqlite3.connect(folder / "study.db")) as connection:
+        (found,) = connection.execute("SELECT schema_version FROM autotune_study").fetchone()
+    return int(found)
+
+
+def simulated() -> SimulatedRunner:
+    """Another machine: two CPUs, as the studies were begun on, that know bf16."""
+    return SimulatedRunner(cpu=SimulatedCpu(cpus=2, speed={"bf16": 1.5, "f32": 1.0}))
+
+
+class RealRunner(SubprocessRunner):
+    """This machine, with as many CPUs as the studies were begun with."""
+
+    def machine(self, facts: Inspected) -> Machine:
+        """What a study's space depends on is as it was."""
+        return replace(super().machine(facts), usable_cpus=2)
+
+
+# --- studies
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_they_are_what_they_are_said_to_be(kept: Path, name: str) -> None:
+    """The schema of each; nobody has brought one up to date by mistake."""
+    assert schema(kept / name) == SCHEMAS[name]
+    assert len(trials_of(kept / name)) == TRIALS[name]
+
+
+@pytest.mark.parametrize("viewer", VIEWERS)
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_viewer_reads_every_study(
+    autotune: Autotune, kept: Path, name: str, viewer: str
+) -> None:
+    """It says something, and the file is byte for byte as it was."""
+    folder = kept / name
+    before = (folder / "study.db").read_bytes()
+    done = autotune(*(word.format(folder) for word in VIEWERS[viewer]))
+
+    assert (done.code, done.err) == (0, "")
+    if viewer.endswith("--json"):
+        assert json.loads(done.out)
+    elif viewer == "report":
+        assert (folder / "report.html").read_text().startswith("<!doctype html>")
+    else:
+        assert done.out.strip()
+    assert (folder / "study.db").read_bytes() == before
+    assert not list(folder.glob("study.db-*"))
+
+
+def test_a_comparison_reads_studies_of_several_schemas(autotune: Autotune, kept: Path) -> None:
+    """Side by side in one page."""
+    page = kept / "comparison.html"
+    assert autotune("report", *(kept / name for name in SCHEMAS), "--out", page).code == 0
+    assert page.stat().st_size > 0
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_they_are_read_from_python(kept: Path, name: str) -> None:
+    """A row for each measurement, and nothing of its failures is lost."""
+    measured = [trial for trial in trials_of(kept / name) if trial.measurement is not None]
+    assert len(package.frame(kept / name)) >= len(measured)
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_tuning_continues_every_study(tmp_path: Path, name: str) -> None:
+    """On another machine, by another user: what was there stays, and two trials follow."""
+    folder = copied(tmp_path) / name
+    before = trials_of(folder)
+    outcome = tune(grown(folder, 2), folder, runner=simulated(), anyway=True, trust=True)
+
+    after = trials_of(folder)
+    assert after[: len(before)] == before
+    assert len(after) == len(before) + 2
+    assert outcome.race is not None
+    assert outcome.best is not None
+    assert schema(folder) == SCHEMA_VERSION
+
+
+@pytest.mark.openvino
+def test_a_real_machine_continues_a_study(tmp_path: Path) -> None:
+    """One trial more on the runtime, with its own model."""
+    folder = copied(tmp_path) / "study"
+    spec = grown(folder, 1)
+    spec = spec.model_copy(
+        update={
+            "race": spec.race.model_copy(update={"share": 0.0}),
+            "measure": spec.measure.model_copy(update={"limit": 1.0, "warmup": 0.2}),
+        }
+    )
+    runner = RealRunner(beginning.source(spec, folder), folder / "logs")
+    tune(spec, folder, runner=runner, anyway=True, trust=True)
+    assert len(trials_of(folder)) == TRIALS["study"] + 1
+
+
+# --- best.json
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_best_file_of_every_format_is_verified(kept: Path, name: str) -> None:
+    """Read, found to be of its model, and raced again."""
+    assert json.loads((kept / name).read_text())["format_version"] == FORMATS[name]
+    seen, _, _ = verify(kept / name, 20.0, anyway=True, runners=lambda *_: simulated())
+    assert seen.standing.state is not State.FAILED
+    assert seen.claim_per_s > 0
+
+
+@pytest.mark.openvino
+def test_a_best_file_is_verified_on_a_real_machine(autotune: Autotune, kept: Path) -> None:
+    """With the model and the configuration of the file alone: it holds, or it does not."""
+    done = autotune("verify", kept / "study/searched.json", "--budget", "1s", "--anyway", "--json")
+    assert done.code in {0, 4}
+    assert json.loads(done.out)
+
+
+@pytest.mark.openvino
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_best_file_of_every_format_is_exported(
+    autotune: Autotune, kept: Path, tmp_path: Path, name: str
+) -> None:
+    """For every target that can run it."""
+    done = autotune("export", kept / name, "--to", "all", "--out", tmp_path)
+    assert done.code == 0
+    written = {folder.name for folder in tmp_path.iterdir()}
+    assert {"benchmark_app", "python", "cpp"} <= written <= set(TARGETS)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_best_file_of_every_format_is_loaded(kept: Path, name: str) -> None:
+    """And is found beside its model."""
+    assert package.load_best(kept / name).model_path.is_file()
+    assert read_best(kept / name).num_requests >= 1
+
+
+# --- surface
+
+
+def test_a_surface_is_replayed(autotune: Autotune, kept: Path) -> None:
+    """A short study on it, with its own goal."""
+    file = kept / "surface/surface.db"
+    assert load_surface(file).is_whole
+    options = ("--sampler", "random", "--trials", 4, "--seeds", 1, "--json")
+    done = autotune("replay", file, *options)
+    assert done.code == 0
+    (curve,) = json.loads(done.out)
+    assert curve["traces"]
+
+
+# --- a race that was cut off
+
+
+def test_the_race_that_was_cut_off_is_seen(kept: Path) -> None:
+    """In its second launch."""
+    with closing(StudyStore.read_only(kept / "cut")) as store:
+        race = last_race(store, store.identity().goal)
+    assert race is not None
+    assert race.end is None
+    assert {piece.launch for piece in race.field.slices} == {0, 1}
