@@ -1,7 +1,8 @@
 """A race without a study: entrants head to head, on this machine, now."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from autotune.domain.goal import Goal, Objective
@@ -12,6 +13,7 @@ from autotune.execution.calibration import load_calibration, tie_margin
 from autotune.execution.deadlines import deadlines_of
 from autotune.execution.locks import machine_lock
 from autotune.execution.machine import Machine
+from autotune.execution.protocol import Inspected
 from autotune.execution.race import Race, RacePlan, Venue
 from autotune.execution.runner import ModelSource, Runner, SubprocessRunner
 
@@ -34,6 +36,8 @@ def contest(  # noqa: PLR0913 - the parts of a race
     runners: Callable[[Model, Path], Runner] | None = None,
 ) -> tuple[Race, Machine]:
     """Race the entrants head to head; nobody is dropped but for a failure.
+
+    Entrants of the same model count the same items: what one of them says, else what is found.
 
     Args:
         entrants: at least one; of several models if need be.
@@ -77,7 +81,10 @@ def contest(  # noqa: PLR0913 - the parts of a race
             feed=feed,
             seed=seed,
         )
-        contenders = [entrant.contender for entrant in entrants]
+        contenders = [
+            replace(entrant.contender, items_per_request=_items(entrant, entrants, facts))
+            for entrant in entrants
+        ]
         owners = {id(c): made[_key(e.model)][0] for c, e in zip(contenders, entrants, strict=True)}
         venue = Venue(
             open_model=lambda c: owners[id(c)].open(c.configuration.compile_key),
@@ -103,6 +110,17 @@ def common_goal(entrants: Sequence[Entrant]) -> Goal:
     if len(goals) == 1:
         return goals.pop()
     return Goal(Objective.THROUGHPUT, 99.0, None)
+
+
+def _items(entrant: Entrant, entrants: Sequence[Entrant], facts: Mapping[str, Inspected]) -> int:
+    """Items in a request of an entrant at batch 1: ratios are taken to others of its model."""
+    said = [
+        other.model.items_per_request
+        for other in entrants
+        if other.model.items_per_request is not None
+        and (other.model.path, other.model.shapes) == (entrant.model.path, entrant.model.shapes)
+    ]
+    return max(said, default=facts[_key(entrant.model)].items_per_request)
 
 
 def _check_machine(entrants: Sequence[Entrant], machine: Machine) -> None:

@@ -31,6 +31,8 @@ class Model:
     inputs: Path | None = None
     deadline: DeadlineSpec = field(default_factory=DeadlineSpec)
     """Of the study that it is from."""
+    items_per_request: int | None = None
+    """At batch 1, as the file or the study counts them; None where nobody has said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +113,7 @@ def entrant_of_file(path: Path, model: Path | None = None) -> Entrant:
             shapes=best.model.shapes,
             inputs=_inputs(best, path),
             deadline=_deadline(path.parent),
+            items_per_request=best.model.items_per_request if best.format_version >= 4 else None,
         ),
         goal=Goal(
             best.objective,
@@ -194,6 +197,7 @@ def entrant_of_trial(folder: Path, number: int) -> Entrant:
             shapes=parse_shapes(spec.model.shape),
             inputs=None if spec.model.inputs is None else (folder / spec.model.inputs).resolve(),
             deadline=_deadline(folder),
+            items_per_request=identity.items_per_request,
         ),
         goal=identity.goal,
         machine=machine,

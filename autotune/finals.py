@@ -63,7 +63,9 @@ class Finals:
         on_event: Callable[[Event], None],
         elapsed_s: Callable[[], float],
         is_stopped: Callable[[], bool],
+        items_per_request: int = 1,
     ) -> None:
+        self._items_per_request = items_per_request
         self._spec = spec
         self._goal = spec.goal.goal
         self._store = store
@@ -120,7 +122,8 @@ class Finals:
         if stored is not None and stored.field.feed is not self._spec.measure.feed:
             stored = None  # slices that were fed in another way are slices of another race
         raced_s = 0.0 if stored is None else stored.duration_s
-        entry = enter(trials, goal, self._budget_s(trials, budget, raced_s), stored)
+        budget_s = self._budget_s(trials, budget, raced_s)
+        entry = enter(trials, goal, budget_s, stored, self._items_per_request)
         if entry.budget_s < entry.least_s:
             self._on_event(Noted(text=_no_time(entry)))
             return None if stored is None else self._ended(stored)
@@ -217,7 +220,11 @@ class Finals:
 
 
 def enter(
-    trials: Sequence[Trial], goal: Goal, budget_s: float | None, earlier: StoredRace | None
+    trials: Sequence[Trial],
+    goal: Goal,
+    budget_s: float | None,
+    earlier: StoredRace | None,
+    items_per_request: int = 1,
 ) -> Entry:
     """Who races after these trials, or goes on with a race that was cut off.
 
@@ -226,7 +233,7 @@ def enter(
     if earlier is not None:
         entered, baseline = list(earlier.field.contenders), earlier.field.baseline
     else:
-        entered, baseline = contenders(trials, goal)
+        entered, baseline = contenders(trials, goal, items_per_request)
     numbers = {trial.number: trial for trial in trials}
     costs = [0.0 if c.trial is None else launch_s(numbers[c.trial]) for c in entered]
     hints_s = sum(cost for c, cost in zip(entered, costs, strict=True) if c.is_default)

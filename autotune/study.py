@@ -2,9 +2,11 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from autotune.domain.configuration import Configuration
+from autotune.domain.fed import Fed
 from autotune.domain.model_file import model_sha256
 from autotune.domain.ranking import is_feasible, merit
 from autotune.domain.space import SearchSpace
@@ -107,6 +109,37 @@ def doubts(spec: StudySpec, facts: Inspected, choices: SearchSpace) -> list[str]
         for name, why in facts.untrusted.items()
         if name in choices.choices["precision"]
     ]
+
+
+def counted(begun: Identity, spec: StudySpec, facts: Inspected, items_then: int | None) -> Identity:
+    """The same, with the items that throughput counts and the data that are fed.
+
+    Args:
+        begun: of the study.
+        spec: what it says of the items counts first.
+        facts: what inspection found.
+        items_then: how it counted when it was begun; None before that.
+    """
+    items = spec.model.items or items_then or facts.items_per_request
+    return replace(begun, items_per_request=items, fed=fed(spec, facts))
+
+
+def findings(spec: StudySpec, facts: Inspected, choices: SearchSpace) -> list[tuple[str, str]]:
+    """What inspection found that bears on every number: the kind of each, and a line of text."""
+    found = [("doubt", text) for text in doubts(spec, facts, choices)]
+    if facts.why_no_batch is not None and spec.space.batch is None:
+        found.append(("no_batch", f"only batch 1 is tried: {facts.why_no_batch}"))
+    misleads = fed(spec, facts).note
+    if misleads is not None:
+        found.append(("random_inputs", misleads))
+    return found
+
+
+def fed(spec: StudySpec, facts: Inspected) -> Fed:
+    """What requests are fed with, and why that may mislead."""
+    return Fed(
+        data="random" if spec.model.inputs is None else "real", warnings=tuple(facts.fed_warnings)
+    )
 
 
 def identity(spec: StudySpec, folder: Path, choices: SearchSpace) -> Identity:

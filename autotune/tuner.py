@@ -75,6 +75,10 @@ class Outcome:
     """Distinct configurations of the space."""
     goal: Goal
     machine: Machine
+    items_per_request: int = 1
+    """At batch 1; throughput counts items."""
+    inputs: str | None = None
+    """File of the input data; None for random data."""
 
 
 def tune(  # noqa: PLR0913 - what a session may be told
@@ -122,12 +126,13 @@ def tune(  # noqa: PLR0913 - what a session may be told
         optuna_study, engine = open_study(folder, identity.name, identity.goal, trust=trust)
         store = StudyStore(engine, folder / "study.db")
         with contextlib.closing(store):
+            identity = study.counted(identity, spec, facts, store.items_per_request())
             store.begin(identity)
             notes = [*missing, *study.check_machine(store, machine, anyway=anyway)]
-            notes += study.doubts(spec, facts, space)
             tuner = Tuner(
                 spec,
                 space,
+                items_per_request=identity.items_per_request,
                 store=store,
                 search=search_of(
                     spec.search.sampler,
@@ -144,7 +149,7 @@ def tune(  # noqa: PLR0913 - what a session may be told
                 calibration=load_calibration(machine),
                 recover=recover,
             )
-            return tuner.run(machine, notes)
+            return tuner.run(machine, notes, study.findings(spec, facts, space))
 
 
 class Tuner:
@@ -163,6 +168,7 @@ class Tuner:
         stop: Stop | None = None,
         calibration: Calibration | None = None,
         recover: Callable[[], Sequence[str]] = lambda: (),
+        items_per_request: int = 1,
     ) -> None:
         """Prepare a session.
 
@@ -178,8 +184,10 @@ class Tuner:
             calibration: the machine's, if it was ever calibrated.
             recover: called after five machine faults in a row; it may take its time, and returns
                 reasons to give up.
+            items_per_request: at batch 1.
         """
         self._spec = spec
+        self._items_per_request = items_per_request
         self._goal = spec.goal.goal
         self._space = space
         self._store = store
@@ -197,6 +205,7 @@ class Tuner:
             on_event=on_event,
             elapsed_s=self._elapsed_s,
             is_stopped=lambda: stop.requested,
+            items_per_request=items_per_request,
         )
         self._reference: Reference | None = None
         self._history = History()
@@ -209,9 +218,17 @@ class Tuner:
         self._asleep_s = asleep_s()
         self._budget = Budget()
 
-    def run(self, machine: Machine, notes: list[str]) -> Outcome:
-        """Trials until there is a reason to end, then the race."""
-        self._resume(machine, notes)
+    def run(
+        self, machine: Machine, notes: list[str], findings: Sequence[tuple[str, str]] = ()
+    ) -> Outcome:
+        """Trials until there is a reason to end, then the race.
+
+        Args:
+            machine: where.
+            notes: changes that the user has accepted.
+            findings: what bears on every number: the kind of each, and a line of text.
+        """
+        self._resume(machine, notes, findings)
         for note in (machine.quota_note, scrubbed_note(os.environ)):
             if note is not None:
                 self._on_event(Noted(text=note))
@@ -240,6 +257,8 @@ class Tuner:
             space_size=self._space.size,
             goal=self._goal,
             machine=machine,
+            items_per_request=self._items_per_request,
+            inputs=self._spec.model.inputs,
         )
 
     def _search_on(self) -> str:
@@ -347,6 +366,7 @@ class Tuner:
             self._goal,
             self._plan(),
             to_beat if self._goal.objective is Objective.THROUGHPUT else 0.0,
+            self._items_per_request,
         )
         if not model.is_open:  # it would not stop
             self._close()
@@ -441,7 +461,9 @@ class Tuner:
 
     # --- beginning and end
 
-    def _resume(self, machine: Machine, notes: list[str]) -> None:
+    def _resume(
+        self, machine: Machine, notes: list[str], findings: Sequence[tuple[str, str]]
+    ) -> None:
         """Take up what is stored; tell or queue what a crash left behind."""
         sessions, stored = self._store.sessions(), parse_spec(self._store.identity().spec)
         spent_s = sum(session.elapsed_s for session in sessions)
@@ -453,6 +475,8 @@ class Tuner:
         self._store.start_session(machine.to_dict(), versions())
         for note in notes:
             self._store.note("accepted_change", text=note)
+        for kind, text in findings:
+            self._store.note(kind, text=text)
         for trial in self._store.trials():
             self._remember(trial)
         self._trials_before = len(self._history.trials)
@@ -474,7 +498,9 @@ class Tuner:
                 spent_s=spent_s,
                 budget_s=self._budget.duration_s,
                 budget_trials=self._budget.trials,
-                notes=tuple(notes),
+                notes=(*notes, *(text for _, text in findings)),
+                items_per_request=self._items_per_request,
+                inputs=self._spec.model.inputs,
             )
         )
 

@@ -30,6 +30,7 @@ from autotune.report.format import (
     percent,
 )
 from autotune.report.race import conditions_lines, failure_lines, race_table, ratio_text, words
+from autotune.report.words import terms_in_words
 from autotune.spec import parse_shapes
 from autotune.verify import Finding, Verification, verify
 
@@ -66,7 +67,7 @@ def run_verify(
         files_json = [_verification_json(*one) for one in found]
         print_json({"files": files_json, "comparison": comparison})
     elif compared is not None:
-        _show_race(console, *compared[1:3])
+        _show_race(console, *compared[:3])
     if stop():
         return EXIT_INTERRUPTED
     return EXIT_OK if all(v.holds for v, _, _ in found) else EXIT_VERIFICATION
@@ -97,7 +98,7 @@ def run_compare(
     if as_json:
         print_json(_race_json(*compared))
     else:
-        _show_race(console, *compared[1:3])
+        _show_race(console, *compared[:3])
     return EXIT_INTERRUPTED if stop() else EXIT_OK
 
 
@@ -146,6 +147,7 @@ def _show_verification(
     if differences:
         say(console, f"another machine or runtime than the file's: {'; '.join(differences)}")
     console.print(race_table(result, goal, states=False))
+    say(console, terms_in_words(standing.contender.items_per_request, best.model.inputs))
     if standing.failure is not None:
         say(console, f"{found.path}: {standing.failure.kind}: {standing.failure.message}")
     if found.answers is not Finding.HOLDS:
@@ -196,9 +198,13 @@ def _throughput_words(found: Verification) -> str:
     return f"{state[found.throughput]}: {now}{machine}{ratio}"
 
 
-def _show_race(console: Console, result: RaceResult, goal: Goal) -> None:
+def _show_race(
+    console: Console, entrants: Sequence[Entrant], result: RaceResult, goal: Goal
+) -> None:
     say(console, f"judged by: {goal_in_words(goal)}")
     console.print(race_table(result, goal, baseline="first", states=False))
+    for line in terms_lines(entrants, result):
+        say(console, line)
     for line in failure_lines(result):
         say(console, line)
     first = result.standings[0]
@@ -210,6 +216,24 @@ def _show_race(console: Console, result: RaceResult, goal: Goal) -> None:
         say(console, f"{words(standing)}: {said} {first.contender.name}")
     for line in conditions_lines(result.conditions, result.tie_margin):
         say(console, line)
+
+
+def terms_lines(entrants: Sequence[Entrant], result: RaceResult) -> list[str]:
+    """What the numbers are numbers of; for each by name where they differ."""
+    terms = {
+        standing.contender.name: _terms(standing, entrant)
+        for entrant, standing in zip(entrants, result.standings, strict=True)
+    }
+    if len(set(terms.values())) == 1:
+        return list(terms.values())[:1]
+    return [f"{name}: {said}" for name, said in terms.items()]
+
+
+def _terms(standing: Standing, entrant: Entrant) -> str:
+    inputs = entrant.model.inputs
+    return terms_in_words(
+        standing.contender.items_per_request, None if inputs is None else str(inputs)
+    )
 
 
 def comparison(standing: Standing, margin: float) -> str:
@@ -238,6 +262,7 @@ def _verification_json(found: Verification, result: RaceResult, machine: Machine
         "machine_speed": found.machine_speed,
         "ratio_to_hint": _ratio_json(found.ratio),
         "claimed_ratio_to_hint": _ratio_json(found.claim_ratio),
+        "data": "random" if found.best.model.inputs is None else "real",
         **_standing_json(standing),
         "launches": result.launches,
         "rounds": result.rounds,
@@ -264,6 +289,7 @@ def _race_json(
                 "name": standing.contender.name,
                 "configuration": str(standing.contender.configuration),
                 "model": str(entrant.model.path),
+                "data": "random" if entrant.model.inputs is None else "real",
                 "failed": standing.state is State.FAILED,
                 "ratio_to_first": _ratio_json(standing.ratio),
                 **_standing_json(standing),
@@ -281,6 +307,7 @@ def _standing_json(standing: Standing) -> dict[str, Any]:
         "throughput_high_per_s": seen and seen.high,
         "latency_ms": latency and latency.goal_ms,
         "latency_upper_ms": standing.latency_upper_ms,
+        "items_per_request": standing.contender.items_per_request,
         "requests": standing.requests,
         "over_cap": standing.over_cap,
         "verdict": standing.verdict,

@@ -32,6 +32,7 @@ from autotune.domain.trial import Trial
 from autotune.report.format import goal_in_words, milliseconds, per_second, seconds, times
 from autotune.report.race import race_lines, race_table, ratio_text
 from autotune.report.tables import verdict_text
+from autotune.report.words import terms_in_words
 
 _SHOWN = 6
 _ENDS = {
@@ -263,6 +264,7 @@ def _opened_lines(event: StudyOpened) -> list[str]:
     found = [
         f"study {event.name}: {goal_in_words(event.goal)}",
         f"{event.machine}; {size}; budget {' or '.join(budget)}",
+        terms_in_words(event.items_per_request, event.inputs),
     ]
     if event.trials_before:
         found.append(f"continued after {event.trials_before} trials and {seconds(event.spent_s)}")

@@ -52,7 +52,7 @@ from autotune.report.format import (
 )
 from autotune.report.race import race_lines, race_table
 from autotune.report.tables import trials_table
-from autotune.report.words import search_in_words, why_nothing
+from autotune.report.words import search_in_words, terms_in_words, why_nothing
 from autotune.spec import STUDY_FILE, StudySpec, build_spec, load_spec, parse_shapes, to_toml
 from autotune.storage.database import DATABASE
 from autotune.storage.study_store import StudyStore
@@ -273,6 +273,7 @@ def _conclude(outcome: Outcome, folder: Path, console: Console, go_on: str) -> i
         leader = [] if outcome.best is None else [outcome.best]
         rows = {t.number: t for t in (*leader, *baselines(outcome.trials).values())}
         console.print(trials_table(list(rows.values()), outcome.goal, hint))
+    say(console, terms_in_words(outcome.items_per_request, outcome.inputs))
     say(console, search_in_words(outcome.trials, outcome.goal, outcome.space_size))
     if outcome.best is not None:
         _export(outcome, outcome.best, folder, console)

@@ -110,6 +110,10 @@ class Inspected(_Answer):
     static_shapes: dict[str, list[int]]
     inputs: list[Port]
     outputs: list[Port]
+    items_per_request: Annotated[int, Field(ge=1, le=65536)] = 1
+    """At batch 1: the model's own batch, where that is shown to be one."""
+    fed_warnings: list[Text] = []
+    """Why the speed on these data may be that of another workload; empty for real ones."""
 
 
 class Opened(_Answer):

@@ -189,7 +189,8 @@ class RecordedMachine:
     def throughputs(self) -> Reals:
         """True items per second of every cell: the mean in a usual half minute; shape (cells,).
 
-        0 where it could not be measured.
+        0 where it could not be measured. A batch of the model's own counts as one item: only
+        ratios of these matter.
         """
         usual = {layout: noise.usual_speed() for layout, noise in self.noises.items()}
         found = np.zeros(len(self.surface.cells))

@@ -7,7 +7,7 @@ is exactly what `SimulatedRunner.predict` says.
 
 import math
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,6 +148,9 @@ class SimulatedRunner:
     """What a failed opening costs, such as a deadline."""
     why_no_batch: str | None = None
     unproven_batch: str | None = None
+    items_per_request: int = 1
+    """What inspection finds."""
+    fed_warnings: tuple[str, ...] = ()
     openvino: str = "simulated"
     opened: list[CompileKey] = field(default_factory=list)
     """Every key asked for, in order."""
@@ -203,6 +206,8 @@ class SimulatedRunner:
             static_shapes={"x": [1, 3, 32, 32]},
             inputs=[Port(name="x", shape="[1,3,32,32]", type="f32")],
             outputs=[Port(name="y", shape="[1,10]", type="f32")],
+            items_per_request=self.items_per_request,
+            fed_warnings=list(self.fed_warnings),
         )
 
     def open(self, key: CompileKey) -> "SimulatedModel":
@@ -223,7 +228,9 @@ class SimulatedRunner:
     def predict(self, configuration: Configuration) -> Flow:
         """What a measurement of `configuration` shows without noise."""
         effective = self.cpu.effective(configuration.compile_key)
-        return self.cpu.flow(effective, configuration.batch_size, effective.requests(configuration))
+        requests = effective.requests(configuration)
+        flow = self.cpu.flow(effective, configuration.batch_size, requests)
+        return replace(flow, throughput_per_s=self.items_per_request * flow.throughput_per_s)
 
 
 class SimulatedModel:

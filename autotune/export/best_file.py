@@ -36,6 +36,7 @@ from autotune.export.certificate import (
 from autotune.export.files import write_atomically
 
 FORMAT_VERSION = 4
+Dimension = Annotated[int, Field(ge=0, lt=10**9)]
 _MAX_BYTES = 2**20
 
 
@@ -46,7 +47,7 @@ class BestModel(Part):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
         description="Of the model file; with weights in a file of their own, of both digests."
     )
-    shapes: dict[Text, list[Positive]] = Field(
+    shapes: dict[Text, list[Dimension]] = Field(
         description="Static input shapes at batch 1 by input name; empty for the model's own."
     )
     inputs: Text | None = Field(
@@ -151,6 +152,11 @@ class BestFile(Part):
     study: Text
     trial: Count
 
+    @property
+    def items(self) -> int:
+        """Items in a request."""
+        return self.model.items_per_request * self.batch_size
+
 
 def best_file(  # noqa: PLR0913 - the parts of the file
     *,
@@ -193,7 +199,11 @@ def best_file(  # noqa: PLR0913 - the parts of the file
         measured=_measured(measurement, fed),
         certificate=None
         if race is None
-        else certificate(race, None if hint is None else hint.configuration),
+        else certificate(
+            race,
+            None if hint is None else hint.configuration,
+            "random" if fed is None else fed.data,
+        ),
         baselines=[_baseline(name, known) for name, known in baselines(trials).items()],
         better_hint=None if hint is None else str(hint.configuration),
         ratio_to_better_hint=ratio(trial, hint, goal),

@@ -1,7 +1,7 @@
 """Races in the database: written round by round, and read back as what they prove."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -171,11 +171,12 @@ def last_race(store: StudyStore, goal: Goal) -> StoredRace | None:
         _check_places(len(known), [race["baseline"], *(piece.contender for piece in slices)])
     if not slices:
         return None
+    items = store.identity().items_per_request
     return StoredRace(
         number=race["id"],
         trials=race["trials"],
         field=Field(
-            contenders=[contender for contender, _ in known],
+            contenders=[replace(contender, items_per_request=items) for contender, _ in known],
             entries={i: entry for i, (_, entry) in enumerate(known)},
             slices=slices,
             goal=goal,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Column, Engine, insert, inspect, select, update
+from sqlalchemy import Column, Engine, func, insert, inspect, select, update
 
 from autotune.domain.configuration import Configuration
 from autotune.domain.fed import Fed
@@ -75,6 +75,8 @@ class SessionRow:
         return Place.of(self.machine, self.versions)
 
 
+FINDINGS = ("no_batch", "doubt", "random_inputs")
+"""Kinds of events that say what inspection found."""
 _SLAB = 200
 """Trials whose blocks are in memory at once."""
 _MOST_ITEMS = 65536
@@ -205,6 +207,10 @@ class StudyStore:
                 fed=Fed.from_dict(json.loads(row["fed"])) if row.get("fed") else None,
             )
 
+    def items_per_request(self) -> int | None:
+        """How throughput is counted in the study that is there; None before it is begun."""
+        return self.identity().items_per_request if self._is_begun() else None
+
     def _columns_of_study(self) -> list[Column[Any]]:
         """Those that are there: before it is brought up to date, a study is to be compared."""
         with faults_explained(self._name):
@@ -331,6 +337,14 @@ class StudyStore:
                 data=json.dumps(data, default=str),
             )
         )
+
+    def findings(self) -> list[tuple[str, str]]:
+        """What the last session's inspection found that bears on every number: kinds and texts."""
+        last = select(func.max(SESSION.c.id)).scalar_subquery()
+        query = select(EVENT).where(EVENT.c.session_id == last, EVENT.c.kind.in_(FINDINGS))
+        rows = self._all(query.order_by(EVENT.c.id))
+        with rows_explained(self._name, "an event"):
+            return [(row["kind"], str(json.loads(row["data"])["text"])) for row in rows]
 
     def trials(self) -> list[Trial]:
         """Every recorded trial by number, without blocks: the statistics are what was stored."""

@@ -5,7 +5,7 @@ alone, whatever its place and its neighbours. That says nothing where the output
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,6 +67,11 @@ class Bench:
         return self.core.compile_model(self.network, device, properties)
 
 
+def home_of(devices: Iterable[str]) -> str:
+    """The device whose f32 all others are judged by."""
+    return "CPU" if "CPU" in devices else next(iter(devices))
+
+
 def inspect(bench: Bench, devices: Sequence[str], *, try_batch: bool) -> Findings:
     """Run the model on its data, in every native precision of every device, and in a batch.
 
@@ -76,7 +81,7 @@ def inspect(bench: Bench, devices: Sequence[str], *, try_batch: bool) -> Finding
         RuntimeError: it cannot be run at all.
         DataError: the user's data does not fit it.
     """
-    home = "CPU" if "CPU" in bench.capabilities else next(iter(bench.capabilities))
+    home = home_of(bench.capabilities)
     native = _native(bench, home)
     first = "f32" if "f32" in native else ""
     compiled = bench.compiled(home, first)

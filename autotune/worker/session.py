@@ -8,8 +8,10 @@ import openvino as ov
 
 from autotune.worker import model, readings, sample
 from autotune.worker.answers import WrongOutputError
+from autotune.worker.graph import why_random_misleads
 from autotune.worker.inputs import DataError, Sample, batch_of, input_name, samples
-from autotune.worker.inspection import Bench, inspect
+from autotune.worker.inspection import Bench, home_of, inspect
+from autotune.worker.items import items_per_request
 from autotune.worker.judgement import Subject, judge
 from autotune.worker.load import Load, requests_of
 from autotune.worker.reference import load_reference, probes, save_reference
@@ -100,10 +102,14 @@ class Session:
         network = model.read(self._core, Path(path), shapes)
         model.check_types(self._core, network, devices)
         static_shapes = {input_name(port): list(port.get_shape()) for port in network.inputs}
+        file = Path(inputs) if inputs else None
+        self._progress("counting items")
+        items = items_per_request(self._core, network, samples(network, file), home_of(facts))
+        warnings = [] if inputs else why_random_misleads(network)
         bench = Bench(
             core=self._core,
             network=network,
-            file=Path(inputs) if inputs else None,
+            file=file,
             capabilities={name: fact["capabilities"] for name, fact in facts.items()},
             progress=self._progress,
         )
@@ -120,6 +126,8 @@ class Session:
             why_no_batch=found.reference.why_no_batch,
             unproven_batch=found.reference.unproven_batch if try_batch else None,
             static_shapes=static_shapes,
+            items_per_request=items,
+            fed_warnings=warnings,
             **described,
         )
 

@@ -119,10 +119,10 @@ def losses(tuned: Tuned) -> list[Loss]:
         ),
         another_runtime(tuned, "the server brings its own OpenVINO"),
     ]
-    if best.batch_size > 1:
+    if best.items > 1:
         found.append(
             Loss(
-                f"merging of small requests: callers send batches of {best.batch_size}",
+                f"merging of small requests: callers send batches of {best.items}",
                 "a caller with fewer items is refused",
             )
         )
