@@ -144,7 +144,9 @@ def tune(  # noqa: PLR0913 - what a session may be told
                 calibration=load_calibration(machine),
                 recover=recover,
             )
-            return tuner.run(machine, notes, study.findings(spec, facts))
+            return tuner.run(
+                machine, notes, study.findings(spec, facts, identity.items_per_request)
+            )
 
 
 class Tuner:

@@ -160,7 +160,7 @@ def test_a_file_says_how_it_counts(folder: Path, version: int, items: int | None
 def test_a_trial_counts_as_its_study(tmp_path: Path) -> None:
     """With its data, which it is fed with again."""
     study = make_study(tmp_path / "study", [make_trial(0)])
-    with sqlite3.connect(study / "study.db") as connection:
+    with closing(sqlite3.connect(study / "study.db")) as connection, connection:
         connection.execute("UPDATE autotune_study SET items_per_request = 8")
     assert entrant_of_trial(study, 0).model.items_per_request == 8
 

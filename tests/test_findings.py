@@ -123,6 +123,27 @@ def test_random_data_that_may_mislead_are_told_and_kept(folder: Path, autotune: 
     assert json.loads(autotune("status", folder, "--json"))["data_warnings"] == list(WARNINGS)
 
 
+def test_items_that_may_be_more_are_told(folder: Path, autotune: Autotune) -> None:
+    """A first dimension that could not be shown to be a batch, unless the study says what it is."""
+    opened = told(folder, make_spec(batch=1), SimulatedRunner(first_dimension=8))
+    (note,) = opened.notes
+    assert note.startswith("a request counts as one item: ")
+    assert note.endswith("say [model] items = 8")
+    assert f"items: {note}" in autotune("log", folder)
+    assert f"{note[:1].upper()}{note[1:]}." in view(folder).notes
+    spec = make_spec(batch=1, trials=4)
+    spec = spec.model_copy(update={"model": spec.model.model_copy(update={"items": 1})})
+    assert told(folder, spec, SimulatedRunner(first_dimension=8)).notes == ()
+    assert view(folder).notes == ()
+
+
+@pytest.mark.parametrize("items", [1, 8])
+def test_a_batch_that_was_found_needs_no_word(folder: Path, items: int) -> None:
+    """Nor does a first dimension of one."""
+    runner = SimulatedRunner(first_dimension=items, items_per_request=items)
+    assert told(folder, make_spec(batch=1), runner).notes == ()
+
+
 def test_what_is_no_longer_found_is_no_longer_shown(folder: Path) -> None:
     """The last session has the say; the story keeps all."""
     told(folder, make_spec(batch=1), SimulatedRunner(fed_warnings=WARNINGS))

@@ -184,7 +184,8 @@ def _facts(study: Evidence) -> list[tuple[str, str]]:
 
 def _notes(study: Evidence) -> list[str]:
     fed = study.identity.fed
-    notes = [*([] if fed is None else [fed.note]), study.findings.get("no_batch")]
+    said = [study.findings.get(kind) for kind in ("items", "no_batch")]
+    notes = [*([] if fed is None else [fed.note]), *said]
     return [f"{_capital(note)}." for note in notes if note is not None]
 
 
