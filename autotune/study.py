@@ -124,15 +124,40 @@ def counted(begun: Identity, spec: StudySpec, facts: Inspected, items_then: int 
     return replace(begun, items_per_request=items, fed=fed(spec, facts))
 
 
-def findings(spec: StudySpec, facts: Inspected, choices: SearchSpace) -> list[tuple[str, str]]:
-    """What inspection found that bears on every number: the kind of each, and a line of text."""
+def findings(
+    spec: StudySpec, facts: Inspected, choices: SearchSpace, items: int
+) -> list[tuple[str, str]]:
+    """What inspection found that bears on every number: the kind of each, and a line of text.
+
+    `items` is what a request counts at batch 1.
+    """
     found = [("doubt", text) for text in doubts(spec, facts, choices)]
+    doubt = None if spec.model.items is not None else _doubted(facts, items)
+    if doubt is not None:
+        found.append(("items", doubt))
     if facts.why_no_batch is not None and spec.space.batch is None:
         found.append(("no_batch", f"only batch 1 is tried: {facts.why_no_batch}"))
     misleads = fed(spec, facts).note
     if misleads is not None:
         found.append(("random_inputs", misleads))
     return found
+
+
+def _doubted(facts: Inspected, items: int) -> str | None:
+    """Why requests may hold other items than are counted."""
+    if facts.items_per_request != items:
+        return (
+            f"throughput goes on counting {items} per request, as it did when the study began; "
+            f"inspection finds {facts.items_per_request}"
+        )
+    first = {shape[0] for shape in facts.static_shapes.values() if shape}
+    size = first.pop() if len(first) == 1 else 1
+    if items > 1 or size <= 1:
+        return None
+    return (
+        f"a request counts as one item: that its first dimension, {size}, is a batch could not be "
+        f"shown; if it is one, say [model] items = {size}"
+    )
 
 
 def fed(spec: StudySpec, facts: Inspected) -> Fed:

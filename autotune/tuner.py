@@ -149,7 +149,8 @@ def tune(  # noqa: PLR0913 - what a session may be told
                 calibration=load_calibration(machine),
                 recover=recover,
             )
-            return tuner.run(machine, notes, study.findings(spec, facts, space))
+            found = study.findings(spec, facts, space, identity.items_per_request)
+            return tuner.run(machine, notes, found)
 
 
 class Tuner:

@@ -1,6 +1,7 @@
 """Who enters a race without a study: every form of a name, and every wrong one with the way out."""
 
 import json
+import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -134,9 +135,34 @@ def test_a_file_enters_with_its_claim(folder: Path) -> None:
     found = entrant_of_file(folder / "best.json")
     assert found.contender.configuration == make_configuration()
     assert (found.contender.name, found.contender.trial) == (str(folder / "best.json"), 3)
-    assert found.model == Model(path=folder / "model.onnx", shapes={"x": [1, 3]})
+    assert found.model == Model(
+        path=folder / "model.onnx", shapes={"x": [1, 3]}, items_per_request=1
+    )
     assert (found.goal, found.machine) == (GOAL, MACHINE)
     assert (found.contender.search_per_s, found.contender.search_latency_ms) == (200.0, 1.0)
+
+
+@pytest.mark.parametrize(("version", "items"), [(4, 8), (3, None), (2, None), (1, None)])
+def test_a_file_says_how_it_counts(folder: Path, version: int, items: int | None) -> None:
+    """Before format 4 it could not: inspection may tell."""
+
+    def edit(values: dict[str, Any]) -> None:
+        values["format_version"] = version
+        if items is None:
+            del values["model"]["items_per_request"]
+        else:
+            values["model"]["items_per_request"] = items
+
+    found = entrant_of_file(edited(folder, edit))
+    assert found.model.items_per_request == items
+
+
+def test_a_trial_counts_as_its_study(tmp_path: Path) -> None:
+    """With its data, which it is fed with again."""
+    study = make_study(tmp_path / "study", [make_trial(0)])
+    with closing(sqlite3.connect(study / "study.db")) as connection, connection:
+        connection.execute("UPDATE autotune_study SET items_per_request = 8")
+    assert entrant_of_trial(study, 0).model.items_per_request == 8
 
 
 def test_a_moved_model_is_found_where_it_is_said_to_be(folder: Path) -> None:

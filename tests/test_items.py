@@ -155,6 +155,8 @@ def test_a_study_goes_on_counting_as_it_began(folder: Path) -> None:
     runner = SimulatedRunner(items_per_request=8)
     outcome, events = tuned(folder, runner, trials=8)
     assert outcome.items_per_request == 1
+    (note,) = [note for e in events if isinstance(e, StudyOpened) for note in e.notes]
+    assert "goes on counting 1 per request" in note
     trials = [e.trial for e in events if isinstance(e, TrialFinished)]
     assert trials
     for trial in trials:

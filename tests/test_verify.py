@@ -349,6 +349,23 @@ def test_a_true_file_holds(folder: Path) -> None:
     assert runner.clock() < 42.0
 
 
+@pytest.mark.parametrize(("items", "counts"), [(8, 8), (1, 1), (None, 1)])
+def test_a_file_is_counted_as_it_was_made(folder: Path, items: int | None, counts: int) -> None:
+    """By its own items, not by what is found now; one of a file of before format 4."""
+    path = write(folder, SimulatedRunner(items_per_request=items or 1))
+    values = json.loads(path.read_text())
+    if items is None:
+        values["format_version"] = 3
+        del values["model"]["items_per_request"]
+    else:
+        values["model"]["items_per_request"] = items
+    path.write_text(json.dumps(values))
+    seen, result, _ = verify(path, 40.0, runners=on(SimulatedRunner(items_per_request=8)))
+    assert seen.holds
+    assert seen.machine_speed == pytest.approx(1.0, rel=0.01)
+    assert [s.contender.items_per_request for s in result.standings] == [counts, counts]
+
+
 def test_a_machine_of_half_the_speed_keeps_the_ratio(folder: Path) -> None:
     """The same formula with twice the work; its cap is far enough away."""
     path = write(folder, SimulatedRunner())

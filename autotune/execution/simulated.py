@@ -151,6 +151,7 @@ class SimulatedRunner:
     items_per_request: int = 1
     """What inspection finds."""
     fed_warnings: tuple[str, ...] = ()
+    first_dimension: int = 1
     openvino: str = "simulated"
     opened: list[CompileKey] = field(default_factory=list)
     """Every key asked for, in order."""
@@ -203,7 +204,7 @@ class SimulatedRunner:
             precision_errors={name: 0.0 if name == "f32" else 0.01 for name in self.cpu.speed},
             why_no_batch=self.why_no_batch if try_batch else None,
             unproven_batch=self.unproven_batch if try_batch else None,
-            static_shapes={"x": [1, 3, 32, 32]},
+            static_shapes={"x": [self.first_dimension, 3, 32, 32]},
             inputs=[Port(name="x", shape="[1,3,32,32]", type="f32")],
             outputs=[Port(name="y", shape="[1,10]", type="f32")],
             items_per_request=self.items_per_request,

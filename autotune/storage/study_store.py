@@ -75,7 +75,7 @@ class SessionRow:
         return Place.of(self.machine, self.versions)
 
 
-FINDINGS = ("no_batch", "doubt", "random_inputs")
+FINDINGS = ("items", "no_batch", "doubt", "random_inputs")
 """Kinds of events that say what inspection found."""
 _SLAB = 200
 """Trials whose blocks are in memory at once."""

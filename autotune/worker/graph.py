@@ -78,7 +78,8 @@ def _is_ids(port: Any) -> bool:
     kind, rank = port.get_element_type(), len(port.get_partial_shape())
     if kind == ov.Type.boolean:
         return True
-    return bool(kind.is_integral()) and (kind.bitwidth > 8 or rank < 3)
+    is_whole = kind.is_integral() and kind not in {ov.Type.nf4, ov.Type.string}
+    return is_whole and (kind.bitwidth > 8 or rank < 3)
 
 
 # --- what varies with the data

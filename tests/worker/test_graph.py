@@ -588,6 +588,23 @@ def test_whole_numbers_are_named_unless_they_are_pixels(
     assert [line.startswith("ids: whole numbers") for line in found] == [True] * is_named
 
 
+WHOLE = {"boolean", *(f"{sign}{bits}" for sign in "iu" for bits in (1, 2, 3, 4, 6, 8, 16, 32, 64))}
+TYPES = sorted(
+    name
+    for name in vars(ov.Type)
+    if isinstance(getattr(ov.Type, name), ov.Type) and name != "dynamic"
+)
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_every_type_is_whole_or_not(name: str) -> None:
+    """All that the runtime has; a list of them that is not in a picture."""
+    x = op.parameter([1, 8], getattr(ov.Type, name))
+    x.output(0).get_tensor().set_names({"x"})
+    found = why_random_misleads(ov.Model([op.result(x.output(0))], [x]))
+    assert bool(found) == (name in WHOLE)
+
+
 def test_many_inputs_are_counted() -> None:
     """The line stays short."""
     inputs = [number(1, 2, dtype=np.int64, name=f"ids{i}") for i in range(7)]

@@ -11,6 +11,7 @@ from openvino import opset13 as op
 
 from autotune.worker.inputs import samples
 from autotune.worker.items import items_per_request
+from tests.worker.test_session import answers_to, inspect
 
 pytestmark = pytest.mark.openvino
 CORE = ov.Core()
@@ -139,3 +140,20 @@ def test_the_network_is_left_as_it_was() -> None:
     network = ov.Model([op.relu(x).output(0)], [x])
     assert items_per_request(CORE, network, samples(network), "CPU") == 8
     assert list(network.inputs[0].get_shape()) == [8, 6]
+
+
+def test_inspection_says_what_it_found(tmp_path: Path) -> None:
+    """Items, and why random data may mislead; of real data it says nothing."""
+    ids = number(8, 4, dtype=np.int64)
+    ids.output(0).get_tensor().set_names({"ids"})
+    path = tmp_path / "eight.xml"
+    ov.save_model(ov.Model([op.sqrt(op.convert(ids, "f32")).output(0)], [ids]), path)
+    np.savez(tmp_path / "data.npz", ids=np.arange(32).reshape(8, 4))
+    random, real = (
+        answers_to(inspect(path, tmp_path, inputs=inputs))[0]
+        for inputs in (None, str(tmp_path / "data.npz"))
+    )
+    assert (random["say"], real["say"]) == ("inspected", "inspected")
+    assert real["items_per_request"] == 8
+    assert [line.startswith("ids: ") for line in random["fed_warnings"]] == [True]
+    assert real["fed_warnings"] == []

@@ -185,7 +185,7 @@ def _facts(study: Evidence) -> list[tuple[str, str]]:
 def _notes(study: Evidence) -> list[str]:
     fed = study.identity.fed
     notes = [None if fed is None else fed.note]
-    notes += [text for kind, text in study.findings if kind in {"no_batch", "doubt"}]
+    notes += [text for kind, text in study.findings if kind in {"items", "no_batch", "doubt"}]
     return [f"{_capital(note)}." for note in notes if note is not None]
 
 

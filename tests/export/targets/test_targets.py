@@ -252,6 +252,26 @@ def test_benchmark_app_is_told_what_its_file_cannot_say() -> None:
     assert told["-latency_percentile"] == "99"
 
 
+@pytest.mark.parametrize(("items", "batch_size"), [(1, 1), (1, 4), (8, 1), (8, 2)])
+def test_programs_count_items(items: int, batch_size: int) -> None:
+    """Of the model's own batch and of the tuned one."""
+    best = make_file(batch_size=batch_size)
+    model = best.model.model_copy(update={"items_per_request": items})
+    best = best.model_copy(update={"model": model})
+    tuned = make_tuned(best, inputs=(Port("x", (best.items, 3, 8, 8), "f32"),))
+    for name, says in (
+        ("python", f"ITEMS = {items * batch_size}  # in a request"),
+        ("onnxruntime", f"ITEMS = {items * batch_size}  # in a request"),
+        ("cpp", f"ITEMS = {items * batch_size};  // in a request"),
+    ):
+        assert says in "\n".join(TARGETS[name](tuned).files.values())
+    assert "what an item is" not in losses("benchmark_app", tuned)
+    other = make_tuned(best, inputs=(Port("x", (3, 8, 8), "f32"),))
+    assert f"in other units than {items * batch_size} items a request" in losses(
+        "benchmark_app", other
+    )
+
+
 def test_benchmark_app_is_not_told_requests_of_a_blocking_call() -> None:
     """With -api sync it has one request."""
     told = options(make_file(api=Api.SYNC))
