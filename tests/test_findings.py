@@ -80,7 +80,7 @@ def identity(folder: Path) -> Identity:
 def findings(folder: Path) -> dict[str, str]:
     """What is stored of the last inspection."""
     with closing(StudyStore.read_only(folder)) as store:
-        return store.findings()
+        return dict(store.findings())
 
 
 def test_why_there_is_no_batch_is_told_and_kept(folder: Path, autotune: Autotune) -> None:
