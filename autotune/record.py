@@ -8,7 +8,7 @@ from pathlib import Path
 from autotune import study
 from autotune.domain.model_file import model_sha256
 from autotune.domain.surface import RecordPlan, Surface, SurfaceIdentity
-from autotune.execution.locks import machine_lock, study_lock
+from autotune.execution.locks import Patience, machine_lock, study_lock
 from autotune.execution.machine import versions
 from autotune.execution.recording import Progress, Recording
 from autotune.execution.runner import Runner, SubprocessRunner
@@ -28,6 +28,7 @@ def record(  # noqa: PLR0913 - one argument for each option
     runner: Runner | None = None,
     on_group: Callable[[Progress], None] = lambda _: None,
     is_stopped: Callable[[], bool] = lambda: False,
+    patience: Patience | None = None,
 ) -> Surface:
     """Record the surface of a study, or go on with one that was cut off.
 
@@ -39,6 +40,7 @@ def record(  # noqa: PLR0913 - one argument for each option
         runner: how configurations are measured; worker processes by default.
         on_group: hears of every group of models that was measured.
         is_stopped: asked before every group.
+        patience: how long to wait for the study and the machine, in all; not at all without.
 
     Raises:
         ModelError, DeviceError, SpecError: the input cannot be used; no file was made.
@@ -48,7 +50,7 @@ def record(  # noqa: PLR0913 - one argument for each option
     """
     source = study.source(spec, folder)
     runner = runner or SubprocessRunner(source, folder / "logs")
-    with study_lock(folder), machine_lock():
+    with study_lock(folder, patience), machine_lock(patience):
         facts = runner.inspect(spec.space.device, try_batch=spec.space.batch != (1,))
         machine = runner.machine(facts)
         space = study.space(spec, facts, machine.usable_cpus)
