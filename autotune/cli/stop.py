@@ -49,6 +49,8 @@ class Stop:
         self._patience = patience
         self._asked = asked or _Asked()
         self._is_over = False
+        if patience is not None:
+            patience.is_stopped = self
         self._before: dict[int, Any] = {}
 
     def __call__(self) -> bool:

@@ -47,6 +47,8 @@ class Patience:
     left_s: float = 0.0
     tell: Callable[[str], None] = lambda _: None
     """Hears for whom it waits."""
+    is_stopped: Callable[[], bool] = lambda: False
+    """Asked now and then; to be stopped while one waits is a KeyboardInterrupt."""
     is_waiting: bool = False
     """Whether it waits now: nothing has begun that would have to be ended with care."""
 
@@ -139,22 +141,25 @@ def _held(path: Path, busy: str, patience: Patience | None, *, is_shared: bool) 
 
 def _wait(path: Path, busy: str, patience: Patience, *, is_shared: bool) -> int:
     """A descriptor that holds the lock; says for whom it waits."""
-    told: str | None = None
+    told, is_second = "", False
     way_out = "wait for it (--wait 2h), or stop it"
     if patience.left_s > 0:
         way_out = "it was waited for; wait longer, or stop it"
+    patience.is_waiting = True
     try:
         while (descriptor := _take(path, is_shared=is_shared)) is None:
+            if patience.is_stopped():
+                raise KeyboardInterrupt
             holder = _holder(path)
             name = "a process that did not say its pid" if holder is None else str(holder)
             if patience.left_s <= 0:
                 raise BusyError(f"{busy} by {name}; {way_out}")
             # It may not have said its pid yet: looked at again before it is told.
-            if name != told and (holder is not None or patience.is_waiting):
+            if name != told and (holder is not None or is_second):
                 left = format_duration(max(1.0, round(patience.left_s)))
                 patience.tell(f"{busy} by {name}; waiting for it, {left} at most")
                 told = name
-            patience.is_waiting = True
+            is_second = True
             patience.pause()
     finally:
         patience.is_waiting = False
@@ -255,17 +260,15 @@ def _write_note(descriptor: int) -> bool:
     The file may be another account's, or a hard link that somebody planted, so nothing but a note
     of ours is ever overwritten.
     """
-    try:
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
+    fields = {"pid": os.getpid(), "started": _started(os.getpid()), "since": now}
+    with contextlib.suppress(OSError):  # opened for reading only, or the disk is full
         found = os.pread(descriptor, _NOTE_BYTES + 1, 0)
-        if os.fstat(descriptor).st_nlink != 1 or (found.strip() and _fields(found) is None):
-            return False
-        now = datetime.now().astimezone().isoformat(timespec="seconds")
-        fields = {"pid": os.getpid(), "started": _started(os.getpid()), "since": now}
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(fields).encode() + b"\n", 0)
-    except OSError:  # opened for reading only, or the disk is full
-        return False
-    return True
+        if os.fstat(descriptor).st_nlink == 1 and (not found or _fields(found) is not None):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(fields).encode() + b"\n", 0)
+            return True
+    return False
 
 
 def _holder(path: Path) -> _Holder | None:
