@@ -1,5 +1,7 @@
 """Standard output and error that may go away: `| head`, a closed terminal, a full disk, `>&-`.
 
+Or stand still: a pager that nobody scrolls, Ctrl-S.
+
 `guard` wraps both once, for whatever prints: rich, print, the help. Error output is never worth an
 end. Output is what a viewer is for, so that it ends, quietly where the reader has had enough; to a
 night of measuring it is not, see `optional_output`.
@@ -16,6 +18,9 @@ from typing import Any
 
 from autotune.errors import AutotuneError
 
+_PATIENCE_S = 5.0
+_ROOM_BYTES = 4096
+"""What a pipe takes without a wait where it takes anything: PIPE_BUF."""
 _SAYS_ANYTHING = {"backslashreplace", "ignore", "namereplace", "replace", "xmlcharrefreplace"}
 """Ways to encode that never fail."""
 
@@ -35,6 +40,9 @@ class _Output(io.FileIO):
     def __init__(self, descriptor: int, *, is_needed: bool) -> None:
         super().__init__(descriptor, "wb", closefd=False)
         self.is_needed = is_needed
+        self.patience_s: float | None = None
+        """How long to wait for a reader before lines are left out; as long as it takes without."""
+        self._is_stuck = False
         self._lost: OSError | None = None
 
     def write(self, data: Any, /) -> int:
@@ -48,8 +56,14 @@ class _Output(io.FileIO):
         return memoryview(data).nbytes
 
     def _written(self, data: Any) -> int:
+        chunk = memoryview(data)[:_ROOM_BYTES]
+        if self.patience_s is not None:
+            wait_s = 0.0 if self._is_stuck else self.patience_s
+            self._is_stuck = not select.select([], [self], [], wait_s)[1]
+            if self._is_stuck:
+                return len(chunk)
         # Whoever shares the terminal or pipe may have made it one that does not block.
-        while (count := super().write(data)) is None:
+        while (count := super().write(chunk)) is None:
             select.select([], [self], [])
         return count
 
@@ -97,18 +111,18 @@ def _text(raw: _Output, before: io.TextIOWrapper | None) -> io.TextIOWrapper:
 
 
 @contextlib.contextmanager
-def optional_output() -> Iterator[None]:
-    """Go on without output where it cannot be written."""
-    raw = _OUTPUTS.get("stdout")
-    was_needed = raw is not None and raw.is_needed
-    if raw is not None:
-        raw.is_needed = False
+def optional_output(patience_s: float | None = _PATIENCE_S) -> Iterator[None]:
+    """Go on without output where it cannot be written, or nobody reads it for so long."""
+    before = {raw: (raw.is_needed, raw.patience_s) for raw in _OUTPUTS.values()}
+    for raw in before:
+        raw.is_needed, raw.patience_s = False, patience_s
     try:
         yield
     finally:
-        if raw is not None:
+        if before:
             sys.stdout.flush()
-            raw.is_needed = was_needed
+        for raw, (is_needed, was_s) in before.items():
+            raw.is_needed, raw.patience_s = is_needed, was_s
 
 
 def finish() -> None:

@@ -121,6 +121,8 @@ def run_tune(
         except Exception:
             session.rescue()
             raise
+    # Nothing is in a hurry any more: a pager gets the table, too.
+    with optional_output(patience_s=None):
         return _conclude(outcome, folder, console, go_on)
 
 

@@ -160,6 +160,32 @@ def test_a_pipe_that_does_not_block_loses_nothing(study: Path, slow_pipe: tuple[
     assert (process.returncode, count) == (0, 1_000_001)
 
 
+def test_a_reader_that_stands_still_holds_up_nothing(slow_pipe: tuple[int, int]) -> None:
+    """Lines are left out while nobody reads, and come again when somebody does."""
+    reader, writer = slow_pipe
+    os.set_blocking(writer, True)
+    done, say_done = os.pipe()
+    program = (
+        "import os; from autotune.cli.streams import guard, finish, optional_output; guard()\n"
+        "with optional_output(0.1):\n"
+        "    for _ in range(100): print('x' * 10_000)\n"
+        f"os.write({say_done}, b'done')\n"
+        "print('the end'); finish()"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=writer, pass_fds=[say_done]) as process:
+        os.close(writer)
+        os.close(say_done)
+        assert os.read(done, 4) == b"done"
+        os.close(done)
+        found = b""
+        while chunk := os.read(reader, 1 << 16):
+            found += chunk
+    assert process.returncode == 0
+    assert 0 < found.count(b"x") < 1_000_000
+    assert found.endswith(b"the end\n")
+
+
 def test_whoever_took_over_the_output_keeps_it(capsys: pytest.CaptureFixture[str]) -> None:
     """A test or a notebook, for instance."""
     from autotune.cli.streams import finish, guard, optional_output
