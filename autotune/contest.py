@@ -11,7 +11,7 @@ from autotune.entrants import Entrant, Model
 from autotune.errors import ModelError, StudyMismatchError
 from autotune.execution.calibration import load_calibration, tie_margin
 from autotune.execution.deadlines import deadlines_of
-from autotune.execution.locks import machine_lock
+from autotune.execution.locks import Patience, machine_lock
 from autotune.execution.machine import Machine
 from autotune.execution.protocol import Inspected
 from autotune.execution.race import Race, RacePlan, Venue
@@ -33,6 +33,7 @@ def contest(  # noqa: PLR0913 - the parts of a race
     seed: int = 0,
     on_launch: Callable[[Race], None] = lambda _: None,
     is_stopped: Callable[[], bool] = lambda: False,
+    patience: Patience | None = None,
     runners: Callable[[Model, Path], Runner] | None = None,
 ) -> tuple[Race, Machine]:
     """Race the entrants head to head; nobody is dropped but for a failure.
@@ -51,6 +52,7 @@ def contest(  # noqa: PLR0913 - the parts of a race
         seed: of the order of turns.
         on_launch: hears of every finished launch.
         is_stopped: asked after every round.
+        patience: how long to wait while another process measures; not at all without.
         runners: how a model is run, given a folder for logs; worker processes by default.
 
     Raises:
@@ -58,7 +60,7 @@ def contest(  # noqa: PLR0913 - the parts of a race
         StudyMismatchError: an entrant was tuned elsewhere.
         ModelError, DeviceError: a model or device cannot be used.
     """
-    with machine_lock(), tempfile.TemporaryDirectory(prefix="autotune-") as folder:
+    with machine_lock(patience), tempfile.TemporaryDirectory(prefix="autotune-") as folder:
         made = _runners(entrants, Path(folder), runners or _subprocess_runner)
         found = list(made.values())
         batched = {_key(e.model) for e in entrants if e.contender.configuration.batch_size > 1}

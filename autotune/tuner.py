@@ -31,7 +31,7 @@ from autotune.domain.trial import Origin, Trial
 from autotune.errors import MachineFaultError
 from autotune.execution.calibration import Calibration, load_calibration
 from autotune.execution.deadlines import deadlines_of
-from autotune.execution.locks import machine_lock, study_lock
+from autotune.execution.locks import Patience, machine_lock, study_lock
 from autotune.execution.machine import Machine, asleep_s, versions
 from autotune.execution.measuring import CONTENDER_FACTOR, Plan, measure
 from autotune.execution.process import scrubbed_note
@@ -91,6 +91,7 @@ def tune(  # noqa: PLR0913 - what a session may be told
     anyway: bool = False,
     trust: bool = False,
     recover: Callable[[], Sequence[str]] = lambda: (),
+    patience: Patience | None = None,
 ) -> Outcome:
     """Run a study, or continue it, until its budget is spent.
 
@@ -104,6 +105,7 @@ def tune(  # noqa: PLR0913 - what a session may be told
         trust: go on although another user or machine began the study.
         recover: called after five machine faults in a row: pause, look at the machine, and return
             reasons to give up; none to go on.
+        patience: how long to wait for the study and the machine, in all; not at all without.
 
     Raises:
         ModelError, DeviceError, SpecError: the input cannot be used; no database was made.
@@ -116,7 +118,11 @@ def tune(  # noqa: PLR0913 - what a session may be told
     runner = runner or SubprocessRunner(
         source, folder / "logs", deadlines_of(spec.deadline, source.path)
     )
-    with study_lock(folder), machine_lock(), study.no_longer_than_this(source.reference):
+    with (
+        study_lock(folder, patience),
+        machine_lock(patience),
+        study.no_longer_than_this(source.reference),
+    ):
         # Everything that can be wrong with the input shows here, before a database exists.
         facts = runner.inspect(spec.space.device, try_batch=spec.space.batch != (1,))
         machine = runner.machine(facts)

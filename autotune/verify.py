@@ -12,6 +12,7 @@ from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Interval
 from autotune.domain.race import RaceResult, Standing
 from autotune.entrants import Entrant, Model, entrant_of_file, entrant_of_words
+from autotune.execution.locks import Patience
 from autotune.execution.machine import Machine
 from autotune.execution.race import Race
 from autotune.execution.runner import Runner
@@ -71,6 +72,7 @@ def verify(  # noqa: PLR0913 - one argument for each option
     anyway: bool = False,
     on_launch: Callable[[Race], None] = lambda _: None,
     is_stopped: Callable[[], bool] = lambda: False,
+    patience: Patience | None = None,
     runners: Callable[[Model, Path], Runner] | None = None,
 ) -> tuple[Verification, RaceResult, Machine]:
     """Race a file's configuration against the hint beside it, and judge the file's claims.
@@ -88,6 +90,7 @@ def verify(  # noqa: PLR0913 - one argument for each option
         anyway: also on another machine or runtime than the file's.
         on_launch: hears of every finished launch.
         is_stopped: asked after every round.
+        patience: how long to wait while another process measures; not at all without.
         runners: how a model is run; worker processes by default.
 
     Raises:
@@ -111,6 +114,7 @@ def verify(  # noqa: PLR0913 - one argument for each option
         feed=best.measured.feed,
         on_launch=on_launch,
         is_stopped=is_stopped,
+        patience=patience,
         runners=runners,
     )
     result = race.result()

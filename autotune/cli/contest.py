@@ -1,25 +1,30 @@
 """`verify` and `compare`: races without a study, shown and turned into an exit code."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from autotune.cli.output import (
-    Stop,
+    announce,
+    patience_of,
     print_json,
     say,
     say_what_is_not_passed_on,
     seconds_of,
     teller,
 )
+from autotune.cli.stop import Stop
+from autotune.cli.streams import optional_output
 from autotune.contest import common_goal, contest
 from autotune.domain.goal import Goal
 from autotune.domain.measurement import Feed, Interval
 from autotune.domain.race import RaceResult, Standing, State
 from autotune.entrants import Entrant, Model, entrant_of_file, entrants_of
 from autotune.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_VERIFICATION, UsageError
+from autotune.execution.locks import Patience
 from autotune.execution.machine import Machine
 from autotune.export.certificate import best_ratio
 from autotune.report.format import (
@@ -36,38 +41,50 @@ from autotune.verify import Finding, Verification, verify
 
 
 def run_verify(
-    files: Sequence[Path], budget: str, model: Path | None, *, anyway: bool, as_json: bool
+    files: Sequence[Path],
+    budget: str,
+    model: Path | None,
+    *,
+    anyway: bool,
+    wait: str | None,
+    as_json: bool,
 ) -> int:
     """Verify each file in turn, and race several against each other; the exit code."""
     budget_s = seconds_of("--budget", budget)
     console, found = Console(stderr=as_json), []
-    say_what_is_not_passed_on(console)
-    with Stop(console) as stop:
-        for path in files:
-            checked = verify(
-                path,
-                budget_s,
-                model=model,
-                anyway=anyway,
-                on_launch=teller(console, str(path)),
-                is_stopped=stop,
-            )
-            found.append(checked)
-            if not as_json:
-                _show_verification(console, *checked)
-            if stop():
-                break
-        compared = None
-        if len(files) > 1 and not stop():
-            entrants = [entrant_of_file(path, model) for path in files]
-            goal = common_goal(entrants)
-            compared = _compared(entrants, goal, budget_s, stop, console, anyway=anyway)
+    patience = patience_of(wait, partial(say, console))
+    # The exit code is an answer, too: lines may get lost.
+    with optional_output():
+        say_what_is_not_passed_on(console)
+        with Stop(partial(announce, console), patience=patience) as stop:
+            for path in files:
+                checked = verify(
+                    path,
+                    budget_s,
+                    model=model,
+                    anyway=anyway,
+                    on_launch=teller(console, str(path)),
+                    is_stopped=stop,
+                    patience=patience,
+                )
+                found.append(checked)
+                if not as_json:
+                    _show_verification(console, *checked)
+                if stop():
+                    break
+            compared = None
+            if len(files) > 1 and not stop():
+                entrants = [entrant_of_file(path, model) for path in files]
+                goal = common_goal(entrants)
+                compared = _compared(
+                    entrants, goal, budget_s, stop, console, anyway=anyway, patience=patience
+                )
+        if compared is not None and not as_json:
+            _show_race(console, *compared[:3])
     if as_json:
         comparison = None if compared is None else _race_json(*compared)
         files_json = [_verification_json(*one) for one in found]
         print_json({"files": files_json, "comparison": comparison})
-    elif compared is not None:
-        _show_race(console, *compared[:3])
     if stop():
         return EXIT_INTERRUPTED
     return EXIT_OK if all(v.holds for v, _, _ in found) else EXIT_VERIFICATION
@@ -83,6 +100,7 @@ def run_compare(
     max_latency: str | None,
     asked_percentile: float | None,
     anyway: bool,
+    wait: str | None,
     as_json: bool,
 ) -> int:
     """Race everything that was named; the exit code."""
@@ -93,8 +111,11 @@ def run_compare(
     goal = _goal(common_goal(entrants), max_latency, asked_percentile)
     budget_s, console = seconds_of("--budget", budget), Console(stderr=as_json)
     say_what_is_not_passed_on(console)
-    with Stop(console) as stop:
-        compared = _compared(entrants, goal, budget_s, stop, console, anyway=anyway)
+    patience = patience_of(wait, partial(say, console))
+    with Stop(partial(announce, console), patience=patience) as stop:
+        compared = _compared(
+            entrants, goal, budget_s, stop, console, anyway=anyway, patience=patience
+        )
     if as_json:
         print_json(_race_json(*compared))
     else:
@@ -125,6 +146,7 @@ def _compared(
     console: Console,
     *,
     anyway: bool,
+    patience: Patience,
 ) -> Compared:
     race, machine = contest(
         entrants,
@@ -134,6 +156,7 @@ def _compared(
         feed=_feed(entrants),
         on_launch=teller(console, "race"),
         is_stopped=stop,
+        patience=patience,
     )
     return entrants, race.result(), goal, machine
 

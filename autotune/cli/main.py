@@ -8,7 +8,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from autotune.errors import EXIT_ERROR, EXIT_INTERRUPTED, AutotuneError
+from autotune.cli.streams import OutputError, finish, guard
+from autotune.errors import EXIT_INTERRUPTED, AutotuneError
 
 app = typer.Typer(
     help="Find the OpenVINO settings with the highest throughput under a latency cap.",
@@ -31,6 +32,15 @@ Percentile = Annotated[
     float | None,
     typer.Option(metavar="P", help="Percentile that the cap is on.", show_default="99"),
 ]
+Wait = Annotated[
+    str | None,
+    typer.Option(
+        "--wait",
+        metavar="TIME",
+        help="Wait so long while another process tunes or measures: 2h.",
+        show_default="not at all",
+    ),
+]
 MovedModel = Annotated[
     Path | None, typer.Option("--model", metavar="FILE", help="The model file, if it was moved.")
 ]
@@ -38,17 +48,22 @@ MovedModel = Annotated[
 
 def main() -> NoReturn:
     """Run a command; the one place where expected errors become a message and an exit code."""
+    guard()
+    code: str | int | None = 0
     try:
-        app()
+        try:
+            app()
+        except SystemExit as ended:
+            code = ended.code
+        finally:
+            finish()
     except AutotuneError as error:
-        print(f"autotune: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:  # the reader, such as head, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_ERROR)
+        code = error.exit_code
+        if not (isinstance(error, OutputError) and error.is_quiet):
+            print(f"autotune: {error}", file=sys.stderr)
     except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
-    sys.exit(0)
+        code = EXIT_INTERRUPTED
+    sys.exit(code)
 
 
 @app.callback(invoke_without_command=True)
@@ -140,6 +155,7 @@ def tune(
     trust: Annotated[
         bool, typer.Option("--trust", help="Continue a study that another user or machine began.")
     ] = False,
+    wait: Wait = None,
 ) -> None:
     """Tune a model, or run or continue a study.
 
@@ -165,7 +181,7 @@ def tune(
         "until": until,
         "stable": until_stable or None,
     }
-    sys.exit(run_tune(target, given, limits, anyway=anyway, trust=trust))
+    sys.exit(run_tune(target, given, limits, anyway=anyway, trust=trust, wait=wait))
 
 
 @app.command(no_args_is_help=True)
@@ -320,6 +336,7 @@ def verify(
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Also on another machine or runtime than the file's.")
     ] = False,
+    wait: Wait = None,
     json: Json = False,
 ) -> None:
     """Check that best.json holds on this machine: SLA and throughput, in fresh processes.
@@ -328,7 +345,7 @@ def verify(
     """
     from autotune.cli.contest import run_verify
 
-    sys.exit(run_verify(files, budget, model, anyway=anyway, as_json=json))
+    sys.exit(run_verify(files, budget, model, anyway=anyway, wait=wait, as_json=json))
 
 
 @app.command(no_args_is_help=True)
@@ -390,6 +407,7 @@ def compare(
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Also what was tuned on another machine or runtime.")
     ] = False,
+    wait: Wait = None,
     json: Json = False,
 ) -> None:
     """Race configurations head to head, in interleaved slices; ratios are to the first."""
@@ -405,6 +423,7 @@ def compare(
             max_latency=max_latency,
             asked_percentile=percentile,
             anyway=anyway,
+            wait=wait,
             as_json=json,
         )
     )
@@ -431,6 +450,7 @@ def doctor(
     budget: Annotated[
         str, typer.Option(metavar="TIME", help="Longest time for the calibration.")
     ] = "100s",
+    wait: Wait = None,
     json: Json = False,
 ) -> None:
     """Check whether this machine is fit for measuring, and what to do about it.
@@ -441,8 +461,8 @@ def doctor(
     from autotune.cli.doctor import run_calibration, show_doctor
 
     if calibrate:
-        sys.exit(run_calibration(model, shape, budget, as_json=json))
-    sys.exit(show_doctor(as_json=json))
+        sys.exit(run_calibration(model, shape, budget, wait=wait, as_json=json))
+    sys.exit(show_doctor(wait=wait, as_json=json))
 
 
 @app.command(no_args_is_help=True)
@@ -460,6 +480,7 @@ def record(
     slice_: Annotated[
         str, typer.Option("--slice", metavar="TIME", help="Shortest slice.")
     ] = "300ms",
+    wait: Wait = None,
 ) -> None:
     """Measure a study's whole space, in interleaved slices, into a surface file.
 
@@ -468,7 +489,7 @@ def record(
     """
     from autotune.cli.surface import run_record
 
-    sys.exit(run_record(study, out, launches, rounds, slice_))
+    sys.exit(run_record(study, out, launches, rounds, slice_, wait=wait))
 
 
 @app.command(no_args_is_help=True)
