@@ -1,11 +1,13 @@
 """A race without a study: entrants head to head, on this machine, now."""
 
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Feed
+from autotune.domain.model_file import fault_of
 from autotune.entrants import Entrant, Model
 from autotune.errors import ModelError, StudyMismatchError
 from autotune.execution.calibration import load_calibration, tie_margin
@@ -132,8 +134,10 @@ def _runners(
 
 
 def _subprocess_runner(model: Model, folder: Path) -> Runner:
-    if not model.path.is_file():
-        raise ModelError(f"{model.path}: there is no such model file; give --model if it was moved")
+    fault = fault_of(model.path)
+    if fault is not None:
+        moved_away = "; give --model if it was moved"
+        raise ModelError(fault if os.path.lexists(model.path) else fault + moved_away)
     folder.mkdir()
     source = ModelSource(
         path=model.path,

@@ -50,6 +50,8 @@ class Identity:
     """Shapes by input name, and the digest of the file with input data."""
     goal: Goal
     space: dict[str, Any]
+    earlier_sha256: tuple[str, ...] = ()
+    """What earlier versions called this model; not stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +136,10 @@ class StudyStore:
                 connection.execute(update(STUDY).where(others).values(owner=mine))
         if not is_new:
             check_schema(self._engine, self._name)
-            _compare(self.identity(), identity, self._name)
+            stored = self.identity()
+            _compare(stored, identity, self._name)
+            if stored.model_sha256 != identity.model_sha256:
+                self._write(update(STUDY).values(model_sha256=identity.model_sha256))
 
     @property
     def session_id(self) -> int | None:
@@ -400,7 +405,7 @@ def session_of_row(row: Any) -> SessionRow:
 
 def _compare(stored: Identity, current: Identity, name: object) -> None:
     faults = []
-    if stored.model_sha256 != current.model_sha256:
+    if stored.model_sha256 not in {current.model_sha256, *current.earlier_sha256}:
         faults.append("the model file has changed since the study began")
     if stored.inputs != current.inputs:
         faults.append(f"shape or inputs have changed: {stored.inputs} then, {current.inputs} now")

@@ -2,9 +2,10 @@
 
 import json
 import math
+from pathlib import PurePosixPath
 
 from autotune.export.targets import model_server
-from autotune.export.targets.target import Exported, Loss, Tuned, UnsupportedError, render
+from autotune.export.targets.target import Exported, Loss, Tuned, UnsupportedError, one_line, render
 
 MANIFEST = "deployment.yaml"
 _MEBIBYTE = 2**20
@@ -36,11 +37,16 @@ def export(tuned: Tuned) -> Exported:
     return Exported(
         files={MANIFEST: manifest},
         run=(
-            f"# put the model into a volume claimed as {tuned.name}, under /{tuned.name}/1/",
+            f"# put {_listed(tuned)} into a volume claimed as {tuned.name}, under /{tuned.name}/1/",
             f"kubectl apply -f {MANIFEST}",
         ),
         losses=(*model_server.losses(tuned), *_losses(tuned, threads)),
     )
+
+
+def _listed(tuned: Tuned) -> str:
+    """The files of the model, as they lie beside each other."""
+    return one_line(" and ".join([PurePosixPath(tuned.model).name, *tuned.weights]))
 
 
 def _arguments(tuned: Tuned) -> list[str]:
