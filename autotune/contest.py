@@ -1,7 +1,6 @@
 """A race without a study: entrants head to head, on this machine, now."""
 
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from autotune.execution.locks import machine_lock
 from autotune.execution.machine import Machine
 from autotune.execution.race import Race, RacePlan, Venue
 from autotune.execution.runner import ModelSource, Runner, SubprocessRunner
+from autotune.execution.scratch import scratch_folder
 
 LAUNCHES = 3
 
@@ -55,8 +55,8 @@ def contest(  # noqa: PLR0913 - the parts of a race
         StudyMismatchError: an entrant was tuned elsewhere.
         ModelError, DeviceError: a model or device cannot be used.
     """
-    with machine_lock(), tempfile.TemporaryDirectory(prefix="autotune-") as folder:
-        made = _runners(entrants, Path(folder), runners or _subprocess_runner)
+    with machine_lock(), scratch_folder() as folder:
+        made = _runners(entrants, folder, runners or _subprocess_runner)
         found = list(made.values())
         machine = _machine(found[0][0], found[0][1])
         for runner, devices in found[1:]:

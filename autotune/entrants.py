@@ -9,7 +9,7 @@ from typing import Any
 from autotune.domain.configuration import Api, Configuration, PerformanceHint
 from autotune.domain.goal import Goal
 from autotune.domain.model_file import located
-from autotune.domain.paths import absolute
+from autotune.domain.paths import absolute, unwritable_name
 from autotune.domain.race import Contender
 from autotune.errors import ModelError, UsageError
 from autotune.export.best_file import BestFile, model_of, read_best
@@ -126,6 +126,9 @@ def _inputs(best: BestFile, path: Path) -> Path | None:
     if best.model.inputs is None:
         return None
     file = absolute(path.parent / best.model.inputs)
+    fault = unwritable_name(file)
+    if fault is not None:
+        raise ModelError(fault)
     if not file.is_file():
         raise ModelError(f"{file}: the input data of {path} is not there; put it back")
     return file

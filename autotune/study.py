@@ -5,7 +5,7 @@ from pathlib import Path
 
 from autotune.domain.configuration import Configuration
 from autotune.domain.model_file import fault_of, located
-from autotune.domain.paths import absolute
+from autotune.domain.paths import absolute, unwritable_name
 from autotune.domain.ranking import is_feasible, merit
 from autotune.domain.space import SearchSpace
 from autotune.errors import ModelError, SpecError, StorageError, StudyMismatchError
@@ -33,6 +33,9 @@ def source(spec: StudySpec, folder: Path) -> ModelSource:
     if fault is not None:
         raise ModelError(fault)
     inputs = None if spec.model.inputs is None else absolute(folder / spec.model.inputs)
+    fault = None if inputs is None else unwritable_name(inputs)
+    if fault is not None:
+        raise ModelError(fault)
     if inputs is not None and not inputs.is_file():
         raise ModelError(f"{inputs}: there is no such input file")
     return ModelSource(
