@@ -1,7 +1,6 @@
 """`autotune doctor --calibrate`: the same configuration against itself, to know the noise."""
 
 import math
-import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from autotune.execution.calibration import LEAST_MARGIN, Calibration, save_calib
 from autotune.execution.locks import Patience
 from autotune.execution.race import Race
 from autotune.execution.runner import Runner, write_sample_model
+from autotune.execution.scratch import scratch_folder
 
 BUDGET_S = 100.0
 _LAUNCHES = 6
@@ -50,10 +50,10 @@ def calibrate(
         MachineFaultError: too little could be measured.
         BusyError, ModelError, StorageError: as for any race.
     """
-    with tempfile.TemporaryDirectory(prefix="autotune-") as folder:
+    with scratch_folder() as folder:
         name = "a small convolutional network" if model is None else model.path.name
         if model is None:
-            model = Model(path=write_sample_model(Path(folder) / "sample.xml"), shapes={})
+            model = Model(path=write_sample_model(folder / "sample.xml"), shapes={})
         twins = [entrant_of_words("THROUGHPUT", model) for _ in range(2)]
         race, machine = contest(
             twins,

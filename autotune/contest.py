@@ -1,12 +1,13 @@
 """A race without a study: entrants head to head, on this machine, now."""
 
-import tempfile
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Feed
+from autotune.domain.model_file import fault_of
 from autotune.entrants import Entrant, Model
 from autotune.errors import ModelError, StudyMismatchError
 from autotune.execution.calibration import load_calibration, tie_margin
@@ -16,6 +17,7 @@ from autotune.execution.machine import Machine
 from autotune.execution.protocol import Inspected
 from autotune.execution.race import Race, RacePlan, Venue
 from autotune.execution.runner import ModelSource, Runner, SubprocessRunner
+from autotune.execution.scratch import scratch_folder
 
 LAUNCHES = 3
 
@@ -60,8 +62,8 @@ def contest(  # noqa: PLR0913 - the parts of a race
         StudyMismatchError: an entrant was tuned elsewhere.
         ModelError, DeviceError: a model or device cannot be used.
     """
-    with machine_lock(patience), tempfile.TemporaryDirectory(prefix="autotune-") as folder:
-        made = _runners(entrants, Path(folder), runners or _subprocess_runner)
+    with machine_lock(patience), scratch_folder() as folder:
+        made = _runners(entrants, folder, runners or _subprocess_runner)
         found = list(made.values())
         batched = {_key(e.model) for e in entrants if e.contender.configuration.batch_size > 1}
         facts = {
@@ -152,8 +154,10 @@ def _runners(
 
 
 def _subprocess_runner(model: Model, folder: Path) -> Runner:
-    if not model.path.is_file():
-        raise ModelError(f"{model.path}: there is no such model file; give --model if it was moved")
+    fault = fault_of(model.path)
+    if fault is not None:
+        moved_away = "; give --model if it was moved"
+        raise ModelError(fault if os.path.lexists(model.path) else fault + moved_away)
     folder.mkdir()
     source = ModelSource(
         path=model.path,

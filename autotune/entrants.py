@@ -8,6 +8,8 @@ from typing import Any
 
 from autotune.domain.configuration import Api, Configuration, PerformanceHint
 from autotune.domain.goal import Goal
+from autotune.domain.model_file import located
+from autotune.domain.paths import absolute, unwritable_name
 from autotune.domain.race import Contender
 from autotune.errors import ModelError, SpecError, UsageError
 from autotune.export.best_file import BestFile, model_of, read_best
@@ -134,7 +136,10 @@ def _inputs(best: BestFile, path: Path) -> Path | None:
     """
     if best.model.inputs is None:
         return None
-    file = (path.parent / best.model.inputs).resolve()
+    file = absolute(path.parent / best.model.inputs)
+    fault = unwritable_name(file)
+    if fault is not None:
+        raise ModelError(fault)
     if not file.is_file():
         raise ModelError(f"{file}: the input data of {path} is not there; put it back")
     return file
@@ -175,9 +180,9 @@ def entrant_of_trial(folder: Path, number: int) -> Entrant:
     return Entrant(
         contender=replace(contender_of_trial(trial), name=f"{folder.name}:{number}"),
         model=Model(
-            path=(folder / spec.model.path).resolve(),
+            path=located(folder / spec.model.path),
             shapes=parse_shapes(spec.model.shape),
-            inputs=None if spec.model.inputs is None else (folder / spec.model.inputs).resolve(),
+            inputs=None if spec.model.inputs is None else absolute(folder / spec.model.inputs),
             deadline=_deadline(folder),
             items_per_request=identity.items_per_request,
         ),

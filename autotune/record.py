@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from autotune import study
-from autotune.domain.model_file import model_sha256
+from autotune.domain.paths import absolute
 from autotune.domain.surface import RecordPlan, Surface, SurfaceIdentity
 from autotune.execution.deadlines import deadlines_of
 from autotune.execution.locks import Patience, machine_lock, study_lock
@@ -15,6 +15,7 @@ from autotune.execution.recording import Progress, Recording
 from autotune.execution.runner import Runner, SubprocessRunner
 from autotune.search.derive import seeds
 from autotune.spec import StudySpec, parse_shapes, to_toml
+from autotune.storage.digests import digest_of
 from autotune.storage.surface import SurfaceFile, load_surface
 
 SURFACE_FILE = "surface.db"
@@ -63,10 +64,12 @@ def record(  # noqa: PLR0913 - one argument for each option
         begun = load_surface(out).identity.space if out.is_file() else None
         space = study.space(spec, facts, machine.usable_cpus, begun)
         cells = list(dict.fromkeys([*seeds(space), *map(space.configuration, space.points())]))
+        digest = digest_of(source.path)
         identity = SurfaceIdentity(
-            name=folder.resolve().name,
+            name=absolute(folder).name,
             spec=to_toml(spec),
-            model_sha256=model_sha256(source.path),
+            model_sha256=digest.sha256,
+            earlier_sha256=digest.earlier,
             shapes=parse_shapes(spec.model.shape),
             machine=machine.to_dict(),
             versions=versions(),

@@ -346,8 +346,9 @@ def load_spec(path: Path) -> StudySpec:
     Raises:
         SpecError: the file is missing, is no TOML, or has faults; the message lists all of them.
     """
-    file = path / STUDY_FILE if path.is_dir() else path
+    file = path
     try:
+        file = path / STUDY_FILE if path.is_dir() else path
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         message = f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}"

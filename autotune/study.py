@@ -7,7 +7,8 @@ from pathlib import Path
 
 from autotune.domain.configuration import Configuration
 from autotune.domain.fed import Fed
-from autotune.domain.model_file import model_sha256
+from autotune.domain.model_file import fault_of, located
+from autotune.domain.paths import absolute, unwritable_name
 from autotune.domain.ranking import is_feasible, merit
 from autotune.domain.space import SearchSpace
 from autotune.errors import ModelError, SpecError, StorageError, StudyMismatchError
@@ -17,6 +18,7 @@ from autotune.execution.runner import ModelSource
 from autotune.search.derive import derive_space, seeds, trusted_precisions
 from autotune.spec import StudySpec, parse_shapes, to_toml
 from autotune.storage.database import DATABASE
+from autotune.storage.digests import digest_of, remembered_sha256
 from autotune.storage.races import last_race
 from autotune.storage.study_store import Identity, StudyStore
 
@@ -31,17 +33,21 @@ def source(spec: StudySpec, folder: Path) -> ModelSource:
     Raises:
         ModelError: one of them is missing.
     """
-    path = (folder / spec.model.path).resolve()
-    if not path.is_file():
-        raise ModelError(f"{path}: there is no such model file")
-    inputs = None if spec.model.inputs is None else (folder / spec.model.inputs).resolve()
+    path = located(folder / spec.model.path)
+    fault = fault_of(path)
+    if fault is not None:
+        raise ModelError(fault)
+    inputs = None if spec.model.inputs is None else absolute(folder / spec.model.inputs)
+    fault = None if inputs is None else unwritable_name(inputs)
+    if fault is not None:
+        raise ModelError(fault)
     if inputs is not None and not inputs.is_file():
         raise ModelError(f"{inputs}: there is no such input file")
     return ModelSource(
         path=path,
         shapes=parse_shapes(spec.model.shape),
         inputs=inputs,
-        reference=(folder / "logs" / "reference.npz").resolve(),
+        reference=absolute(folder / "logs" / "reference.npz"),
     )
 
 
@@ -173,17 +179,19 @@ def identity(spec: StudySpec, folder: Path, choices: SearchSpace) -> Identity:
     Raises:
         ModelError: the model cannot be read.
     """
-    path = (folder / spec.model.path).resolve()
-    data = None if spec.model.inputs is None else (folder / spec.model.inputs).resolve()
+    path = located(folder / spec.model.path)
+    data = None if spec.model.inputs is None else absolute(folder / spec.model.inputs)
     try:
-        digest = model_sha256(path)
-        inputs = None if data is None else model_sha256(data)
+        digest = digest_of(path)
+        inputs = None if data is None else remembered_sha256(data).hex()
     except OSError as error:
-        raise ModelError(f"{path}: the model cannot be read: {error.strerror}") from error
+        file = error.filename or path
+        raise ModelError(f"{file}: the model cannot be read: {error.strerror}") from error
     return Identity(
-        name=folder.resolve().name,
+        name=absolute(folder).name,
         spec=to_toml(spec),
-        model_sha256=digest,
+        model_sha256=digest.sha256,
+        earlier_sha256=digest.earlier,
         inputs={"shapes": parse_shapes(spec.model.shape), "data_sha256": inputs},
         goal=spec.goal.goal,
         space=choices.to_dict(),

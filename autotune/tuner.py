@@ -132,7 +132,8 @@ def tune(  # noqa: PLR0913 - what a session may be told
         notes = missing
 
         def admit(stored: StudyStore) -> None:
-            stored.refuse_another(identity)
+            items = stored.items_per_request()
+            stored.refuse_another(study.counted(identity, spec, facts, items))
             notes.extend(study.check_machine(stored, machine, anyway=anyway))
 
         optuna_study, engine = open_study(

@@ -1,5 +1,6 @@
 """Who enters a race without a study: every form of a name, and every wrong one with the way out."""
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -54,6 +55,7 @@ from tests.builders import (
     make_opening,
     make_trial,
 )
+from tests.onnx_models import write_external
 from tests.storage.test_study_store import IDENTITY, opened
 
 LATENCY = Configuration(device="CPU", hint=PerformanceHint.LATENCY)
@@ -179,6 +181,33 @@ def test_another_model_is_refused(folder: Path) -> None:
     (folder / "model.onnx").write_bytes(b"other weights")
     with pytest.raises(ModelError, match=r"is not the model of .*best\.json \(its SHA-256 differs"):
         entrant_of_file(folder / "best.json")
+
+
+def test_other_weights_make_another_model(folder: Path) -> None:
+    """Although the model's own file is the same; a missing file of them is named."""
+    model = write_external(folder / "model.onnx", {"w": "weights.data"})
+    known = BestModel(path="model.onnx", sha256=model_sha256(model), shapes={})
+    write_best(make_best(model=known), folder / "best.json")
+    assert entrant_of_file(folder / "best.json").model.path == model
+    write_external(folder / "model.onnx", {"w": "weights.data"}, seed=2)
+    with pytest.raises(ModelError, match=r"is not the model of .*best\.json \(its SHA-256 differs"):
+        entrant_of_file(folder / "best.json")
+    (folder / "weights.data").unlink()
+    with pytest.raises(
+        ModelError, match=r"weights are in .*weights\.data, and there is no such fil"
+    ):
+        entrant_of_file(folder / "best.json")
+
+
+def test_a_file_of_0_1_enters_with_the_digest_that_it_has(folder: Path) -> None:
+    """That of the model's own file, whose external data 0.1 did not see."""
+    model = write_external(folder / "model.onnx")
+    known = hashlib.sha256(model.read_bytes()).hexdigest()
+    write_best(
+        make_best(model=BestModel(path="model.onnx", sha256=known, shapes={})), folder / "best.json"
+    )
+
+    assert entrant_of_file(folder / "best.json").model.path == model
 
 
 def test_a_missing_or_broken_file_is_named(folder: Path) -> None:

@@ -21,6 +21,7 @@ from autotune.cli.streams import optional_output
 from autotune.contest import common_goal, contest
 from autotune.domain.goal import Goal
 from autotune.domain.measurement import Feed, Interval
+from autotune.domain.model_file import located
 from autotune.domain.race import RaceResult, Standing, State
 from autotune.entrants import Entrant, Model, entrant_of_file, entrants_of
 from autotune.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_VERIFICATION, UsageError
@@ -106,7 +107,7 @@ def run_compare(
     """Race everything that was named; the exit code."""
     if len(names) < 2:
         raise UsageError("compare takes two or more: best.json, STUDY:TRIAL, LATENCY, streams=2,…")
-    given = None if model is None else Model(path=model.resolve(), shapes=parse_shapes(shape))
+    given = None if model is None else Model(path=located(model), shapes=parse_shapes(shape))
     entrants = entrants_of(names, given, device)
     goal = _goal(common_goal(entrants), max_latency, asked_percentile)
     budget_s, console = seconds_of("--budget", budget), Console(stderr=as_json)

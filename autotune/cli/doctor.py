@@ -28,6 +28,7 @@ from autotune.doctor.check import Check, State
 from autotune.doctor.checks import is_fit, judge
 from autotune.doctor.probes import Tell, examine
 from autotune.doctor.readings import Readings
+from autotune.domain.model_file import located
 from autotune.entrants import Model
 from autotune.errors import EXIT_ERROR, EXIT_OK
 from autotune.execution.calibration import tie_margin
@@ -63,7 +64,7 @@ def run_calibration(
     model: Path | None, shape: str | None, budget: str, *, wait: str | None, as_json: bool
 ) -> int:
     """The A/A race; the exit code."""
-    given = None if model is None else Model(path=model.resolve(), shapes=parse_shapes(shape))
+    given = None if model is None else Model(path=located(model), shapes=parse_shapes(shape))
     budget_s = seconds_of("--budget", budget)
     console = Console(stderr=as_json)
     patience = patience_of(wait, partial(say, console))

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from autotune.cli.output import print_json
 from autotune.cli.shapes import example
+from autotune.domain.model_file import fault_of, located
 from autotune.errors import ModelError
 from autotune.execution.runner import look
 from autotune.host.cpus import cpus
@@ -34,9 +35,11 @@ def show_devices(*, as_json: bool) -> None:
 
 def show_model(model: Path, *, as_json: bool) -> None:
     """Inputs and outputs of a model."""
-    if not model.is_file():
-        raise ModelError(f"{model}: there is no such model file")
-    looked = look(model.resolve())
+    path = located(model)
+    fault = fault_of(path)
+    if fault is not None:
+        raise ModelError(fault)
+    looked = look(path)
     if as_json:
         print_json(looked.model_dump(include={"inputs", "outputs"}))
         return

@@ -3,13 +3,15 @@
 import gc
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
+from autotune.cli.names import check_names, os_fault
 from autotune.cli.streams import OutputError, finish, guard
-from autotune.errors import EXIT_INTERRUPTED, AutotuneError
+from autotune.errors import EXIT_ERROR, EXIT_INTERRUPTED, AutotuneError
 
 app = typer.Typer(
     help="Find the OpenVINO settings with the highest throughput under a latency cap.",
@@ -20,8 +22,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+# Of paths: typer would refuse what cannot be read in words of its own, on several lines.
+_argument, _option = partial(typer.Argument, readable=False), partial(typer.Option, readable=False)
+
 StudyFolder = Annotated[
-    Path, typer.Argument(metavar="STUDY", help="Folder of a study, such as studies/classifier.")
+    Path, _argument(metavar="STUDY", help="Folder of a study, such as studies/classifier.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 MaxLatency = Annotated[
@@ -42,7 +47,7 @@ Wait = Annotated[
     ),
 ]
 MovedModel = Annotated[
-    Path | None, typer.Option("--model", metavar="FILE", help="The model file, if it was moved.")
+    Path | None, _option("--model", metavar="FILE", help="The model file, if it was moved.")
 ]
 
 
@@ -61,6 +66,9 @@ def main() -> NoReturn:
         code = error.exit_code
         if not (isinstance(error, OutputError) and error.is_quiet):
             print(f"autotune: {error}", file=sys.stderr)
+    except OSError as error:  # a file or folder of somebody else's, most often
+        code = EXIT_ERROR
+        print(f"autotune: {os_fault(error)}", file=sys.stderr)
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
     sys.exit(code)
@@ -76,13 +84,14 @@ def _options(
 
         print(f"autotune {installed('autotune')}")
         raise typer.Exit
+    check_names(sys.argv[1:])
 
 
 @app.command(no_args_is_help=True)
 def tune(
     target: Annotated[
         Path,
-        typer.Argument(
+        _argument(
             metavar="MODEL|STUDY",
             help="A model file (.xml, .onnx, .pb, .tflite, .pdmodel) for a new study, "
             "or a study's folder to run or continue.",
@@ -123,7 +132,7 @@ def tune(
     ] = None,
     warm_start: Annotated[
         Path | None,
-        typer.Option(
+        _option(
             "--from",
             metavar="STUDY",
             help="Measure the best few of another study first, right after the hints.",
@@ -204,12 +213,12 @@ def log(study: StudyFolder, *, json: Json = False) -> None:
 def report(
     studies: Annotated[
         list[Path],
-        typer.Argument(metavar="STUDY…", help="Folder of a study; several are put side by side."),
+        _argument(metavar="STUDY…", help="Folder of a study; several are put side by side."),
     ],
     *,
     out: Annotated[
         Path | None,
-        typer.Option(
+        _option(
             metavar="FILE",
             help="Where to write it.",
             show_default="report.html beside the study; comparison.html beside the first",
@@ -217,7 +226,7 @@ def report(
     ] = None,
     png: Annotated[
         Path | None,
-        typer.Option(
+        _option(
             metavar="FILE", help="Write the main chart as a picture instead (needs matplotlib)."
         ),
     ] = None,
@@ -259,9 +268,7 @@ def pareto(
     study: StudyFolder,
     *,
     percentile: Percentile = None,
-    csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the front as CSV.")
-    ] = None,
+    csv: Annotated[Path | None, _option(metavar="FILE", help="Write the front as CSV.")] = None,
     json: Json = False,
 ) -> None:
     """Show the Pareto front of throughput against latency over all measurements."""
@@ -274,9 +281,9 @@ def pareto(
 def frame(
     study: StudyFolder,
     *,
-    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write CSV.")] = None,
+    csv: Annotated[Path | None, _option(metavar="FILE", help="Write CSV.")] = None,
     parquet: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write Parquet (needs pyarrow).")
+        Path | None, _option(metavar="FILE", help="Write Parquet (needs pyarrow).")
     ] = None,
 ) -> None:
     """Write every measurement as a table, one row each; CSV to the output without a file.
@@ -302,7 +309,7 @@ def best(
         str | None, typer.Option(metavar="DEVICE", help="Only what ran on this device.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write it as a best.json.")
+        Path | None, _option(metavar="FILE", help="Also write it as a best.json.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -328,7 +335,7 @@ def best(
 @app.command(no_args_is_help=True)
 def verify(
     files: Annotated[
-        list[Path], typer.Argument(metavar="best.json…", help="Files that autotune wrote.")
+        list[Path], _argument(metavar="best.json…", help="Files that autotune wrote.")
     ],
     *,
     budget: Annotated[str, typer.Option(metavar="TIME", help="Longest time for each file.")] = "2m",
@@ -351,7 +358,7 @@ def verify(
 @app.command(no_args_is_help=True)
 def export(
     file: Annotated[
-        Path, typer.Argument(metavar="best.json", help="A file that autotune wrote, or its folder.")
+        Path, _argument(metavar="best.json", help="A file that autotune wrote, or its folder.")
     ],
     *,
     to: Annotated[
@@ -364,7 +371,7 @@ def export(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(
+        _option(
             metavar="DIR",
             help="Folder for the targets' folders.",
             show_default="export beside best.json",
@@ -396,7 +403,7 @@ def compare(
     budget: Annotated[str, typer.Option(metavar="TIME", help="Longest time.")] = "2m",
     model: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Model for hints and settings; else the first one's."),
+        _option(metavar="FILE", help="Model for hints and settings; else the first one's."),
     ] = None,
     shape: Annotated[
         str | None, typer.Option(metavar="SHAPE", help='Its input shapes: "x:1,3,48,192".')
@@ -440,9 +447,7 @@ def doctor(
     ] = False,
     model: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="Calibrate on this model.", show_default="a small network"
-        ),
+        _option(metavar="FILE", help="Calibrate on this model.", show_default="a small network"),
     ] = None,
     shape: Annotated[
         str | None, typer.Option(metavar="SHAPE", help='Its input shapes: "x:1,3,48,192".')
@@ -471,7 +476,7 @@ def record(
     *,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The surface file.", show_default="STUDY/surface.db"),
+        _option(metavar="FILE", help="The surface file.", show_default="STUDY/surface.db"),
     ] = None,
     launches: Annotated[int, typer.Option(metavar="N", help="Fresh processes of each model.")] = 3,
     rounds: Annotated[
@@ -495,7 +500,7 @@ def record(
 @app.command(no_args_is_help=True)
 def replay(
     surfaces: Annotated[
-        list[Path], typer.Argument(metavar="SURFACE…", help="Files that autotune record wrote.")
+        list[Path], _argument(metavar="SURFACE…", help="Files that autotune record wrote.")
     ],
     *,
     sampler: Annotated[
@@ -521,7 +526,7 @@ def replay(
         ),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the regret curves into an HTML page.")
+        Path | None, _option(metavar="FILE", help="Draw the regret curves into an HTML page.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -558,7 +563,7 @@ def devices(*, json: Json = False) -> None:
 
 @app.command(no_args_is_help=True)
 def inspect(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file.")],
+    model: Annotated[Path, _argument(metavar="MODEL", help="A model file.")],
     *,
     json: Json = False,
 ) -> None:

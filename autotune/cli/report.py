@@ -11,6 +11,7 @@ from autotune.analysis.comparison import Side
 from autotune.analysis.evidence import Evidence
 from autotune.cli.output import must_end_with, say
 from autotune.cli.results import opened
+from autotune.domain.paths import absolute
 from autotune.errors import UsageError
 from autotune.export.files import write_atomically, write_bytes_atomically
 from autotune.report.page import render, render_comparison
@@ -70,7 +71,7 @@ def show_comparison(
 
 def names(folders: Sequence[Path]) -> list[str]:
     """What to call the studies: their folders, with as much of the path as tells them apart."""
-    paths = [folder.resolve() for folder in folders]
+    paths = [absolute(folder) for folder in folders]
     for depth in range(1, max(len(path.parts) for path in paths) + 1):
         found = ["/".join(path.parts[-depth:]) for path in paths]
         if len(set(found)) == len(set(paths)):
@@ -91,7 +92,7 @@ def report_of_a_night(folder: Path) -> str:
 def _say_and_open(target: Path, *, open_it: bool) -> None:
     console = Console()
     say(console, f"wrote {target}")
-    if open_it and not webbrowser.open(target.resolve().as_uri()):
+    if open_it and not webbrowser.open(absolute(target).as_uri()):
         say(console, "no browser was found: open it by hand")
 
 

@@ -23,6 +23,7 @@ from autotune.cli.output import (
 from autotune.cli.stop import Stop
 from autotune.cli.streams import optional_output
 from autotune.domain.goal import Goal
+from autotune.domain.paths import absolute
 from autotune.domain.sampler import Sampler
 from autotune.domain.surface import RecordPlan, Surface
 from autotune.errors import EXIT_INTERRUPTED, EXIT_OK, StorageError, UsageError
@@ -176,7 +177,7 @@ def _name(file: Path, files: Sequence[Path]) -> str:
     """What tables call a surface: its folder or its own name, its path where two are called so."""
 
     def short(one: Path) -> str:
-        return one.resolve().parent.name if one.name == SURFACE_FILE else one.stem
+        return absolute(one).parent.name if one.name == SURFACE_FILE else one.stem
 
     is_shared = [short(other) for other in set(files)].count(short(file)) > 1
     return str(file) if is_shared else short(file)

@@ -22,6 +22,8 @@ from autotune.doctor.checks import judge
 from autotune.doctor.probes import examine
 from autotune.domain.events import Event, Noted, StudyOpened
 from autotune.domain.goal import Goal
+from autotune.domain.model_file import fault_of, located, model_in
+from autotune.domain.paths import relative
 from autotune.domain.race import RaceResult
 from autotune.domain.ranking import (
     baselines,
@@ -129,10 +131,9 @@ def run_tune(
 def _known(folder: Path, given: dict[str, Any], limits: dict[str, Any]) -> StudySpec:
     """A study's own spec, with another budget if one was given."""
     if not (folder / STUDY_FILE).is_file():
-        raise SpecError(
-            f"{folder / STUDY_FILE}: there is no study here; begin one with: "
-            "autotune tune MODEL --max-latency 20ms"
-        )
+        file, way_out = model_in(folder)
+        begin = f"begin one with: autotune tune {file or 'MODEL'} --max-latency 20ms"
+        raise SpecError(f"{folder / STUDY_FILE}: there is no study here; {way_out or begin}")
     settled = [key for key, value in given.items() if value is not None]
     if settled:
         option = "--" + settled[0].replace("_", "-")
@@ -154,9 +155,12 @@ def _new(
     model: Path, given: dict[str, Any], limits: dict[str, Any]
 ) -> tuple[Path, StudySpec, bool]:
     """A study folder for a model, made if it is not there; its spec; whether it was made."""
-    if not model.is_file():
-        hint = "; a study's folder has a study.toml in it" if not model.suffix else ""
-        raise ModelError(f"{model}: there is no such model file{hint}")
+    fault = fault_of(located(model))
+    if fault is not None:
+        is_missing = not model.suffix and not os.path.lexists(model)
+        raise ModelError(
+            fault + ("; a study's folder has a study.toml in it" if is_missing else "")
+        )
     name = given["name"]
     if name is None:
         name = re.sub(r"[^\w.+-]+", "-", model.stem).strip("-.") or "model"
@@ -201,7 +205,7 @@ def _relative(given: dict[str, Any], folder: Path) -> str | None:
     other = other.parent if other.name == STUDY_FILE else other
     if not (other / DATABASE).is_file():
         raise UsageError(f"--from {other}: there is no study with results")
-    return os.path.relpath(other.resolve(), folder.resolve())
+    return relative(other, folder)
 
 
 def _from_options(values: dict[str, Any]) -> StudySpec:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autotune.domain.model_file import located
 from autotune.export.best_file import BestFile, model_of, read_best
 from autotune.export.configuration import configuration_of
 
@@ -20,7 +21,7 @@ class Deployment:
     @property
     def model_path(self) -> Path:
         """The model file."""
-        return (self.path.parent / self.best.model.path).resolve()
+        return located(self.path.parent / self.best.model.path)
 
     def compile(self, core: Any, model: Path | None = None) -> tuple[Any, Any]:
         """Compile exactly what was measured.

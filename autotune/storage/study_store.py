@@ -57,6 +57,8 @@ class Identity:
     """Items in a request at batch 1."""
     fed: Fed | None = None
     """What the model is fed with; None in a study of an older version. May change."""
+    earlier_sha256: tuple[str, ...] = ()
+    """What earlier versions called this model; not stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +152,12 @@ class StudyStore:
                 mine = owner()
                 others = STUDY.c.owner.is_distinct_from(mine)
                 connection.execute(update(STUDY).where(others).values(owner=mine))
+                # An older version may have called the same model otherwise.
+                connection.execute(
+                    update(STUDY)
+                    .where(STUDY.c.model_sha256 != identity.model_sha256)
+                    .values(model_sha256=identity.model_sha256)
+                )
                 if identity.fed is not None:
                     fed = json.dumps(identity.fed.to_dict())
                     others = STUDY.c.fed.is_distinct_from(fed)
@@ -504,7 +512,7 @@ def session_of_row(row: Any) -> SessionRow:
 
 def _compare(stored: Identity, current: Identity, name: object) -> None:
     faults = []
-    if stored.model_sha256 != current.model_sha256:
+    if stored.model_sha256 not in {current.model_sha256, *current.earlier_sha256}:
         faults.append("the model file has changed since the study began")
     if stored.inputs != current.inputs:
         faults.append(f"shape or inputs have changed: {stored.inputs} then, {current.inputs} now")

@@ -17,6 +17,30 @@ class ShapeError(Exception):
     """The model needs static shapes, or was given ones that it cannot take."""
 
 
+def load(core: ov.Core, path: Path) -> ov.Model:
+    """The model as its file has it.
+
+    Raises:
+        RuntimeError: it cannot be read; with the way out where the runtime does not say it.
+    """
+    try:
+        return core.read_model(path)
+    except RuntimeError as error:
+        said = last_line(error)
+        way_out = next((way for sign, way in _WAYS_OUT.items() if sign in said), None)
+        if way_out is None:
+            raise
+        raise RuntimeError(f"{said.rstrip('!')}: {way_out.format(path=path)}") from error
+
+
+_WAYS_OUT = {
+    "outside the base directory": "the runtime reads no weights from another folder than the "
+    "model's, not even through a link; copy them to where they are one: cp -rL {path.parent} COPY",
+    "Empty weights data": "they are expected in {path.stem}.bin beside it",
+}
+"""What to do about a file that cannot be read, by what the runtime says of it."""
+
+
 def describe(model: ov.Model) -> dict[str, list[dict[str, str]]]:
     """Names, shapes and element types of inputs and outputs, as text."""
     return {
@@ -38,7 +62,7 @@ def read(core: ov.Core, path: Path, shapes: dict[str, list[int]]) -> ov.Model:
         ShapeError: a dimension stays dynamic, or a shape does not fit.
         RuntimeError: the file cannot be read.
     """
-    model = core.read_model(path)
+    model = load(core, path)
     if shapes:
         _reshape(model, shapes)
     dynamic = [port for port in model.inputs if port.get_partial_shape().is_dynamic]

@@ -71,7 +71,7 @@ class Session:
         """
         described, static = {}, {}
         if path:
-            described = model.describe(self._core.read_model(Path(path)))
+            described = model.describe(model.load(self._core, Path(path)))
         if path and shapes is not None:
             network = model.read(self._core, Path(path), shapes)
             model.set_batch(network, batch_size)
@@ -98,7 +98,7 @@ class Session:
         for device in devices:
             _check_device(device, available)
         facts = {name: self._device_facts(name) for name in available}
-        described = model.describe(self._core.read_model(Path(path)))
+        described = model.describe(model.load(self._core, Path(path)))
         network = model.read(self._core, Path(path), shapes)
         model.check_types(self._core, network, devices)
         static_shapes = {input_name(port): list(port.get_shape()) for port in network.inputs}

@@ -330,6 +330,16 @@ def test_the_surface_of_something_else_is_refused(
     assert file.read_bytes() == before
 
 
+def test_a_digest_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    """The same model, of which 0.1 did not see every file: from now on, its digest is of all."""
+    begun(tmp_path).close()
+    now = replace(IDENTITY, model_sha256="cd" * 32, earlier_sha256=(IDENTITY.model_sha256,))
+    begun(tmp_path, now).close()
+    begun(tmp_path, replace(now, earlier_sha256=())).close()
+    with pytest.raises(StudyMismatchError, match="the model file is another one"):
+        begun(tmp_path, replace(IDENTITY, earlier_sha256=()))
+
+
 def test_every_difference_is_told(tmp_path: Path) -> None:
     """Not only the first."""
     begun(tmp_path).close()

@@ -368,13 +368,55 @@ def test_model_server_gets_every_property_in_its_type() -> None:
 
 def test_model_server_is_given_the_device_and_the_weights() -> None:
     """A container sees no device of its own accord, and a Paddle model has a second file."""
-    made = TARGETS["model-server"](make_tuned(make_file(device="GPU.1"), model="../m.pdmodel"))
+    tuned = make_tuned(make_file(device="GPU.1"), model="../m.pdmodel", weights=("m.pdiparams",))
+    made = TARGETS["model-server"](tuned)
     commands = "\n".join(made.run)
 
     assert "--device /dev/dri" in commands
     assert "model_server:latest-gpu" in commands
-    assert "cp ../m.pdiparams models/m/1" in commands
+    assert "cp ../m.pdiparams models/m/1/m.pdiparams" in commands
     assert "--device" not in "\n".join(TARGETS["model-server"](make_tuned()).run)
+
+
+SEVERAL = {
+    "IR": ("../net.xml", ("net.bin",)),
+    "Paddle": ("../net.pdmodel", ("net.pdiparams",)),
+    "ONNX": ("../net.onnx", ("net.onnx.data", "w/a b.bin", "net.bin")),
+}
+
+
+@pytest.mark.parametrize("form", SEVERAL)
+@pytest.mark.parametrize("name", ["model-server", "triton"])
+def test_servers_get_every_file_of_the_model(name: str, form: str, tmp_path: Path) -> None:
+    """The commands are run: files named like the model still are, others lie where it says."""
+    path, weights = SEVERAL[form]
+    (tmp_path / "out").mkdir()
+    for file in (Path(path).name, *weights):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(file)
+    made = TARGETS[name](make_tuned(model=path, weights=weights))
+    for file, text in made.files.items():
+        (tmp_path / "out" / file).write_text(text)
+    copying = [c for c in made.run if c.startswith(("mkdir ", "cp "))]
+    subprocess.run(["sh", "-ec", "\n".join(copying)], cwd=tmp_path / "out", check=True, timeout=10)
+    found = {
+        str(file.relative_to(tmp_path / "out/models/net/1")): file.read_text()
+        for file in (tmp_path / "out/models/net/1").rglob("*")
+        if file.is_file()
+    }
+
+    renamed = {Path(path).name: f"model{Path(path).suffix}"} if name == "triton" else {}
+    if name == "triton" and form != "ONNX":
+        renamed |= {weights[0]: f"model{Path(weights[0]).suffix}"}
+    wanted = {renamed.get(file, file): file for file in (Path(path).name, *weights)}
+    assert found == wanted
+
+
+def test_kubernetes_names_every_file_of_the_model() -> None:
+    """For people, who put them into a volume."""
+    made = TARGETS["kubernetes"](make_tuned(weights=("m.onnx.data", "w/1")))
+
+    assert "put m.onnx and m.onnx.data and w/1 into a volume" in made.run[0]
 
 
 def test_model_server_gets_what_a_hint_decided() -> None:
