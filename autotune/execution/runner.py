@@ -240,7 +240,7 @@ class WorkerModel:
 
     @property
     def is_open(self) -> bool:
-        """Until a load fails."""
+        """Until a load fails, or it is closed."""
         return self._is_open
 
     @property
@@ -291,6 +291,7 @@ class WorkerModel:
 
     def close(self) -> None:
         """End the worker."""
+        self._is_open = False
         self._worker.close()
 
     def _hear(self, patience: float) -> BlockDone | Stopped:
