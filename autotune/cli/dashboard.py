@@ -39,7 +39,7 @@ def run_dashboard(folder: Path, port: int, *, open_it: bool) -> None:
     try:
         from optuna_dashboard import wsgi
     except ImportError:
-        message = "this needs optuna-dashboard: pip install 'autotune[dashboard]'"
+        message = "this needs optuna-dashboard: pip install 'openvino-autotune[dashboard]'"
         raise UsageError(message) from None
     folder, store = opened(folder)
     metrics = _METRICS[store.identity().goal.objective]

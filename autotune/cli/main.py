@@ -82,7 +82,7 @@ def _options(
     if version:
         from importlib.metadata import version as installed
 
-        print(f"autotune {installed('autotune')}")
+        print(f"autotune {installed('openvino-autotune')}")
         raise typer.Exit
     check_names(sys.argv[1:])
 

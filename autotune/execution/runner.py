@@ -255,7 +255,7 @@ class WorkerModel:
 
     @property
     def is_open(self) -> bool:
-        """Until a load fails."""
+        """Until a load fails, or it is closed."""
         return self._is_open
 
     @property
@@ -306,6 +306,7 @@ class WorkerModel:
 
     def close(self) -> None:
         """End the worker."""
+        self._is_open = False
         self._worker.close()
 
     def _hear(self, patience: float) -> BlockDone | Stopped:
