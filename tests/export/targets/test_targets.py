@@ -663,5 +663,7 @@ def test_what_could_not_be_proven_is_in_the_notes() -> None:
     best = make_file().model_copy(
         update={"status": Status.UNPROVEN, "unproven": "outputs are *all* zero"}
     )
-    text = render("notes.md.jinja", target="python", best=best, run=("python x.py",), losses=())
+    text = render(
+        "notes.md.jinja", target="python", best=best, files=(), run=("python x.py",), losses=()
+    )
     assert "unproven: its answers could not be proven: outputs are \\*all\\* zero." in text
