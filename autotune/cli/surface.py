@@ -111,24 +111,26 @@ def run_replay(
     # Everything that can be wrong with a file shows before anything runs.
     goals = {file: _goal(_machine(file), cap_s, asked_percentile) for file in files}
     _let_find_modules()
-    # Spawned: a fork may inherit a lock that a thread of this process holds.
-    with (
-        nullcontext() if plot is None else optional_output(),
-        ProcessPoolExecutor(mp_context=get_context("spawn")) as pool,
-    ):
-        for file, goal in goals.items():
-            for sampler in samplers:
-                jobs = [(file, sampler, seed, trials, goal) for seed in range(seeds)]
-                traces = tuple(pool.map(_trace, jobs))
-                name = _name(file, files)
-                curves.append(Curve(surface=name, sampler=sampler.value, goal=goal, traces=traces))
-            if not as_json:
-                shown = [curve for curve in curves if curve.surface == curves[-1].surface]
-                say(console, f"{curves[-1].surface}: {goal_in_words(goal)}; regret = 1 - T / T*")
-                console.print(regret_table(shown, trials))
-    if plot is not None:
-        write_atomically(plot, regret_page(curves, trials))
-        say(console, f"wrote {plot}")
+    # A plot is a file: the tables before it may get lost.
+    with nullcontext() if plot is None else optional_output():
+        # Spawned: a fork may inherit a lock that a thread of this process holds.
+        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+            for file, goal in goals.items():
+                for sampler in samplers:
+                    jobs = [(file, sampler, seed, trials, goal) for seed in range(seeds)]
+                    traces = tuple(pool.map(_trace, jobs))
+                    name = _name(file, files)
+                    curves.append(
+                        Curve(surface=name, sampler=sampler.value, goal=goal, traces=traces)
+                    )
+                if not as_json:
+                    shown = [curve for curve in curves if curve.surface == curves[-1].surface]
+                    goal_text = goal_in_words(goal)
+                    say(console, f"{curves[-1].surface}: {goal_text}; regret = 1 - T / T*")
+                    console.print(regret_table(shown, trials))
+        if plot is not None:
+            write_atomically(plot, regret_page(curves, trials))
+            say(console, f"wrote {plot}")
     if as_json:
         print_json([asdict(curve) for curve in curves])
     return EXIT_OK

@@ -115,7 +115,7 @@ def run_tune(
                 shutil.rmtree(folder, ignore_errors=True)
                 with suppress(OSError):
                     folder.parent.rmdir()
-            elif isinstance(error, MachineFaultError | StorageError):
+            elif session.is_open and isinstance(error, MachineFaultError | StorageError):
                 session.rescue()
                 kept = f"what was measured is kept: autotune best {folder} --out best.json"
                 raise type(error)(f"{error}\n{kept}") from error
@@ -246,7 +246,8 @@ class _Session:
     def __init__(self, folder: Path, console: Console) -> None:
         self._folder = folder
         self._console = console
-        self._is_open = False
+        self.is_open = False
+        """Whether it got as far as the study."""
 
     def run(self, spec: StudySpec, *, anyway: bool, trust: bool, wait: str | None) -> Outcome:
         """Tune.
@@ -257,7 +258,7 @@ class _Session:
         with Log(self._folder / "tune.log") as log, Progress(self._console) as progress:
 
             def hear(event: Event) -> None:
-                self._is_open = self._is_open or isinstance(event, StudyOpened)
+                self.is_open = self.is_open or isinstance(event, StudyOpened)
                 log.hear(event)
                 progress.hear(event)
 
@@ -283,9 +284,9 @@ class _Session:
     def rescue(self) -> None:
         """Write best.json and the report of what is known, after an end that had no outcome.
 
-        Nothing is written where this run did not get as far as the study: it may be another's.
+        Nothing is written where the study was not opened: it may be another process's.
         """
-        if not self._is_open:
+        if not self.is_open:
             return
         # Whatever goes wrong here, the error that is told is the one that ended the study.
         with suppress(Exception), closing(StudyStore.read_only(self._folder)) as store:

@@ -176,19 +176,18 @@ def _take(path: Path, *, is_shared: bool) -> int | None:
         descriptor = _opened(path, is_shared=is_shared)
         if descriptor is None:
             continue
+        is_ours = is_found = False
         try:
-            if not _is_locked(descriptor, path, is_shared=is_shared):
-                os.close(descriptor)
-                return None
+            is_ours = _is_locked(descriptor, path, is_shared=is_shared)
             # It may have been deleted in between: a lock that no other process can find.
-            if os.path.samestat(os.fstat(descriptor), os.lstat(path)):
-                return descriptor
+            is_found = os.path.samestat(os.fstat(descriptor), os.lstat(path))
         except FileNotFoundError:
-            pass
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
+            is_found = False
+        finally:
+            if not (is_ours and is_found):
+                os.close(descriptor)
+        if is_found:
+            return descriptor if is_ours else None
     raise StorageError(f"{path}: cannot be locked: it is deleted again and again")
 
 

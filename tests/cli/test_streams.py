@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.report.studies import make_study
+from tests.test_replay import recorded
 
 AUTOTUNE = (sys.executable, "-m", "autotune")
 VIEWERS = {
@@ -94,6 +95,60 @@ def test_a_viewer_without_output_ends_with_a_line_or_less(
         )
     line = f"autotune: the output cannot be written: {says}\n" if says else ""
     assert (ended.returncode, ended.stderr) == (1, line)
+
+
+SIMULATED = (
+    "from autotune import contest; from autotune.execution.simulated import SimulatedRunner; "
+    "contest._subprocess_runner = lambda model, folder: SimulatedRunner(); "
+    "from autotune.cli.main import main; main()"
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "loss", "code"),
+    [
+        (("verify", "best.json"), "full", 0),
+        (("verify", "best.json"), "no reader", 0),
+        (("verify", "best.json", "--json"), "full", 1),
+        (("compare", "LATENCY", "THROUGHPUT", "--model", "model.onnx"), "no reader", 1),
+        (("doctor", "--calibrate", "--model", "model.onnx"), "full", 0),
+    ],
+)
+def test_what_is_answered_in_another_way_needs_no_output(
+    study: Path, words: tuple[str, ...], loss: str, code: int
+) -> None:
+    """A verdict is an exit code, too, and a calibration is kept in a file; JSON is output."""
+    best = [*AUTOTUNE, "best", str(study), "--out", str(study / "best.json")]
+    subprocess.run(best, check=True, stdout=subprocess.DEVNULL)
+    with ExitStack() as stack:
+        ended = subprocess.run(
+            [sys.executable, "-c", SIMULATED, *words, "--budget", "60s"],
+            cwd=study,
+            stdout=LOST[loss][0](stack),
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=100,
+        )
+    assert ended.returncode == code, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ("the output cannot be written" in ended.stderr) is ("--json" in words)
+
+
+def test_a_plot_needs_no_output(tmp_path: Path) -> None:
+    """It is written whatever becomes of the tables before it."""
+    recorded(tmp_path)
+    words = ("replay", "surface.db", "--trials", "4", "--seeds", "1", "--sampler", "random")
+    with ExitStack() as stack:
+        ended = subprocess.run(
+            [*AUTOTUNE, *words, "--plot", "plot.html"],
+            cwd=tmp_path,
+            stdout=_no_reader(stack),
+            check=False,
+            timeout=100,
+        )
+    assert ended.returncode == 0
+    assert (tmp_path / "plot.html").exists()
 
 
 @pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])

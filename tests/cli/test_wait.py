@@ -102,6 +102,19 @@ def test_it_waits_as_long_as_it_is_told(
 
 
 @pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("command", [name for name in MEASURING if name != "doctor"])
+def test_a_lock_that_cannot_be_taken_is_one_line(
+    autotune: Autotune, lock_folder: Path, command: str
+) -> None:
+    """With the file, what it is, and what to do; waiting for it would not help."""
+    (lock_folder / "autotune-machine.lock").symlink_to("elsewhere")
+    done = autotune(*MEASURING[command], "--wait", "2h")
+    assert done.code == 1
+    assert done.err.startswith(f"autotune: {lock_folder}/autotune-machine.lock: cannot be locked: ")
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("command", MEASURING)
 @pytest.mark.parametrize("wait", ["5", "0s", "soon", ""])
 def test_a_wrong_time_is_named(autotune: Autotune, command: str, wait: str) -> None:
