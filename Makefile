@@ -24,6 +24,9 @@ setup: $(STAMP) ## install autotune and its tools into .venv
 $(STAMP): pyproject.toml constraints.txt
 	@echo "installing into .venv: one to three minutes the first time"
 	@$(PYTHON) -m venv .venv
+	@# What 0.1 was installed as: left there, it would take its command away when it is removed.
+	@if $(PY) -m pip show --quiet autotune 2>/dev/null; then \
+	    $(PY) -m pip uninstall --quiet --yes autotune; fi
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
 	@touch $@
 

@@ -1,7 +1,6 @@
 """`autotune doctor --calibrate`: the same configuration against itself, to know the noise."""
 
 import math
-import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +14,10 @@ from autotune.domain.race import End, RaceResult, Slice
 from autotune.entrants import Model, entrant_of_words
 from autotune.errors import MachineFaultError
 from autotune.execution.calibration import LEAST_MARGIN, Calibration, save_calibration
+from autotune.execution.locks import Patience
 from autotune.execution.race import Race
 from autotune.execution.runner import Runner, write_sample_model
+from autotune.execution.scratch import scratch_folder
 
 BUDGET_S = 100.0
 _LAUNCHES = 6
@@ -29,6 +30,7 @@ def calibrate(
     *,
     on_launch: Callable[[Race], None] = lambda _: None,
     is_stopped: Callable[[], bool] = lambda: False,
+    patience: Patience | None = None,
     runners: Callable[[Model, Path], Runner] | None = None,
 ) -> tuple[Calibration, RaceResult, Path]:
     """Race the THROUGHPUT hint against itself and keep what the machine makes of it.
@@ -38,6 +40,7 @@ def calibrate(
         budget_s: longest time.
         on_launch: hears of every finished launch.
         is_stopped: asked after every round.
+        patience: how long to wait while another process measures; not at all without.
         runners: how a model is run; worker processes by default.
 
     Returns:
@@ -47,10 +50,10 @@ def calibrate(
         MachineFaultError: too little could be measured.
         BusyError, ModelError, StorageError: as for any race.
     """
-    with tempfile.TemporaryDirectory(prefix="autotune-") as folder:
+    with scratch_folder() as folder:
         name = "a small convolutional network" if model is None else model.path.name
         if model is None:
-            model = Model(path=write_sample_model(Path(folder) / "sample.xml"), shapes={})
+            model = Model(path=write_sample_model(folder / "sample.xml"), shapes={})
         twins = [entrant_of_words("THROUGHPUT", model) for _ in range(2)]
         race, machine = contest(
             twins,
@@ -60,6 +63,7 @@ def calibrate(
             margin=LEAST_MARGIN,
             on_launch=on_launch,
             is_stopped=is_stopped,
+            patience=patience,
             runners=runners,
         )
     result = race.result()

@@ -1,19 +1,23 @@
 """A race without a study: entrants head to head, on this machine, now."""
 
-import tempfile
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Feed
+from autotune.domain.model_file import fault_of
 from autotune.entrants import Entrant, Model
 from autotune.errors import ModelError, StudyMismatchError
 from autotune.execution.calibration import load_calibration, tie_margin
 from autotune.execution.deadlines import deadlines_of
-from autotune.execution.locks import machine_lock
+from autotune.execution.locks import Patience, machine_lock
 from autotune.execution.machine import Machine
+from autotune.execution.protocol import Inspected
 from autotune.execution.race import Race, RacePlan, Venue
 from autotune.execution.runner import ModelSource, Runner, SubprocessRunner
+from autotune.execution.scratch import scratch_folder
 
 LAUNCHES = 3
 
@@ -31,9 +35,12 @@ def contest(  # noqa: PLR0913 - the parts of a race
     seed: int = 0,
     on_launch: Callable[[Race], None] = lambda _: None,
     is_stopped: Callable[[], bool] = lambda: False,
+    patience: Patience | None = None,
     runners: Callable[[Model, Path], Runner] | None = None,
 ) -> tuple[Race, Machine]:
     """Race the entrants head to head; nobody is dropped but for a failure.
+
+    Entrants of the same model count the same items: what one of them says, else what is found.
 
     Args:
         entrants: at least one; of several models if need be.
@@ -47,6 +54,7 @@ def contest(  # noqa: PLR0913 - the parts of a race
         seed: of the order of turns.
         on_launch: hears of every finished launch.
         is_stopped: asked after every round.
+        patience: how long to wait while another process measures; not at all without.
         runners: how a model is run, given a folder for logs; worker processes by default.
 
     Raises:
@@ -54,12 +62,15 @@ def contest(  # noqa: PLR0913 - the parts of a race
         StudyMismatchError: an entrant was tuned elsewhere.
         ModelError, DeviceError: a model or device cannot be used.
     """
-    with machine_lock(), tempfile.TemporaryDirectory(prefix="autotune-") as folder:
-        made = _runners(entrants, Path(folder), runners or _subprocess_runner)
+    with machine_lock(patience), scratch_folder() as folder:
+        made = _runners(entrants, folder, runners or _subprocess_runner)
         found = list(made.values())
-        machine = _machine(found[0][0], found[0][1])
-        for runner, devices in found[1:]:
-            runner.inspect(devices, try_batch=False)
+        batched = {_key(e.model) for e in entrants if e.contender.configuration.batch_size > 1}
+        facts = {
+            key: runner.inspect(devices, try_batch=key in batched)
+            for key, (runner, devices) in made.items()
+        }
+        machine = found[0][0].machine(next(iter(facts.values())))
         if not anyway:
             _check_machine(entrants, machine)
         calibration = load_calibration(machine)
@@ -74,7 +85,10 @@ def contest(  # noqa: PLR0913 - the parts of a race
             feed=feed,
             seed=seed,
         )
-        contenders = [entrant.contender for entrant in entrants]
+        contenders = [
+            replace(entrant.contender, items_per_request=_items(entrant, entrants, facts))
+            for entrant in entrants
+        ]
         owners = {id(c): made[_key(e.model)][0] for c, e in zip(contenders, entrants, strict=True)}
         venue = Venue(
             open_model=lambda c: owners[id(c)].open(c.configuration.compile_key),
@@ -102,8 +116,15 @@ def common_goal(entrants: Sequence[Entrant]) -> Goal:
     return Goal(Objective.THROUGHPUT, 99.0, None)
 
 
-def _machine(runner: Runner, devices: Sequence[str]) -> Machine:
-    return runner.machine(runner.inspect(devices, try_batch=False))
+def _items(entrant: Entrant, entrants: Sequence[Entrant], facts: Mapping[str, Inspected]) -> int:
+    """Items in a request of an entrant at batch 1: ratios are taken to others of its model."""
+    said = [
+        other.model.items_per_request
+        for other in entrants
+        if other.model.items_per_request is not None
+        and (other.model.path, other.model.shapes) == (entrant.model.path, entrant.model.shapes)
+    ]
+    return max(said, default=facts[_key(entrant.model)].items_per_request)
 
 
 def _check_machine(entrants: Sequence[Entrant], machine: Machine) -> None:
@@ -133,8 +154,10 @@ def _runners(
 
 
 def _subprocess_runner(model: Model, folder: Path) -> Runner:
-    if not model.path.is_file():
-        raise ModelError(f"{model.path}: there is no such model file; give --model if it was moved")
+    fault = fault_of(model.path)
+    if fault is not None:
+        moved_away = "; give --model if it was moved"
+        raise ModelError(fault if os.path.lexists(model.path) else fault + moved_away)
     folder.mkdir()
     source = ModelSource(
         path=model.path,

@@ -8,9 +8,12 @@ from typing import Any
 
 from autotune.domain.configuration import Api, Configuration, PerformanceHint
 from autotune.domain.goal import Goal
+from autotune.domain.model_file import located
+from autotune.domain.paths import absolute, unwritable_name
 from autotune.domain.race import Contender
 from autotune.errors import ModelError, SpecError, UsageError
 from autotune.export.best_file import BestFile, model_of, read_best
+from autotune.export.configuration import configuration_of
 from autotune.search.finalists import contender as contender_of_trial
 from autotune.spec import DeadlineSpec, load_spec, parse_shapes, parse_spec
 from autotune.storage.study_store import StudyStore
@@ -31,6 +34,8 @@ class Model:
     inputs: Path | None = None
     deadline: DeadlineSpec = field(default_factory=DeadlineSpec)
     """Of the study that it is from."""
+    items_per_request: int | None = None
+    """At batch 1, as the file or the study counts them; None where nobody has said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +116,7 @@ def entrant_of_file(path: Path, model: Path | None = None) -> Entrant:
             shapes=best.model.shapes,
             inputs=_inputs(best, path),
             deadline=_deadline(path.parent),
+            items_per_request=best.model.items_per_request if best.format_version >= 4 else None,
         ),
         goal=Goal(
             best.objective,
@@ -130,7 +136,10 @@ def _inputs(best: BestFile, path: Path) -> Path | None:
     """
     if best.model.inputs is None:
         return None
-    file = (path.parent / best.model.inputs).resolve()
+    file = absolute(path.parent / best.model.inputs)
+    fault = unwritable_name(file)
+    if fault is not None:
+        raise ModelError(fault)
     if not file.is_file():
         raise ModelError(f"{file}: the input data of {path} is not there; put it back")
     return file
@@ -145,25 +154,6 @@ def _deadline(folder: Path) -> DeadlineSpec:
         return load_spec(folder).deadline
     except SpecError:
         return DeadlineSpec()
-
-
-def configuration_of(best: BestFile, name: object) -> Configuration:
-    """The configuration in a best.json.
-
-    Raises:
-        UsageError: a property, or a value, that autotune never sets: the file was edited.
-    """
-    try:
-        found = _from_properties(best)
-    except (KeyError, ValueError) as error:
-        raise UsageError(f"{name}: properties: {error} is not what autotune writes") from None
-    if found.properties != best.properties:
-        differing = sorted(set(best.properties.items()) ^ set(found.properties.items()))
-        listed = ", ".join(sorted({key for key, _ in differing}))
-        raise UsageError(
-            f"{name}: properties: {listed}: not what autotune writes; restore the file"
-        )
-    return found
 
 
 def entrant_of_trial(folder: Path, number: int) -> Entrant:
@@ -190,10 +180,11 @@ def entrant_of_trial(folder: Path, number: int) -> Entrant:
     return Entrant(
         contender=replace(contender_of_trial(trial), name=f"{folder.name}:{number}"),
         model=Model(
-            path=(folder / spec.model.path).resolve(),
+            path=located(folder / spec.model.path),
             shapes=parse_shapes(spec.model.shape),
-            inputs=None if spec.model.inputs is None else (folder / spec.model.inputs).resolve(),
+            inputs=None if spec.model.inputs is None else absolute(folder / spec.model.inputs),
             deadline=_deadline(folder),
+            items_per_request=identity.items_per_request,
         ),
         goal=identity.goal,
         machine=machine,
@@ -246,26 +237,6 @@ def parse_configuration(text: str, device: str = "CPU") -> Configuration:
 
 def _plain(name: str, configuration: Configuration) -> Contender:
     return Contender(name=name, configuration=configuration)
-
-
-def _from_properties(best: BestFile) -> Configuration:
-    values = best.properties
-    streams = int(values["NUM_STREAMS"]) if "NUM_STREAMS" in values else None
-    threads = values.get("INFERENCE_NUM_THREADS")
-    pinning = values.get("ENABLE_CPU_PINNING")
-    optimal = best.effective.get("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-    is_hint = streams is None and best.batch_size == 1 and optimal in {None, str(best.num_requests)}
-    return Configuration(
-        device=best.device,
-        hint=PerformanceHint(values["PERFORMANCE_HINT"]),
-        streams=streams,
-        threads_per_stream=int(threads) // streams if threads and streams else None,
-        pinning=None if pinning is None else pinning == "YES",
-        precision=values.get("INFERENCE_PRECISION_HINT"),
-        batch_size=best.batch_size,
-        num_requests=None if is_hint else best.num_requests,
-        api=best.api,
-    )
 
 
 def _whole(text: str) -> int:

@@ -63,7 +63,9 @@ class Finals:
         on_event: Callable[[Event], None],
         elapsed_s: Callable[[], float],
         is_stopped: Callable[[], bool],
+        items_per_request: int = 1,
     ) -> None:
+        self._items_per_request = items_per_request
         self._spec = spec
         self._goal = spec.goal.goal
         self._store = store
@@ -107,7 +109,8 @@ class Finals:
     def race(self, trials: Sequence[Trial], budget: Budget) -> RaceResult | None:
         """The race over these trials; None where none is wanted, possible or affordable.
 
-        One that was held over just these trials is not held again; one that was cut off goes on.
+        One that was held over just these trials is not held again; one that was cut off goes on,
+        unless its slices would be pooled with those of another machine or runtime.
         """
         goal = self._goal
         if self._spec.race.share == 0 or not any(may_race(trial, goal) for trial in trials):
@@ -117,13 +120,15 @@ class Finals:
             stored = None
         if stored is not None and self._is_over(stored, trials, budget):
             return stored.result()
-        if stored is not None and stored.field.feed is not self._spec.measure.feed:
-            stored = None  # slices that were fed in another way are slices of another race
-        raced_s = 0.0 if stored is None else stored.duration_s
-        entry = enter(trials, goal, self._budget_s(trials, budget, raced_s), stored)
+        earlier = stored if stored is not None and self._may_go_on(stored) else None
+        raced_s = 0.0 if earlier is None else earlier.duration_s
+        budget_s = self._budget_s(trials, budget, raced_s)
+        entry = enter(trials, goal, budget_s, earlier, self._items_per_request)
         if entry.budget_s < entry.least_s:
             self._on_event(Noted(text=_no_time(entry)))
             return None if stored is None else self._ended(stored)
+        if stored is not None and earlier is None:
+            self._on_event(Noted(text=f"a new race begins: {_why_new(stored, self._spec)}"))
         noise = None if self._calibration is None else str(self._calibration)
         self._on_event(RaceStarted(names=entry.names, budget_s=entry.budget_s, calibration=noise))
         result = self._hold(entry, len(trials))
@@ -131,6 +136,13 @@ class Finals:
             return None
         self._on_event(RaceFinished(goal=goal, result=result))
         return result
+
+    def _may_go_on(self, stored: StoredRace) -> bool:
+        """Whether slices of now may be counted together with those of a race that was cut off."""
+        if stored.field.feed is not self._spec.measure.feed:
+            return False  # slices that were fed in another way are slices of another race
+        place = self._store.place
+        return place is not None and stored.places == {place.digest}
 
     def held(self, trials: Sequence[Trial]) -> RaceResult | None:
         """What a stored race over just these trials says, if there is one."""
@@ -217,7 +229,11 @@ class Finals:
 
 
 def enter(
-    trials: Sequence[Trial], goal: Goal, budget_s: float | None, earlier: StoredRace | None
+    trials: Sequence[Trial],
+    goal: Goal,
+    budget_s: float | None,
+    earlier: StoredRace | None,
+    items_per_request: int = 1,
 ) -> Entry:
     """Who races after these trials, or goes on with a race that was cut off.
 
@@ -226,7 +242,7 @@ def enter(
     if earlier is not None:
         entered, baseline = list(earlier.field.contenders), earlier.field.baseline
     else:
-        entered, baseline = contenders(trials, goal)
+        entered, baseline = contenders(trials, goal, items_per_request)
     numbers = {trial.number: trial for trial in trials}
     costs = [0.0 if c.trial is None else launch_s(numbers[c.trial]) for c in entered]
     hints_s = sum(cost for c, cost in zip(entered, costs, strict=True) if c.is_default)
@@ -248,6 +264,12 @@ def enter(
         least_s=hints_s + sum(finalists_s[:places]),
         earlier=earlier,
     )
+
+
+def _why_new(stored: StoredRace, spec: StudySpec) -> str:
+    if stored.field.feed is not spec.measure.feed:
+        return "inputs were fed in another way in the one before"
+    return "the one before was held on another machine or runtime"
 
 
 def _no_time(entry: Entry) -> str:

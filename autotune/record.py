@@ -6,15 +6,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from autotune import study
-from autotune.domain.model_file import model_sha256
+from autotune.domain.paths import absolute
 from autotune.domain.surface import RecordPlan, Surface, SurfaceIdentity
 from autotune.execution.deadlines import deadlines_of
-from autotune.execution.locks import machine_lock, study_lock
+from autotune.execution.locks import Patience, machine_lock, study_lock
 from autotune.execution.machine import versions
 from autotune.execution.recording import Progress, Recording
 from autotune.execution.runner import Runner, SubprocessRunner
 from autotune.search.derive import seeds
 from autotune.spec import StudySpec, parse_shapes, to_toml
+from autotune.storage.digests import digest_of
 from autotune.storage.surface import SurfaceFile, load_surface
 
 SURFACE_FILE = "surface.db"
@@ -29,6 +30,7 @@ def record(  # noqa: PLR0913 - one argument for each option
     runner: Runner | None = None,
     on_group: Callable[[Progress], None] = lambda _: None,
     is_stopped: Callable[[], bool] = lambda: False,
+    patience: Patience | None = None,
 ) -> Surface:
     """Record the surface of a study, or go on with one that was cut off.
 
@@ -40,6 +42,7 @@ def record(  # noqa: PLR0913 - one argument for each option
         runner: how configurations are measured; worker processes by default.
         on_group: hears of every group of models that was measured.
         is_stopped: asked before every group.
+        patience: how long to wait for the study and the machine, in all; not at all without.
 
     Raises:
         ModelError, DeviceError, SpecError: the input cannot be used; no file was made.
@@ -51,15 +54,22 @@ def record(  # noqa: PLR0913 - one argument for each option
     runner = runner or SubprocessRunner(
         source, folder / "logs", deadlines_of(spec.deadline, source.path)
     )
-    with study_lock(folder), machine_lock():
+    with (
+        study_lock(folder, patience),
+        machine_lock(patience),
+        study.no_longer_than_this(source.reference),
+    ):
         facts = runner.inspect(spec.space.device, try_batch=spec.space.batch != (1,))
         machine = runner.machine(facts)
-        space = study.space(spec, facts, machine.usable_cpus)
+        begun = load_surface(out).identity.space if out.is_file() else None
+        space = study.space(spec, facts, machine.usable_cpus, begun)
         cells = list(dict.fromkeys([*seeds(space), *map(space.configuration, space.points())]))
+        digest = digest_of(source.path)
         identity = SurfaceIdentity(
-            name=folder.resolve().name,
+            name=absolute(folder).name,
             spec=to_toml(spec),
-            model_sha256=model_sha256(source.path),
+            model_sha256=digest.sha256,
+            earlier_sha256=digest.earlier,
             shapes=parse_shapes(spec.model.shape),
             machine=machine.to_dict(),
             versions=versions(),

@@ -100,6 +100,11 @@ class ModelSpec(_Section):
         description="A .npz file with one array per input, samples along the first axis; "
         "random data without it.",
     )
+    items: Positive | None = Field(
+        default=None,
+        description="Items in a request at batch 1, which is what throughput counts. Left out: "
+        "the model's own batch, where that can be shown to be one, else 1.",
+    )
 
 
 class GoalSpec(_Section):
@@ -341,8 +346,9 @@ def load_spec(path: Path) -> StudySpec:
     Raises:
         SpecError: the file is missing, is no TOML, or has faults; the message lists all of them.
     """
-    file = path / STUDY_FILE if path.is_dir() else path
+    file = path
     try:
+        file = path / STUDY_FILE if path.is_dir() else path
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         message = f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}"
@@ -445,6 +451,8 @@ def _escape(character: str) -> str:
 def parse_shapes(text: str | None) -> dict[str, list[int]]:
     """Shapes by input name in ``name:1,3,48,192; other:1,8``; a lone input needs no name.
 
+    A dimension may be zero, for a past of length 0; ``[]`` is a scalar.
+
     Raises:
         SpecError: it has another form.
     """
@@ -453,11 +461,10 @@ def parse_shapes(text: str | None) -> dict[str, list[int]]:
         if not part.strip():
             continue
         name, _, dimensions = part.rpartition(":")
-        sizes = [size.strip() for size in dimensions.strip().strip("[]").split(",")]
-        if (
-            not all(re.fullmatch("0*[1-9][0-9]{0,8}", size) for size in sizes)
-            or name.strip() in shapes
-        ):
+        is_scalar = dimensions.strip() == "[]"
+        listed = [] if is_scalar else dimensions.strip().strip("[]").split(",")
+        sizes = [size.strip() for size in listed]
+        if not all(re.fullmatch("0*[0-9]{1,9}", size) for size in sizes) or name.strip() in shapes:
             raise SpecError(
                 f"[model] shape: {text!r} is no shape; "
                 "write name:1,3,48,192 with ';' between inputs"

@@ -31,7 +31,7 @@ from autotune.domain.trial import Origin, Trial
 from autotune.errors import MachineFaultError
 from autotune.execution.calibration import Calibration, load_calibration
 from autotune.execution.deadlines import deadlines_of
-from autotune.execution.locks import machine_lock, study_lock
+from autotune.execution.locks import Patience, machine_lock, study_lock
 from autotune.execution.machine import Machine, asleep_s, versions
 from autotune.execution.measuring import CONTENDER_FACTOR, Plan, measure
 from autotune.execution.process import scrubbed_note
@@ -75,6 +75,10 @@ class Outcome:
     """Distinct configurations of the space."""
     goal: Goal
     machine: Machine
+    items_per_request: int = 1
+    """At batch 1; throughput counts items."""
+    inputs: str | None = None
+    """File of the input data; None for random data."""
 
 
 def tune(  # noqa: PLR0913 - what a session may be told
@@ -87,6 +91,7 @@ def tune(  # noqa: PLR0913 - what a session may be told
     anyway: bool = False,
     trust: bool = False,
     recover: Callable[[], Sequence[str]] = lambda: (),
+    patience: Patience | None = None,
 ) -> Outcome:
     """Run a study, or continue it, until its budget is spent.
 
@@ -100,6 +105,7 @@ def tune(  # noqa: PLR0913 - what a session may be told
         trust: go on although another user or machine began the study.
         recover: called after five machine faults in a row: pause, look at the machine, and return
             reasons to give up; none to go on.
+        patience: how long to wait for the study and the machine, in all; not at all without.
 
     Raises:
         ModelError, DeviceError, SpecError: the input cannot be used; no database was made.
@@ -112,21 +118,35 @@ def tune(  # noqa: PLR0913 - what a session may be told
     runner = runner or SubprocessRunner(
         source, folder / "logs", deadlines_of(spec.deadline, source.path)
     )
-    with study_lock(folder), machine_lock():
+    with (
+        study_lock(folder, patience),
+        machine_lock(patience),
+        study.no_longer_than_this(source.reference),
+    ):
         # Everything that can be wrong with the input shows here, before a database exists.
         facts = runner.inspect(spec.space.device, try_batch=spec.space.batch != (1,))
         machine = runner.machine(facts)
-        space = study.space(spec, facts, machine.usable_cpus)
+        space = study.space(spec, facts, machine.usable_cpus, study.begun_space(folder))
         identity = study.identity(spec, folder, space)
         warm, missing = study.warm_start(spec, folder, space)
-        optuna_study, engine = open_study(folder, identity.name, identity.goal, trust=trust)
+        notes = missing
+
+        def admit(stored: StudyStore) -> None:
+            items = stored.items_per_request()
+            stored.refuse_another(study.counted(identity, spec, facts, items))
+            notes.extend(study.check_machine(stored, machine, anyway=anyway))
+
+        optuna_study, engine = open_study(
+            folder, identity.name, identity.goal, trust=trust, admit=admit
+        )
         store = StudyStore(engine, folder / "study.db")
         with contextlib.closing(store):
+            identity = study.counted(identity, spec, facts, store.items_per_request())
             store.begin(identity)
-            notes = [*missing, *study.check_machine(store, machine, anyway=anyway)]
             tuner = Tuner(
                 spec,
                 space,
+                items_per_request=identity.items_per_request,
                 store=store,
                 search=search_of(
                     spec.search.sampler,
@@ -143,7 +163,8 @@ def tune(  # noqa: PLR0913 - what a session may be told
                 calibration=load_calibration(machine),
                 recover=recover,
             )
-            return tuner.run(machine, notes)
+            found = study.findings(spec, facts, space, identity.items_per_request)
+            return tuner.run(machine, notes, found)
 
 
 class Tuner:
@@ -162,6 +183,7 @@ class Tuner:
         stop: Stop | None = None,
         calibration: Calibration | None = None,
         recover: Callable[[], Sequence[str]] = lambda: (),
+        items_per_request: int = 1,
     ) -> None:
         """Prepare a session.
 
@@ -177,8 +199,10 @@ class Tuner:
             calibration: the machine's, if it was ever calibrated.
             recover: called after five machine faults in a row; it may take its time, and returns
                 reasons to give up.
+            items_per_request: at batch 1.
         """
         self._spec = spec
+        self._items_per_request = items_per_request
         self._goal = spec.goal.goal
         self._space = space
         self._store = store
@@ -196,9 +220,11 @@ class Tuner:
             on_event=on_event,
             elapsed_s=self._elapsed_s,
             is_stopped=lambda: stop.requested,
+            items_per_request=items_per_request,
         )
         self._reference: Reference | None = None
         self._history = History()
+        self._elsewhere: frozenset[int] = frozenset()
         self._trials_before = 0
         self._recover = recover
         self._faults_in_a_row: list[Configuration] = []
@@ -208,9 +234,17 @@ class Tuner:
         self._asleep_s = asleep_s()
         self._budget = Budget()
 
-    def run(self, machine: Machine, notes: list[str]) -> Outcome:
-        """Trials until there is a reason to end, then the race."""
-        self._resume(machine, notes)
+    def run(
+        self, machine: Machine, notes: list[str], findings: Sequence[tuple[str, str]] = ()
+    ) -> Outcome:
+        """Trials until there is a reason to end, then the race.
+
+        Args:
+            machine: where.
+            notes: changes that the user has accepted.
+            findings: what bears on every number: the kind of each, and a line of text.
+        """
+        self._resume(machine, notes, findings)
         for note in (machine.quota_note, scrubbed_note(os.environ)):
             if note is not None:
                 self._on_event(Noted(text=note))
@@ -239,6 +273,8 @@ class Tuner:
             space_size=self._space.size,
             goal=self._goal,
             machine=machine,
+            items_per_request=self._items_per_request,
+            inputs=self._spec.model.inputs,
         )
 
     def _search_on(self) -> str:
@@ -330,7 +366,7 @@ class Tuner:
     ) -> Trial:
         """A measurement, or the one of an effectively equal configuration."""
         known = self._history.known(model.opening.effective, configuration)
-        if known is not None:
+        if known is not None and known.number not in self._elsewhere:
             return Trial(
                 number=number,
                 configuration=configuration,
@@ -346,6 +382,7 @@ class Tuner:
             self._goal,
             self._plan(),
             to_beat if self._goal.objective is Objective.THROUGHPUT else 0.0,
+            self._items_per_request,
         )
         if not model.is_open:  # it would not stop
             self._close()
@@ -440,7 +477,9 @@ class Tuner:
 
     # --- beginning and end
 
-    def _resume(self, machine: Machine, notes: list[str]) -> None:
+    def _resume(
+        self, machine: Machine, notes: list[str], findings: Sequence[tuple[str, str]]
+    ) -> None:
         """Take up what is stored; tell or queue what a crash left behind."""
         sessions, stored = self._store.sessions(), parse_spec(self._store.identity().spec)
         spent_s = sum(session.elapsed_s for session in sessions)
@@ -452,9 +491,12 @@ class Tuner:
         self._store.start_session(machine.to_dict(), versions())
         for note in notes:
             self._store.note("accepted_change", text=note)
+        for kind, text in findings:
+            self._store.note(kind, text=text)
         for trial in self._store.trials():
             self._remember(trial)
         self._trials_before = len(self._history.trials)
+        self._elsewhere = self._store.measured_elsewhere()
         told, lost = self._search.reconcile(self._history)
         was_stable = (bool(sessions) and sessions[-1].end == "stable") or (
             self._finals.held(self._history.trials) is not None  # its race was cut off
@@ -473,7 +515,9 @@ class Tuner:
                 spent_s=spent_s,
                 budget_s=self._budget.duration_s,
                 budget_trials=self._budget.trials,
-                notes=tuple(notes),
+                notes=(*notes, *(text for _, text in findings)),
+                items_per_request=self._items_per_request,
+                inputs=self._spec.model.inputs,
             )
         )
 

@@ -1,16 +1,18 @@
 """Does a best.json hold? Raced again from the file alone, in fresh processes, on this machine."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from autotune.contest import contest
 from autotune.domain.configuration import PerformanceHint
+from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Interval
 from autotune.domain.race import RaceResult, Standing
 from autotune.entrants import Entrant, Model, entrant_of_file, entrant_of_words
+from autotune.execution.locks import Patience
 from autotune.execution.machine import Machine
 from autotune.execution.race import Race
 from autotune.execution.runner import Runner
@@ -38,6 +40,9 @@ class Verification:
     path: Path
     best: BestFile
     standing: Standing
+    answers: Finding | None
+    """Whether they are those of single requests; None where the file itself says that this could
+    not be proven."""
     sla: Finding | None
     """None without a cap."""
     throughput: Finding
@@ -55,7 +60,8 @@ class Verification:
     def holds(self) -> bool:
         """Whether every claim holds."""
         kept = {Finding.HOLDS, Finding.RELATIVE}
-        return self.throughput in kept and self.sla in {None, Finding.HOLDS}
+        others = {self.answers, self.sla}
+        return self.throughput in kept and others <= {None, Finding.HOLDS}
 
 
 def verify(  # noqa: PLR0913 - one argument for each option
@@ -66,10 +72,13 @@ def verify(  # noqa: PLR0913 - one argument for each option
     anyway: bool = False,
     on_launch: Callable[[Race], None] = lambda _: None,
     is_stopped: Callable[[], bool] = lambda: False,
+    patience: Patience | None = None,
     runners: Callable[[Model, Path], Runner] | None = None,
 ) -> tuple[Verification, RaceResult, Machine]:
     """Race a file's configuration against the hint beside it, and judge the file's claims.
 
+    Its answers are looked at again, as before the study: those of a batch or a precision that were
+    not proven then, by an older version, and are not now, do not hold.
     The SLA holds if it is met at 5 %. The throughput holds if the interval seen now reaches 98 % of
     the claimed lower bound; where the machine itself has become slower, as the hint shows, if the
     ratio to the hint reaches 98 % of the ratio that is claimed.
@@ -81,6 +90,7 @@ def verify(  # noqa: PLR0913 - one argument for each option
         anyway: also on another machine or runtime than the file's.
         on_launch: hears of every finished launch.
         is_stopped: asked after every round.
+        patience: how long to wait while another process measures; not at all without.
         runners: how a model is run; worker processes by default.
 
     Raises:
@@ -89,6 +99,9 @@ def verify(  # noqa: PLR0913 - one argument for each option
     entrant = entrant_of_file(path, model)
     best = entrant.best
     assert best is not None  # noqa: S101 - it comes from a file
+    # Whatever the model holds: the claims were counted so.
+    counted = replace(entrant.model, items_per_request=best.model.items_per_request)
+    entrant = replace(entrant, model=counted)
     hint = _hint(entrant, best)
     entrants = [entrant, *([] if hint is None else [hint])]
     goal = entrant.goal or Goal(Objective.THROUGHPUT, 99.0, None)
@@ -101,6 +114,7 @@ def verify(  # noqa: PLR0913 - one argument for each option
         feed=best.measured.feed,
         on_launch=on_launch,
         is_stopped=is_stopped,
+        patience=patience,
         runners=runners,
     )
     result = race.result()
@@ -117,6 +131,7 @@ def judge_claims(path: Path, best: BestFile, result: RaceResult, goal: Goal) -> 
         path=path,
         best=best,
         standing=standing,
+        answers=None if best.unproven is not None else _answers(standing),
         sla=None if goal.sla is None else _sla(standing.search_verdict),
         throughput=_throughput(standing, claim, speed, claim_ratio),
         claim_per_s=claim,
@@ -124,6 +139,13 @@ def judge_claims(path: Path, best: BestFile, result: RaceResult, goal: Goal) -> 
         claim_ratio=claim_ratio,
         ratio=standing.ratio,
     )
+
+
+def _answers(standing: Standing) -> Finding:
+    failure = standing.failure
+    if failure is not None and failure.kind is FailureKind.WRONG_OUTPUT:
+        return Finding.BROKEN
+    return Finding.HOLDS if standing.unproven is None else Finding.UNSHOWN
 
 
 def _sla(verdict: Verdict | None) -> Finding:

@@ -1,9 +1,11 @@
 """What every test may use; none touches the lock and the state of real measurements here."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -13,6 +15,23 @@ from tests import models
 # The same examples in every run, and no deadline: tests never depend on time.
 settings.register_profile("autotune", deadline=None, derandomize=True)
 settings.load_profile("autotune")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_of_a_terminal() -> Iterator[None]:
+    """Tests in the background have SIGINT ignored, which commands inherit and rightly keep."""
+    usual: dict[signal.Signals, Any] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    found = {number: signal.getsignal(number) for number in usual}
+    ignored = [number for number, handler in found.items() if handler == signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, usual[number])
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture(scope="session", autouse=True)

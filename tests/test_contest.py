@@ -1,6 +1,8 @@
 """Who enters a race without a study: every form of a name, and every wrong one with the way out."""
 
+import hashlib
 import json
+import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -23,7 +25,6 @@ from autotune.domain.trial import Trial
 from autotune.entrants import (
     Entrant,
     Model,
-    configuration_of,
     entrant_of_file,
     entrant_of_trial,
     entrants_of,
@@ -44,6 +45,7 @@ from autotune.execution.race import Race
 from autotune.execution.runner import Runner
 from autotune.execution.simulated import SimulatedRunner
 from autotune.export.best_file import BestFile, BestModel, best_file, write_best
+from autotune.export.configuration import configuration_of
 from autotune.spec import build_spec, to_toml
 from tests.builders import (
     GOAL,
@@ -53,6 +55,7 @@ from tests.builders import (
     make_opening,
     make_trial,
 )
+from tests.onnx_models import write_external
 from tests.storage.test_study_store import IDENTITY, opened
 
 LATENCY = Configuration(device="CPU", hint=PerformanceHint.LATENCY)
@@ -134,9 +137,34 @@ def test_a_file_enters_with_its_claim(folder: Path) -> None:
     found = entrant_of_file(folder / "best.json")
     assert found.contender.configuration == make_configuration()
     assert (found.contender.name, found.contender.trial) == (str(folder / "best.json"), 3)
-    assert found.model == Model(path=folder / "model.onnx", shapes={"x": [1, 3]})
+    assert found.model == Model(
+        path=folder / "model.onnx", shapes={"x": [1, 3]}, items_per_request=1
+    )
     assert (found.goal, found.machine) == (GOAL, MACHINE)
     assert (found.contender.search_per_s, found.contender.search_latency_ms) == (200.0, 1.0)
+
+
+@pytest.mark.parametrize(("version", "items"), [(4, 8), (3, None), (2, None), (1, None)])
+def test_a_file_says_how_it_counts(folder: Path, version: int, items: int | None) -> None:
+    """Before format 4 it could not: inspection may tell."""
+
+    def edit(values: dict[str, Any]) -> None:
+        values["format_version"] = version
+        if items is None:
+            del values["model"]["items_per_request"]
+        else:
+            values["model"]["items_per_request"] = items
+
+    found = entrant_of_file(edited(folder, edit))
+    assert found.model.items_per_request == items
+
+
+def test_a_trial_counts_as_its_study(tmp_path: Path) -> None:
+    """With its data, which it is fed with again."""
+    study = make_study(tmp_path / "study", [make_trial(0)])
+    with closing(sqlite3.connect(study / "study.db")) as connection, connection:
+        connection.execute("UPDATE autotune_study SET items_per_request = 8")
+    assert entrant_of_trial(study, 0).model.items_per_request == 8
 
 
 def test_a_moved_model_is_found_where_it_is_said_to_be(folder: Path) -> None:
@@ -153,6 +181,33 @@ def test_another_model_is_refused(folder: Path) -> None:
     (folder / "model.onnx").write_bytes(b"other weights")
     with pytest.raises(ModelError, match=r"is not the model of .*best\.json \(its SHA-256 differs"):
         entrant_of_file(folder / "best.json")
+
+
+def test_other_weights_make_another_model(folder: Path) -> None:
+    """Although the model's own file is the same; a missing file of them is named."""
+    model = write_external(folder / "model.onnx", {"w": "weights.data"})
+    known = BestModel(path="model.onnx", sha256=model_sha256(model), shapes={})
+    write_best(make_best(model=known), folder / "best.json")
+    assert entrant_of_file(folder / "best.json").model.path == model
+    write_external(folder / "model.onnx", {"w": "weights.data"}, seed=2)
+    with pytest.raises(ModelError, match=r"is not the model of .*best\.json \(its SHA-256 differs"):
+        entrant_of_file(folder / "best.json")
+    (folder / "weights.data").unlink()
+    with pytest.raises(
+        ModelError, match=r"weights are in .*weights\.data, and there is no such fil"
+    ):
+        entrant_of_file(folder / "best.json")
+
+
+def test_a_file_of_0_1_enters_with_the_digest_that_it_has(folder: Path) -> None:
+    """That of the model's own file, whose external data 0.1 did not see."""
+    model = write_external(folder / "model.onnx")
+    known = hashlib.sha256(model.read_bytes()).hexdigest()
+    write_best(
+        make_best(model=BestModel(path="model.onnx", sha256=known, shapes={})), folder / "best.json"
+    )
+
+    assert entrant_of_file(folder / "best.json").model.path == model
 
 
 def test_a_missing_or_broken_file_is_named(folder: Path) -> None:
@@ -205,34 +260,6 @@ def test_a_configuration_survives_its_file(picked: tuple[SearchSpace, int]) -> N
 def test_a_hint_survives_its_file(configuration: Configuration) -> None:
     """It is still a hint, with the runtime's own number of requests."""
     assert configuration_of(make_best(configuration), "best.json") == configuration
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("CACHE_DIR", "/tmp/x"),
-        ("NUM_STREAMS", "AUTO"),
-        ("NUM_STREAMS", "0"),
-        ("INFERENCE_NUM_THREADS", "3"),
-        ("INFERENCE_NUM_THREADS", "many"),
-        ("ENABLE_CPU_PINNING", "true"),
-        ("PERFORMANCE_HINT", None),
-        ("PERFORMANCE_HINT", "CUMULATIVE_THROUGHPUT"),
-        ("ALLOW_AUTO_BATCHING", "NO"),
-    ],
-)
-def test_edited_properties_are_refused(folder: Path, name: str, value: str | None) -> None:
-    """Whatever autotune would never write is not raced as if it had been tuned."""
-
-    def edit(values: dict[str, Any]) -> None:
-        if value is None:
-            del values["properties"][name]
-        else:
-            values["properties"][name] = value
-
-    path = edited(folder, edit)
-    with pytest.raises(UsageError, match=r"best\.json: properties: .*not what autotune writes"):
-        entrant_of_file(path)
 
 
 # --- trials

@@ -35,6 +35,7 @@ from tests.builders import (
     make_configuration,
     make_failure,
     make_measurement,
+    make_opening,
     make_trial,
 )
 
@@ -61,7 +62,8 @@ def make_result(
     late: int = 0,
     latency_ms: float = 5.0,
     wobble: float = 0.01,
-    failed: bool = False,
+    failed: FailureKind | None = None,
+    unproven: str | None = None,
     configuration: Configuration = TUNED,
     hint: Configuration | None = THROUGHPUT,
 ) -> RaceResult:
@@ -85,7 +87,12 @@ def make_result(
         entrants.append(Contender(name=str(hint), configuration=hint, trial=1))
     field = Field(
         contenders=entrants,
-        entries={0: Entry(failure=make_failure(FailureKind.CRASH))} if failed else {},
+        entries={
+            0: Entry(
+                failure=None if failed is None else make_failure(failed),
+                opening=make_opening(unproven=unproven),
+            )
+        },
         slices=slices,
         goal=goal,
         baseline=len(entrants) - 1,
@@ -143,6 +150,34 @@ def found(result: RaceResult, best: BestFile = CERTIFIED, goal: Goal = GOAL) -> 
 
 
 # --- the rules
+
+
+@pytest.mark.parametrize(
+    ("changes", "answers"),
+    [
+        ({}, Finding.HOLDS),
+        ({"unproven": "its output is empty for every sample"}, Finding.UNSHOWN),
+        ({"failed": FailureKind.WRONG_OUTPUT}, Finding.BROKEN),
+        ({"failed": FailureKind.CRASH}, Finding.HOLDS),
+    ],
+    ids=["proven", "unproven", "wrong", "crashed"],
+)
+def test_answers_that_are_not_proven_now_do_not_hold(
+    changes: dict[str, Any], answers: Finding
+) -> None:
+    """However fast they are: an older version may have proven them by outputs that say nothing."""
+    seen = found(make_result(**changes))
+    assert seen.answers is answers
+    assert seen.holds is (not changes)
+
+
+def test_a_file_that_says_that_its_answers_are_unproven_claims_speed_only() -> None:
+    """That claim is verified as any other."""
+    unproven = make_result(unproven="its output is empty for every sample")
+    best = make_best(race=unproven)
+    assert best.status is Status.UNPROVEN
+    seen = found(unproven, best)
+    assert (seen.answers, seen.holds) == (None, True)
 
 
 def test_a_file_holds_where_its_own_race_is_repeated() -> None:
@@ -222,7 +257,7 @@ def test_too_few_rounds_show_no_throughput() -> None:
 
 def test_a_crash_shows_nothing() -> None:
     """The worker died: nothing holds."""
-    seen = found(make_result(failed=True))
+    seen = found(make_result(failed=FailureKind.CRASH))
     assert (seen.sla, seen.throughput, seen.holds) == (Finding.UNSHOWN, Finding.UNSHOWN, False)
     assert seen.standing.failure is not None
     assert (seen.ratio, seen.claim_per_s > 0) == (None, True)
@@ -312,6 +347,23 @@ def test_a_true_file_holds(folder: Path) -> None:
     assert result.baseline == 1
     assert machine.differences(seen.best.machine) == []
     assert runner.clock() < 42.0
+
+
+@pytest.mark.parametrize(("items", "counts"), [(8, 8), (1, 1), (None, 1)])
+def test_a_file_is_counted_as_it_was_made(folder: Path, items: int | None, counts: int) -> None:
+    """By its own items, not by what is found now; one of a file of before format 4."""
+    path = write(folder, SimulatedRunner(items_per_request=items or 1))
+    values = json.loads(path.read_text())
+    if items is None:
+        values["format_version"] = 3
+        del values["model"]["items_per_request"]
+    else:
+        values["model"]["items_per_request"] = items
+    path.write_text(json.dumps(values))
+    seen, result, _ = verify(path, 40.0, runners=on(SimulatedRunner(items_per_request=8)))
+    assert seen.holds
+    assert seen.machine_speed == pytest.approx(1.0, rel=0.01)
+    assert [s.contender.items_per_request for s in result.standings] == [counts, counts]
 
 
 def test_a_machine_of_half_the_speed_keeps_the_ratio(folder: Path) -> None:

@@ -86,6 +86,7 @@ def differences(sides: Sequence[Side]) -> list[tuple[str, tuple[object, ...]]]:
     rows: list[tuple[str, Sequence[object]]] = [
         ("model", [side.identity.model_sha256[:12] for side in sides]),
         ("shapes and inputs", [side.identity.inputs for side in sides]),
+        ("items per request", [side.identity.items_per_request for side in sides]),
         ("goal", [_goal(side.identity.goal) for side in sides]),
         *((name, [side.machine.get(name) for side in sides]) for name in _MACHINE),
         *((name, [side.versions.get(name) for side in sides]) for name in _VERSIONS),

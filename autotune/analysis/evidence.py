@@ -42,6 +42,8 @@ class Evidence:
     percentiles: tuple[float, ...]
     reference: Sequence[tuple[int, float, Block]]
     """Session, seconds, and slice of the reference."""
+    findings: list[tuple[str, str]]
+    """What the last inspection found that bears on every number: text by kind."""
     distributions: dict[int, list[tuple[float, float]]]
     """Share of requests and latency in milliseconds that they are within, for leader and hints."""
 
@@ -70,6 +72,7 @@ class Evidence:
             caps=cap_ranges(trials, percentiles, store.latencies()),
             percentiles=percentiles,
             reference=store.reference(),
+            findings=store.findings(),
             distributions={
                 number: _quantiles(store.with_blocks(trial)) for number, trial in shown.items()
             },

@@ -115,7 +115,7 @@ def to_parquet(table: pd.DataFrame) -> bytes:
     try:
         table.to_parquet(buffer, engine="pyarrow", index=False)
     except ImportError:
-        message = "--parquet needs pyarrow: pip install 'autotune[parquet]'"
+        message = "--parquet needs pyarrow: pip install 'openvino-autotune[parquet]'"
         raise UsageError(message) from None
     return buffer.getvalue()
 

@@ -1,25 +1,31 @@
 """`verify` and `compare`: races without a study, shown and turned into an exit code."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from autotune.cli.output import (
-    Stop,
+    announce,
+    patience_of,
     print_json,
     say,
     say_what_is_not_passed_on,
     seconds_of,
     teller,
 )
+from autotune.cli.stop import Stop
+from autotune.cli.streams import optional_output
 from autotune.contest import common_goal, contest
 from autotune.domain.goal import Goal
 from autotune.domain.measurement import Feed, Interval
+from autotune.domain.model_file import located
 from autotune.domain.race import RaceResult, Standing, State
 from autotune.entrants import Entrant, Model, entrant_of_file, entrants_of
 from autotune.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_VERIFICATION, UsageError
+from autotune.execution.locks import Patience
 from autotune.execution.machine import Machine
 from autotune.export.certificate import best_ratio
 from autotune.report.format import (
@@ -30,43 +36,56 @@ from autotune.report.format import (
     percent,
 )
 from autotune.report.race import conditions_lines, failure_lines, race_table, ratio_text, words
+from autotune.report.words import terms_in_words
 from autotune.spec import parse_shapes
 from autotune.verify import Finding, Verification, verify
 
 
 def run_verify(
-    files: Sequence[Path], budget: str, model: Path | None, *, anyway: bool, as_json: bool
+    files: Sequence[Path],
+    budget: str,
+    model: Path | None,
+    *,
+    anyway: bool,
+    wait: str | None,
+    as_json: bool,
 ) -> int:
     """Verify each file in turn, and race several against each other; the exit code."""
     budget_s = seconds_of("--budget", budget)
     console, found = Console(stderr=as_json), []
-    say_what_is_not_passed_on(console)
-    with Stop(console) as stop:
-        for path in files:
-            checked = verify(
-                path,
-                budget_s,
-                model=model,
-                anyway=anyway,
-                on_launch=teller(console, str(path)),
-                is_stopped=stop,
-            )
-            found.append(checked)
-            if not as_json:
-                _show_verification(console, *checked)
-            if stop():
-                break
-        compared = None
-        if len(files) > 1 and not stop():
-            entrants = [entrant_of_file(path, model) for path in files]
-            goal = common_goal(entrants)
-            compared = _compared(entrants, goal, budget_s, stop, console, anyway=anyway)
+    patience = patience_of(wait, partial(say, console))
+    # The exit code is an answer, too: lines may get lost.
+    with optional_output():
+        say_what_is_not_passed_on(console)
+        with Stop(partial(announce, console), patience=patience) as stop:
+            for path in files:
+                checked = verify(
+                    path,
+                    budget_s,
+                    model=model,
+                    anyway=anyway,
+                    on_launch=teller(console, str(path)),
+                    is_stopped=stop,
+                    patience=patience,
+                )
+                found.append(checked)
+                if not as_json:
+                    _show_verification(console, *checked)
+                if stop():
+                    break
+            compared = None
+            if len(files) > 1 and not stop():
+                entrants = [entrant_of_file(path, model) for path in files]
+                goal = common_goal(entrants)
+                compared = _compared(
+                    entrants, goal, budget_s, stop, console, anyway=anyway, patience=patience
+                )
+        if compared is not None and not as_json:
+            _show_race(console, *compared[:3])
     if as_json:
         comparison = None if compared is None else _race_json(*compared)
         files_json = [_verification_json(*one) for one in found]
         print_json({"files": files_json, "comparison": comparison})
-    elif compared is not None:
-        _show_race(console, *compared[1:3])
     if stop():
         return EXIT_INTERRUPTED
     return EXIT_OK if all(v.holds for v, _, _ in found) else EXIT_VERIFICATION
@@ -82,22 +101,26 @@ def run_compare(
     max_latency: str | None,
     asked_percentile: float | None,
     anyway: bool,
+    wait: str | None,
     as_json: bool,
 ) -> int:
     """Race everything that was named; the exit code."""
     if len(names) < 2:
         raise UsageError("compare takes two or more: best.json, STUDY:TRIAL, LATENCY, streams=2,…")
-    given = None if model is None else Model(path=model.resolve(), shapes=parse_shapes(shape))
+    given = None if model is None else Model(path=located(model), shapes=parse_shapes(shape))
     entrants = entrants_of(names, given, device)
     goal = _goal(common_goal(entrants), max_latency, asked_percentile)
     budget_s, console = seconds_of("--budget", budget), Console(stderr=as_json)
     say_what_is_not_passed_on(console)
-    with Stop(console) as stop:
-        compared = _compared(entrants, goal, budget_s, stop, console, anyway=anyway)
+    patience = patience_of(wait, partial(say, console))
+    with Stop(partial(announce, console), patience=patience) as stop:
+        compared = _compared(
+            entrants, goal, budget_s, stop, console, anyway=anyway, patience=patience
+        )
     if as_json:
         print_json(_race_json(*compared))
     else:
-        _show_race(console, *compared[1:3])
+        _show_race(console, *compared[:3])
     return EXIT_INTERRUPTED if stop() else EXIT_OK
 
 
@@ -124,6 +147,7 @@ def _compared(
     console: Console,
     *,
     anyway: bool,
+    patience: Patience,
 ) -> Compared:
     race, machine = contest(
         entrants,
@@ -133,6 +157,7 @@ def _compared(
         feed=_feed(entrants),
         on_launch=teller(console, "race"),
         is_stopped=stop,
+        patience=patience,
     )
     return entrants, race.result(), goal, machine
 
@@ -146,14 +171,25 @@ def _show_verification(
     if differences:
         say(console, f"another machine or runtime than the file's: {'; '.join(differences)}")
     console.print(race_table(result, goal, states=False))
+    say(console, terms_in_words(standing.contender.items_per_request, best.model.inputs))
     if standing.failure is not None:
         say(console, f"{found.path}: {standing.failure.kind}: {standing.failure.message}")
+    if found.answers is not Finding.HOLDS:
+        say(console, f"answers: {_answers_words(found)}")
     if found.sla is not None:
         say(console, f"SLA {cap_in_words(goal)}: {_sla_words(found)}")
     say(console, f"throughput: {_throughput_words(found)}")
     verdict = "holds" if found.holds else "does not hold"
     status = f"({best.status} when it was made)"
     say(console, f"{found.path} {verdict} {status}")
+
+
+def _answers_words(found: Verification) -> str:
+    if found.answers is Finding.BROKEN:
+        return "not those of single requests"
+    why = found.standing.unproven or found.best.unproven
+    said = "" if found.answers else ", as the file says"
+    return f"could not be shown to be those of single requests{said}: {why}"
 
 
 def _sla_words(found: Verification) -> str:
@@ -186,17 +222,42 @@ def _throughput_words(found: Verification) -> str:
     return f"{state[found.throughput]}: {now}{machine}{ratio}"
 
 
-def _show_race(console: Console, result: RaceResult, goal: Goal) -> None:
+def _show_race(
+    console: Console, entrants: Sequence[Entrant], result: RaceResult, goal: Goal
+) -> None:
     say(console, f"judged by: {goal_in_words(goal)}")
     console.print(race_table(result, goal, baseline="first", states=False))
+    for line in terms_lines(entrants, result):
+        say(console, line)
     for line in failure_lines(result):
         say(console, line)
     first = result.standings[0]
+    for standing in result.standings:
+        if standing.unproven is not None:
+            say(console, f"{words(standing)}: unproven answers: {standing.unproven}")
     for standing in result.standings[1:]:
         said = comparison(standing, result.tie_margin)
         say(console, f"{words(standing)}: {said} {first.contender.name}")
     for line in conditions_lines(result.conditions, result.tie_margin):
         say(console, line)
+
+
+def terms_lines(entrants: Sequence[Entrant], result: RaceResult) -> list[str]:
+    """What the numbers are numbers of; for each by name where they differ."""
+    terms = {
+        standing.contender.name: _terms(standing, entrant)
+        for entrant, standing in zip(entrants, result.standings, strict=True)
+    }
+    if len(set(terms.values())) == 1:
+        return list(terms.values())[:1]
+    return [f"{name}: {said}" for name, said in terms.items()]
+
+
+def _terms(standing: Standing, entrant: Entrant) -> str:
+    inputs = entrant.model.inputs
+    return terms_in_words(
+        standing.contender.items_per_request, None if inputs is None else str(inputs)
+    )
 
 
 def comparison(standing: Standing, margin: float) -> str:
@@ -218,12 +279,14 @@ def _verification_json(found: Verification, result: RaceResult, machine: Machine
     return {
         "file": str(found.path),
         "holds": found.holds,
+        "answers": found.answers,
         "sla": found.sla,
         "throughput": found.throughput,
         "claim_per_s": found.claim_per_s,
         "machine_speed": found.machine_speed,
         "ratio_to_hint": _ratio_json(found.ratio),
         "claimed_ratio_to_hint": _ratio_json(found.claim_ratio),
+        "data": "random" if found.best.model.inputs is None else "real",
         **_standing_json(standing),
         "launches": result.launches,
         "rounds": result.rounds,
@@ -250,6 +313,7 @@ def _race_json(
                 "name": standing.contender.name,
                 "configuration": str(standing.contender.configuration),
                 "model": str(entrant.model.path),
+                "data": "random" if entrant.model.inputs is None else "real",
                 "failed": standing.state is State.FAILED,
                 "ratio_to_first": _ratio_json(standing.ratio),
                 **_standing_json(standing),
@@ -267,10 +331,12 @@ def _standing_json(standing: Standing) -> dict[str, Any]:
         "throughput_high_per_s": seen and seen.high,
         "latency_ms": latency and latency.goal_ms,
         "latency_upper_ms": standing.latency_upper_ms,
+        "items_per_request": standing.contender.items_per_request,
         "requests": standing.requests,
         "over_cap": standing.over_cap,
         "verdict": standing.verdict,
         "flags": sorted(standing.flags),
+        "unproven": standing.unproven,
         "failure": standing.failure and f"{standing.failure.kind}: {standing.failure.message}",
     }
 

@@ -1,6 +1,5 @@
 """`dashboard`: optuna-dashboard on a copy of the study."""
 
-import tempfile
 import threading
 import webbrowser
 from pathlib import Path
@@ -12,6 +11,7 @@ from autotune.cli.output import say
 from autotune.cli.results import opened
 from autotune.domain.goal import Objective
 from autotune.errors import AutotuneError, UsageError
+from autotune.execution.scratch import scratch_folder
 from autotune.storage.dashboard_copy import dashboard_copy
 
 _HOST = "127.0.0.1"
@@ -39,14 +39,14 @@ def run_dashboard(folder: Path, port: int, *, open_it: bool) -> None:
     try:
         from optuna_dashboard import wsgi
     except ImportError:
-        message = "this needs optuna-dashboard: pip install 'autotune[dashboard]'"
+        message = "this needs optuna-dashboard: pip install 'openvino-autotune[dashboard]'"
         raise UsageError(message) from None
     folder, store = opened(folder)
     metrics = _METRICS[store.identity().goal.objective]
     store.close()
     console = Console()
-    with tempfile.TemporaryDirectory() as temporary:
-        storage = dashboard_copy(folder, Path(temporary) / "study.db", metrics)
+    with scratch_folder() as temporary:
+        storage = dashboard_copy(folder, temporary / "study.db", metrics)
         try:
             server = make_server(_HOST, port, wsgi(storage), handler_class=_Quiet)
         except OSError as error:

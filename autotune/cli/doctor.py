@@ -4,6 +4,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -13,17 +14,21 @@ from rich.text import Text
 
 from autotune.calibrate import calibrate
 from autotune.cli.output import (
-    Stop,
+    announce,
+    patience_of,
     print_json,
     say,
     say_what_is_not_passed_on,
     seconds_of,
     teller,
 )
+from autotune.cli.stop import Stop
+from autotune.cli.streams import optional_output
 from autotune.doctor.check import Check, State
 from autotune.doctor.checks import is_fit, judge
 from autotune.doctor.probes import Tell, examine
 from autotune.doctor.readings import Readings
+from autotune.domain.model_file import located
 from autotune.entrants import Model
 from autotune.errors import EXIT_ERROR, EXIT_OK
 from autotune.execution.calibration import tie_margin
@@ -39,37 +44,49 @@ _WORDS = {
 }
 
 
-def show_doctor(*, as_json: bool, probe: Callable[[Tell], Readings] = examine) -> int:
+def show_doctor(
+    *, as_json: bool, wait: str | None = None, probe: Callable[[Tell], Readings] | None = None
+) -> int:
     """Probe, judge and report; the exit code."""
-    with _progress(Console(stderr=as_json)) as tell:
+    console = Console(stderr=as_json)
+    probe = probe or partial(examine, patience=patience_of(wait, partial(say, console)))
+    with _progress(console) as tell:
         checks = judge(probe(tell))
     if as_json:
         print_json({"checks": [asdict(check) for check in checks], "summary": _summary(checks)})
     else:
-        console = Console()
         console.print(_table(checks))
         say(console, closing_line(checks))
     return EXIT_OK if is_fit(checks) else EXIT_ERROR
 
 
-def run_calibration(model: Path | None, shape: str | None, budget: str, *, as_json: bool) -> int:
+def run_calibration(
+    model: Path | None, shape: str | None, budget: str, *, wait: str | None, as_json: bool
+) -> int:
     """The A/A race; the exit code."""
-    given = None if model is None else Model(path=model.resolve(), shapes=parse_shapes(shape))
+    given = None if model is None else Model(path=located(model), shapes=parse_shapes(shape))
     budget_s = seconds_of("--budget", budget)
     console = Console(stderr=as_json)
-    say_what_is_not_passed_on(console)
-    say(console, f"A/A race of the THROUGHPUT hint against itself, {seconds(budget_s)} at most")
-    with Stop(console) as stop:
-        found, _, file = calibrate(
-            given, budget_s, on_launch=teller(console, "A/A race"), is_stopped=stop
-        )
+    patience = patience_of(wait, partial(say, console))
+    # The calibration is kept in a file: the output may go away.
+    with optional_output():
+        say_what_is_not_passed_on(console)
+        say(console, f"A/A race of the THROUGHPUT hint against itself, {seconds(budget_s)} at most")
+        with Stop(partial(announce, console), patience=patience) as stop:
+            found, _, file = calibrate(
+                given,
+                budget_s,
+                on_launch=teller(console, "A/A race"),
+                is_stopped=stop,
+                patience=patience,
+            )
+        if not as_json:
+            say(console, f"A/A noise: {found}")
+            margin = percent(tie_margin(found))
+            say(console, f"studies on this machine call differences below {margin} ties")
+            say(console, f"wrote {file}")
     if as_json:
         print_json({**asdict(found), "tie_margin": tie_margin(found), "file": str(file)})
-    else:
-        say(console, f"A/A noise: {found}")
-        margin = percent(tie_margin(found))
-        say(console, f"studies on this machine call differences below {margin} ties")
-        say(console, f"wrote {file}")
     return EXIT_OK
 
 

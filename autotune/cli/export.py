@@ -57,6 +57,7 @@ def _json(one: Written) -> dict[str, object]:
         "target": one.target,
         "folder": str(one.folder),
         "files": [*one.exported.files, NOTES],
+        "model_files": list(one.model_files),
         "run": list(one.exported.run),
         "not_represented": [
             {"what": loss.what, "effect": loss.effect} for loss in one.exported.losses

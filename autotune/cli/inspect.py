@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from autotune.cli.output import print_json
+from autotune.cli.shapes import example
+from autotune.domain.model_file import fault_of, located
 from autotune.errors import ModelError
 from autotune.execution.runner import look
 from autotune.host.cpus import cpus
@@ -33,9 +35,11 @@ def show_devices(*, as_json: bool) -> None:
 
 def show_model(model: Path, *, as_json: bool) -> None:
     """Inputs and outputs of a model."""
-    if not model.is_file():
-        raise ModelError(f"{model}: there is no such model file")
-    looked = look(model.resolve())
+    path = located(model)
+    fault = fault_of(path)
+    if fault is not None:
+        raise ModelError(fault)
+    looked = look(path)
     if as_json:
         print_json(looked.model_dump(include={"inputs", "outputs"}))
         return
@@ -45,17 +49,11 @@ def show_model(model: Path, *, as_json: bool) -> None:
             table.add_row(kind, port.name, port.shape, port.type)
     console = Console()
     console.print(table)
-    if any("?" in port.shape or ".." in port.shape for port in looked.inputs):
-        example = ";".join(f"{port.name}:{_example(port.shape)}" for port in looked.inputs)
+    shapes = example(looked.inputs)
+    if shapes is not None:
         console.print(
-            f'dynamic dimensions need --shape, for instance --shape "{example}"',
+            f'dynamic dimensions need --shape, for instance --shape "{shapes}"',
             highlight=False,
+            markup=False,
             soft_wrap=True,
         )
-
-
-def _example(shape: str) -> str:
-    sizes = shape.strip("[]").split(",")
-    return ",".join(
-        size if size.isdigit() else ("1" if i == 0 else "224") for i, size in enumerate(sizes)
-    )

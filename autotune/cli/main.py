@@ -3,11 +3,14 @@
 import gc
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
+from autotune.cli.names import check_names, os_fault
+from autotune.cli.streams import OutputError, finish, guard
 from autotune.errors import EXIT_ERROR, EXIT_INTERRUPTED, AutotuneError
 
 app = typer.Typer(
@@ -19,8 +22,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+# Of paths: typer would refuse what cannot be read in words of its own, on several lines.
+_argument, _option = partial(typer.Argument, readable=False), partial(typer.Option, readable=False)
+
 StudyFolder = Annotated[
-    Path, typer.Argument(metavar="STUDY", help="Folder of a study, such as studies/classifier.")
+    Path, _argument(metavar="STUDY", help="Folder of a study, such as studies/classifier.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 MaxLatency = Annotated[
@@ -31,24 +37,41 @@ Percentile = Annotated[
     float | None,
     typer.Option(metavar="P", help="Percentile that the cap is on.", show_default="99"),
 ]
+Wait = Annotated[
+    str | None,
+    typer.Option(
+        "--wait",
+        metavar="TIME",
+        help="Wait so long while another process tunes or measures: 2h.",
+        show_default="not at all",
+    ),
+]
 MovedModel = Annotated[
-    Path | None, typer.Option("--model", metavar="FILE", help="The model file, if it was moved.")
+    Path | None, _option("--model", metavar="FILE", help="The model file, if it was moved.")
 ]
 
 
 def main() -> NoReturn:
     """Run a command; the one place where expected errors become a message and an exit code."""
+    guard()
+    code: str | int | None = 0
     try:
-        app()
+        try:
+            app()
+        except SystemExit as ended:
+            code = ended.code
+        finally:
+            finish()
     except AutotuneError as error:
-        print(f"autotune: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:  # the reader, such as head, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_ERROR)
+        code = error.exit_code
+        if not (isinstance(error, OutputError) and error.is_quiet):
+            print(f"autotune: {error}", file=sys.stderr)
+    except OSError as error:  # a file or folder of somebody else's, most often
+        code = EXIT_ERROR
+        print(f"autotune: {os_fault(error)}", file=sys.stderr)
     except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
-    sys.exit(0)
+        code = EXIT_INTERRUPTED
+    sys.exit(code)
 
 
 @app.callback(invoke_without_command=True)
@@ -59,15 +82,16 @@ def _options(
     if version:
         from importlib.metadata import version as installed
 
-        print(f"autotune {installed('autotune')}")
+        print(f"autotune {installed('openvino-autotune')}")
         raise typer.Exit
+    check_names(sys.argv[1:])
 
 
 @app.command(no_args_is_help=True)
 def tune(
     target: Annotated[
         Path,
-        typer.Argument(
+        _argument(
             metavar="MODEL|STUDY",
             help="A model file (.xml, .onnx, .pb, .tflite, .pdmodel) for a new study, "
             "or a study's folder to run or continue.",
@@ -108,7 +132,7 @@ def tune(
     ] = None,
     warm_start: Annotated[
         Path | None,
-        typer.Option(
+        _option(
             "--from",
             metavar="STUDY",
             help="Measure the best few of another study first, right after the hints.",
@@ -140,6 +164,7 @@ def tune(
     trust: Annotated[
         bool, typer.Option("--trust", help="Continue a study that another user or machine began.")
     ] = False,
+    wait: Wait = None,
 ) -> None:
     """Tune a model, or run or continue a study.
 
@@ -165,7 +190,7 @@ def tune(
         "until": until,
         "stable": until_stable or None,
     }
-    sys.exit(run_tune(target, given, limits, anyway=anyway, trust=trust))
+    sys.exit(run_tune(target, given, limits, anyway=anyway, trust=trust, wait=wait))
 
 
 @app.command(no_args_is_help=True)
@@ -188,12 +213,12 @@ def log(study: StudyFolder, *, json: Json = False) -> None:
 def report(
     studies: Annotated[
         list[Path],
-        typer.Argument(metavar="STUDY…", help="Folder of a study; several are put side by side."),
+        _argument(metavar="STUDY…", help="Folder of a study; several are put side by side."),
     ],
     *,
     out: Annotated[
         Path | None,
-        typer.Option(
+        _option(
             metavar="FILE",
             help="Where to write it.",
             show_default="report.html beside the study; comparison.html beside the first",
@@ -201,7 +226,7 @@ def report(
     ] = None,
     png: Annotated[
         Path | None,
-        typer.Option(
+        _option(
             metavar="FILE", help="Write the main chart as a picture instead (needs matplotlib)."
         ),
     ] = None,
@@ -243,9 +268,7 @@ def pareto(
     study: StudyFolder,
     *,
     percentile: Percentile = None,
-    csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the front as CSV.")
-    ] = None,
+    csv: Annotated[Path | None, _option(metavar="FILE", help="Write the front as CSV.")] = None,
     json: Json = False,
 ) -> None:
     """Show the Pareto front of throughput against latency over all measurements."""
@@ -258,9 +281,9 @@ def pareto(
 def frame(
     study: StudyFolder,
     *,
-    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write CSV.")] = None,
+    csv: Annotated[Path | None, _option(metavar="FILE", help="Write CSV.")] = None,
     parquet: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write Parquet (needs pyarrow).")
+        Path | None, _option(metavar="FILE", help="Write Parquet (needs pyarrow).")
     ] = None,
 ) -> None:
     """Write every measurement as a table, one row each; CSV to the output without a file.
@@ -286,7 +309,7 @@ def best(
         str | None, typer.Option(metavar="DEVICE", help="Only what ran on this device.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write it as a best.json.")
+        Path | None, _option(metavar="FILE", help="Also write it as a best.json.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -312,7 +335,7 @@ def best(
 @app.command(no_args_is_help=True)
 def verify(
     files: Annotated[
-        list[Path], typer.Argument(metavar="best.json…", help="Files that autotune wrote.")
+        list[Path], _argument(metavar="best.json…", help="Files that autotune wrote.")
     ],
     *,
     budget: Annotated[str, typer.Option(metavar="TIME", help="Longest time for each file.")] = "2m",
@@ -320,6 +343,7 @@ def verify(
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Also on another machine or runtime than the file's.")
     ] = False,
+    wait: Wait = None,
     json: Json = False,
 ) -> None:
     """Check that best.json holds on this machine: SLA and throughput, in fresh processes.
@@ -328,13 +352,13 @@ def verify(
     """
     from autotune.cli.contest import run_verify
 
-    sys.exit(run_verify(files, budget, model, anyway=anyway, as_json=json))
+    sys.exit(run_verify(files, budget, model, anyway=anyway, wait=wait, as_json=json))
 
 
 @app.command(no_args_is_help=True)
 def export(
     file: Annotated[
-        Path, typer.Argument(metavar="best.json", help="A file that autotune wrote, or its folder.")
+        Path, _argument(metavar="best.json", help="A file that autotune wrote, or its folder.")
     ],
     *,
     to: Annotated[
@@ -347,7 +371,7 @@ def export(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(
+        _option(
             metavar="DIR",
             help="Folder for the targets' folders.",
             show_default="export beside best.json",
@@ -379,7 +403,7 @@ def compare(
     budget: Annotated[str, typer.Option(metavar="TIME", help="Longest time.")] = "2m",
     model: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Model for hints and settings; else the first one's."),
+        _option(metavar="FILE", help="Model for hints and settings; else the first one's."),
     ] = None,
     shape: Annotated[
         str | None, typer.Option(metavar="SHAPE", help='Its input shapes: "x:1,3,48,192".')
@@ -390,6 +414,7 @@ def compare(
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Also what was tuned on another machine or runtime.")
     ] = False,
+    wait: Wait = None,
     json: Json = False,
 ) -> None:
     """Race configurations head to head, in interleaved slices; ratios are to the first."""
@@ -405,6 +430,7 @@ def compare(
             max_latency=max_latency,
             asked_percentile=percentile,
             anyway=anyway,
+            wait=wait,
             as_json=json,
         )
     )
@@ -421,9 +447,7 @@ def doctor(
     ] = False,
     model: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="Calibrate on this model.", show_default="a small network"
-        ),
+        _option(metavar="FILE", help="Calibrate on this model.", show_default="a small network"),
     ] = None,
     shape: Annotated[
         str | None, typer.Option(metavar="SHAPE", help='Its input shapes: "x:1,3,48,192".')
@@ -431,6 +455,7 @@ def doctor(
     budget: Annotated[
         str, typer.Option(metavar="TIME", help="Longest time for the calibration.")
     ] = "100s",
+    wait: Wait = None,
     json: Json = False,
 ) -> None:
     """Check whether this machine is fit for measuring, and what to do about it.
@@ -441,8 +466,8 @@ def doctor(
     from autotune.cli.doctor import run_calibration, show_doctor
 
     if calibrate:
-        sys.exit(run_calibration(model, shape, budget, as_json=json))
-    sys.exit(show_doctor(as_json=json))
+        sys.exit(run_calibration(model, shape, budget, wait=wait, as_json=json))
+    sys.exit(show_doctor(wait=wait, as_json=json))
 
 
 @app.command(no_args_is_help=True)
@@ -451,7 +476,7 @@ def record(
     *,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The surface file.", show_default="STUDY/surface.db"),
+        _option(metavar="FILE", help="The surface file.", show_default="STUDY/surface.db"),
     ] = None,
     launches: Annotated[int, typer.Option(metavar="N", help="Fresh processes of each model.")] = 3,
     rounds: Annotated[
@@ -460,6 +485,7 @@ def record(
     slice_: Annotated[
         str, typer.Option("--slice", metavar="TIME", help="Shortest slice.")
     ] = "300ms",
+    wait: Wait = None,
 ) -> None:
     """Measure a study's whole space, in interleaved slices, into a surface file.
 
@@ -468,13 +494,13 @@ def record(
     """
     from autotune.cli.surface import run_record
 
-    sys.exit(run_record(study, out, launches, rounds, slice_))
+    sys.exit(run_record(study, out, launches, rounds, slice_, wait=wait))
 
 
 @app.command(no_args_is_help=True)
 def replay(
     surfaces: Annotated[
-        list[Path], typer.Argument(metavar="SURFACE…", help="Files that autotune record wrote.")
+        list[Path], _argument(metavar="SURFACE…", help="Files that autotune record wrote.")
     ],
     *,
     sampler: Annotated[
@@ -500,7 +526,7 @@ def replay(
         ),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the regret curves into an HTML page.")
+        Path | None, _option(metavar="FILE", help="Draw the regret curves into an HTML page.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -537,7 +563,7 @@ def devices(*, json: Json = False) -> None:
 
 @app.command(no_args_is_help=True)
 def inspect(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file.")],
+    model: Annotated[Path, _argument(metavar="MODEL", help="A model file.")],
     *,
     json: Json = False,
 ) -> None:

@@ -1,19 +1,19 @@
 """What every command prints with."""
 
+import contextlib
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
 from rich.measure import Measurement
 
 from autotune.domain.units import parse_duration
 from autotune.errors import UsageError
+from autotune.execution.locks import Patience
 from autotune.export.files import write_atomically
 from autotune.report.format import per_second, seconds
 
@@ -38,6 +38,17 @@ def say_what_is_not_passed_on(console: Console) -> None:
     note = scrubbed_note(os.environ)
     if note is not None:
         say(console, note)
+
+
+def announce(console: Console, text: str) -> None:
+    """A line from a signal handler: past the buffer, as that may be in the middle of a line."""
+    try:
+        descriptor = console.file.fileno()
+    except OSError:  # no file at all
+        say(console, text)
+        return
+    with contextlib.suppress(OSError):
+        os.write(descriptor, f"{text}\n".encode())
 
 
 _NARROWEST = 78
@@ -78,33 +89,6 @@ def csv_to(path: Path, text: str) -> None:
     write_atomically(path, text)
 
 
-class Stop:
-    """Ctrl-C once ends the work after the piece at hand; twice at once. Asked by the work."""
-
-    def __init__(self, console: Console, piece: str = "this round") -> None:
-        self._console = console
-        self._piece = piece
-        self._requested = False
-        self._old: Any = None
-
-    def __call__(self) -> bool:
-        """Whether to stop."""
-        return self._requested
-
-    def __enter__(self) -> Self:
-        def interrupted(_: int, __: FrameType | None) -> None:
-            if self._requested:
-                raise KeyboardInterrupt
-            self._requested = True
-            say(self._console, f"stopping after {self._piece}; press Ctrl-C again to stop now")
-
-        self._old = signal.signal(signal.SIGINT, interrupted)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._old)
-
-
 def teller(console: Console, name: str) -> "Callable[[Race], None]":
     """One plain line for each launch: this takes minutes."""
 
@@ -127,3 +111,12 @@ def seconds_of(option: str, text: str) -> float:
         return parse_duration(text)
     except ValueError as error:
         raise UsageError(f"{option}: {error}") from None
+
+
+def patience_of(wait: str | None, tell: Callable[[str], None]) -> Patience:
+    """How long to wait for locks, as --wait says; not at all without.
+
+    Raises:
+        UsageError: it is no duration.
+    """
+    return Patience(left_s=0.0 if wait is None else seconds_of("--wait", wait), tell=tell)

@@ -14,6 +14,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from autotune.cli.output import announce, say
 from autotune.domain.events import (
     Event,
     LaunchFinished,
@@ -32,6 +33,7 @@ from autotune.domain.trial import Trial
 from autotune.report.format import goal_in_words, milliseconds, per_second, seconds, times
 from autotune.report.race import race_lines, race_table, ratio_text
 from autotune.report.tables import verdict_text
+from autotune.report.words import terms_in_words
 
 _SHOWN = 6
 _ENDS = {
@@ -53,7 +55,8 @@ class Log:
 
     def __enter__(self) -> Self:
         with suppress(OSError):
-            self._file = self._path.open("a", encoding="utf-8")
+            # Whatever a path or a message is made of, it is no reason to end.
+            self._file = self._path.open("a", encoding="utf-8", errors="backslashreplace")
         return self
 
     def __exit__(
@@ -112,10 +115,10 @@ class Progress:
             self._live.__exit__(kind, error, traceback)
 
     def say(self, text: str) -> None:
-        """Show a note."""
+        """Show a note; from a signal handler, too."""
         self._note = text
         if self._live is None:
-            self._print(text)
+            announce(self._console, text)
         else:
             self._draw()
 
@@ -143,19 +146,13 @@ class Progress:
         if self._live is None:
             # How the race ended stands in the closing table.
             for line in [] if isinstance(event, RaceFinished) else lines(event):
-                self._print(line)
+                say(self._console, line)
         elif isinstance(event, StudyOpened | Noted):
             for line in lines(event):
                 self._live.console.print(line, soft_wrap=True, highlight=False)
             self._draw()
         else:
             self._draw()
-
-    def _print(self, line: str) -> None:
-        # Whoever listened may be gone; the night goes on, and the log has every line.
-        with suppress(OSError):
-            self._console.print(line, soft_wrap=True, highlight=False, markup=False)
-            self._console.file.flush()
 
     def _draw(self) -> None:
         assert self._live is not None  # noqa: S101 - only called on a terminal
@@ -263,6 +260,7 @@ def _opened_lines(event: StudyOpened) -> list[str]:
     found = [
         f"study {event.name}: {goal_in_words(event.goal)}",
         f"{event.machine}; {size}; budget {' or '.join(budget)}",
+        terms_in_words(event.items_per_request, event.inputs),
     ]
     if event.trials_before:
         found.append(f"continued after {event.trials_before} trials and {seconds(event.spent_s)}")

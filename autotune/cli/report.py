@@ -11,7 +11,8 @@ from autotune.analysis.comparison import Side
 from autotune.analysis.evidence import Evidence
 from autotune.cli.output import must_end_with, say
 from autotune.cli.results import opened
-from autotune.errors import AutotuneError, UsageError
+from autotune.domain.paths import absolute
+from autotune.errors import UsageError
 from autotune.export.files import write_atomically, write_bytes_atomically
 from autotune.report.page import render, render_comparison
 from autotune.report.page.comparison import comparison_view
@@ -70,7 +71,7 @@ def show_comparison(
 
 def names(folders: Sequence[Path]) -> list[str]:
     """What to call the studies: their folders, with as much of the path as tells them apart."""
-    paths = [folder.resolve() for folder in folders]
+    paths = [absolute(folder) for folder in folders]
     for depth in range(1, max(len(path.parts) for path in paths) + 1):
         found = ["/".join(path.parts[-depth:]) for path in paths]
         if len(set(found)) == len(set(paths)):
@@ -78,21 +79,20 @@ def names(folders: Sequence[Path]) -> list[str]:
     return [str(path) for path in paths]
 
 
-def report_of_a_night(folder: Path, console: Console) -> None:
-    """The page after tuning; whatever is wrong with it, the night's result stands."""
+def report_of_a_night(folder: Path) -> str:
+    """Write the page after tuning, and say so; whatever is wrong, the night's result stands."""
     target = folder / REPORT
     try:
         _write(StudyStore.read_only(folder), target)
-    except AutotuneError as error:
-        say(console, f"no report: {error}")
-    else:
-        say(console, f"wrote {target}")
+    except Exception as error:  # noqa: BLE001 - the table is still to be shown
+        return f"no report: {error}"
+    return f"wrote {target}"
 
 
 def _say_and_open(target: Path, *, open_it: bool) -> None:
     console = Console()
     say(console, f"wrote {target}")
-    if open_it and not webbrowser.open(target.resolve().as_uri()):
+    if open_it and not webbrowser.open(absolute(target).as_uri()):
         say(console, "no browser was found: open it by hand")
 
 

@@ -33,11 +33,17 @@ from autotune.report.format import goal_in_words, limits_in_words, memory, perce
 from autotune.report.race import held_lines, race_json, race_lines, race_table
 from autotune.report.story import story_json, story_lines
 from autotune.report.tables import trials_table
-from autotune.report.words import relaxed_in_words, ruled_out, search_in_words, why_nothing
-from autotune.spec import STUDY_FILE
+from autotune.report.words import (
+    relaxed_in_words,
+    ruled_out,
+    search_in_words,
+    terms_of,
+    why_nothing,
+)
+from autotune.spec import STUDY_FILE, parse_spec
 from autotune.storage.database import DATABASE
 from autotune.storage.story import story
-from autotune.storage.study_store import StudyStore
+from autotune.storage.study_store import Identity, StudyStore
 
 _RECENT = 10
 
@@ -60,6 +66,7 @@ def show_status(folder: Path, *, as_json: bool) -> None:
             {
                 "study": identity.name,
                 "goal": goal_json(identity.goal),
+                **terms_json(identity),
                 "running_pid": holder,
                 "trials": len(trials),
                 "failures": dict(failures),
@@ -73,7 +80,7 @@ def show_status(folder: Path, *, as_json: bool) -> None:
                 "best_trial": leader and leader.number,
                 "ratio_to_better_hint": ratio(leader, hint, identity.goal),
                 "race": None if race is None else race_json(race),
-                "drift": drift_json(store.reference()),
+                "drift": drift_json(store.reference(), identity.items_per_request),
                 "measurements": to_records(frame(trials)),
             }
         )
@@ -85,13 +92,14 @@ def show_status(folder: Path, *, as_json: bool) -> None:
         else _state(sessions[-1].end if sessions else None)
     )
     say(console, f"study {identity.name}: {goal_in_words(identity.goal)}")
+    say(console, terms_of(identity))
     say(console, f"{state}; {len(trials)} trials in {seconds(spent)}, {len(sessions)} session(s)")
     for kind, count in failures.most_common():
         say(console, f"{count} failed: {kind.replace('_', ' ')}")
     for line in ruled_out(trials):
         say(console, line)
     say(console, search_in_words(trials, identity.goal, size))
-    for line in drift_lines(store.reference()):
+    for line in drift_lines(store.reference(), identity.items_per_request):
         say(console, line)
     shown = [trial for trial in (leader, *baselines(trials).values()) if trial is not None]
     show(console, trials_table(_distinct(shown), identity.goal, hint, "best and hints"))
@@ -116,12 +124,13 @@ def show_log(folder: Path, *, as_json: bool) -> None:
     console = Console()
     identity = store.identity()
     say(console, f"study {identity.name}: {goal_in_words(identity.goal)}")
+    say(console, terms_of(identity))
     for line in story_lines(happened):
         say(console, line)
     race = raced(store, store.trials())
     for line in [] if race is None else race_lines(race, identity.goal):
         say(console, line)
-    for line in drift_lines(store.reference()):
+    for line in drift_lines(store.reference(), identity.items_per_request):
         say(console, line)
 
 
@@ -130,7 +139,8 @@ def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_
     from autotune.analysis.frames import frame, to_csv, to_records
 
     folder, store = opened(folder)
-    stored = store.identity().goal
+    identity = store.identity()
+    stored = identity.goal
     goal = asked_goal(stored, None, percentile)
     trials = judged(store, stored, goal)
     measured = [t for t in trials if t.measurement is not None and t.reused_from is None]
@@ -143,7 +153,12 @@ def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_
             return
     if as_json:
         print_json(
-            {"goal": goal_json(goal), "measurements": len(measured), "front": to_records(table)}
+            {
+                "goal": goal_json(goal),
+                **terms_json(identity),
+                "measurements": len(measured),
+                "front": to_records(table),
+            }
         )
         return
     console = Console()
@@ -158,6 +173,7 @@ def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_
         f"each has over {percent(NOISE)} more throughput than the one above it"
     )
     show(console, trials_table(rows, goal, better_hint(trials, goal), title))
+    say(console, terms_of(identity))
     if csv is not None:
         say(console, f"wrote {csv}")
 
@@ -208,6 +224,7 @@ def show_best(
         say(console, _never_raced(file))
         for line in held_lines(found.held, leader.number, goal):
             say(console, line)
+    say(console, terms_of(store.identity()))
     if out is not None:
         say(console, f"wrote {out}")
     return EXIT_OK
@@ -319,6 +336,17 @@ def asked_limits(max_memory: str | None, device: str | None) -> Limits:
         )
     except ValueError as error:
         raise UsageError(f"--max-memory: {error}") from None
+
+
+def terms_json(identity: Identity) -> dict[str, Any]:
+    """What the numbers are numbers of, for JSON output."""
+    fed = identity.fed
+    inputs = parse_spec(identity.spec).model.inputs
+    return {
+        "items_per_request": identity.items_per_request,
+        "data": "random" if inputs is None else "real",
+        "data_warnings": [] if fed is None else list(fed.warnings),
+    }
 
 
 def goal_json(goal: Goal) -> dict[str, Any]:

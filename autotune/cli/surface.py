@@ -4,15 +4,26 @@ import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict
-from functools import cache
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 
 from rich.console import Console
 
-from autotune.cli.output import Stop, print_json, say, say_what_is_not_passed_on, seconds_of
+from autotune.cli.output import (
+    announce,
+    patience_of,
+    print_json,
+    say,
+    say_what_is_not_passed_on,
+    seconds_of,
+)
+from autotune.cli.stop import Stop
+from autotune.cli.streams import optional_output
 from autotune.domain.goal import Goal
+from autotune.domain.paths import absolute
 from autotune.domain.sampler import Sampler
 from autotune.domain.surface import RecordPlan, Surface
 from autotune.errors import EXIT_INTERRUPTED, EXIT_OK, StorageError, UsageError
@@ -27,7 +38,15 @@ from autotune.spec import STUDY_FILE, load_spec, parse_spec
 from autotune.storage.surface import load_surface
 
 
-def run_record(study: Path, out: Path | None, launches: int, rounds: int, slice_text: str) -> int:
+def run_record(
+    study: Path,
+    out: Path | None,
+    launches: int,
+    rounds: int,
+    slice_text: str,
+    *,
+    wait: str | None,
+) -> int:
     """Record, and return the exit code."""
     if launches < 1 or rounds < 1:
         raise UsageError("--launches and --rounds: give at least 1")
@@ -45,12 +64,18 @@ def run_record(study: Path, out: Path | None, launches: int, rounds: int, slice_
             f"about {seconds(progress.left_s)} left",
         )
 
-    with Stop(console, "this group") as stop:
-        surface = record(spec, folder, file, plan, on_group=tell, is_stopped=stop)
-    say(console, _closing_line(surface, file))
-    if not surface.is_whole:
-        say(console, f"go on with: autotune record {study}")
-        return EXIT_INTERRUPTED
+    patience = patience_of(wait, partial(say, console))
+    with (
+        optional_output(),
+        Stop(partial(announce, console), "this group", patience=patience) as stop,
+    ):
+        surface = record(
+            spec, folder, file, plan, on_group=tell, is_stopped=stop, patience=patience
+        )
+        say(console, _closing_line(surface, file))
+        if not surface.is_whole:
+            say(console, f"go on with: autotune record {study}")
+            return EXIT_INTERRUPTED
     return EXIT_OK
 
 
@@ -87,7 +112,10 @@ def run_replay(
     goals = {file: _goal(_machine(file), cap_s, asked_percentile) for file in files}
     _let_find_modules()
     # Spawned: a fork may inherit a lock that a thread of this process holds.
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+    with (
+        nullcontext() if plot is None else optional_output(),
+        ProcessPoolExecutor(mp_context=get_context("spawn")) as pool,
+    ):
         for file, goal in goals.items():
             for sampler in samplers:
                 jobs = [(file, sampler, seed, trials, goal) for seed in range(seeds)]
@@ -149,7 +177,7 @@ def _name(file: Path, files: Sequence[Path]) -> str:
     """What tables call a surface: its folder or its own name, its path where two are called so."""
 
     def short(one: Path) -> str:
-        return one.resolve().parent.name if one.name == SURFACE_FILE else one.stem
+        return absolute(one).parent.name if one.name == SURFACE_FILE else one.stem
 
     is_shared = [short(other) for other in set(files)].count(short(file)) > 1
     return str(file) if is_shared else short(file)

@@ -3,22 +3,28 @@
 import os
 import re
 import shutil
-import signal
 import time
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from rich.console import Console
 
-from autotune.cli.output import say
+from autotune.analysis.answer import answer
+from autotune.cli.output import patience_of, say
 from autotune.cli.progress import Log, Progress
 from autotune.cli.report import report_of_a_night
+from autotune.cli.stop import Stop
+from autotune.cli.streams import optional_output
 from autotune.doctor.check import State
 from autotune.doctor.checks import judge
 from autotune.doctor.probes import examine
-from autotune.domain.events import Event
+from autotune.domain.events import Event, Noted, StudyOpened
+from autotune.domain.goal import Goal
+from autotune.domain.model_file import fault_of, located, model_in
+from autotune.domain.paths import relative
+from autotune.domain.race import RaceResult
 from autotune.domain.ranking import (
     baselines,
     better_hint,
@@ -52,11 +58,12 @@ from autotune.report.format import (
 )
 from autotune.report.race import race_lines, race_table
 from autotune.report.tables import trials_table
-from autotune.report.words import search_in_words, why_nothing
+from autotune.report.words import search_in_words, terms_in_words, why_nothing
 from autotune.spec import STUDY_FILE, StudySpec, build_spec, load_spec, parse_shapes, to_toml
 from autotune.storage.database import DATABASE
 from autotune.storage.study_store import StudyStore
-from autotune.tuner import Outcome, Stop
+from autotune.tuner import Outcome
+from autotune.tuner import Stop as Asked
 from autotune.tuner import tune as run
 
 _OPTIONS = {
@@ -74,40 +81,59 @@ _OPTIONS = {
 
 
 def run_tune(
-    target: Path, given: dict[str, Any], limits: dict[str, Any], *, anyway: bool, trust: bool
+    target: Path,
+    given: dict[str, Any],
+    limits: dict[str, Any],
+    *,
+    anyway: bool,
+    trust: bool,
+    wait: str | None,
 ) -> int:
     """Tune, and return the exit code."""
     console = Console()
+    patience_of(wait, lambda _: None)  # a wrong argument shows before a folder is made
     if target.is_dir() or target.name == STUDY_FILE:
         folder = target if target.is_dir() else target.parent
         spec, created = _known(folder, given, limits), False
     else:
         folder, spec, created = _new(target, given, limits)
-    try:
-        outcome = _run(spec, folder, console, anyway=anyway, trust=trust)
-    except AutotuneError as error:
-        if created and not (folder / "study.db").exists():
-            # Nothing was measured: leave nothing behind.
-            shutil.rmtree(folder, ignore_errors=True)
-            with suppress(OSError):
-                folder.parent.rmdir()
-        elif isinstance(error, MachineFaultError | StorageError):
-            kept = f"what was measured is kept: autotune best {folder} --out best.json"
-            raise type(error)(f"{error}\n{kept}") from error
-        raise
     options = {"duration": "--budget", "trials": "--trials", "until": "--until"}
     words = [f"{option} {limits[key]}" for key, option in options.items() if limits.get(key)]
     again = " ".join([*words, *(["--until-stable"] if limits.get("stable") else [])])
-    return _conclude(outcome, folder, console, f"autotune tune {folder} {again}".rstrip())
+    go_on = f"autotune tune {folder} {again}".rstrip()
+    session = _Session(folder, console)
+    with optional_output():
+        try:
+            outcome = session.run(spec, anyway=anyway, trust=trust, wait=wait)
+        except KeyboardInterrupt:
+            session.rescue()
+            _say_how_to_go_on(console, go_on)
+            return EXIT_INTERRUPTED
+        except AutotuneError as error:
+            if created and not (folder / "study.db").exists():
+                # Nothing was measured: leave nothing behind.
+                shutil.rmtree(folder, ignore_errors=True)
+                with suppress(OSError):
+                    folder.parent.rmdir()
+            elif isinstance(error, MachineFaultError | StorageError):
+                session.rescue()
+                kept = f"what was measured is kept: autotune best {folder} --out best.json"
+                raise type(error)(f"{error}\n{kept}") from error
+            raise
+        except Exception:
+            session.rescue()
+            raise
+    # Nothing is in a hurry any more: a pager gets the table, too.
+    with optional_output(patience_s=None):
+        return _conclude(outcome, folder, console, go_on)
 
 
 def _known(folder: Path, given: dict[str, Any], limits: dict[str, Any]) -> StudySpec:
     """A study's own spec, with another budget if one was given."""
     if not (folder / STUDY_FILE).is_file():
-        raise SpecError(
-            f"{folder / STUDY_FILE}: there is no study here; begin one with: "
-            "autotune tune MODEL --max-latency 20ms"
-        )
+        file, way_out = model_in(folder)
+        begin = f"begin one with: autotune tune {file or 'MODEL'} --max-latency 20ms"
+        raise SpecError(f"{folder / STUDY_FILE}: there is no study here; {way_out or begin}")
     settled = [key for key, value in given.items() if value is not None]
     if settled:
         option = "--" + settled[0].replace("_", "-")
@@ -129,9 +155,12 @@ def _new(
     model: Path, given: dict[str, Any], limits: dict[str, Any]
 ) -> tuple[Path, StudySpec, bool]:
     """A study folder for a model, made if it is not there; its spec; whether it was made."""
-    if not model.is_file():
-        hint = "; a study's folder has a study.toml in it" if not model.suffix else ""
-        raise ModelError(f"{model}: there is no such model file{hint}")
+    fault = fault_of(located(model))
+    if fault is not None:
+        is_missing = not model.suffix and not os.path.lexists(model)
+        raise ModelError(
+            fault + ("; a study's folder has a study.toml in it" if is_missing else "")
+        )
     name = given["name"]
     if name is None:
         name = re.sub(r"[^\w.+-]+", "-", model.stem).strip("-.") or "model"
@@ -176,7 +205,7 @@ def _relative(given: dict[str, Any], folder: Path) -> str | None:
     other = other.parent if other.name == STUDY_FILE else other
     if not (other / DATABASE).is_file():
         raise UsageError(f"--from {other}: there is no study with results")
-    return os.path.relpath(other.resolve(), folder.resolve())
+    return relative(other, folder)
 
 
 def _from_options(values: dict[str, Any]) -> StudySpec:
@@ -211,41 +240,64 @@ def _comments(name: str, spec: StudySpec) -> tuple[str, str, str]:
     )
 
 
-def _run(spec: StudySpec, folder: Path, console: Console, *, anyway: bool, trust: bool) -> Outcome:
-    stop = Stop()
-    with Log(folder / "tune.log") as log, Progress(console) as progress:
+class _Session:
+    """One run of the tuner, heard, logged, and stopped by signals."""
 
-        def interrupted(number: int, _: FrameType | None) -> None:
-            if stop.requested or number == signal.SIGTERM:
-                raise KeyboardInterrupt
-            stop.requested = True
-            progress.say("stopping after this trial; press Ctrl-C again to stop now")
+    def __init__(self, folder: Path, console: Console) -> None:
+        self._folder = folder
+        self._console = console
+        self._is_open = False
 
-        def hear(event: Event) -> None:
-            log.hear(event)
-            progress.hear(event)
+    def run(self, spec: StudySpec, *, anyway: bool, trust: bool, wait: str | None) -> Outcome:
+        """Tune.
 
-        for number in _SIGNALS:
-            signal.signal(number, interrupted)
-        try:
-            return run(
-                spec,
-                folder,
-                on_event=hear,
-                stop=stop,
-                anyway=anyway,
-                trust=trust,
-                recover=lambda: _troubles(stop),
-            )
-        except KeyboardInterrupt:  # before the first trial or after the last
-            raise SystemExit(EXIT_INTERRUPTED) from None
-        finally:
-            # What is left takes a moment, best.json among it: nothing may cut it off.
-            for number in _SIGNALS:
-                signal.signal(number, signal.SIG_IGN)
+        Raises:
+            KeyboardInterrupt: a signal ended it before the first trial, after the last, or twice.
+        """
+        with Log(self._folder / "tune.log") as log, Progress(self._console) as progress:
+
+            def hear(event: Event) -> None:
+                self._is_open = self._is_open or isinstance(event, StudyOpened)
+                log.hear(event)
+                progress.hear(event)
+
+            patience = patience_of(wait, lambda text: hear(Noted(text=text)))
+            asked = Asked()
+            stop = Stop(progress.say, "this trial", patience=patience, asked=asked)
+            stop.install()
+            try:
+                return run(
+                    spec,
+                    self._folder,
+                    on_event=hear,
+                    stop=asked,
+                    anyway=anyway,
+                    trust=trust,
+                    recover=lambda: _troubles(asked),
+                    patience=patience,
+                )
+            finally:
+                # What is left takes a moment, best.json among it: nothing may cut it off.
+                stop.settle()
+
+    def rescue(self) -> None:
+        """Write best.json and the report of what is known, after an end that had no outcome.
+
+        Nothing is written where this run did not get as far as the study: it may be another's.
+        """
+        if not self._is_open:
+            return
+        # Whatever goes wrong here, the error that is told is the one that ended the study.
+        with suppress(Exception), closing(StudyStore.read_only(self._folder)) as store:
+            goal = store.identity().goal
+            found = answer(store, goal)
+            if found.best is not None:
+                for line in _export(self._folder, goal, found.best, found.trials, found.race):
+                    say(self._console, line)
+            say(self._console, report_of_a_night(self._folder))
 
 
-def _troubles(stop: Stop) -> list[str]:
+def _troubles(stop: Asked) -> list[str]:
     """Wait a while, in case whatever it was goes away; then what the doctor finds wrong.
 
     Nothing is put under load: this process holds the machine.
@@ -259,11 +311,35 @@ def _troubles(stop: Stop) -> list[str]:
 
 
 _PAUSE_S = 60.0
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _conclude(outcome: Outcome, folder: Path, console: Console, go_on: str) -> int:
-    """The closing table, best.json, and the exit code."""
+    """best.json, the report, the closing table, and the exit code.
+
+    Files first: they are there whatever becomes of the output.
+    """
+    written: list[str] = []
+    unwritten: AutotuneError | None = None
+    best, trials, race = outcome.best, outcome.trials, outcome.race
+    if best is not None:
+        try:
+            written = _export(folder, outcome.goal, best, trials, race)
+        except AutotuneError as error:
+            unwritten = error
+    written.append(report_of_a_night(folder))
+    _show(outcome, folder, console)
+    for line in written:
+        say(console, line)
+    if unwritten is not None:
+        raise unwritten
+    if outcome.reason in {"stopped", "interrupted"}:
+        _say_how_to_go_on(console, go_on)
+        return EXIT_INTERRUPTED
+    return EXIT_OK if best is not None else EXIT_NO_FEASIBLE
+
+
+def _show(outcome: Outcome, folder: Path, console: Console) -> None:
+    """The closing table, and how far the search came."""
     if outcome.race is not None:
         console.print(race_table(outcome.race, outcome.goal))
         for line in race_lines(outcome.race, outcome.goal):
@@ -273,10 +349,9 @@ def _conclude(outcome: Outcome, folder: Path, console: Console, go_on: str) -> i
         leader = [] if outcome.best is None else [outcome.best]
         rows = {t.number: t for t in (*leader, *baselines(outcome.trials).values())}
         console.print(trials_table(list(rows.values()), outcome.goal, hint))
+    say(console, terms_in_words(outcome.items_per_request, outcome.inputs))
     say(console, search_in_words(outcome.trials, outcome.goal, outcome.space_size))
-    if outcome.best is not None:
-        _export(outcome, outcome.best, folder, console)
-    else:
+    if outcome.best is None:
         if outcome.race is None:
             say(console, why_nothing(outcome.trials, outcome.goal))
         if (folder / "best.json").exists():
@@ -284,35 +359,36 @@ def _conclude(outcome: Outcome, folder: Path, console: Console, go_on: str) -> i
                 console,
                 f"{folder / 'best.json'} is of an earlier session, not shown to hold now",
             )
-    report_of_a_night(folder, console)
-    if outcome.reason in {"stopped", "interrupted"}:
-        console.print(f"stopped; go on with: {go_on}", soft_wrap=True)
-        return EXIT_INTERRUPTED
-    return EXIT_OK if outcome.best is not None else EXIT_NO_FEASIBLE
 
 
-def _export(outcome: Outcome, trial: Trial, folder: Path, console: Console) -> None:
+def _say_how_to_go_on(console: Console, go_on: str) -> None:
+    console.print(f"stopped; go on with: {go_on}", soft_wrap=True)
+
+
+def _export(
+    folder: Path, goal: Goal, trial: Trial, trials: Sequence[Trial], race: RaceResult | None
+) -> list[str]:
+    """Write best.json; what to say of it."""
     target = folder / "best.json"
-    if outcome.race is None and _is_better(target):
-        say(console, f"kept {target}: it was raced, and this session ended before a race")
-        return
-    store = StudyStore.read_only(folder)
-    file = best_of_study(store, folder, trial, outcome.trials, outcome.goal, race=outcome.race)
-    store.close()
+    if race is None and _is_better(target):
+        return [f"kept {target}: it was raced, and this session ended before a race"]
+    with closing(StudyStore.read_only(folder)) as store:
+        file = best_of_study(store, folder, trial, tuple(trials), goal, race=race)
     write_best(file, target)
+    said = [f"wrote {target} ({file.status})"]
     if file.certificate is None:
-        gain = ratio(trial, better_hint(outcome.trials, outcome.goal), outcome.goal)
+        gain = ratio(trial, better_hint(trials, goal), goal)
         doubt = ", flagged" if file.measured.flags else ""
-        said = (
+        said.insert(
+            0,
             f"{trial.configuration}: {per_second(file.measured.throughput_per_s)} "
-            f"({_interval(file.measured)}) at {percentile(outcome.goal.percentile)} "
+            f"({_interval(file.measured)}) at {percentile(goal.percentile)} "
             f"{milliseconds(file.measured.latency_ms.goal)}, {times(gain)} the better hint "
-            f"(one process, {file.status}{doubt})"
+            f"(one process, {file.status}{doubt})",
         )
-        say(console, said)
         if file.unproven is not None:
-            say(console, f"unproven: its answers could not be proven: {file.unproven}")
-    say(console, f"wrote {target} ({file.status})")
+            said.insert(1, f"unproven: its answers could not be proven: {file.unproven}")
+    return said
 
 
 def _is_better(target: Path) -> bool:

@@ -14,7 +14,7 @@ from autotune.doctor.files import attempt
 from autotune.doctor.readings import Devices, Lock, Missing, Readings
 from autotune.errors import AutotuneError, BusyError
 from autotune.execution.calibration import load_calibration
-from autotune.execution.locks import machine_lock
+from autotune.execution.locks import Patience, machine_lock
 from autotune.execution.machine import fingerprint
 from autotune.execution.runner import look
 from autotune.host.cpus import cpus, usable_cpus
@@ -43,10 +43,12 @@ class Effort:
 _EFFORT = Effort()
 
 
-def examine(tell: Tell, effort: Effort = _EFFORT, root: Path = _ROOT) -> Readings:
+def examine(
+    tell: Tell, effort: Effort = _EFFORT, root: Path = _ROOT, patience: Patience | None = None
+) -> Readings:
     """Take all readings; what needs a quiet machine, or takes it from others, under its lock."""
     with contextlib.ExitStack() as stack:
-        lock = _take_lock(stack)
+        lock = _take_lock(stack, patience)
 
         def timed(doing: str, probe: Callable[[], T]) -> T | Missing:
             if lock.problem is not None:
@@ -89,9 +91,9 @@ def examine(tell: Tell, effort: Effort = _EFFORT, root: Path = _ROOT) -> Reading
         )
 
 
-def _take_lock(stack: contextlib.ExitStack) -> Lock:
+def _take_lock(stack: contextlib.ExitStack, patience: Patience | None) -> Lock:
     try:
-        stack.enter_context(machine_lock())
+        stack.enter_context(machine_lock(patience))
     except AutotuneError as error:
         return Lock(problem=str(error), is_held=isinstance(error, BusyError))
     return Lock()

@@ -21,6 +21,10 @@ class StudyOpened:
     budget_s: float | None
     budget_trials: int | None
     notes: tuple[str, ...]
+    items_per_request: int = 1
+    """At batch 1."""
+    inputs: str | None = None
+    """File of the input data; None for random data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,14 @@ class Fed:
     data: Literal["random", "real"]
     warnings: tuple[str, ...] = ()
 
+    @property
+    def note(self) -> str | None:
+        """The warnings in one line, with the way out; None without any."""
+        if not self.warnings:
+            return None
+        why = "; ".join(self.warnings)
+        return f"random inputs may mislead: {why}; give real ones with [model] inputs"
+
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""
         return {"data": self.data, "warnings": list(self.warnings)}

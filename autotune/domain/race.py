@@ -27,6 +27,13 @@ class Contender:
     open_s: float = 1.0
     """What opening it is expected to take, warm-up apart."""
     peak_rss_bytes: int | None = None
+    items_per_request: int = 1
+    """At batch 1: a model may have a batch of its own."""
+
+    @property
+    def items(self) -> int:
+        """Items in each of its requests."""
+        return self.items_per_request * self.configuration.batch_size
 
     @property
     def is_default(self) -> bool:

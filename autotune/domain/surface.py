@@ -81,6 +81,8 @@ class SurfaceIdentity:
     plan: RecordPlan
     started_at: str
     """UTC, ISO 8601."""
+    earlier_sha256: tuple[str, ...] = ()
+    """What earlier versions called this model; not stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

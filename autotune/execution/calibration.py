@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from autotune.domain.units import format_duration
 from autotune.errors import StorageError
 from autotune.execution.machine import Machine
+from autotune.storage.state import state_folder
 
 LEAST_MARGIN = 0.01
 """Differences below 1 % are ties on every machine."""
@@ -48,15 +48,16 @@ def tie_margin(calibration: Calibration | None) -> float:
     return min(_MOST_MARGIN, max(LEAST_MARGIN, noise))
 
 
-def calibration_file() -> Path:
-    """Where calibrations are kept: the user's state folder (XDG base directories)."""
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "autotune" / "calibration.json"
+def calibration_file() -> Path | None:
+    """Where calibrations are kept; None for a user who has no home."""
+    folder = state_folder()
+    return None if folder is None else folder / "calibration.json"
 
 
 def load_calibration(machine: Machine, file: Path | None = None) -> Calibration | None:
     """The calibration of this machine with this runtime; None where there is none to be read."""
-    found = _read(file or calibration_file()).get(_name(machine))
+    path = file or calibration_file()
+    found = None if path is None else _read(path).get(_name(machine))
     if not isinstance(found, dict) or set(found) != {field.name for field in fields(Calibration)}:
         return None
     texts, numbers = (found["measured_at"], found["model"]), [found[name] for name in _NUMBERS]
@@ -74,6 +75,8 @@ def save_calibration(machine: Machine, calibration: Calibration, file: Path | No
         StorageError: the folder cannot be written.
     """
     path = file or calibration_file()
+    if path is None:
+        raise StorageError("the calibration has no place: set HOME, or XDG_STATE_HOME=FOLDER")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         kept = {**_read(path), _name(machine): asdict(calibration)}

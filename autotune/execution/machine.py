@@ -109,12 +109,20 @@ def asleep_s() -> float:
 def versions() -> dict[str, str]:
     """Versions of what the numbers depend on, from package metadata."""
     found = {"python": platform.python_version()}
-    for name in ("autotune", "openvino", "optuna", "numpy"):
+    for name, distribution in _DISTRIBUTIONS.items():
         try:
-            found[name] = version(name)
+            found[name] = version(distribution)
         except PackageNotFoundError:
             found[name] = "unknown"
     return found
+
+
+_DISTRIBUTIONS = {
+    "autotune": "openvino-autotune",  # stored under the name that it was first stored under
+    "openvino": "openvino",
+    "optuna": "optuna",
+    "numpy": "numpy",
+}
 
 
 def _cpu_model() -> str:

@@ -52,6 +52,7 @@ def measure(
     goal: Goal,
     plan: Plan,
     to_beat_per_s: float = 0.0,
+    items_per_request: int = 1,
 ) -> Measurement:
     """Put an open model under load until the plan says stop.
 
@@ -61,6 +62,7 @@ def measure(
         goal: its cap decides the verdict.
         plan: how long to look.
         to_beat_per_s: throughput lower bound of the best feasible configuration so far.
+        items_per_request: at batch 1.
 
     Raises:
         TrialFault: the worker failed.
@@ -73,7 +75,8 @@ def measure(
         block_s=plan.block_s,
         limit_s=plan.longest_warmup_s + plan.longest_s,
     )
-    progress = Progress(configuration.batch_size, num_requests, goal, plan, to_beat_per_s)
+    items = items_per_request * configuration.batch_size
+    progress = Progress(items, num_requests, goal, plan, to_beat_per_s)
     try:
         with contextlib.closing(model.load(load)) as blocks:
             for block in blocks:
@@ -113,9 +116,9 @@ class Progress:
     """What is known after each block."""
 
     def __init__(
-        self, batch_size: int, num_requests: int, goal: Goal, plan: Plan, to_beat_per_s: float
+        self, items: int, num_requests: int, goal: Goal, plan: Plan, to_beat_per_s: float
     ) -> None:
-        self._batch_size = batch_size
+        self._items = items
         self._num_requests = num_requests
         self._goal = goal
         self._plan = plan
@@ -148,7 +151,7 @@ class Progress:
 
     def _count(self, block: Block) -> None:
         self.counted.append(block)
-        self.throughput = mean_interval(block_rates(self.counted, self._batch_size))
+        self.throughput = mean_interval(block_rates(self.counted, self._items))
         sla = self._goal.sla
         if sla is not None:
             self.over.append(over_cap(block, sla.cap_ms))
@@ -215,9 +218,9 @@ def is_warm(blocks: Sequence[Block], num_requests: int, least_s: float, longest_
     return enough and (is_steady(rates, window=2) or is_steady(rates))
 
 
-def block_rates(blocks: Sequence[Block], batch_size: int) -> list[float]:
-    """Items per second of every block."""
-    return [batch_size * block.completions / block.duration_s for block in blocks]
+def block_rates(blocks: Sequence[Block], items: int) -> list[float]:
+    """Items per second of every block, with so many in a request."""
+    return [items * block.completions / block.duration_s for block in blocks]
 
 
 def _per_time(blocks: Sequence[Block], total: float) -> float:

@@ -99,10 +99,21 @@ class Inspected(_Answer):
     precision_errors: dict[str, float | None]
     """Deviation from the f32 outputs by precision, relative to their largest value; None where
     the precision gives values that are not finite."""
+    untrusted: dict[str, Text] = {}
+    """Native precisions that are not to be used unless asked for, and why."""
+    is_deterministic: bool = True
+    """Whether a sample gives the same answer again."""
     why_no_batch: Text | None
+    """Why the model cannot be batched: a batch gave other answers, or is refused."""
+    unproven_batch: Text | None = None
+    """Why a batch could not be shown to give the answers of single requests."""
     static_shapes: dict[str, list[int]]
     inputs: list[Port]
     outputs: list[Port]
+    items_per_request: Annotated[int, Field(ge=1, le=65536)] = 1
+    """At batch 1: the model's own batch, where that is shown to be one."""
+    fed_warnings: list[Text] = []
+    """Why the speed on these data may be that of another workload; empty for real ones."""
 
 
 class Opened(_Answer):
@@ -115,6 +126,8 @@ class Opened(_Answer):
     compile_s: Seconds
     first_inference_ms: Seconds
     output_error: float
+    unproven: Text | None = None
+    """Why its answers are not proven; null where they are."""
 
 
 class Progress(_Answer):

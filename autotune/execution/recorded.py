@@ -189,7 +189,8 @@ class RecordedMachine:
     def throughputs(self) -> Reals:
         """True items per second of every cell: the mean in a usual half minute; shape (cells,).
 
-        0 where it could not be measured.
+        0 where it could not be measured. A batch of the model's own counts as one item: only
+        ratios of these matter.
         """
         usual = {layout: noise.usual_speed() for layout, noise in self.noises.items()}
         found = np.zeros(len(self.surface.cells))
@@ -309,7 +310,8 @@ class RecordedRunner:
         """One of the recorded launches of this key, as long as it took to open."""
         launches = self.recorded.launches.get(key)
         if not launches:
-            message = "this compile key was not recorded"
+            asked = " ".join(f"{name}={value}" for name, value in key.properties)
+            message = f"{key.device} {asked}, batch {key.batch_size}: was not recorded"
             raise TrialFault(Failure(FailureKind.INVALID_CONFIGURATION, message, "open"))
         self._openings += 1
         random = np.random.default_rng([self.seed, int(key.key, 16), self._openings])

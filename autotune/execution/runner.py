@@ -186,6 +186,8 @@ class SubprocessRunner:
         said = answer.message if isinstance(answer, Failed) else f"unexpected answer {answer.say!r}"
         if isinstance(answer, Failed) and answer.kind == "device":
             raise DeviceError(said)
+        if isinstance(answer, Failed) and answer.kind == "data":
+            raise ModelError(said)  # which names the file that is to blame
         what = "" if isinstance(answer, Failed) and answer.kind == "shape" else "cannot be read: "
         message = f"{self._source.path}: {what}{said}"
         raise ModelError(message)
@@ -212,6 +214,7 @@ class SubprocessRunner:
             compile_s=answer.compile_s,
             first_inference_ms=answer.first_inference_ms,
             output_error=answer.output_error,
+            unproven=answer.unproven,
         )
         return WorkerModel(worker, opening, self._deadlines)
 
@@ -252,7 +255,7 @@ class WorkerModel:
 
     @property
     def is_open(self) -> bool:
-        """Until a load fails."""
+        """Until a load fails, or it is closed."""
         return self._is_open
 
     @property
@@ -303,6 +306,7 @@ class WorkerModel:
 
     def close(self) -> None:
         """End the worker."""
+        self._is_open = False
         self._worker.close()
 
     def _hear(self, patience: float) -> BlockDone | Stopped:
@@ -326,6 +330,31 @@ def _turn() -> Iterator[None]:
         _TURN.release()
 
 
+@contextlib.contextmanager
+def _passing_worker(otherwise: str, deadlines: Deadlines) -> Iterator[WorkerProcess]:
+    """A worker for a few questions.
+
+    Args:
+        otherwise: how the message begins where it cannot answer them.
+        deadlines: how long it may take.
+
+    Raises:
+        ModelError: it cannot be started, or says that it cannot.
+    """
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            worker = WorkerProcess(Path(folder) / "worker.log")
+            try:
+                _expect(_last_answer(worker, deadlines.start), Ready, "start")
+                yield worker
+            finally:
+                worker.close()
+    except TrialFault as fault:
+        raise ModelError(f"{otherwise}: {fault.failure.message}") from None
+    except OSError as error:  # no memory, no process, no folder for temporary files
+        raise ModelError(f"{otherwise}: a worker cannot be started: {error}") from error
+
+
 def write_sample_model(path: Path) -> Path:
     """Write a small convolutional network; returns its path.
 
@@ -333,17 +362,9 @@ def write_sample_model(path: Path) -> Path:
         ModelError: the runtime cannot be started.
     """
     deadlines = deadlines_of(DeadlineSpec(), None)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            worker = WorkerProcess(Path(folder) / "worker.log")
-            try:
-                _expect(_last_answer(worker, deadlines.start), Ready, "start")
-                worker.tell("write_sample", path=str(path))
-                _expect(_last_answer(worker, deadlines.inspect), Written, "write_sample")
-            finally:
-                worker.close()
-        except TrialFault as fault:
-            raise ModelError(f"{path}: cannot be written: {fault.failure.message}") from None
+    with _passing_worker(f"{path}: cannot be written", deadlines) as worker:
+        worker.tell("write_sample", path=str(path))
+        _expect(_last_answer(worker, deadlines.inspect), Written, "write_sample")
     return path
 
 
@@ -361,23 +382,15 @@ def look(
         ModelError: the model cannot be read, or the runtime cannot be started.
     """
     deadlines = deadlines_of(DeadlineSpec(), model)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            worker = WorkerProcess(Path(folder) / "worker.log")
-            try:
-                _expect(_last_answer(worker, deadlines.start), Ready, "start")
-                worker.tell(
-                    "look",
-                    path=None if model is None else str(model),
-                    shapes=shapes,
-                    batch_size=batch_size,
-                )
-                answer: Looked = _expect(_last_answer(worker, deadlines.inspect), Looked, "look")
-            finally:
-                worker.close()
-        except TrialFault as fault:
-            name = "the runtime" if model is None else model
-            raise ModelError(f"{name}: cannot be read: {fault.failure.message}") from None
+    name = "the runtime" if model is None else model
+    with _passing_worker(f"{name}: cannot be read", deadlines) as worker:
+        worker.tell(
+            "look",
+            path=None if model is None else str(model),
+            shapes=shapes,
+            batch_size=batch_size,
+        )
+        answer: Looked = _expect(_last_answer(worker, deadlines.inspect), Looked, "look")
     return answer
 
 

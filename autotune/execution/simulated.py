@@ -7,7 +7,7 @@ is exactly what `SimulatedRunner.predict` says.
 
 import math
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,6 +147,11 @@ class SimulatedRunner:
     fault_s: float = 0.0
     """What a failed opening costs, such as a deadline."""
     why_no_batch: str | None = None
+    unproven_batch: str | None = None
+    items_per_request: int = 1
+    """What inspection finds."""
+    fed_warnings: tuple[str, ...] = ()
+    first_dimension: int = 1
     openvino: str = "simulated"
     opened: list[CompileKey] = field(default_factory=list)
     """Every key asked for, in order."""
@@ -198,9 +203,12 @@ class SimulatedRunner:
             default_precision=self.cpu.default,
             precision_errors={name: 0.0 if name == "f32" else 0.01 for name in self.cpu.speed},
             why_no_batch=self.why_no_batch if try_batch else None,
-            static_shapes={"x": [1, 3, 32, 32]},
+            unproven_batch=self.unproven_batch if try_batch else None,
+            static_shapes={"x": [self.first_dimension, 3, 32, 32]},
             inputs=[Port(name="x", shape="[1,3,32,32]", type="f32")],
             outputs=[Port(name="y", shape="[1,10]", type="f32")],
+            items_per_request=self.items_per_request,
+            fed_warnings=list(self.fed_warnings),
         )
 
     def open(self, key: CompileKey) -> "SimulatedModel":
@@ -221,7 +229,9 @@ class SimulatedRunner:
     def predict(self, configuration: Configuration) -> Flow:
         """What a measurement of `configuration` shows without noise."""
         effective = self.cpu.effective(configuration.compile_key)
-        return self.cpu.flow(effective, configuration.batch_size, effective.requests(configuration))
+        requests = effective.requests(configuration)
+        flow = self.cpu.flow(effective, configuration.batch_size, requests)
+        return replace(flow, throughput_per_s=self.items_per_request * flow.throughput_per_s)
 
 
 class SimulatedModel:
@@ -247,6 +257,7 @@ class SimulatedModel:
             compile_s=runner.compile_s,
             first_inference_ms=runner.cpu.flow(effective, key.batch_size, 1).latency_ms,
             output_error=0.0,
+            unproven=runner.unproven_batch if key.batch_size > 1 else None,
         )
 
     @property

@@ -17,7 +17,8 @@ from autotune.domain.configuration import Api
 from autotune.domain.fed import Fed
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Feed, Flag, Measurement
-from autotune.domain.model_file import model_sha256
+from autotune.domain.model_file import fault_of, located
+from autotune.domain.paths import relative
 from autotune.domain.race import RaceResult, Status
 from autotune.domain.ranking import baselines, better_hint, ratio
 from autotune.domain.trial import Trial
@@ -34,8 +35,10 @@ from autotune.export.certificate import (
     certificate,
 )
 from autotune.export.files import write_atomically
+from autotune.storage.digests import digest_of
 
 FORMAT_VERSION = 4
+Dimension = Annotated[int, Field(ge=0, lt=10**9)]
 _MAX_BYTES = 2**20
 
 
@@ -44,9 +47,9 @@ class BestModel(Part):
 
     path: Text = Field(description="Relative to the folder of this file, or absolute.")
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
-        description="Of the model file; with weights in a file of their own, of both digests."
+        description="Of the model file; with weights in files of their own, of the digests of all."
     )
-    shapes: dict[Text, list[Positive]] = Field(
+    shapes: dict[Text, list[Dimension]] = Field(
         description="Static input shapes at batch 1 by input name; empty for the model's own."
     )
     inputs: Text | None = Field(
@@ -151,6 +154,11 @@ class BestFile(Part):
     study: Text
     trial: Count
 
+    @property
+    def items(self) -> int:
+        """Items in a request."""
+        return self.model.items_per_request * self.batch_size
+
 
 def best_file(  # noqa: PLR0913 - the parts of the file
     *,
@@ -193,7 +201,11 @@ def best_file(  # noqa: PLR0913 - the parts of the file
         measured=_measured(measurement, fed),
         certificate=None
         if race is None
-        else certificate(race, None if hint is None else hint.configuration),
+        else certificate(
+            race,
+            None if hint is None else hint.configuration,
+            "random" if fed is None else fed.data,
+        ),
         baselines=[_baseline(name, known) for name, known in baselines(trials).items()],
         better_hint=None if hint is None else str(hint.configuration),
         ratio_to_better_hint=ratio(trial, hint, goal),
@@ -249,27 +261,24 @@ def model_of(best: BestFile, path: Path, moved: Path | None) -> Path:
     Raises:
         ModelError: it is missing, unreadable, or another one.
     """
-    found = moved or (path.parent / best.model.path).resolve()
-    if not found.is_file():
-        raise ModelError(
-            f"{found}: there is no such model file; if it was moved, say where it is "
-            "(--model FILE, or model= in Python)"
-        )
+    found = located(moved or path.parent / best.model.path)
+    fault = fault_of(found)
+    if fault is not None:
+        moved_away = "; if it was moved, say where it is (--model FILE, or model= in Python)"
+        raise ModelError(fault if os.path.lexists(found) else fault + moved_away)
     try:
-        digest = model_sha256(found)
+        digest = digest_of(found)
     except OSError as error:
-        raise ModelError(f"{found}: the model cannot be read: {error.strerror}") from error
-    if digest != best.model.sha256:
+        file = error.filename or found
+        raise ModelError(f"{file}: the model cannot be read: {error.strerror}") from error
+    if not digest.is_called(best.model.sha256):
         raise ModelError(f"{found}: is not the model of {path} (its SHA-256 differs)")
     return found
 
 
 def relative_model_path(model: Path, folder: Path) -> str:
     """The model as seen from the folder of best.json, so that both can be moved together."""
-    try:
-        return Path(os.path.relpath(model.resolve(), folder.resolve())).as_posix()
-    except ValueError:  # another drive
-        return model.resolve().as_posix()
+    return relative(model, folder)
 
 
 def json_schema() -> dict[str, Any]:

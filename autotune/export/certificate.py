@@ -111,10 +111,13 @@ class BestCertificate(Part):
     flags: list[Flag]
 
 
-def certificate(race: RaceResult, hint: Configuration | None = None) -> BestCertificate:
+def certificate(
+    race: RaceResult, hint: Configuration | None = None, data: str = "random"
+) -> BestCertificate:
     """What a race proved of the contender that it chose.
 
-    `hint` is the better hint for the goal in question; the race's own without one.
+    `hint` is the better hint for the goal in question; the race's own without one. `data` says
+    whether random or real data were fed.
 
     Raises:
         ValueError: it chose none.
@@ -140,7 +143,7 @@ def certificate(race: RaceResult, hint: Configuration | None = None) -> BestCert
         end=race.end,
         search_throughput_per_s=winner.contender.search_per_s,
         search_latency_ms=winner.contender.search_latency_ms,
-        load=load_in_words(winner, race.feed),
+        load=load_in_words(winner, race.feed, data),
         conditions=_conditions(race.conditions),
         contenders=[_contender(s) for s in race.standings if s.state is not State.CHOSEN],
         flags=sorted(winner.flags),
@@ -175,14 +178,15 @@ def best_ratio(ratio: Interval | None) -> BestRatio | None:
     return BestRatio(mean=ratio.mean, low=ratio.low, high=ratio.high)
 
 
-def load_in_words(standing: Standing, feed: Feed) -> str:
-    """The load model: what the numbers are numbers of."""
+def load_in_words(standing: Standing, feed: Feed, data: str) -> str:
+    """The load model: what the numbers are numbers of; `data` is random or real."""
     effective, configuration = standing.effective, standing.contender.configuration
     requests = effective.requests(configuration) if effective else configuration.num_requests
     fed = "inputs copied before every request" if feed is Feed.COPY else "inputs bound once"
     return (
-        f"closed loop: {requests} request(s) of {configuration.batch_size} item(s) always in "
-        f"flight, {configuration.api} API, {fed}; not the rate that independent callers may send"
+        f"closed loop: {requests} request(s) of {standing.contender.items} item(s) always in "
+        f"flight, {configuration.api} API, {data} {fed}; "
+        "not the rate that independent callers may send"
     )
 
 

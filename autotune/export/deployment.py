@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autotune.domain.model_file import located
 from autotune.export.best_file import BestFile, model_of, read_best
+from autotune.export.configuration import configuration_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class Deployment:
     @property
     def model_path(self) -> Path:
         """The model file."""
-        return (self.path.parent / self.best.model.path).resolve()
+        return located(self.path.parent / self.best.model.path)
 
     def compile(self, core: Any, model: Path | None = None) -> tuple[Any, Any]:
         """Compile exactly what was measured.
@@ -34,11 +36,13 @@ class Deployment:
 
         Raises:
             ModelError: the model is missing or not the one that was tuned.
+            UsageError: the file was edited: its properties are none that autotune writes.
             RuntimeError: the runtime refuses the configuration.
         """
         from autotune.worker.deploy import compile_deployment
 
         best = self.best
+        configuration_of(best, self.path)
         path = model_of(best, self.path, model)
         return compile_deployment(
             core,

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from autotune.domain.fed import Fed
 from autotune.domain.goal import Goal
 from autotune.domain.race import RaceResult
 from autotune.domain.trial import Trial
@@ -47,7 +48,7 @@ def best_of_study(  # noqa: PLR0913 - the parts of the file
         versions=session.versions,
         study=identity.name,
         race=race,
-        fed=identity.fed,
+        fed=identity.fed or Fed(data="random" if spec.model.inputs is None else "real"),
         environment=_environment(session.machine),
     )
 

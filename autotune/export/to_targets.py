@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from autotune.domain.model_file import model_files
+from autotune.domain.paths import relative
 from autotune.errors import AutotuneError
 from autotune.execution import protocol
 from autotune.execution.runner import look
 from autotune.export.best_file import BestFile, model_of, read_best
+from autotune.export.configuration import configuration_of
 from autotune.export.files import write_atomically
 from autotune.export.targets import TARGETS
-from autotune.export.targets.target import Exported, Port, Tuned, UnsupportedError, relative, render
+from autotune.export.targets.target import Exported, Port, Tuned, UnsupportedError, render
 
 NOTES = "README.md"
 
@@ -22,6 +25,8 @@ class Written:
     target: str
     folder: Path
     exported: Exported
+    model_files: tuple[str, ...]
+    """Every file that the model is loaded from, as seen from the folder."""
 
 
 def export(
@@ -47,18 +52,19 @@ def export(
     Raises:
         AutotuneError: no valid best.json, no model, or a file cannot be written; those before it
             are.
+        UsageError: the file was edited: its properties are none that autotune writes.
         UnsupportedError: a target cannot run it; nothing is written.
     """
     best = read_best(path)
-    model = model_of(best, path, moved).resolve()
+    configuration_of(best, path)
+    model = model_of(best, path, moved)
     looked = look(model, best.model.shapes, best.batch_size)
     made, refused = [], {}
     for name in targets:
         folder = out / name
+        tuned = _tuned(best, path, model, looked, folder)
         try:
-            made.append(
-                Written(name, folder, TARGETS[name](_tuned(best, path, model, looked, folder)))
-            )
+            made.append(Written(name, folder, TARGETS[name](tuned), tuned.files))
         except UnsupportedError as error:
             if not is_all:
                 raise
@@ -69,13 +75,13 @@ def export(
 
 
 def _tuned(best: BestFile, path: Path, model: Path, looked: protocol.Looked, folder: Path) -> Tuned:
-    home = folder.resolve()
-    data = None if best.model.inputs is None else (path.parent / best.model.inputs).resolve()
+    data = None if best.model.inputs is None else path.parent / best.model.inputs
     inputs = tuple(_port(port) for port in looked.static_inputs)
     tuned = {port.name: port for port in inputs}
     return Tuned(
         best=best,
-        model=relative(model, home),
+        model=relative(model, folder),
+        weights=tuple(relative(file, model.parent) for file in model_files(model)[1:]),
         inputs=inputs,
         outputs=tuple(_port(port) for port in looked.static_outputs),
         fixed=tuple(
@@ -83,7 +89,7 @@ def _tuned(best: BestFile, path: Path, model: Path, looked: protocol.Looked, fol
             for port in map(_port, looked.inputs)
             if port.name in tuned and not _fits(port.shape, tuned[port.name].shape)
         ),
-        data=None if data is None else relative(data, home),
+        data=None if data is None else relative(data, folder),
     )
 
 
@@ -109,6 +115,7 @@ def _write(one: Written, best: BestFile) -> None:
         "notes.md.jinja",
         target=one.target,
         best=best,
+        files=one.model_files,
         run=one.exported.run,
         losses=one.exported.losses,
     )

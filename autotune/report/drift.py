@@ -10,9 +10,11 @@ from autotune.report.format import per_second, percent
 _LEAST = 3
 
 
-def drift_lines(readings: Sequence[tuple[int, float, Block]]) -> list[str]:
+def drift_lines(
+    readings: Sequence[tuple[int, float, Block]], items_per_request: int = 1
+) -> list[str]:
     """The reference's range and drift in one line; nothing for fewer than three slices."""
-    found = drift_json(readings)
+    found = drift_json(readings, items_per_request)
     if found is None:
         return []
     line = (
@@ -24,11 +26,17 @@ def drift_lines(readings: Sequence[tuple[int, float, Block]]) -> list[str]:
     return [line]
 
 
-def drift_json(readings: Sequence[tuple[int, float, Block]]) -> dict[str, float] | None:
-    """Median, extremes over the median, and the last third's median over the first third's."""
+def drift_json(
+    readings: Sequence[tuple[int, float, Block]], items_per_request: int = 1
+) -> dict[str, float] | None:
+    """Median, extremes over the median, and the last third's median over the first third's.
+
+    The reference is a hint, which has batch 1.
+    """
     if len(readings) < _LEAST:
         return None
     rates = np.array([block.completions / block.duration_s for _, _, block in readings])
+    rates *= items_per_request
     median, third = float(np.median(rates)), max(1, rates.size // 3)
     return {
         "slices": rates.size,

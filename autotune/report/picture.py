@@ -33,7 +33,7 @@ def picture(study: Evidence) -> bytes:
         from matplotlib.figure import Figure
         from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
     except ImportError:
-        message = "--png needs matplotlib: pip install 'autotune[png]'"
+        message = "--png needs matplotlib: pip install 'openvino-autotune[png]'"
         raise UsageError(message) from None
     figure = Figure(figsize=(8, 5), dpi=200, layout="constrained")
     FigureCanvasAgg(figure)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import PurePath
 
 from autotune.domain.goal import Goal, Verdict
 from autotune.domain.history import History
@@ -10,10 +11,35 @@ from autotune.domain.ranking import last_improvement, nearest_miss, seen
 from autotune.domain.trial import Trial
 from autotune.domain.units import format_duration
 from autotune.report.format import cap_in_words, milliseconds, percent, percentile
+from autotune.spec import parse_spec
 from autotune.stats.latency import cap_ticks
 from autotune.stats.tail_test import requests_needed
+from autotune.storage.study_store import Identity
 
 _MOST_RULED_OUT = 5
+
+
+def terms_in_words(items_per_request: int, inputs: str | None) -> str:
+    """What the numbers are numbers of: the unit of throughput, and what requests were fed.
+
+    Said once where numbers stand.
+
+    Args:
+        items_per_request: at batch 1.
+        inputs: file of the input data; None for random data.
+    """
+    own = f", {items_per_request} items per request at batch 1" if items_per_request > 1 else ""
+    return f"throughput in items/s{own}; inputs: {inputs_in_words(inputs)}"
+
+
+def terms_of(identity: Identity) -> str:
+    """The same of a stored study."""
+    return terms_in_words(identity.items_per_request, parse_spec(identity.spec).model.inputs)
+
+
+def inputs_in_words(inputs: str | None) -> str:
+    """``random``, or ``real (data.npz)``."""
+    return "random" if inputs is None else f"real ({PurePath(inputs).name})"
 
 
 def ruled_out(trials: Sequence[Trial]) -> list[str]:

@@ -1,6 +1,6 @@
 """The space of a study, derived from the machine, the model and the study's overrides."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from autotune.domain.configuration import Configuration, PerformanceHint
@@ -11,9 +11,6 @@ from autotune.spec import SpaceSpec
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)
 _REQUESTS_PER_STREAM = (1, 2, 3, 4)
 _FEW = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128)
-# How far a reduced precision may be from f32, relative to the largest output, without being asked
-# for; farther only where the runtime's own default is just as far.
-_PRECISION_TOLERANCE = 0.05
 
 
 def derive_space(
@@ -21,9 +18,9 @@ def derive_space(
     cpus: int,
     *,
     device_streams: Mapping[str, int],
-    precision_errors: Mapping[str, float | None],
-    default_precision: str,
+    precisions: Sequence[str],
     why_no_batch: str | None,
+    unproven_batch: str | None = None,
 ) -> SearchSpace:
     """The dimensions and their choices.
 
@@ -31,9 +28,10 @@ def derive_space(
         spec: what the study fixes, narrows or widens.
         cpus: min(affinity, cgroup quota).
         device_streams: the most streams of devices other than the CPU, as far as known.
-        precision_errors: deviation from f32 by natively supported precision.
-        default_precision: what the runtime chooses by itself.
+        precisions: those that may be used without being asked for.
         why_no_batch: reason why the model cannot be batched correctly, or None.
+        unproven_batch: reason why a batch could not be shown to be right, or None: it is then
+            offered only if the study names it.
 
     Raises:
         SpecError: the overrides contradict the machine, the model or each other.
@@ -48,9 +46,9 @@ def derive_space(
         "threads_per_stream": spec.threads_per_stream or _up_to(cpus),
         "streams": spec.streams or _up_to(most_streams),
         "requests_per_stream": spec.requests_per_stream or _REQUESTS_PER_STREAM,
-        "batch": spec.batch or (_BATCHES if why_no_batch is None else (1,)),
+        "batch": spec.batch or (_BATCHES if why_no_batch is unproven_batch is None else (1,)),
         "pinning": spec.pinning or (True, False),
-        "precision": spec.precision or trusted_precisions(precision_errors, default_precision),
+        "precision": spec.precision or tuple(precisions),
         "api": spec.api,
     }
     ordered = ("threads_per_stream", "streams", "requests_per_stream", "batch")
@@ -61,20 +59,15 @@ def derive_space(
         raise SpecError(f"[space]: {error}") from None
 
 
-def trusted_precisions(errors: Mapping[str, float | None], default: str) -> tuple[str, ...]:
+def trusted_precisions(
+    native: Iterable[str], default: str, untrusted: Collection[str]
+) -> tuple[str, ...]:
     """Precisions that may be used without being asked for.
 
-    f32, what the runtime uses by itself, and any other that stays within 5 % of the largest f32
-    output, or at least as near to it as the runtime's default. A tuner that gains speed by giving
-    other answers has not tuned.
+    The native ones but for those whose answers were seen to differ from f32, or could not be seen
+    not to. A tuner that gains speed by giving other answers has not tuned.
     """
-    limit = max(_PRECISION_TOLERANCE, errors.get(default) or 0.0)
-    chosen = [
-        name
-        for name, error in errors.items()
-        if name in {"f32", default} or (error is not None and error <= limit)
-    ]
-    return tuple(chosen) or (default,)
+    return tuple(name for name in native if name not in untrusted) or (default,)
 
 
 def seeds(space: SearchSpace) -> list[Configuration]:

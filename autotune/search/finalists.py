@@ -21,7 +21,9 @@ _ROUNDS_OF_REQUESTS = 5
 _WARM_UP_REQUESTS = 30
 
 
-def contenders(trials: Sequence[Trial], goal: Goal) -> tuple[list[Contender], int | None]:
+def contenders(
+    trials: Sequence[Trial], goal: Goal, items_per_request: int = 1
+) -> tuple[list[Contender], int | None]:
     """Everyone who may race, in order of promise, the hints last; and the better hint's position.
 
     First the two best by what they can claim, then the best that leaves a quarter of the cap free,
@@ -41,11 +43,11 @@ def contenders(trials: Sequence[Trial], goal: Goal) -> tuple[list[Contender], in
     better = better_hint(trials, goal)
     numbers = [trial.number for trial in entered]
     baseline = None if better is None else numbers.index(better.number)
-    return [contender(trial) for trial in entered], baseline
+    return [contender(trial, items_per_request) for trial in entered], baseline
 
 
-def contender(trial: Trial) -> Contender:
-    """A measured trial as a contender."""
+def contender(trial: Trial, items_per_request: int = 1) -> Contender:
+    """A measured trial as a contender; of a model with so many items in a request at batch 1."""
     measured = trial.measurement
     assert measured is not None  # noqa: S101 - only measured trials race
     opening = measured.opening
@@ -58,6 +60,7 @@ def contender(trial: Trial) -> Contender:
         search_latency_ms=measured.latency.goal_ms,
         open_s=opening.start_s + opening.read_s + opening.compile_s + _WARM_UP_S,
         peak_rss_bytes=measured.peak_rss_bytes,
+        items_per_request=items_per_request,
     )
 
 

@@ -49,7 +49,7 @@ class Field:
         return [
             Record(
                 tuple(taken[position]),
-                contender.configuration.batch_size,
+                contender.items,
                 self._num_requests(position),
                 self.goal,
             )

@@ -31,7 +31,8 @@ class Record:
     """The counted slices of one contender, and what they say under a goal."""
 
     slices: tuple[Slice, ...]
-    batch_size: int
+    items: int
+    """In a request."""
     num_requests: int
     goal: Goal
 
@@ -54,7 +55,7 @@ class Record:
         return self._rate(block)
 
     def _rate(self, block: Block) -> float:
-        return self.batch_size * block.completions / block.duration_s
+        return self.items * block.completions / block.duration_s
 
     @cached_property
     def throughput(self) -> Interval:

@@ -65,7 +65,11 @@ def open_read_only(folder: Path) -> Engine:
         StorageError: no study there, or not one that this version reads.
     """
     file = folder / DATABASE
-    if not file.is_file():
+    try:
+        is_there = file.is_file()
+    except OSError as error:
+        raise StorageError(f"{file}: cannot be read: {error.strerror}") from error
+    if not is_there:
         message = f"{file}: nothing was measured yet; begin with: autotune tune {folder}"
         raise StorageError(message)
     engine = read_only_engine(file)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Column, Engine, insert, inspect, select, update
+from sqlalchemy import Column, Engine, func, insert, inspect, select, update
 
 from autotune.domain.configuration import Configuration
 from autotune.domain.fed import Fed
@@ -57,6 +57,8 @@ class Identity:
     """Items in a request at batch 1."""
     fed: Fed | None = None
     """What the model is fed with; None in a study of an older version. May change."""
+    earlier_sha256: tuple[str, ...] = ()
+    """What earlier versions called this model; not stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,8 @@ class SessionRow:
         return Place.of(self.machine, self.versions)
 
 
+FINDINGS = ("items", "no_batch", "doubt", "random_inputs")
+"""Kinds of events that say what inspection found."""
 _SLAB = 200
 """Trials whose blocks are in memory at once."""
 _MOST_ITEMS = 65536
@@ -148,6 +152,12 @@ class StudyStore:
                 mine = owner()
                 others = STUDY.c.owner.is_distinct_from(mine)
                 connection.execute(update(STUDY).where(others).values(owner=mine))
+                # An older version may have called the same model otherwise.
+                connection.execute(
+                    update(STUDY)
+                    .where(STUDY.c.model_sha256 != identity.model_sha256)
+                    .values(model_sha256=identity.model_sha256)
+                )
                 if identity.fed is not None:
                     fed = json.dumps(identity.fed.to_dict())
                     others = STUDY.c.fed.is_distinct_from(fed)
@@ -205,6 +215,10 @@ class StudyStore:
                 fed=Fed.from_dict(json.loads(row["fed"])) if row.get("fed") else None,
             )
 
+    def items_per_request(self) -> int | None:
+        """How throughput is counted in the study that is there; None before it is begun."""
+        return self.identity().items_per_request if self._is_begun() else None
+
     def _columns_of_study(self) -> list[Column[Any]]:
         """Those that are there: before it is brought up to date, a study is to be compared."""
         with faults_explained(self._name):
@@ -243,11 +257,27 @@ class StudyStore:
             return [session_of_row(row) for row in rows]
 
     def session_of(self, trial_number: int) -> SessionRow:
-        """The session in which a trial was measured."""
-        query = select(SESSION).join(MEASUREMENT).where(MEASUREMENT.c.trial_number == trial_number)
+        """The session in which a trial was measured; one that was reused, when it first was."""
+        own = select(func.coalesce(MEASUREMENT.c.reused_from, MEASUREMENT.c.trial_number)).where(
+            MEASUREMENT.c.trial_number == trial_number
+        )
+        query = (
+            select(SESSION)
+            .join(MEASUREMENT)
+            .where(MEASUREMENT.c.trial_number == own.scalar_subquery())
+        )
         row = self._one(query)
         with rows_explained(self._name, "a session"):
             return session_of_row(row)
+
+    def measured_elsewhere(self) -> frozenset[int]:
+        """Numbers of the trials that were not measured where this session runs."""
+        here = None if self._place is None else self._place.digest
+        others = {session for session, place in self._places().items() if place != here}
+        columns = (MEASUREMENT.c.trial_number, MEASUREMENT.c.session_id)
+        query = select(*columns).where(MEASUREMENT.c.trial_number.is_not(None))
+        rows = self._all(query)
+        return frozenset(row["trial_number"] for row in rows if row["session_id"] in others)
 
     def record(self, trial: Trial, elapsed_s: float) -> None:
         """Write a trial's evidence and the time spent, in one transaction.
@@ -316,10 +346,21 @@ class StudyStore:
         )
 
     def reference(self) -> list[tuple[int, float, Block]]:
-        """Session, seconds since its start, and block of every slice of the reference, in order."""
+        """Session, seconds since its start, and block of the reference's slices, in order.
+
+        Those that can be compared with the last one: of its configuration, and of where it ran.
+        """
         rows = self._all(select(REFERENCE).order_by(REFERENCE.c.id))
+        if not rows:
+            return []
+        places = self._places()
         with rows_explained(self._name, "a slice of the reference"):
-            return [(row["session_id"], row["at_s"], codec.block_of(row)) for row in rows]
+            what = [(row["configuration_key"], places[row["session_id"]]) for row in rows]
+            return [
+                (row["session_id"], row["at_s"], codec.block_of(row))
+                for row, one in zip(rows, what, strict=True)
+                if one == what[-1]
+            ]
 
     def note(self, kind: str, **data: Any) -> None:
         """Write an event."""
@@ -331,6 +372,14 @@ class StudyStore:
                 data=json.dumps(data, default=str),
             )
         )
+
+    def findings(self) -> list[tuple[str, str]]:
+        """What the last session's inspection found that bears on every number: kinds and texts."""
+        last = select(func.max(SESSION.c.id)).scalar_subquery()
+        query = select(EVENT).where(EVENT.c.session_id == last, EVENT.c.kind.in_(FINDINGS))
+        rows = self._all(query.order_by(EVENT.c.id))
+        with rows_explained(self._name, "an event"):
+            return [(row["kind"], str(json.loads(row["data"])["text"])) for row in rows]
 
     def trials(self) -> list[Trial]:
         """Every recorded trial by number, without blocks: the statistics are what was stored."""
@@ -406,6 +455,12 @@ class StudyStore:
                     found[row["trial_number"]] = before[session] + ago.total_seconds()
         return found
 
+    def _places(self) -> dict[int, str]:
+        """Digest of where each session ran, from what every version wrote of it."""
+        rows = self._all(select(SESSION))
+        with rows_explained(self._name, "a session"):
+            return {row["id"]: session_of_row(row).place.digest for row in rows}
+
     def _trial(self, row: Any) -> Trial:
         with rows_explained(self._name, f"measurement {row['id']}"):
             measurement: Measurement = codec.measurement_of(row, ())
@@ -457,7 +512,7 @@ def session_of_row(row: Any) -> SessionRow:
 
 def _compare(stored: Identity, current: Identity, name: object) -> None:
     faults = []
-    if stored.model_sha256 != current.model_sha256:
+    if stored.model_sha256 not in {current.model_sha256, *current.earlier_sha256}:
         faults.append("the model file has changed since the study began")
     if stored.inputs != current.inputs:
         faults.append(f"shape or inputs have changed: {stored.inputs} then, {current.inputs} now")

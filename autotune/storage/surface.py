@@ -28,6 +28,7 @@ from sqlalchemy import (
     insert,
     inspect,
     select,
+    update,
 )
 
 from autotune.domain.configuration import CompileKey, Configuration
@@ -152,7 +153,12 @@ class SurfaceFile:
                 found._create(identity, cells)
             else:
                 _check(engine, path)
-                _compare(_identity(engine, path), identity, path)
+                stored = _identity(engine, path)
+                _compare(stored, identity, path)
+                if stored.model_sha256 != identity.model_sha256:
+                    with engine.begin() as connection:
+                        known = update(SURFACE).values(model_sha256=identity.model_sha256)
+                        connection.execute(known)
         return found
 
     def keep(self, launches: Sequence[RecordedLaunch]) -> None:
@@ -319,7 +325,7 @@ def _check(engine: Engine, path: Path) -> None:
 
 def _compare(stored: SurfaceIdentity, current: SurfaceIdentity, path: Path) -> None:
     faults = []
-    if stored.model_sha256 != current.model_sha256:
+    if stored.model_sha256 not in {current.model_sha256, *current.earlier_sha256}:
         faults.append("the model file is another one")
     if dict(stored.shapes) != dict(current.shapes):
         faults.append(f"shapes: {stored.shapes} then, {current.shapes} now")
@@ -328,6 +334,9 @@ def _compare(stored: SurfaceIdentity, current: SurfaceIdentity, path: Path) -> N
     then, now = stored.space.to_dict(), current.space.to_dict()
     faults += [f"{key}: {then[key]} then, {now[key]} now" for key in then if then[key] != now[key]]
     faults += differences(stored.machine, current.machine)
+    package, mine = stored.versions.get("openvino"), current.versions.get("openvino")
+    if package != mine:
+        faults.append(f"openvino package: {package!r} then, {mine!r} now")
     if faults:
         listed = "\n  ".join(faults)
         raise StudyMismatchError(

@@ -16,7 +16,8 @@ import numpy as np
 import openvino as ov
 
 from autotune.worker import readings
-from autotune.worker.inputs import Sample, batch_of, input_name
+from autotune.worker.inputs import Sample, batch_of, tensors_of
+from autotune.worker.tensors import overwrite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -178,14 +179,19 @@ def copier(
     Its time is the caller's: it lengthens the cycle of a request, not the latency that the runtime
     reports.
     """
-    names = [input_name(port) for port in compiled.inputs]
-    views = [[request.get_input_tensor(i).data for i in range(len(names))] for request in requests]
-    samples = [batch_of(data, first, batch_size) for first in range(len(data))]
-    batches = itertools.cycle([[sample[name] for name in names] for sample in samples])
+    ports = compiled.inputs
+    # What is written into, looked up once; text has no view of its memory.
+    has_text = any(port.get_element_type() == ov.Type.string for port in ports)
+    write: Callable[[Any, Any], None] = overwrite if has_text else np.copyto
+    tensors = [tensors_of(ports, batch_of(data, first, batch_size)) for first in range(len(data))]
+    sources = [[t if has_text else t.data for t in filled] for filled in tensors]
+    batches = itertools.cycle(sources)
+    targets = [[request.get_input_tensor(i) for i in range(len(ports))] for request in requests]
+    places = [[t if has_text else t.data for t in mine] for mine in targets]
 
     def copy(slot: int) -> None:
-        for view, values in zip(views[slot], next(batches), strict=True):
-            np.copyto(view, values)
+        for place, values in zip(places[slot], next(batches), strict=True):
+            write(place, values)
 
     return copy
 
@@ -196,11 +202,8 @@ def bind(
     """Set every request's inputs once, each from other samples."""
     for number, request in enumerate(requests):
         sample = batch_of(data, number, batch_size)
-        for index, port in enumerate(compiled.inputs):
-            # A copy of our own that the request keeps: shared numpy memory may be freed too early.
-            request.set_input_tensor(
-                index, ov.Tensor(sample[input_name(port)], shared_memory=False)
-            )
+        for index, tensor in enumerate(tensors_of(compiled.inputs, sample)):
+            request.set_input_tensor(index, tensor)
 
 
 def block_of(

@@ -1,26 +1,44 @@
-"""Read a model, give it static shapes and a batch, compile it, and check what comes out."""
+"""Read a model, give it static shapes and a batch, and run it once."""
 
-import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import openvino as ov
+from openvino import opset13 as op
 
-from autotune.worker.inputs import Sample, batch_of, input_name
-
-# Largest deviation from the reference relative to its largest value. Made to catch wrong answers
-# (a batch that mixes items up), not to judge accuracy.
-_TOLERANCE = {"f32": 0.01, "f16": 0.05, "bf16": 0.15}
-
-
-class WrongOutputError(Exception):
-    """The compiled model's outputs have other shapes or values than the reference."""
+from autotune.worker.answers import Answer, part_of
+from autotune.worker.inputs import Sample, input_name, tensors_of
+from autotune.worker.tensors import decode
 
 
 class ShapeError(Exception):
     """The model needs static shapes, or was given ones that it cannot take."""
+
+
+def load(core: ov.Core, path: Path) -> ov.Model:
+    """The model as its file has it.
+
+    Raises:
+        RuntimeError: it cannot be read; with the way out where the runtime does not say it.
+    """
+    try:
+        return core.read_model(path)
+    except RuntimeError as error:
+        said = last_line(error)
+        way_out = next((way for sign, way in _WAYS_OUT.items() if sign in said), None)
+        if way_out is None:
+            raise
+        raise RuntimeError(f"{said.rstrip('!')}: {way_out.format(path=path)}") from error
+
+
+_WAYS_OUT = {
+    "outside the base directory": "the runtime reads no weights from another folder than the "
+    "model's, not even through a link; copy them to where they are one: cp -rL {path.parent} COPY",
+    "Empty weights data": "they are expected in {path.stem}.bin beside it",
+}
+"""What to do about a file that cannot be read, by what the runtime says of it."""
 
 
 def describe(model: ov.Model) -> dict[str, list[dict[str, str]]]:
@@ -44,7 +62,7 @@ def read(core: ov.Core, path: Path, shapes: dict[str, list[int]]) -> ov.Model:
         ShapeError: a dimension stays dynamic, or a shape does not fit.
         RuntimeError: the file cannot be read.
     """
-    model = core.read_model(path)
+    model = load(core, path)
     if shapes:
         _reshape(model, shapes)
     dynamic = [port for port in model.inputs if port.get_partial_shape().is_dynamic]
@@ -58,6 +76,34 @@ def read(core: ov.Core, path: Path, shapes: dict[str, list[int]]) -> ov.Model:
         )
         raise ShapeError(message)
     return model
+
+
+def check_types(core: ov.Core, model: ov.Model, devices: Sequence[str]) -> None:
+    """Refuse an input whose element type a device does not take, by name.
+
+    Each type is tried on a model of its own, as there is no property that lists them.
+
+    Raises:
+        ShapeError: with the input, its type and the device.
+    """
+    for port in model.inputs:
+        kind = port.get_element_type()
+        if kind in _COMMON_TYPES:
+            continue
+        name = f"input {input_name(port)!r} has the element type {kind.get_type_name()}"
+        if kind.is_dynamic():
+            message = f"{name}: it must have one that is known"
+            raise ShapeError(message)
+        lone = op.parameter([1, 8], kind)
+        for device in devices:
+            try:
+                core.compile_model(ov.Model([op.shape_of(lone)], [lone]), device)
+            except RuntimeError as error:
+                message = f"{name}, which {device} does not take as an input: {last_line(error)}"
+                raise ShapeError(message) from error
+
+
+_COMMON_TYPES = {ov.Type.f32, ov.Type.f16, ov.Type.i32, ov.Type.i64, ov.Type.u8, ov.Type.boolean}
 
 
 def set_batch(model: ov.Model, batch_size: int) -> None:
@@ -85,76 +131,65 @@ def effective_properties(compiled: ov.CompiledModel) -> dict[str, str]:
 
 def infer(compiled: ov.CompiledModel, sample: Sample) -> list[np.ndarray]:
     """Outputs of one request."""
-    request = compiled.create_infer_request()
-    request.infer(sample)
-    return [np.array(request.get_output_tensor(i).data) for i in range(len(compiled.outputs))]
+    return infer_by(compiled.create_infer_request(), compiled, sample)
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """Outputs at batch 1 and one precision: `outputs[sample][output]`."""
-
-    precision: str
-    outputs: list[list[np.ndarray]]
-
-
-def output_error(
-    compiled: ov.CompiledModel, data: list[Sample], expected: Reference, batch_size: int
-) -> float:
-    """Largest deviation from the reference, relative to its largest value, over all batch items.
-
-    `set_batch` can silently produce wrong answers, faster; so each item of a batch must equal the
-    outputs of the same sample at batch 1 and the same precision.
-
-    Raises:
-        WrongOutputError: another shape, a value that is finite in only one of the two, or a
-            deviation beyond the tolerance of the precision.
-    """
-    worst = 0.0
-    outputs = infer(compiled, batch_of(data, 0, batch_size))
-    for index, output in enumerate(outputs):
-        wanted = _batched([expected.outputs[i % len(data)][index] for i in range(batch_size)])
-        if output.shape != wanted.shape:
-            message = f"output {index} has the shape {output.shape}, expected {wanted.shape}"
-            raise WrongOutputError(message)
-        worst = max(worst, _deviation(output, wanted))
-    tolerance = _TOLERANCE.get(expected.precision, 0.15)
-    if not worst <= tolerance:
-        message = (
-            f"outputs deviate from batch 1 by {worst:.2g} of their largest value, "
-            f"more than {tolerance:g}"
-        )
-        raise WrongOutputError(message)
-    return worst
+def infer_by(
+    request: ov.InferRequest, compiled: ov.CompiledModel, sample: Sample
+) -> list[np.ndarray]:
+    """Outputs of this request, valid until it runs again."""
+    for index, tensor in enumerate(tensors_of(compiled.inputs, sample)):
+        request.set_input_tensor(index, tensor)
+    request.start_async()
+    request.wait()
+    return [decode(request.get_output_tensor(i)) for i in range(len(compiled.outputs))]
 
 
-def _batched(items: list[np.ndarray]) -> np.ndarray:
-    """Outputs of single requests as the batch must give them."""
-    if len(items) == 1:
-        return items[0]
-    if items[0].ndim == 0 or len({item.shape[1:] for item in items}) > 1:
-        raise WrongOutputError("an output has no batch dimension")
-    return np.concatenate(items)
+def answer(compiled: ov.CompiledModel, sample: Sample) -> Answer:
+    """What one sample gives, by a new request."""
+    return answer_of(compiled.create_infer_request(), compiled, sample)
 
 
-def deviation(outputs: list[list[np.ndarray]], exact: list[list[np.ndarray]]) -> float | None:
-    """Largest deviation of any output of any sample; None where one of the two is not finite."""
-    pairs = [pair for a, b in zip(outputs, exact, strict=True) for pair in zip(a, b, strict=True)]
-    worst = max(_deviation(output, wanted) for output, wanted in pairs)
-    return worst if math.isfinite(worst) else None
+def answer_of(request: ov.InferRequest, compiled: ov.CompiledModel, sample: Sample) -> Answer:
+    """What one sample gives by this request."""
+    return [part_of(output) for output in infer_by(request, compiled, sample)]
 
 
-def _deviation(output: np.ndarray, expected: np.ndarray) -> float:
-    if not np.issubdtype(expected.dtype, np.number):
-        return float(not np.array_equal(output, expected))
-    wanted, got = expected.astype(np.float64), output.astype(np.float64)
-    finite = np.isfinite(wanted)
-    if not np.array_equal(finite, np.isfinite(got)):
-        return float("inf")
-    if not finite.any():
-        return 0.0
-    scale = float(np.abs(wanted[finite]).max())
-    return float(np.abs(got[finite] - wanted[finite]).max()) / (scale or 1.0)
+def precision(compiled: ov.CompiledModel) -> str:
+    """The precision in use; empty where the device does not tell, as meta devices do not."""
+    return effective_properties(compiled).get("INFERENCE_PRECISION_HINT", "")
+
+
+def variables(compiled: ov.CompiledModel) -> list[str]:
+    """Names of what the model keeps from one request to the next."""
+    return [state.name for state in compiled.create_infer_request().query_state()]
+
+
+def output_name(model: ov.Model, index: int) -> str:
+    """The output's tensor name; its number where it has none."""
+    names = model.outputs[index].get_names()
+    return str(min(names)) if names else str(index)
+
+
+def relevant_outputs(model: ov.Model) -> list[bool]:
+    """For each output, whether it depends on the inputs' values; shapes do not count."""
+    return [_depends_on_inputs(output.get_node()) for output in model.outputs]
+
+
+def _depends_on_inputs(node: Any) -> bool:
+    seen, left = set(), [node]
+    while left:
+        node = left.pop()
+        if node.get_type_name() == "Parameter":
+            return True
+        if node.get_type_name() == "ShapeOf":
+            continue
+        for value in node.input_values():
+            source = value.get_node()
+            if source.get_name() not in seen:
+                seen.add(source.get_name())
+                left.append(source)
+    return False
 
 
 def _reshape(model: ov.Model, shapes: dict[str, list[int]]) -> None:

@@ -1,22 +1,21 @@
 """What a worker can do: look at a model and a machine, open a configuration, put it under load."""
 
-import resource
 import time
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import openvino as ov
 
 from autotune.worker import model, readings, sample
-from autotune.worker.inputs import Sample, batch_of, input_name, samples
+from autotune.worker.answers import WrongOutputError
+from autotune.worker.graph import why_random_misleads
+from autotune.worker.inputs import DataError, Sample, batch_of, input_name, samples
+from autotune.worker.inspection import Bench, home_of, inspect
+from autotune.worker.items import items_per_request
+from autotune.worker.judgement import Subject, judge
 from autotune.worker.load import Load, requests_of
+from autotune.worker.reference import load_reference, probes, save_reference
 
-PRECISIONS = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
-"""Values of INFERENCE_PRECISION_HINT, and the capability that shows them to be native."""
-
-_PRECISION = "INFERENCE_PRECISION_HINT"
-_MOST_REFERENCES = 16
 _META_DEVICES = {"AUTO", "MULTI", "HETERO", "BATCH"}
 
 
@@ -33,9 +32,9 @@ class Answers(Protocol):
 class Session:
     """One worker's state: the runtime, and at most one compiled model with its data."""
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: Answers, core: ov.Core | None = None) -> None:
         self._answers = answers
-        self._core = ov.Core()
+        self._core = core or ov.Core()
         self._compiled: ov.CompiledModel | None = None
         self._data: list[Sample] = []
         self._batch_size = 1
@@ -72,7 +71,7 @@ class Session:
         """
         described, static = {}, {}
         if path:
-            described = model.describe(self._core.read_model(Path(path)))
+            described = model.describe(model.load(self._core, Path(path)))
         if path and shapes is not None:
             network = model.read(self._core, Path(path), shapes)
             model.set_batch(network, batch_size)
@@ -94,32 +93,41 @@ class Session:
         reference: str,
         try_batch: bool,
     ) -> None:
-        """Say what the model and the devices are, and keep reference outputs for later workers."""
+        """Say what the model and the devices are, and keep reference answers for later workers."""
         available = self._core.available_devices
         for device in devices:
             _check_device(device, available)
         facts = {name: self._device_facts(name) for name in available}
-        described = model.describe(self._core.read_model(Path(path)))
+        described = model.describe(model.load(self._core, Path(path)))
         network = model.read(self._core, Path(path), shapes)
-        data = samples(network, Path(inputs) if inputs else None)
-        home = "CPU" if "CPU" in available else available[0]
+        model.check_types(self._core, network, devices)
         static_shapes = {input_name(port): list(port.get_shape()) for port in network.inputs}
-        references = self._references(network, data, home, facts[home]["capabilities"])
-        _save_references(Path(reference), references)
-        default = references[""]
-        exact = references.get("f32", default)
+        file = Path(inputs) if inputs else None
+        self._progress("counting items")
+        items = items_per_request(self._core, network, samples(network, file), home_of(facts))
+        warnings = [] if inputs else why_random_misleads(network)
+        bench = Bench(
+            core=self._core,
+            network=network,
+            file=file,
+            capabilities={name: fact["capabilities"] for name, fact in facts.items()},
+            progress=self._progress,
+        )
+        found = inspect(bench, devices, try_batch=try_batch)
+        save_reference(Path(reference), found.reference)
         self._answers.say(
             "inspected",
             openvino=ov.get_version(),
             devices=facts,
-            default_precision=default.precision,
-            precision_errors={
-                name: model.deviation(outputs.outputs, exact.outputs)
-                for name, outputs in references.items()
-                if name
-            },
-            why_no_batch=self._why_no_batch(network, data, default, home) if try_batch else None,
+            default_precision=found.default_precision,
+            precision_errors=found.precision_errors,
+            untrusted=found.untrusted,
+            is_deterministic=found.reference.is_deterministic,
+            why_no_batch=found.reference.why_no_batch,
+            unproven_batch=found.reference.unproven_batch if try_batch else None,
             static_shapes=static_shapes,
+            items_per_request=items,
+            fed_warnings=warnings,
             **described,
         )
 
@@ -134,24 +142,30 @@ class Session:
         batch_size: int,
         reference: str,
     ) -> None:
-        """Compile one configuration, check its outputs, and say what it became."""
+        """Compile one configuration, check its answers, and say what it became."""
         begun = time.perf_counter()
-        network = model.read(self._core, Path(path), shapes)
-        self._data = samples(network, Path(inputs) if inputs else None)[:_MOST_REFERENCES]
-        model.set_batch(network, batch_size)
+        file, known = Path(inputs) if inputs else None, load_reference(Path(reference))
+        subject = Subject(
+            self._core,
+            lambda: model.read(self._core, Path(path), shapes),
+            device,
+            properties,
+            batch_size,
+            self._progress,
+        )
+        network = subject.read()
+        self._data = samples(network, file)
+        groups = probes(network, file, known.kinds)
         read_s = time.perf_counter() - begun
         self._source = None
         begun = time.perf_counter()
-        self._compiled = self._core.compile_model(network, device, properties)
+        self._compiled = subject.compiled(network)
         compile_s = time.perf_counter() - begun
         self._batch_size = batch_size
         begun = time.perf_counter()
-        model.infer(self._compiled, batch_of(self._data, 0, batch_size))
+        outputs = model.infer(self._compiled, batch_of(groups[0], 0, batch_size))
         first_inference_ms = 1000 * (time.perf_counter() - begun)
-        expected = _load_reference(
-            Path(reference), _precision(self._compiled) or properties.get(_PRECISION, "")
-        )
-        error = model.output_error(self._compiled, self._data, expected, batch_size)
+        error, unproven = judge(subject, self._compiled, outputs, groups, known)
         effective = model.effective_properties(self._compiled)
         self._answers.say(
             "opened",
@@ -161,7 +175,12 @@ class Session:
             compile_s=compile_s,
             first_inference_ms=first_inference_ms,
             output_error=error,
+            unproven=unproven,
         )
+
+    def _progress(self, what: str) -> None:
+        """A long command goes on: every step has its own time."""
+        self._answers.say("progress", what=what)
 
     def load(
         self,
@@ -222,46 +241,13 @@ class Session:
             facts[fact] = value if isinstance(value, str) else list(value)
         return facts
 
-    def _references(
-        self, network: ov.Model, data: list[Sample], device: str, capabilities: list[str]
-    ) -> dict[str, model.Reference]:
-        """Outputs at batch 1 by precision; the empty name is what the runtime chooses by itself."""
-        found = {}
-        for name in ("", *(name for name, sign in PRECISIONS.items() if sign in capabilities)):
-            self._answers.say("progress", what=f"compiling for {name or 'the default precision'}")
-            properties = {_PRECISION: name} if name else {}
-            compiled = self._core.compile_model(network, device, properties)
-            outputs = [model.infer(compiled, sample) for sample in data[:_MOST_REFERENCES]]
-            found[name] = model.Reference(name or _precision(compiled) or "f32", outputs)
-        return found
-
-    def _why_no_batch(
-        self, network: ov.Model, data: list[Sample], expected: model.Reference, device: str
-    ) -> str | None:
-        """None when a batch of two gives the same answers as two requests; else the reason.
-
-        Leaves the network at that batch.
-        """
-        if any(not len(port.get_shape()) or port.get_shape()[0] != 1 for port in network.inputs):
-            return "the first dimension of every input must be 1"
-        self._answers.say("progress", what="comparing a batch of 2")
-        try:
-            model.set_batch(network, 2)
-            model.output_error(self._core.compile_model(network, device), data, expected, 2)
-        except (RuntimeError, model.WrongOutputError) as error:
-            return model.last_line(error)
-        return None
-
 
 def classify(error: Exception, phase: str) -> str:
     """The kind of failure, from the exception's type and OpenVINO's wording."""
     text = str(error)
-    if isinstance(error, model.WrongOutputError):
-        return "wrong_output"
-    if isinstance(error, model.ShapeError):
-        return "shape"
-    if isinstance(error, _DeviceMissingError):
-        return "device"
+    known = next((kind for cause, kind in _KINDS.items() if isinstance(error, cause)), None)
+    if known is not None:
+        return known
     if isinstance(error, MemoryError) or any(
         sign in text
         for sign in ("bad_alloc", "Failed to allocate", "OUT_OF_RESOURCES", "out of GPU resources")
@@ -281,6 +267,15 @@ class _DeviceMissingError(Exception):
     """A device that the runtime does not have here."""
 
 
+_KINDS = {
+    WrongOutputError: "wrong_output",
+    model.ShapeError: "shape",
+    DataError: "data",
+    _DeviceMissingError: "device",
+}
+"""Failures that we tell apart ourselves."""
+
+
 def _check_device(device: str, available: list[str]) -> None:
     kind, _, members = device.partition(":")
     names = [name.partition("(")[0] for name in members.split(",")] if members else []
@@ -290,37 +285,6 @@ def _check_device(device: str, available: list[str]) -> None:
             listed = ", ".join(available) or "none"
             message = f"{device!r} is not here: the runtime has {listed}"
             raise _DeviceMissingError(message)
-
-
-def _precision(compiled: ov.CompiledModel) -> str:
-    """The precision in use; empty where the device does not tell, as meta devices do not."""
-    return model.effective_properties(compiled).get(_PRECISION, "")
-
-
-def _save_references(path: Path, references: dict[str, model.Reference]) -> None:
-    arrays = {
-        f"{name}|{i}|{j}": array
-        for name, reference in references.items()
-        for i, sample in enumerate(reference.outputs)
-        for j, array in enumerate(sample)
-    }
-    # The limit is there for logs.
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-    np.savez(path, default=np.array(references[""].precision), **arrays)  # type: ignore[arg-type]
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def _load_reference(path: Path, precision: str) -> model.Reference:
-    """The outputs of this precision, or of the default where it has none of its own."""
-    with np.load(path, allow_pickle=False) as arrays:
-        names = [name.split("|") for name in arrays.files if name != "default"]
-        chosen = precision if any(name == precision for name, _, _ in names) else ""
-        keys = sorted((int(i), int(j)) for name, i, j in names if name == chosen)
-        outputs: list[list[np.ndarray]] = [[] for _ in range(keys[-1][0] + 1)]
-        for i, j in keys:
-            outputs[i].append(arrays[f"{chosen}|{i}|{j}"])
-        return model.Reference(chosen or str(arrays["default"]), outputs)
 
 
 def _nothing(**_: Any) -> None:

@@ -83,6 +83,20 @@ def test_another_model_is_said_first(side: Side) -> None:
     assert "another model" in comparison_view([side, other], GOAL).lines[0]
 
 
+def test_what_the_numbers_are_numbers_of_is_said(side: Side) -> None:
+    """Once where it is the same, else of each."""
+    other = replace(side, identity=replace(side.identity, items_per_request=8), name="b")
+
+    assert comparison_view([side, replace(side, name="b")], GOAL).lines[-1] == (
+        "Throughput in items/s; inputs: random."
+    )
+    assert comparison_view([side, other], GOAL).lines[-2:] == (
+        "a: throughput in items/s; inputs: random.",
+        "b: throughput in items/s, 8 items per request at batch 1; inputs: random.",
+    )
+    assert dict(differences([side, other]))["items per request"] == (1, 8)
+
+
 def test_a_side_without_a_best_is_named(side: Side) -> None:
     """Instead of a ratio."""
     view = comparison_view([side, replace(side, best=None, race=None, name="empty")], GOAL)

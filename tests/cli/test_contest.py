@@ -4,7 +4,6 @@ import json
 import math
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,12 +12,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from rich.console import Console
 
 from autotune.calibrate import calibrate
 from autotune.cli.contest import comparison
 from autotune.cli.main import main
-from autotune.cli.output import Stop, print_json
+from autotune.cli.output import print_json
 from autotune.contest import contest
 from autotune.domain.configuration import Configuration
 from autotune.domain.measurement import Interval
@@ -415,19 +413,6 @@ def test_json_output_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out) == {"a": None, "b": 1.5}
     with pytest.raises(ValueError, match="not JSON compliant"):
         print_json({"a": math.nan})
-
-
-def test_ctrl_c_once_asks_and_twice_interrupts(capsys: pytest.CaptureFixture[str]) -> None:
-    """And afterwards Ctrl-C is what it was before."""
-    before = signal.getsignal(signal.SIGINT)
-    with Stop(Console()) as stop:
-        assert not stop()
-        os.kill(os.getpid(), signal.SIGINT)
-        assert stop()
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
-    assert "press Ctrl-C again to stop now" in capsys.readouterr().out
 
 
 # --- the calibration

@@ -1,7 +1,8 @@
-"""What every runner must do: the tuner cannot tell a simulated machine from a real one."""
+"""What every runner must do: the tuner cannot tell a formula or a recording from a real machine."""
 
 from array import array
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -10,30 +11,74 @@ import pytest
 from autotune.domain.configuration import Api, CompileKey, Configuration, PerformanceHint
 from autotune.domain.failure import FailureKind, TrialFault
 from autotune.domain.measurement import Block
+from autotune.domain.surface import RecordedLaunch, RecordPlan, Surface, SurfaceIdentity
 from autotune.errors import DeviceError
 from autotune.execution.protocol import Inspected
+from autotune.execution.recorded import RecordedMachine, RecordedRunner
+from autotune.execution.recording import Recording
 from autotune.execution.runner import Load, ModelSource, OpenModel, Runner, SubprocessRunner
 from autotune.execution.simulated import SimulatedRunner
 from tests import models
+from tests.search.surface import make_space
 
 LATENCY = Configuration(device="CPU", hint=PerformanceHint.LATENCY)
 THROUGHPUT = Configuration(device="CPU", hint=PerformanceHint.THROUGHPUT)
 
 
-@pytest.fixture(
-    scope="module", params=["simulated", pytest.param("real", marks=pytest.mark.openvino)]
-)
+REAL = pytest.param("real", marks=pytest.mark.openvino)
+
+
+@pytest.fixture(scope="module", params=["simulated", "recorded", REAL])
 def runner(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, model_folder: Path
 ) -> Runner:
     """Each implementation in turn."""
     if request.param == "simulated":
         return SimulatedRunner()
+    if request.param == "recorded":
+        return RecordedRunner(recorded=RecordedMachine(recorded_surface()))
     folder = tmp_path_factory.mktemp("runner")
     source = ModelSource(
         path=model_folder / models.TINY, shapes={}, inputs=None, reference=folder / "reference.npz"
     )
     return SubprocessRunner(source, folder)
+
+
+def recorded_surface() -> Surface:
+    """What a simulated machine makes of all that is asked for here."""
+    runner = SimulatedRunner(noise=0.05, seed=3)
+    facts = runner.inspect(["CPU"], try_batch=True)
+    cpus = runner.cpu.cpus
+    cells = [
+        LATENCY,
+        THROUGHPUT,
+        *(replace(LATENCY, num_requests=1, api=api) for api in Api),
+        *(replace(THROUGHPUT, num_requests=count) for count in range(1, 5)),
+        replace(THROUGHPUT, num_requests=1, api=Api.SYNC),
+        *(of_streams(streams, cpus) for streams in (cpus, 4 * cpus)),
+    ]
+    plan = RecordPlan(launches=2, rounds=2)
+    launches: list[RecordedLaunch] = []
+    Recording(cells, plan, runner, keep=launches.extend).run()
+    identity = SurfaceIdentity(
+        name="contract",
+        spec="",
+        model_sha256="0" * 64,
+        shapes=facts.static_shapes,
+        machine=runner.machine(facts).to_dict(),
+        versions={},
+        space=make_space(),
+        plan=plan,
+        started_at="2026-11-26T12:00:00+00:00",
+    )
+    return Surface(identity=identity, cells=tuple(cells), launches=tuple(launches))
+
+
+def of_streams(streams: int, num_requests: int) -> Configuration:
+    """Streams of one thread."""
+    return Configuration(
+        device="CPU", streams=streams, threads_per_stream=1, num_requests=num_requests
+    )
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +108,18 @@ def first_blocks(opened: OpenModel, wanted: Load, count: int = 2) -> list[Block]
     return found
 
 
-def test_an_inspection_describes_the_model_and_the_devices(inspected: Inspected) -> None:
-    """One input of a static shape, a CPU with a range of streams, and precisions with f32 exact."""
+@pytest.mark.parametrize("runner", ["simulated", REAL], indirect=True)  # no surface has a model
+def test_an_inspection_describes_the_model(inspected: Inspected) -> None:
+    """One input and one output, and a CPU with a range of streams."""
     assert [port.name for port in inspected.inputs] == ["x"]
-    assert inspected.static_shapes == {"x": [1, 3, 32, 32]}
     assert len(inspected.outputs) == 1
     assert inspected.devices["CPU"].streams
+
+
+def test_an_inspection_says_what_a_space_follows_from(inspected: Inspected) -> None:
+    """A static shape, a CPU, precisions with f32 exact, and that there may be batches."""
+    assert inspected.static_shapes == {"x": [1, 3, 32, 32]}
+    assert set(inspected.devices) == {"CPU"}
     assert inspected.precision_errors["f32"] == 0.0
     assert inspected.default_precision in inspected.precision_errors
     assert inspected.why_no_batch is None
@@ -128,16 +179,19 @@ def test_more_threads_than_cpus_are_clamped_without_a_word(
 ) -> None:
     """So that equal effective keys show what need not be measured twice."""
     cpus = runner.machine(inspected).usable_cpus
-    most, more = (
-        Configuration(device="CPU", streams=streams, threads_per_stream=1, num_requests=cpus)
-        for streams in (cpus, 4 * cpus)
-    )
+    most, more = (of_streams(streams, cpus) for streams in (cpus, 4 * cpus))
     keys = []
     for configuration in (most, more):
         opened = runner.open(configuration.compile_key)
         keys.append(opened.opening.effective.key(configuration))
         opened.close()
     assert keys[0] == keys[1]
+
+
+def test_free_memory_is_known_or_said_to_be_unknown(runner: Runner) -> None:
+    """None is no number."""
+    free = runner.free_memory()
+    assert free is None or free > 0
 
 
 def test_an_unknown_property_is_an_invalid_configuration(
@@ -204,10 +258,12 @@ def test_resident_models_take_turns(runner: Runner, model: OpenModel) -> None:
 
 
 def test_a_closed_model_takes_no_load(runner: Runner, inspected: Inspected) -> None:
-    """It says so as a fault, however often it is closed."""
+    """It says so, and as a fault where it is asked all the same, however often it is closed."""
     opened = runner.open(LATENCY.compile_key)
+    was_open = opened.is_open
     opened.close()
     opened.close()
+    assert (was_open, opened.is_open) == (True, False)
     with pytest.raises(TrialFault) as caught:
         next(opened.load(load()))
     assert caught.value.failure.kind.is_machine_fault

@@ -47,6 +47,15 @@ def test_written_file_is_read_back(tmp_path: Path) -> None:
     assert read_best(tmp_path / "best.json") == best
 
 
+@pytest.mark.parametrize("shape", [[1, 160_000], [1, 8, 0, 64], []])
+def test_any_shape_that_a_study_takes_can_be_written(tmp_path: Path, shape: list[int]) -> None:
+    """A night must not end because a sound is long, a past is empty, or an input a scalar."""
+    model = BestModel(path="m.onnx", sha256="0" * 64, shapes={"x": shape})
+    best = make_best().model_copy(update={"model": model})
+    write_best(best, tmp_path / "best.json")
+    assert read_best(tmp_path / "best.json").model.shapes == {"x": shape}
+
+
 def test_file_validates_against_the_shipped_schema() -> None:
     """The schema in the package is the one of the code, and accepts what is written."""
     shipped = json.loads(files("autotune.export").joinpath("best.schema.json").read_text())

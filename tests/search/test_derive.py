@@ -19,8 +19,7 @@ def derived(cpus: int = 4, *, why_no_batch: str | None = None, **overrides: Any)
         SpaceSpec(**overrides),
         cpus,
         device_streams={"GPU": 2},
-        precision_errors={"f32": 0.0},
-        default_precision="f32",
+        precisions=("f32",),
         why_no_batch=why_no_batch,
     )
 
@@ -101,25 +100,20 @@ def test_streams_of_a_gpu_are_not_bound_by_the_cpus() -> None:
 
 
 @pytest.mark.parametrize(
-    ("errors", "default", "trusted"),
+    ("native", "default", "untrusted", "trusted"),
     [
-        ({"f32": 0.0}, "f32", ("f32",)),
-        ({"f32": 0.0, "bf16": 0.01}, "f32", ("f32", "bf16")),
-        ({"f32": 0.0, "bf16": 0.05}, "f32", ("f32", "bf16")),
-        ({"f32": 0.0, "bf16": 0.051}, "f32", ("f32",)),
-        ({"f32": 0.0, "bf16": 0.3}, "bf16", ("f32", "bf16")),
-        ({"f32": 0.0, "bf16": 0.3, "f16": 0.2}, "bf16", ("f32", "bf16", "f16")),
-        ({"f32": 0.0, "bf16": 0.3, "f16": 0.4}, "bf16", ("f32", "bf16")),
-        ({"f32": 0.0, "bf16": None}, "f32", ("f32",)),
-        ({"f32": 0.0, "bf16": None}, "bf16", ("f32", "bf16")),
-        ({}, "f16", ("f16",)),
+        (["f32"], "f32", [], ("f32",)),
+        (["f32", "bf16"], "f32", [], ("f32", "bf16")),
+        (["f32", "bf16"], "f32", ["bf16"], ("f32",)),
+        (["f32", "bf16", "f16"], "bf16", ["f16"], ("f32", "bf16")),
+        ([], "f16", [], ("f16",)),
     ],
 )
-def test_a_precision_is_trusted_when_it_gives_the_same_answers(
-    errors: dict[str, float | None], default: str, trusted: tuple[str, ...]
+def test_a_precision_that_is_in_doubt_must_be_asked_for(
+    native: list[str], default: str, untrusted: list[str], trusted: tuple[str, ...]
 ) -> None:
-    """f32, the runtime's default, and what is as near to f32 as 5 % or as that default."""
-    assert trusted_precisions(errors, default) == trusted
+    """All that are native but for those; at least what the runtime uses by itself."""
+    assert trusted_precisions(native, default, untrusted) == trusted
 
 
 def test_an_asked_for_precision_needs_no_trust() -> None:

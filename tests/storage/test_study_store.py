@@ -228,6 +228,18 @@ def test_another_study_is_refused_with_every_difference(tmp_path: Path) -> None:
         assert words in message
 
 
+def test_a_digest_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    """The same model, of which 0.1 did not see every file: from now on, its digest is of all."""
+    opened(tmp_path).close()
+    now = replace(IDENTITY, model_sha256="cd" * 32, earlier_sha256=("ab" * 32,))
+    opened(tmp_path, now).close()
+    again = opened(tmp_path, replace(now, earlier_sha256=()))
+    assert again.identity().model_sha256 == "cd" * 32
+    again.close()
+    with pytest.raises(StudyMismatchError, match="the model file has changed"):
+        opened(tmp_path, replace(IDENTITY, model_sha256="ef" * 32, earlier_sha256=("ab" * 32,)))
+
+
 def test_a_crash_before_the_studys_row_is_mended(tmp_path: Path) -> None:
     """Optuna's tables alone, or ours without a row, are the beginning of a study."""
     study, engine = open_study(tmp_path, "demo", GOAL)

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from autotune.worker.answers import WrongOutputError
 from autotune.worker.load import AsyncLoad, SyncLoad
-from autotune.worker.model import ShapeError, WrongOutputError
+from autotune.worker.model import ShapeError
 from autotune.worker.session import Session, classify
 from tests import models
 
@@ -190,7 +191,7 @@ def test_a_sample_model_that_cannot_be_written_is_a_failure(tmp_path: Path) -> N
 def test_inspection_sees_that_a_model_cannot_be_batched(model_folder: Path, tmp_path: Path) -> None:
     """By comparing outputs: the runtime raises nothing."""
     said = answers_to(inspect(model_folder / models.BATCH_TRAP, tmp_path))
-    assert "shape (1, 24), expected (2, 12)" in said[0]["why_no_batch"]
+    assert "shape (1, 36), expected (3, 12)" in said[0]["why_no_batch"]
 
 
 def test_a_broken_batch_is_a_wrong_output(model_folder: Path, tmp_path: Path) -> None:
@@ -207,16 +208,7 @@ def test_a_broken_batch_is_a_wrong_output(model_folder: Path, tmp_path: Path) ->
         (lambda m, t: inspect(m / models.DYNAMIC, t), "shape"),
         (lambda m, t: inspect(m / models.TINY, t, devices=["NOSUCH"]), "device"),
         (lambda m, t: inspect(m / models.TINY, t, devices=["AUTO:CPU,NOSUCH"]), "device"),
-        (lambda m, t: inspect(m / models.TINY, t, inputs=str(t / "nosuch.npz")), "model"),
-        (lambda m, t: opening(m / models.TINY, t, device="NOSUCH"), "invalid_configuration"),
-        (
-            lambda m, t: opening(m / models.TINY, t, properties={"NO_SUCH_PROPERTY": "1"}),
-            "invalid_configuration",
-        ),
-        (
-            lambda m, t: opening(m / models.TINY, t, properties={"ENABLE_CPU_PINNING": "?"}),
-            "invalid_configuration",
-        ),
+        (lambda m, t: inspect(m / models.TINY, t, inputs=str(t / "nosuch.npz")), "data"),
         (lambda m, t: LOAD, "runtime_error"),
     ],
     ids=[
@@ -225,9 +217,6 @@ def test_a_broken_batch_is_a_wrong_output(model_folder: Path, tmp_path: Path) ->
         "no device",
         "no member of a meta device",
         "no inputs",
-        "device gone",
-        "unknown property",
-        "bad value",
         "nothing open",
     ],
 )
@@ -240,6 +229,28 @@ def test_every_fault_is_an_answer(
     assert said[0]["message"]
     assert "\n" not in said[0]["message"]
     assert said[1]["say"] == "looked"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"device": "NOSUCH"},
+        {"properties": {"NO_SUCH_PROPERTY": "1"}},
+        {"properties": {"ENABLE_CPU_PINNING": "?"}},
+    ],
+    ids=["device gone", "unknown property", "bad value"],
+)
+def test_what_the_runtime_refuses_is_an_invalid_configuration(
+    model_folder: Path, tmp_path: Path, fields: dict[str, Any]
+) -> None:
+    """In one line; the session lives on."""
+    path = model_folder / models.TINY
+    said = answers_to(
+        inspect(path, tmp_path), opening(path, tmp_path, **fields), {"do": "look", "path": None}
+    )
+    assert [answer["say"] for answer in said] == ["inspected", "failed", "looked"]
+    assert said[1]["kind"] == "invalid_configuration"
+    assert "\n" not in said[1]["message"]
 
 
 @pytest.mark.parametrize(

@@ -108,11 +108,11 @@ def _losses(tuned: Tuned) -> list[Loss]:
                 "the runtime makes fewer streams",
             )
         )
-    if tuned.inputs and tuned.inputs[0].shape[:1] != (best.batch_size,):
+    if tuned.inputs and tuned.inputs[0].shape[:1] != (best.items,):
         found.append(
             Loss(
                 "what an item is: it counts the first dimension",
-                f"its throughput is in other units than {best.batch_size} items a request",
+                f"its throughput is in other units than {best.items} items a request",
             )
         )
     return found

@@ -33,7 +33,7 @@ def export(tuned: Tuned) -> Exported:
         device=best.device,
         properties=best.properties,
         inputs=tuned.inputs,
-        batch_size=best.batch_size,
+        items=best.items,
         num_requests=best.num_requests,
         expected=tuned.expected,
         copies=tuned.copies,

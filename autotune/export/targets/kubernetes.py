@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import PurePosixPath
 
 from autotune.export.targets import model_server
 from autotune.export.targets.target import (
@@ -9,6 +10,7 @@ from autotune.export.targets.target import (
     Loss,
     Tuned,
     UnsupportedError,
+    one_line,
     render,
     under_environment,
 )
@@ -44,11 +46,16 @@ def export(tuned: Tuned) -> Exported:
     return Exported(
         files={MANIFEST: manifest},
         run=(
-            f"# put the model into a volume claimed as {tuned.name}, under /{tuned.name}/1/",
+            f"# put {_listed(tuned)} into a volume claimed as {tuned.name}, under /{tuned.name}/1/",
             f"kubectl apply -f {MANIFEST}",
         ),
         losses=(*model_server.losses(tuned), *_losses(tuned, threads)),
     )
+
+
+def _listed(tuned: Tuned) -> str:
+    """The files of the model, as they lie beside each other."""
+    return one_line(" and ".join([PurePosixPath(tuned.model).name, *tuned.weights]))
 
 
 def _arguments(tuned: Tuned) -> list[str]:

@@ -99,14 +99,21 @@ def _set(tuned: Tuned) -> list[str]:
 
 
 def placed(tuned: Tuned, folder: str, name: str | None = None) -> tuple[str, ...]:
-    """Commands that put the model, with its weights, where a server looks for it."""
+    """Commands that put the model, with its weights, where a server looks for it.
+
+    Weights that are named like the model take its new name with it; those that the model names
+    itself lie where it says.
+    """
+    model = PurePosixPath(tuned.model)
     target = folder if name is None else f"{folder}/{name}.{tuned.format}"
-    found = [f"mkdir -p {folder}", f"cp {shlex.quote(tuned.model)} {target}"]
-    companion = weights_of(PurePosixPath(tuned.model))
-    if companion is not None:
-        target = folder if name is None else f"{folder}/{name}{companion.suffix}"
-        found.append(f"cp {shlex.quote(str(companion))} {target}")
-    return tuple(found)
+    folders, copies = [folder], [f"cp {shlex.quote(tuned.model)} {target}"]
+    for file in tuned.weights:
+        source = model.parent / file
+        is_named_alike = name is not None and source == weights_of(model)
+        copy = PurePosixPath(folder, f"{name}{source.suffix}" if is_named_alike else file)
+        folders.append(str(copy.parent))
+        copies.append(f"cp {shlex.quote(str(source))} {shlex.quote(str(copy))}")
+    return (f"mkdir -p {shlex.join(dict.fromkeys(folders))}", *copies)
 
 
 def losses(tuned: Tuned) -> list[Loss]:
@@ -119,10 +126,10 @@ def losses(tuned: Tuned) -> list[Loss]:
         ),
         another_runtime(tuned, "the server brings its own OpenVINO"),
     ]
-    if best.batch_size > 1:
+    if best.items > 1:
         found.append(
             Loss(
-                f"merging of small requests: callers send batches of {best.batch_size}",
+                f"merging of small requests: callers send batches of {best.items}",
                 "a caller with fewer items is refused",
             )
         )

@@ -53,7 +53,7 @@ def export(tuned: Tuned) -> Exported:
         "session.py.jinja",
         model=tuned.model,
         options=OPTIONS,
-        batch_size=best.batch_size,
+        items=best.items,
         num_requests=best.num_requests,
         inputs=tuned.inputs,
         types=_TYPES,

@@ -23,6 +23,7 @@ def export(tuned: Tuned) -> Exported:
         inputs=tuned.inputs,
         names=[port.name for port in tuned.inputs],
         batch_size=best.batch_size,
+        items=best.items,
         num_requests=best.num_requests,
         expected=tuned.expected,
         is_sync=tuned.is_sync,

@@ -1,12 +1,11 @@
 """What a deployment target is given, and what it gives back."""
 
-import os
 import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -51,6 +50,8 @@ class Tuned:
     best: BestFile
     model: str
     """The model file as seen from the folder that is written, with forward slashes."""
+    weights: tuple[str, ...] = ()
+    """The files that belong to it, as seen from the folder of the model file."""
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     fixed: tuple[Port, ...] = ()
@@ -70,6 +71,12 @@ class Tuned:
     def format(self) -> str:
         """The model file's extension: ``onnx``, ``xml`` and so on."""
         return Path(self.model).suffix.lstrip(".").lower()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Every file that the model is loaded from, as seen from the folder that is written."""
+        folder = PurePosixPath(self.model).parent
+        return (self.model, *(str(folder / name) for name in self.weights))
 
     @property
     def is_sync(self) -> bool:
@@ -151,14 +158,6 @@ Raises:
 def render(template: str, **values: Any) -> str:
     """A file from its template; every value is quoted there for the language of the file."""
     return _environment().get_template(template).render(**values)
-
-
-def relative(path: Path, folder: Path) -> str:
-    """A path as seen from a folder, with forward slashes; absolute where there is no such way."""
-    try:
-        return Path(os.path.relpath(path, folder)).as_posix()
-    except ValueError:  # another drive
-        return path.as_posix()
 
 
 def c_string(text: str) -> str:

@@ -26,6 +26,7 @@ from autotune.report.format import (
 )
 from autotune.report.page.charts import Figure, down, plain
 from autotune.report.race import ratio_text
+from autotune.report.words import terms_of
 
 _COLORS = ("var:met", "var:missed", "var:cap", "var:good", "var:unclear", "var:plain")
 _SYMBOLS = ("circle", "x", "square", "diamond", "triangle-up", "star")
@@ -70,7 +71,7 @@ def comparison_view(sides: Sequence[Side], goal: Goal) -> ComparisonView:
         title=" and ".join(names),
         question=goal_in_words(goal),
         names=names,
-        lines=tuple(lines),
+        lines=(*lines, *_terms(sides, names)),
         columns=(
             "study",
             "configuration",
@@ -88,6 +89,14 @@ def comparison_view(sides: Sequence[Side], goal: Goal) -> ComparisonView:
         shared=tuple(both),
         data={"figures": figures},
     )
+
+
+def _terms(sides: Sequence[Side], names: Sequence[str]) -> list[str]:
+    """What the numbers are numbers of; of each study where they differ."""
+    terms = [terms_of(side.identity) for side in sides]
+    if len(set(terms)) == 1:
+        return [f"{terms[0][:1].upper()}{terms[0][1:]}."]
+    return [f"{name}: {said}." for name, said in zip(names, terms, strict=True)]
 
 
 def _sentence(first: Side, other: Side, name: str, other_name: str, goal: Goal) -> str:

@@ -23,7 +23,13 @@ from autotune.report.format import (
 from autotune.report.page.charts import Figure, all_figures
 from autotune.report.race import race_lines, ratio_text
 from autotune.report.tables import FLAGS
-from autotune.report.words import relaxed_in_words, ruled_out, search_in_words, why_nothing
+from autotune.report.words import (
+    relaxed_in_words,
+    ruled_out,
+    search_in_words,
+    terms_of,
+    why_nothing,
+)
 from autotune.stats.tail_test import requests_needed
 
 _LONGEST_NAME = 200
@@ -54,6 +60,8 @@ class View:
     """Terms and figures below the answer."""
     lines: tuple[str, ...]
     """What the race says, or why there was none."""
+    notes: tuple[str, ...]
+    """What bears on every number."""
     failures: tuple[tuple[str, int, str], ...]
     """Kind, how often, and an example."""
     ruled_out: tuple[str, ...]
@@ -91,12 +99,13 @@ def view_of(study: Evidence) -> View:
         configuration=None if study.leader is None else str(study.leader.configuration),
         facts=tuple(_facts(study)),
         lines=tuple(_lines(study)),
+        notes=tuple(_notes(study)),
         failures=tuple(
             (kind.replace("_", " "), count, _example(failed, kind))
             for kind, count in kinds.most_common()
         ),
         ruled_out=tuple(ruled_out(study.trials)),
-        drift=tuple(drift_lines(study.reference)),
+        drift=tuple(drift_lines(study.reference, study.identity.items_per_request)),
         slices=tuple(_names(figures, "slice")),
         together=tuple(_names(figures, "together")),
         sessions=tuple(
@@ -168,8 +177,16 @@ def _facts(study: Evidence) -> list[tuple[str, str]]:
         )
     spent = sum(session.elapsed_s for session in study.sessions)
     found.append(("search", search_in_words(study.trials, goal, study.space_size)))
+    found.append(("figures", terms_of(study.identity)))
     found.append(("time spent", f"{seconds(spent)}, {len(study.trials)} trials"))
     return found
+
+
+def _notes(study: Evidence) -> list[str]:
+    fed = study.identity.fed
+    notes = [None if fed is None else fed.note]
+    notes += [text for kind, text in study.findings if kind in {"items", "no_batch", "doubt"}]
+    return [f"{_capital(note)}." for note in notes if note is not None]
 
 
 def _of_hint(study: Evidence) -> tuple[float | None, float | None]:

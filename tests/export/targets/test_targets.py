@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from autotune.domain.configuration import Api, Effective, PerformanceHint
 from autotune.domain.measurement import Feed
+from autotune.domain.race import Status
 from autotune.export.targets import TARGETS
 from autotune.export.targets.target import (
     Port,
@@ -27,6 +28,7 @@ from autotune.export.targets.target import (
     fence,
     markdown,
     one_line,
+    render,
     yaml_string,
 )
 from tests.export.targets.builders import make_file, make_tuned
@@ -252,6 +254,26 @@ def test_benchmark_app_is_told_what_its_file_cannot_say() -> None:
     assert told["-latency_percentile"] == "99"
 
 
+@pytest.mark.parametrize(("items", "batch_size"), [(1, 1), (1, 4), (8, 1), (8, 2)])
+def test_programs_count_items(items: int, batch_size: int) -> None:
+    """Of the model's own batch and of the tuned one."""
+    best = make_file(batch_size=batch_size)
+    model = best.model.model_copy(update={"items_per_request": items})
+    best = best.model_copy(update={"model": model})
+    tuned = make_tuned(best, inputs=(Port("x", (best.items, 3, 8, 8), "f32"),))
+    for name, says in (
+        ("python", f"ITEMS = {items * batch_size}  # in a request"),
+        ("onnxruntime", f"ITEMS = {items * batch_size}  # in a request"),
+        ("cpp", f"ITEMS = {items * batch_size};  // in a request"),
+    ):
+        assert says in "\n".join(TARGETS[name](tuned).files.values())
+    assert "what an item is" not in losses("benchmark_app", tuned)
+    other = make_tuned(best, inputs=(Port("x", (3, 8, 8), "f32"),))
+    assert f"in other units than {items * batch_size} items a request" in losses(
+        "benchmark_app", other
+    )
+
+
 def test_benchmark_app_is_not_told_requests_of_a_blocking_call() -> None:
     """With -api sync it has one request."""
     told = options(make_file(api=Api.SYNC))
@@ -346,13 +368,55 @@ def test_model_server_gets_every_property_in_its_type() -> None:
 
 def test_model_server_is_given_the_device_and_the_weights() -> None:
     """A container sees no device of its own accord, and a Paddle model has a second file."""
-    made = TARGETS["model-server"](make_tuned(make_file(device="GPU.1"), model="../m.pdmodel"))
+    tuned = make_tuned(make_file(device="GPU.1"), model="../m.pdmodel", weights=("m.pdiparams",))
+    made = TARGETS["model-server"](tuned)
     commands = "\n".join(made.run)
 
     assert "--device /dev/dri" in commands
     assert "model_server:latest-gpu" in commands
-    assert "cp ../m.pdiparams models/m/1" in commands
+    assert "cp ../m.pdiparams models/m/1/m.pdiparams" in commands
     assert "--device" not in "\n".join(TARGETS["model-server"](make_tuned()).run)
+
+
+SEVERAL = {
+    "IR": ("../net.xml", ("net.bin",)),
+    "Paddle": ("../net.pdmodel", ("net.pdiparams",)),
+    "ONNX": ("../net.onnx", ("net.onnx.data", "w/a b.bin", "net.bin")),
+}
+
+
+@pytest.mark.parametrize("form", SEVERAL)
+@pytest.mark.parametrize("name", ["model-server", "triton"])
+def test_servers_get_every_file_of_the_model(name: str, form: str, tmp_path: Path) -> None:
+    """The commands are run: files named like the model still are, others lie where it says."""
+    path, weights = SEVERAL[form]
+    (tmp_path / "out").mkdir()
+    for file in (Path(path).name, *weights):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(file)
+    made = TARGETS[name](make_tuned(model=path, weights=weights))
+    for file, text in made.files.items():
+        (tmp_path / "out" / file).write_text(text)
+    copying = [c for c in made.run if c.startswith(("mkdir ", "cp "))]
+    subprocess.run(["sh", "-ec", "\n".join(copying)], cwd=tmp_path / "out", check=True, timeout=10)
+    found = {
+        str(file.relative_to(tmp_path / "out/models/net/1")): file.read_text()
+        for file in (tmp_path / "out/models/net/1").rglob("*")
+        if file.is_file()
+    }
+
+    renamed = {Path(path).name: f"model{Path(path).suffix}"} if name == "triton" else {}
+    if name == "triton" and form != "ONNX":
+        renamed |= {weights[0]: f"model{Path(weights[0]).suffix}"}
+    wanted = {renamed.get(file, file): file for file in (Path(path).name, *weights)}
+    assert found == wanted
+
+
+def test_kubernetes_names_every_file_of_the_model() -> None:
+    """For people, who put them into a volume."""
+    made = TARGETS["kubernetes"](make_tuned(weights=("m.onnx.data", "w/1")))
+
+    assert "put m.onnx and m.onnx.data and w/1 into a volume" in made.run[0]
 
 
 def test_model_server_gets_what_a_hint_decided() -> None:
@@ -592,3 +656,12 @@ def test_sync_and_data_are_said_where_they_are_lost() -> None:
     assert "blocking" in losses("model-server", sync)
     assert "input data" in losses("benchmark_app", sync)
     assert "input data" in losses("onnxruntime", replace(sync, model="m.onnx"))
+
+
+def test_what_could_not_be_proven_is_in_the_notes() -> None:
+    """Beside the status, as text."""
+    best = make_file().model_copy(
+        update={"status": Status.UNPROVEN, "unproven": "outputs are *all* zero"}
+    )
+    text = render("notes.md.jinja", target="python", best=best, run=("python x.py",), losses=())
+    assert "unproven: its answers could not be proven: outputs are \\*all\\* zero." in text

@@ -1,0 +1,272 @@
+"""Look at a model's answers before anything is measured: what may be trusted, and what not.
+
+A batch is proven in f32 on several kinds of data: every item must give what its sample gives
+alone, whatever its place and its neighbours. That says nothing where the outputs say nothing.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import openvino as ov
+
+from autotune.domain.answers import Yardstick, distrust
+from autotune.worker import model
+from autotune.worker.answers import (
+    STRICT,
+    Answer,
+    WrongOutputError,
+    check,
+    check_shapes,
+    deviation,
+    is_repeated,
+    silences,
+    spread,
+)
+from autotune.worker.inputs import KINDS, Sample, joined
+from autotune.worker.reference import GIVEN, PRECISION, Reference, Run, errors_of, probes, run_key
+
+PRECISIONS = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
+"""Values of INFERENCE_PRECISION_HINT, and the capability that shows them to be native."""
+_BATCH = 3
+"""Odd, so that items that are taken for others' halves show."""
+_ORDERS = ((0, 1, 2), (3, 0, 1), (2, 3, 0))
+"""Samples of the batches that are looked at: every one with other neighbours, in other places."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What inspection found out."""
+
+    reference: Reference
+    default_precision: str
+    precision_errors: dict[str, float | None]
+    untrusted: dict[str, str]
+    """Precisions that are native here and not to be used unless asked for, and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What a model is looked at with."""
+
+    core: ov.Core
+    network: ov.Model
+    """Statically shaped, at batch 1."""
+    file: Path | None
+    """The user's own data."""
+    capabilities: dict[str, Sequence[str]]
+    """Of every device."""
+    progress: Callable[[str], None]
+    """Hears what comes next: every compilation has its time."""
+
+    def compiled(self, device: str, precision: str) -> ov.CompiledModel:
+        """The model as it is now."""
+        self.progress(f"compiling for {device} {precision}".rstrip())
+        properties = {PRECISION: precision} if precision else {}
+        return self.core.compile_model(self.network, device, properties)
+
+
+def home_of(devices: Iterable[str]) -> str:
+    """The device whose f32 all others are judged by."""
+    return "CPU" if "CPU" in devices else next(iter(devices))
+
+
+def inspect(bench: Bench, devices: Sequence[str], *, try_batch: bool) -> Findings:
+    """Run the model on its data, in every native precision of every device, and in a batch.
+
+    Leaves the network at another batch.
+
+    Raises:
+        RuntimeError: it cannot be run at all.
+        DataError: the user's data does not fit it.
+    """
+    home = home_of(bench.capabilities)
+    native = _native(bench, home)
+    first = "f32" if "f32" in native else ""
+    compiled = bench.compiled(home, first)
+    precision = model.precision(compiled) or "f32"
+    kinds, groups, answers = _told_apart(bench, compiled, precision)
+    is_deterministic, keeps_state = _looked_at_again(compiled, groups, answers)
+    del compiled  # memory for one model at a time
+    exact = Run(home, first, precision, answers)
+    runs = [exact, *_runs(bench, home, [p for p in ("", *native) if p != first], groups)]
+    for device in devices:
+        if device != home:
+            with contextlib.suppress(RuntimeError):  # its trials will say so
+                runs += _runs(bench, device, ["", *_native(bench, device)], groups)
+    default = next(run for run in runs if run.device == home and not run.requested)
+    silent = _silent(bench.network, exact)
+    yardsticks = [
+        Yardstick(error, spread(group))
+        for error, group in zip(errors_of(default, exact), answers, strict=True)
+    ]
+    untrusted = {}
+    if is_deterministic:  # else every answer differs from every other
+        untrusted = _untrusted(runs, default, yardsticks, silent)
+    needed = _needed(exact, model.relevant_outputs(bench.network))
+    why_no_batch = None
+    if try_batch:  # last, as it leaves the network at another batch
+        why_no_batch = _why_no_batch(bench, exact, groups, compare=is_deterministic)
+    return Findings(
+        reference=Reference(
+            kinds=tuple(kinds[i] for i in needed),
+            runs=tuple(replace(run, answers=[run.answers[i] for i in needed]) for run in runs),
+            is_deterministic=is_deterministic,
+            why_no_batch=why_no_batch,
+            unproven_batch=_unproven(
+                silent, is_deterministic=is_deterministic, keeps_state=keeps_state
+            ),
+            silent=silent,
+            yardsticks=tuple(yardsticks[i] for i in needed),
+            untrusted=untrusted,
+        ),
+        default_precision=default.precision,
+        precision_errors={
+            run.requested: errors_of(run, exact)[0]
+            for run in runs
+            if run.device == home and run.requested
+        },
+        untrusted={
+            name: untrusted[key] for name in native if (key := run_key(home, name)) in untrusted
+        },
+    )
+
+
+def _untrusted(
+    runs: Sequence[Run], default: Run, yardsticks: Sequence[Yardstick], silent: str | None
+) -> dict[str, str]:
+    """Why the answers of a run are in doubt; never those of f32 and of the runtime's default."""
+    found = {}
+    for run in runs:
+        is_home = run.device == default.device
+        if not is_home or run.precision not in {"f32", default.precision}:
+            why = distrust(yardsticks, errors_of(run, runs[0]), silent)
+            if why is not None:
+                found[run_key(run.device, run.requested)] = why
+    return found
+
+
+def _native(bench: Bench, device: str) -> list[str]:
+    signs = bench.capabilities.get(device, ())
+    return [name for name, sign in PRECISIONS.items() if sign in signs]
+
+
+def _runs(
+    bench: Bench, device: str, precisions: Sequence[str], groups: Sequence[Sequence[Sample]]
+) -> list[Run]:
+    found = []
+    for name in precisions:
+        compiled = bench.compiled(device, name)
+        answers = [[model.answer(compiled, sample) for sample in group] for group in groups]
+        found.append(Run(device, name, name or model.precision(compiled) or "f32", answers))
+    return found
+
+
+def _told_apart(
+    bench: Bench, compiled: ov.CompiledModel, precision: str
+) -> tuple[tuple[str, ...], list[list[Sample]], list[list[Answer]]]:
+    """Kinds of data, their samples and answers: the user's own alone where those say something.
+
+    Made data is of every kind: what is right between 0 and 1 may be wrong beyond. A kind that the
+    model cannot run, or answers with values that are not finite, is left out.
+    """
+    first = KINDS[0] if bench.file is None else GIVEN
+    relevant = model.relevant_outputs(bench.network)
+    kinds: tuple[str, ...] = ()
+    groups: list[list[Sample]] = []
+    answers: list[list[Answer]] = []
+    for kind in dict.fromkeys((first, *KINDS)):
+        bench.progress(f"running {kind} data")
+        (samples,) = probes(bench.network, bench.file, [kind])
+        try:
+            found = [model.answer(compiled, sample) for sample in samples]
+        except RuntimeError:
+            if kind == first:
+                raise
+            continue
+        if kind == first or deviation(found, found) is not None:
+            kinds, groups, answers = (*kinds, kind), [*groups, samples], [*answers, found]
+        if kind == GIVEN and not any(silences(found, precision, relevant)) and any(relevant):
+            break
+    return kinds, groups, answers
+
+
+def _looked_at_again(
+    compiled: ov.CompiledModel,
+    groups: Sequence[Sequence[Sample]],
+    answers: Sequence[Sequence[Answer]],
+) -> tuple[bool, bool]:
+    """Whether a sample gives the same answer again, and whether a request remembers the last one.
+
+    The second look is by a new request, then by one that has answered another sample before.
+    """
+    precision = model.precision(compiled) or "f32"
+    for group, known in zip(groups, answers, strict=True):
+        if not is_repeated(known[0], model.answer(compiled, group[0]), precision):
+            return False, False
+    request = compiled.create_infer_request()
+    last = len(groups[0]) - 1
+    for sample in (groups[0][last], groups[0][0]):
+        again = model.answer_of(request, compiled, sample)
+    keeps_state = not is_repeated(answers[0][0], again, precision)
+    return True, keeps_state or bool(model.variables(compiled))
+
+
+def _silent(network: ov.Model, run: Run) -> str | None:
+    """Why the answers could not show a mistake; None where each output says something."""
+    relevant = model.relevant_outputs(network)
+    if not any(relevant):
+        return "no output depends on the inputs"
+    found = [silences(group, run.precision, relevant) for group in run.answers]
+    for index, whys in enumerate(zip(*found, strict=True)):
+        if all(why is not None for why in whys):
+            name = f"output {model.output_name(network, index)}" if len(relevant) > 1 else "output"
+            return f"its {name} is {whys[0]}"
+    return None
+
+
+def _needed(run: Run, relevant: Sequence[bool]) -> list[int]:
+    """Positions of the fewest kinds of data that show what all of them show; at least one."""
+    telling = [
+        {i for i, why in enumerate(silences(group, run.precision, relevant)) if why is None}
+        for group in run.answers
+    ]
+    order = sorted(range(len(telling)), key=lambda kind: -len(telling[kind]))
+    needed, shown = order[:1], telling[order[0]]
+    for kind in order[1:]:
+        if telling[kind] - shown:
+            needed, shown = [*needed, kind], shown | telling[kind]
+    return needed
+
+
+def _unproven(silent: str | None, *, is_deterministic: bool, keeps_state: bool) -> str | None:
+    if not is_deterministic:
+        return "its answers differ from run to run"
+    return "it keeps state from one request to the next" if keeps_state else silent
+
+
+def _why_no_batch(
+    bench: Bench, exact: Run, groups: Sequence[Sequence[Sample]], *, compare: bool
+) -> str | None:
+    """None where a batch gives the answers of single requests as far as can be seen."""
+    ports = bench.network.inputs
+    if any(not len(port.get_shape()) or port.get_shape()[0] != 1 for port in ports):
+        return "the first dimension of every input must be 1"
+    try:
+        model.set_batch(bench.network, _BATCH)
+        compiled = bench.compiled(exact.device, exact.requested)
+        strict = STRICT if exact.precision == "f32" else None
+        for samples, known in zip(groups, exact.answers, strict=True):
+            bench.progress("comparing batches")
+            for order in _ORDERS:
+                places = [place % len(samples) for place in order]
+                outputs = model.infer(compiled, joined([samples[i] for i in places]))
+                expected = [known[i] for i in places]
+                if compare:
+                    check(outputs, expected, known, exact.precision, strict)
+                else:
+                    check_shapes(outputs, expected)
+    except (RuntimeError, WrongOutputError) as error:
+        return model.last_line(error)
+    return None

@@ -1,0 +1,113 @@
+"""Judge a compiled configuration's answers by those of single requests, and by f32."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import openvino as ov
+
+from autotune.domain.answers import distrust
+from autotune.worker import model
+from autotune.worker.answers import WrongOutputError, check, check_shapes
+from autotune.worker.inputs import Sample, joined
+from autotune.worker.reference import PRECISION, Reference, Run, errors_of, run_key
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is compiled."""
+
+    core: ov.Core
+    read: Callable[[], ov.Model]
+    """The model anew, statically shaped, at batch 1."""
+    device: str
+    properties: dict[str, str]
+    batch_size: int
+    progress: Callable[[str], None]
+    """Hears of another compilation, which has its own time."""
+
+    def compiled(self, network: ov.Model) -> ov.CompiledModel:
+        """The configuration, of a model that was read; leaves it at the batch."""
+        model.set_batch(network, self.batch_size)
+        return self.core.compile_model(network, self.device, self.properties)
+
+    def single(self) -> ov.CompiledModel:
+        """The same device and precision at batch 1."""
+        self.progress(f"compiling for {self.device} at batch 1")
+        chosen = {k: v for k, v in self.properties.items() if k == PRECISION}
+        return self.core.compile_model(self.read(), self.device, chosen)
+
+
+def judge(
+    subject: Subject,
+    compiled: ov.CompiledModel,
+    outputs: Sequence[np.ndarray],
+    groups: Sequence[Sequence[Sample]],
+    known: Reference,
+) -> tuple[float, str | None]:
+    """Deviation from single requests, and why the answers are not proven; None where they are.
+
+    A batch is compared with batch 1 of the same device and precision; another device or precision
+    is judged by f32, as for the space (docs/decisions/0001-precision.md).
+
+    Args:
+        subject: what was compiled.
+        compiled: as such.
+        outputs: what it gave for the first samples of the first kind, in order.
+        groups: samples of each kind of the reference.
+        known: the reference.
+
+    Raises:
+        WrongOutputError: the answers are other ones.
+    """
+    if subject.batch_size > 1 and known.why_no_batch is not None:
+        raise WrongOutputError(known.why_no_batch)
+    precision = model.precision(compiled) or subject.properties.get(PRECISION, "")
+    run = known.run(subject.device, precision)
+    if run is None:
+        run = _run(subject, compiled, groups, precision)
+        why = distrust(known.yardsticks, errors_of(run, known.exact), known.silent)
+    else:
+        why = known.untrusted.get(run_key(run.device, run.requested))
+    if subject.batch_size > 1:
+        why = known.unproven_batch or why
+    if not known.is_deterministic:
+        check_shapes(outputs, _chosen(known.exact.answers[0], range(subject.batch_size)))
+        return 0.0, why if subject.batch_size > 1 else None
+    return _deviation(compiled, outputs, groups, run, subject.batch_size), why
+
+
+def _deviation(
+    compiled: ov.CompiledModel,
+    outputs: Sequence[np.ndarray],
+    groups: Sequence[Sequence[Sample]],
+    run: Run,
+    batch_size: int,
+) -> float:
+    """Over samples in order, and of each kind in the reverse order: with other neighbours."""
+    forward, backward = range(batch_size), range(-1, -1 - batch_size, -1)
+    first = run.answers[0]
+    worst = check(outputs, _chosen(first, forward), first, run.precision)
+    for samples, answers in zip(groups, run.answers, strict=True):
+        again = model.infer(compiled, joined(_chosen(samples, backward)))
+        worst = max(worst, check(again, _chosen(answers, backward), answers, run.precision))
+    return worst
+
+
+def _chosen(things: Sequence[T], places: range) -> list[T]:
+    return [things[place % len(things)] for place in places]
+
+
+def _run(
+    subject: Subject,
+    compiled: ov.CompiledModel,
+    groups: Sequence[Sequence[Sample]],
+    precision: str,
+) -> Run:
+    """Answers of single requests on a device, or in a precision, that was not looked at before."""
+    single = compiled if subject.batch_size == 1 else subject.single()
+    answers = [[model.answer(single, sample) for sample in group] for group in groups]
+    return Run(subject.device, precision, model.precision(single) or precision, answers)

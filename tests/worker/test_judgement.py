@@ -1,0 +1,86 @@
+"""A batch is compared with its own device and precision; those are judged by f32."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests import planted
+from tests.worker.sessions import FakeDevice, Studied
+
+pytestmark = pytest.mark.openvino
+
+
+def on_a_fake_gpu(folder: Path, change: Any, *, looked_at: bool = True) -> Studied:
+    """A model whose GPU changes answers; inspected, with the GPU or without."""
+    devices = ("CPU", "GPU") if looked_at else ("CPU",)
+    model = Studied(folder, planted.linear(), devices=devices, core=FakeDevice(change))
+    assert model.inspected()["say"] == "inspected"
+    return model
+
+
+@pytest.mark.parametrize("looked_at", [True, False])
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_device_that_rounds_more_is_no_wrong_output(
+    looked_at: bool, batch_size: int, tmp_path: Path
+) -> None:
+    """4 % from f32 is beyond f32's tolerance of 1 %, and within what a device may differ by."""
+    model = on_a_fake_gpu(
+        tmp_path, lambda output, _: output * np.float32(1.04), looked_at=looked_at
+    )
+    opened = model.opened(batch_size, "GPU")
+    assert (opened["say"], opened["output_error"]) == ("opened", 0.0)
+    assert opened["unproven"] is None
+
+
+@pytest.mark.parametrize("looked_at", [True, False])
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_device_with_other_answers_is_never_proven(
+    looked_at: bool, batch_size: int, tmp_path: Path
+) -> None:
+    """However well its batches agree with themselves."""
+    model = on_a_fake_gpu(tmp_path, lambda output, _: output * np.float32(1.3), looked_at=looked_at)
+    opened = model.opened(batch_size, "GPU")
+    assert "it differs from f32 by 0.3" in opened["unproven"]
+    assert model.opened(batch_size)["unproven"] is None
+
+
+def test_values_that_are_not_finite_are_never_proven(tmp_path: Path) -> None:
+    """An overflow in f16."""
+    model = on_a_fake_gpu(tmp_path, lambda output, _: np.where(output > 0, np.inf, output))
+    assert "not finite" in model.opened(1, "GPU")["unproven"]
+
+
+@pytest.mark.parametrize("looked_at", [True, False])
+def test_a_batch_that_is_wrong_on_one_device_is_refused_there(
+    looked_at: bool, tmp_path: Path
+) -> None:
+    """By that device's own single requests."""
+    model = on_a_fake_gpu(
+        tmp_path,
+        lambda output, batch: output[::-1] * np.float32(1.02) if batch > 1 else output,
+        looked_at=looked_at,
+    )
+    assert model.opened(4, "GPU")["kind"] == "wrong_output"
+    assert model.opened(1, "GPU")["say"] == "opened"
+
+
+def test_a_precision_that_was_not_looked_at_is_judged_when_it_is_opened(tmp_path: Path) -> None:
+    """It is compared with its own single requests, and these with f32."""
+    model = on_a_fake_gpu(tmp_path, lambda output, _: output * np.float32(1.3))
+    assert "it differs from f32" in model.opened(2, "GPU", "dynamic")["unproven"]
+
+
+def test_the_second_half_of_a_batch_is_looked_at_with_other_neighbours(tmp_path: Path) -> None:
+    """A device that is wrong only where the last item is small."""
+    network = planted.linear()
+    data = planted.real_like(network)
+
+    def change(output: np.ndarray, batch: int) -> np.ndarray:
+        wrong = batch > 1 and output[-1].sum() < output[0].sum()
+        return output[::-1] if wrong else output
+
+    model = Studied(tmp_path, network, data, ("CPU", "GPU"), FakeDevice(change))
+    assert model.inspected()["say"] == "inspected"
+    assert model.opened(4, "GPU")["kind"] == "wrong_output"
