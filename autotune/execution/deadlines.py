@@ -4,11 +4,13 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from glob import escape
+from functools import partial
 from pathlib import Path
 
+from autotune.domain.model_file import model_files
 from autotune.domain.units import format_duration, parse_duration
 from autotune.errors import UsageError
+from autotune.host.files import known
 from autotune.spec import DeadlineSpec
 
 VARIABLE = "AUTOTUNE_DEADLINE_"
@@ -103,6 +105,7 @@ def _of_variable(name: str, variables: Mapping[str, str]) -> float | None:
 
 
 def _size_bytes(model: Path) -> int:
-    """Of the file and of those beside it that are named like it, its weights among them."""
-    files = {model, *model.parent.glob(f"{escape(model.stem)}*")}
-    return sum(file.stat().st_size for file in files if file.is_file())
+    """Of all files that it is loaded from, as far as they can be seen."""
+    files = known(lambda: model_files(model)) or ()
+    sizes = [known(partial(os.path.getsize, file)) for file in files]
+    return sum(size for size in sizes if size is not None)

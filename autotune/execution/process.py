@@ -37,9 +37,9 @@ def worker_command() -> tuple[str, ...]:
     user's own packages (-s) unless autotune or its runtime lie there. The worker is the one beside
     this module, installed or not.
     """
-    user = Path(site.getusersitepackages())
-    needed = ("autotune", "openvino", "numpy")
-    is_used = any((user / name).exists() for name in needed) or any(user.glob("*.pth"))
+    lying = known(lambda: list(Path(site.getusersitepackages()).iterdir())) or []
+    needed = {"autotune", "openvino", "numpy"}
+    is_used = any(path.name in needed or path.suffix == ".pth" for path in lying)
     flags = ["-P", *([] if is_used else ["-s"])]
     flags += ["-E"] if sys.flags.ignore_environment else []
     return (sys.executable, *flags, str(Path(__file__).parents[1] / "worker" / "__main__.py"))

@@ -8,6 +8,7 @@ import pytest
 from autotune.errors import UsageError
 from autotune.execution.deadlines import VARIABLE, Deadline, Deadlines, deadlines_of
 from autotune.spec import DeadlineSpec, parse_spec
+from tests.onnx_models import write_external
 
 KEYS = tuple(DeadlineSpec.model_fields)
 MIB = 2**20
@@ -66,21 +67,25 @@ def test_a_variable_that_is_no_duration_is_named(key: str) -> None:
 def test_defaults_grow_with_the_model_and_its_weights(tmp_path: Path) -> None:
     """All that compile or load it; starting a process does not depend on it."""
     sparse(tmp_path / "other.bin", 1000 * MIB)
-    small = deadlines_of(DeadlineSpec(), sparse(tmp_path / "m.xml", MIB // 2), {})
+    (tmp_path / "m.xml").write_text("<net/>")
+    small = deadlines_of(DeadlineSpec(), tmp_path / "m.xml", {})
     sparse(tmp_path / "m.bin", 4000 * MIB)
     large = deadlines_of(DeadlineSpec(), tmp_path / "m.xml", {})
     assert [of(small, key).value_s for key in KEYS] == [60, 601, 301, 31]
     assert [of(large, key).value_s for key in KEYS] == [60, 4601, 2301, 231]
 
 
-@pytest.mark.parametrize("name", ["m.onnx.data", "m.onnx_data", "m.pdiparams", "m.bin"])
-def test_weights_count_in_whatever_file_they_are(tmp_path: Path, name: str) -> None:
-    """Also those of ONNX, and behind links as a hub's cache has them."""
-    blob = sparse(tmp_path / "blob", 600 * MIB)
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / name).symlink_to(blob)
-    model = sparse(tmp_path / "cache" / "m.onnx", 0)
-    assert deadlines_of(DeadlineSpec(), model, {}).open_s == 600
+def test_weights_count_wherever_they_are(tmp_path: Path) -> None:
+    """What an ONNX file names counts, and what lies behind links as a hub's cache has them."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / "w").symlink_to(tmp_path / "blob")
+    model = write_external(cache / "m.onnx", {"a": "w"})
+    sparse(tmp_path / "blob", 600 * MIB)
+    (cache / "m.xml").write_text("<net/>")
+    (cache / "m.bin").symlink_to(tmp_path / "blob")
+    for file in (model, cache / "m.xml"):
+        assert deadlines_of(DeadlineSpec(), file, {}).open_s == 601
 
 
 def test_a_model_that_is_not_there_has_the_usual_ones(tmp_path: Path) -> None:

@@ -317,6 +317,16 @@ def test_the_users_own_packages_are_for_who_needs_them(
     assert ("-s" not in command) is is_used
 
 
+def test_a_home_that_is_not_there_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor one that belongs to another account: what cannot be read is not needed."""
+    (tmp_path / "file").write_text("")
+    for home in (tmp_path / "none", tmp_path / "file"):
+        monkeypatch.setattr(site, "getusersitepackages", lambda home=home: str(home))
+        assert "-s" in worker_command()
+
+
 @pytest.mark.openvino
 @pytest.mark.parametrize("habit", ["idle", "stopped"])
 def test_a_worker_dies_with_its_parent(tmp_path: Path, habit: str) -> None:
