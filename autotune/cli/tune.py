@@ -87,7 +87,7 @@ def run_tune(
         folder, spec, created = _new(target, given, limits)
     try:
         outcome = _run(spec, folder, console, anyway=anyway, trust=trust)
-    except AutotuneError as error:
+    except (AutotuneError, OSError) as error:
         if created and not (folder / "study.db").exists():
             # Nothing was measured: leave nothing behind.
             shutil.rmtree(folder, ignore_errors=True)

@@ -91,7 +91,7 @@ def examine(tell: Tell, effort: Effort = _EFFORT, root: Path = _ROOT) -> Reading
 def _take_lock(stack: contextlib.ExitStack) -> Lock:
     try:
         stack.enter_context(machine_lock())
-    except AutotuneError as error:
+    except (AutotuneError, OSError) as error:
         return Lock(problem=str(error), is_held=isinstance(error, BusyError))
     return Lock()
 
