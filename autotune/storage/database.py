@@ -113,7 +113,8 @@ def refuse_foreign(folder: Path, *, trust: bool = False) -> int | None:
         StudyMismatchError: somebody else began it.
     """
     file = folder / DATABASE
-    check_access(folder, os.R_OK | os.W_OK | os.X_OK)
+    if folder.is_dir():
+        check_access(folder, os.R_OK | os.W_OK | os.X_OK)
     if not file.exists() or not file.stat().st_size:
         return None
     check_access(file, os.R_OK | os.W_OK)

@@ -1,5 +1,6 @@
 """Reading, batching, checking: a faster model that gives other answers is not faster."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from autotune.worker import model
 from autotune.worker.inputs import batch_of, samples
 from autotune.worker.model import Reference, ShapeError, WrongOutputError
 from tests import models
+from tests.onnx_models import write_external
 
 pytestmark = pytest.mark.openvino
 
@@ -159,3 +161,21 @@ def test_a_batch_repeats_the_samples_in_turn(core: ov.Core, model_folder: Path) 
     assert np.array_equal(batch[0], data[3]["x"][0])
     assert np.array_equal(batch[1], data[0]["x"][0])
     assert not np.array_equal(batch[0], batch[1])
+
+
+def test_weights_that_are_missing_are_named(
+    core: ov.Core, model_folder: Path, tmp_path: Path
+) -> None:
+    """Where the runtime says only that there are none."""
+    shutil.copy(model_folder / models.TINY, tmp_path / "m.xml")
+    with pytest.raises(RuntimeError, match=r"Empty weights .* expected in m\.bin beside it"):
+        model.load(core, tmp_path / "m.xml")
+
+
+def test_weights_outside_of_the_folder_have_a_way_out(core: ov.Core, tmp_path: Path) -> None:
+    """The runtime refuses them, even through a link."""
+    write_external(tmp_path / "m.onnx")
+    (tmp_path / "m.onnx.data").rename(tmp_path.parent / f"{tmp_path.name}.data")
+    (tmp_path / "m.onnx.data").symlink_to(tmp_path.parent / f"{tmp_path.name}.data")
+    with pytest.raises(RuntimeError, match=rf"outside .*: cp -rL {tmp_path} COPY"):
+        model.load(core, tmp_path / "m.onnx")
