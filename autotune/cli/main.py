@@ -84,7 +84,8 @@ def _options(
 
         print(f"autotune {installed('openvino-autotune')}")
         raise typer.Exit
-    check_names(sys.argv[1:])
+    if not {"-h", "--help"} & set(sys.argv):
+        check_names(sys.argv[1:])
 
 
 @app.command(no_args_is_help=True)

@@ -109,7 +109,7 @@ def run_tune(
             session.rescue()
             _say_how_to_go_on(console, go_on)
             return EXIT_INTERRUPTED
-        except AutotuneError as error:
+        except (AutotuneError, OSError) as error:
             if created and not (folder / "study.db").exists():
                 # Nothing was measured: leave nothing behind.
                 shutil.rmtree(folder, ignore_errors=True)

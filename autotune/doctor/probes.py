@@ -94,7 +94,7 @@ def examine(
 def _take_lock(stack: contextlib.ExitStack, patience: Patience | None) -> Lock:
     try:
         stack.enter_context(machine_lock(patience))
-    except AutotuneError as error:
+    except (AutotuneError, OSError) as error:
         return Lock(problem=str(error), is_held=isinstance(error, BusyError))
     return Lock()
 

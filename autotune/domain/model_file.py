@@ -1,5 +1,6 @@
 """What a model consists of: its file, the files of weights that belong to it, and their digest."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -172,4 +173,6 @@ def _fault_of_files(path: Path) -> str | None:
     for file in model_files(path):
         if not file.is_file():
             return f"{path}: its weights are in {file}, and there is no such file"
+        if not os.access(file, os.R_OK):
+            return f"{file}: the model cannot be read: {os.strerror(errno.EACCES)}"
     return None

@@ -51,6 +51,6 @@ def unwritable_name(path: Path) -> str | None:
     except UnicodeEncodeError:
         encoding = sys.getfilesystemencoding()
         way_out = "rename it" if encoding == "utf-8" else "set LC_ALL=C.UTF-8, or rename it"
-        shown = str(path).encode(errors="backslashreplace").decode()
+        shown = str(path).encode(errors="surrogateescape").decode(errors="backslashreplace")
         return f"{shown}: this name is no text in the locale's encoding, {encoding}: {way_out}"
     return None if "\0" not in str(path) else f"{str(path)!r}: no file has such a name"

@@ -1,6 +1,8 @@
 """Connections: SQLite made durable, faults turned into messages with a way out."""
 
 import contextlib
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -69,13 +71,34 @@ def open_read_only(folder: Path) -> Engine:
         is_there = file.is_file()
     except OSError as error:
         raise StorageError(f"{file}: cannot be read: {error.strerror}") from error
-    if not is_there:
+    if is_there:
+        check_access(file, os.R_OK)
+    else:
         message = f"{file}: nothing was measured yet; begin with: autotune tune {folder}"
         raise StorageError(message)
     engine = read_only_engine(file)
     if check_schema(engine, file) < SCHEMA_VERSION:
         show_as_current(engine)
     return engine
+
+
+def check_access(path: Path, mode: int) -> None:
+    """Refuse what the system will not let us use; SQLite says of it that it cannot be opened.
+
+    Args:
+        path: a file or folder; for one that is missing, others say so.
+        mode: what is needed, as `os.access` has it.
+
+    Raises:
+        StorageError: with the reason.
+    """
+    if os.access(path, mode) or not os.access(path, os.F_OK):
+        return
+    what = "written" if os.access(path, mode & ~os.W_OK) else "read"
+    is_fixed = what == "written" and os.statvfs(path).f_flag & os.ST_RDONLY
+    raise StorageError(
+        f"{path}: cannot be {what}: {os.strerror(errno.EROFS if is_fixed else errno.EACCES)}"
+    )
 
 
 def refuse_foreign(folder: Path, *, trust: bool = False) -> int | None:
@@ -92,8 +115,11 @@ def refuse_foreign(folder: Path, *, trust: bool = False) -> int | None:
         StudyMismatchError: somebody else began it.
     """
     file = folder / DATABASE
+    if folder.is_dir():
+        check_access(folder, os.R_OK | os.W_OK | os.X_OK)
     if not file.exists() or not file.stat().st_size:
         return None
+    check_access(file, os.R_OK | os.W_OK)
     found = damage(file)
     if found is not None:
         raise StorageError(_damaged(file, found))

@@ -5,6 +5,7 @@ of several hundred cells stays below a megabyte.
 """
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -47,6 +48,7 @@ from autotune.domain.surface import (
 from autotune.errors import StorageError, StudyMismatchError
 from autotune.storage import codec
 from autotune.storage.database import (
+    check_access,
     faults_explained,
     fetch,
     make_durable,
@@ -241,10 +243,13 @@ def load_surface(path: Path) -> Surface:
     Raises:
         StorageError: no such file, not a surface, or one that this version does not read.
     """
+    if path.is_dir():
+        raise StorageError(f"{path}: is a folder; give the surface file in it")
     if not path.is_file():
         raise StorageError(
             f"{path}: there is no such surface; make one with: autotune record STUDY"
         )
+    check_access(path, os.R_OK)
     engine = read_only_engine(path)
     try:
         with faults_explained(path), rows_explained(path, "the surface"):

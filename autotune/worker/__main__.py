@@ -96,7 +96,9 @@ def _die_with_parent() -> None:
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a full log is cut off, not a crash
-    resource.setrlimit(resource.RLIMIT_FSIZE, (_LOG_LIMIT_BYTES, resource.RLIM_INFINITY))
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    limit = _LOG_LIMIT_BYTES if most == resource.RLIM_INFINITY else min(_LOG_LIMIT_BYTES, most)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

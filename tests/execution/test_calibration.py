@@ -109,6 +109,21 @@ def test_it_is_kept_in_the_users_state_folder(
 # --- files that are none
 
 
+def test_a_user_without_a_home_has_no_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container under a number that nobody has; to keep one, the message names a folder."""
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", _nobodys)
+
+    assert calibration_file() is None
+    assert load_calibration(MACHINE) is None
+    with pytest.raises(StorageError, match="XDG_STATE_HOME=FOLDER"):
+        save_calibration(MACHINE, FOUND)
+
+
+def _nobodys() -> Path:
+    raise RuntimeError("Could not determine home directory.")
+
+
 @pytest.mark.parametrize(
     "content",
     [

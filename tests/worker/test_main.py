@@ -72,3 +72,22 @@ def test_a_worker_whose_parent_is_gone_already_does_not_begin() -> None:
     worker = subprocess.run(command, stdin=read, capture_output=True, check=False, timeout=60)
     os.close(read)
     assert (worker.returncode, worker.stdout) == (1, b"")
+
+
+def test_a_worker_begins_under_a_limit_of_the_users_own() -> None:
+    """Of the size of files, as `ulimit -f` sets it: a hard limit cannot be raised."""
+    program = (
+        "import ctypes, os, resource, sys\n"
+        "ctypes.CDLL(None).prctl(24, 24, 0, 0, 0)  # the superuser's CAP_SYS_RESOURCE\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])\n"
+    )
+    receive, send = os.pipe()
+    command = [sys.executable, "-c", program, "-m", "autotune.worker", str(send)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[send]) as worker:
+        os.close(send)
+        with os.fdopen(receive, "rb") as answers:
+            assert json.loads(answers.readline())["say"] == "ready"
+        assert worker.stdin is not None
+        worker.stdin.close()
+        assert worker.wait(60) == 0

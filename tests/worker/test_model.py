@@ -1,5 +1,6 @@
 """Reading, reshaping, batching, and what a compiled model says of itself."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from autotune.worker import model
 from autotune.worker.inputs import batch_of, samples
 from autotune.worker.model import ShapeError
 from tests import models, planted
+from tests.onnx_models import write_external
 
 pytestmark = pytest.mark.openvino
 
@@ -131,3 +133,21 @@ def test_outputs_outlive_the_request_that_made_them(core: ov.Core, model_folder:
     for _ in range(20):
         model.infer(compiled, samples(network)[1])
     assert np.array_equal(first, copied)
+
+
+def test_weights_that_are_missing_are_named(
+    core: ov.Core, model_folder: Path, tmp_path: Path
+) -> None:
+    """Where the runtime says only that there are none."""
+    shutil.copy(model_folder / models.TINY, tmp_path / "m.xml")
+    with pytest.raises(RuntimeError, match=r"Empty weights .* expected in m\.bin beside it"):
+        model.load(core, tmp_path / "m.xml")
+
+
+def test_weights_outside_of_the_folder_have_a_way_out(core: ov.Core, tmp_path: Path) -> None:
+    """The runtime refuses them, even through a link."""
+    write_external(tmp_path / "m.onnx")
+    (tmp_path / "m.onnx.data").rename(tmp_path.parent / f"{tmp_path.name}.data")
+    (tmp_path / "m.onnx.data").symlink_to(tmp_path.parent / f"{tmp_path.name}.data")
+    with pytest.raises(RuntimeError, match=rf"outside .*: cp -rL {tmp_path} COPY"):
+        model.load(core, tmp_path / "m.onnx")
