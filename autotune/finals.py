@@ -109,7 +109,8 @@ class Finals:
     def race(self, trials: Sequence[Trial], budget: Budget) -> RaceResult | None:
         """The race over these trials; None where none is wanted, possible or affordable.
 
-        One that was held over just these trials is not held again; one that was cut off goes on.
+        One that was held over just these trials is not held again; one that was cut off goes on,
+        unless its slices would be pooled with those of another machine or runtime.
         """
         goal = self._goal
         if self._spec.race.share == 0 or not any(may_race(trial, goal) for trial in trials):
@@ -119,14 +120,15 @@ class Finals:
             stored = None
         if stored is not None and self._is_over(stored, trials, budget):
             return stored.result()
-        if stored is not None and stored.field.feed is not self._spec.measure.feed:
-            stored = None  # slices that were fed in another way are slices of another race
-        raced_s = 0.0 if stored is None else stored.duration_s
+        earlier = stored if stored is not None and self._may_go_on(stored) else None
+        raced_s = 0.0 if earlier is None else earlier.duration_s
         budget_s = self._budget_s(trials, budget, raced_s)
-        entry = enter(trials, goal, budget_s, stored, self._items_per_request)
+        entry = enter(trials, goal, budget_s, earlier, self._items_per_request)
         if entry.budget_s < entry.least_s:
             self._on_event(Noted(text=_no_time(entry)))
             return None if stored is None else self._ended(stored)
+        if stored is not None and earlier is None:
+            self._on_event(Noted(text=f"a new race begins: {_why_new(stored, self._spec)}"))
         noise = None if self._calibration is None else str(self._calibration)
         self._on_event(RaceStarted(names=entry.names, budget_s=entry.budget_s, calibration=noise))
         result = self._hold(entry, len(trials))
@@ -134,6 +136,13 @@ class Finals:
             return None
         self._on_event(RaceFinished(goal=goal, result=result))
         return result
+
+    def _may_go_on(self, stored: StoredRace) -> bool:
+        """Whether slices of now may be counted together with those of a race that was cut off."""
+        if stored.field.feed is not self._spec.measure.feed:
+            return False  # slices that were fed in another way are slices of another race
+        place = self._store.place
+        return place is not None and stored.places == {place.digest}
 
     def held(self, trials: Sequence[Trial]) -> RaceResult | None:
         """What a stored race over just these trials says, if there is one."""
@@ -255,6 +264,12 @@ def enter(
         least_s=hints_s + sum(finalists_s[:places]),
         earlier=earlier,
     )
+
+
+def _why_new(stored: StoredRace, spec: StudySpec) -> str:
+    if stored.field.feed is not spec.measure.feed:
+        return "inputs were fed in another way in the one before"
+    return "the one before was held on another machine or runtime"
 
 
 def _no_time(entry: Entry) -> str:

@@ -118,12 +118,19 @@ def tune(  # noqa: PLR0913 - what a session may be told
         space = study.space(spec, facts, machine.usable_cpus)
         identity = study.identity(spec, folder, space)
         warm, missing = study.warm_start(spec, folder, space)
-        optuna_study, engine = open_study(folder, identity.name, identity.goal, trust=trust)
+        notes = missing
+
+        def admit(stored: StudyStore) -> None:
+            stored.refuse_another(identity)
+            notes.extend(study.check_machine(stored, machine, anyway=anyway))
+
+        optuna_study, engine = open_study(
+            folder, identity.name, identity.goal, trust=trust, admit=admit
+        )
         store = StudyStore(engine, folder / "study.db")
         with contextlib.closing(store):
             identity = study.counted(identity, spec, facts, store.items_per_request())
             store.begin(identity)
-            notes = [*missing, *study.check_machine(store, machine, anyway=anyway)]
             tuner = Tuner(
                 spec,
                 space,
@@ -206,6 +213,7 @@ class Tuner:
         )
         self._reference: Reference | None = None
         self._history = History()
+        self._elsewhere: frozenset[int] = frozenset()
         self._trials_before = 0
         self._recover = recover
         self._faults_in_a_row: list[Configuration] = []
@@ -346,7 +354,7 @@ class Tuner:
     ) -> Trial:
         """A measurement, or the one of an effectively equal configuration."""
         known = self._history.known(model.opening.effective, configuration)
-        if known is not None:
+        if known is not None and known.number not in self._elsewhere:
             return Trial(
                 number=number,
                 configuration=configuration,
@@ -476,6 +484,7 @@ class Tuner:
         for trial in self._store.trials():
             self._remember(trial)
         self._trials_before = len(self._history.trials)
+        self._elsewhere = self._store.measured_elsewhere()
         told, lost = self._search.reconcile(self._history)
         was_stable = (bool(sessions) and sessions[-1].end == "stable") or (
             self._finals.held(self._history.trials) is not None  # its race was cut off

@@ -17,13 +17,14 @@ from autotune.cli.main import main
 from autotune.domain.history import History
 from autotune.domain.race import State
 from autotune.domain.trial import Trial
+from autotune.errors import StudyMismatchError
 from autotune.execution.machine import Machine
 from autotune.execution.protocol import Inspected
 from autotune.execution.runner import SubprocessRunner
 from autotune.execution.simulated import SimulatedCpu, SimulatedRunner
 from autotune.export.best_file import read_best
 from autotune.export.targets import TARGETS
-from autotune.spec import StudySpec, load_spec
+from autotune.spec import StudySpec, build_spec, load_spec
 from autotune.storage.races import last_race
 from autotune.storage.schema import SCHEMA_VERSION
 from autotune.storage.study_store import StudyStore
@@ -191,6 +192,64 @@ def test_tuning_continues_every_study(tmp_path: Path, name: str) -> None:
     assert schema(folder) == SCHEMA_VERSION
 
 
+def another_model(folder: Path, spec: StudySpec) -> StudySpec:
+    """Its file was changed."""
+    (folder / "model.xml").write_text((folder / "model.xml").read_text() + "\n")
+    return spec
+
+
+def altered(section: str, **values: object) -> Callable[[Path, StudySpec], StudySpec]:
+    """Something in the study file was."""
+
+    def alter(_: Path, spec: StudySpec) -> StudySpec:
+        changed = {**spec.model_dump(mode="json", exclude_defaults=True)}
+        changed[section] = {**changed.get(section, {}), **values}
+        return build_spec(changed, "study.toml")
+
+    return alter
+
+
+REFUSALS: dict[str, tuple[Callable[[Path, StudySpec], StudySpec], bool]] = {
+    "another model": (another_model, True),
+    "another goal": (altered("goal", max_latency="1s"), True),
+    "another shape": (altered("model", shape="x:1,3,64,64"), True),
+    "another space": (altered("space", batch=[1]), True),
+    "another machine": (lambda _, spec: spec, False),
+}
+"""What was done to a study, and whether the user said --anyway."""
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_refused_study_is_as_it_was(tmp_path: Path, name: str, refusal: str) -> None:
+    """Byte for byte, of its old schema, its owner's; and nothing was left beside it."""
+    folder = copied(tmp_path) / name
+    change, anyway = REFUSALS[refusal]
+    spec = change(folder, load_spec(folder))
+    before = files_of(folder)
+    with pytest.raises(StudyMismatchError):
+        tune(spec, folder, runner=simulated(), anyway=anyway, trust=True)
+    assert files_of(folder) == before
+
+
+@pytest.mark.parametrize("name", ["study", "cut"])
+def test_a_study_of_somebody_else_is_as_it_was(tmp_path: Path, name: str) -> None:
+    """And it is still theirs."""
+    folder = copied(tmp_path) / name
+    with closing(sqlite3.connect(folder / "study.db")) as connection, connection:
+        connection.execute("UPDATE autotune_study SET owner = 'somebody else'")
+    before = files_of(folder)
+    with pytest.raises(StudyMismatchError, match="--trust"):
+        tune(load_spec(folder), folder, runner=simulated(), anyway=True)
+    assert files_of(folder) == before
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Everything in a study's folder but the lock."""
+    found = [path for path in folder.rglob("*") if path.is_file() and path.name[0] != "."]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
 @pytest.mark.openvino
 def test_a_real_machine_continues_a_study(tmp_path: Path) -> None:
     """One trial more on the runtime, with its own model."""
@@ -270,3 +329,46 @@ def test_the_race_that_was_cut_off_is_seen(kept: Path) -> None:
     assert race is not None
     assert race.end is None
     assert {piece.launch for piece in race.field.slices} == {0, 1}
+
+
+def test_a_race_that_was_cut_off_is_not_mixed_with_another_machines(tmp_path: Path) -> None:
+    """A new one begins there, and its slices alone are counted; the old one stays."""
+    folder = copied(tmp_path) / "cut"
+    outcome = tune(grown(folder, 0), folder, runner=simulated(), anyway=True, trust=True)
+    with closing(StudyStore.read_only(folder)) as store:
+        race = last_race(store, store.identity().goal)
+        machines = {session.place.digest for session in store.sessions()}
+    assert race is not None
+    assert (race.number, len(machines), len(race.places)) == (2, 2, 1)
+    assert outcome.race is not None
+    assert outcome.race.launches == len({piece.launch for piece in race.field.slices})
+    assert slices(folder, race=1) == slices(ARTEFACTS / "cut", race=1)
+
+
+def test_a_race_that_was_cut_off_goes_on_where_it_was_held(tmp_path: Path) -> None:
+    """With the slices that it had."""
+    folder = copied(tmp_path) / "cut"
+    with closing(StudyStore.read_only(folder)) as store:
+        (session,) = store.sessions()
+
+    class SameRunner(SimulatedRunner):
+        def machine(self, facts: Inspected) -> Machine:
+            """As far as anybody can see."""
+            return Machine(**session.machine)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("autotune.tuner.versions", lambda: session.versions)
+        runner = SameRunner(cpu=SimulatedCpu(cpus=2, speed={"bf16": 1.5, "f32": 1.0}))
+        tune(grown(folder, 0), folder, runner=runner, trust=True)
+    before = slices(ARTEFACTS / "cut", race=1)
+    assert slices(folder, race=1)[: len(before)] == before
+    assert len(slices(folder, race=1)) > len(before)
+    assert slices(folder, race=2) == []
+
+
+def slices(folder: Path, race: int) -> list[tuple[object, ...]]:
+    """Of a race, as they were written."""
+    columns = "launch, round, contender, at_s, duration_s, latencies"
+    with closing(sqlite3.connect(folder / "study.db")) as connection:
+        query = f"SELECT {columns} FROM autotune_slice WHERE race_id = ? ORDER BY id"  # noqa: S608
+        return connection.execute(query, (race,)).fetchall()

@@ -699,6 +699,23 @@ def test_another_runtime_may_be_accepted(folder: Path) -> None:
     assert "another machine or runtime" in told.events[0].notes[0]
 
 
+def test_what_is_known_of_another_machine_is_measured_anew(folder: Path) -> None:
+    """The single request is effectively the LATENCY hint, but not the hint of the other machine."""
+    tune(make_spec(trials=2), folder, runner=SimulatedRunner())
+    outcome = tune(make_spec(trials=3), folder, runner=SimulatedRunner(openvino="2"), anyway=True)
+    assert [trial.reused_from for trial in outcome.trials] == [None, None, None]
+
+
+def test_best_names_the_machine_of_a_measurement_that_was_reused(folder: Path) -> None:
+    """Not where it was found to be known: back on the first machine, its numbers hold again."""
+    for trials, openvino in ((2, "1"), (2, "2"), (3, "1")):
+        runner = SimulatedRunner(openvino=openvino)
+        outcome = tune(make_spec(trials=trials), folder, runner=runner, anyway=True)
+    assert outcome.trials[2].reused_from == 0
+    with closing(StudyStore.read_only(folder)) as store:
+        assert store.session_of(2) == store.sessions()[0]
+
+
 def test_more_cpus_are_another_space(folder: Path) -> None:
     """Which nobody can accept: points would have other meanings."""
     tune(make_spec(trials=3), folder, runner=SimulatedRunner())

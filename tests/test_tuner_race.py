@@ -5,10 +5,10 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -31,7 +31,10 @@ from autotune.domain.measurement import Block, Flag
 from autotune.domain.race import Choice, End, Slice, Status
 from autotune.domain.ranking import best, better_hint
 from autotune.execution.calibration import Calibration, save_calibration
+from autotune.execution.machine import Machine, versions
+from autotune.execution.protocol import Inspected
 from autotune.execution.simulated import SimulatedModel, SimulatedRunner, Weather
+from autotune.export.from_study import best_of_study
 from autotune.spec import StudySpec, build_spec
 from autotune.storage.races import RaceLog, StoredRace, last_race
 from autotune.storage.study_store import StudyStore
@@ -647,3 +650,98 @@ def test_a_race_that_cannot_go_on_keeps_its_word(folder: Path) -> None:
     assert again.race.winner is not None
     assert again.best is not None
     assert again.best.number == again.race.winner.contender.trial
+
+
+# --- another machine
+
+
+class Elsewhere(SimulatedRunner):
+    """Another machine or runtime, by one field of its fingerprint."""
+
+    changes: ClassVar[dict[str, Any]] = {}
+
+    def machine(self, facts: Inspected) -> Machine:
+        """Not the one that the study was begun on."""
+        return replace(super().machine(facts), **self.changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"cpu_model": "another"}, {"openvino": "2027"}, {"devices": {"CPU": "another"}}],
+    ids=["CPU", "runtime", "device"],
+)
+@pytest.mark.parametrize("rounds", [1, 7])
+def test_a_race_that_was_cut_off_is_not_pooled_with_another_machine(
+    searched: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], rounds: int
+) -> None:
+    """A new one begins, which is said; best.json names the machine that held it."""
+    before = cut_off(searched, monkeypatch, rounds)
+    runner = Elsewhere()
+    monkeypatch.setattr(Elsewhere, "changes", changes)
+    told = Told()
+    outcome = tune(make_spec(**FEW), searched, runner=runner, on_event=told, anyway=True)
+
+    assert races(searched) == 2
+    found = stored_race(searched)
+    assert not set(map(id, found.field.slices)) & set(map(id, before))
+    assert len(found.places) == 1
+    assert outcome.race is not None
+    assert outcome.race.rounds == len({(s.launch, s.round) for s in found.field.slices})
+    assert min(piece.launch for piece in found.field.slices) == 0
+    assert any("a new race begins" in note and "another machine" in note for note in told.notes())
+    assert outcome.best is not None
+    with closing(StudyStore.read_only(searched)) as store:
+        file = best_of_study(
+            store, searched, outcome.best, outcome.trials, outcome.goal, race=outcome.race
+        )
+    assert {name: file.machine[name] for name in changes} == changes
+
+
+def test_another_package_of_the_runtime_is_another_race(
+    searched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the runtime says of itself; another kernel is no difference."""
+    cut_off(searched, monkeypatch, 2)
+    same = {**versions(), "python": "another"}
+    monkeypatch.setattr("autotune.tuner.versions", lambda: same)
+    stop, told = stopped_after(2)
+    runner = Elsewhere()
+    monkeypatch.setattr(Elsewhere, "changes", {"system": "another kernel"})
+    tune(make_spec(**FEW), searched, runner=runner, stop=stop, on_event=told)
+    assert races(searched) == 1
+
+    monkeypatch.setattr("autotune.tuner.versions", lambda: {**same, "openvino": "2027"})
+    tune(make_spec(**FEW), searched, runner=Elsewhere())
+    assert races(searched) == 2
+
+
+def test_without_time_for_a_new_race_the_one_of_another_machine_keeps_its_word(
+    searched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its own machine's name."""
+    cut_off(searched, monkeypatch, 11)
+    spec = make_spec(budget={"duration": "10s", "trials": 6})
+    runner = SimulatedRunner(openvino="2027")
+    outcome = tune(spec, searched, runner=runner, anyway=True)
+    assert (races(searched), runner.opened) == (1, [])
+    assert outcome.race is not None
+    assert outcome.best is not None
+    with closing(StudyStore.read_only(searched)) as store:
+        file = best_of_study(
+            store, searched, outcome.best, outcome.trials, outcome.goal, race=outcome.race
+        )
+    assert file.machine["openvino"] == "simulated"
+
+
+def test_who_was_dropped_before_the_crash_stays_out(
+    searched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in the database by the end of the launch that dropped it."""
+    cut_off(searched, monkeypatch, 7)
+    entries = stored_race(searched).field.entries
+    dropped = {i for i, entry in entries.items() if entry.dropped is not None}
+    assert dropped
+    before = len(slices(searched))
+    tune(make_spec(**FEW), searched, runner=SimulatedRunner(noise=0.02))
+    later = {piece.contender for piece in slices(searched)[before:]}
+    assert not later & dropped

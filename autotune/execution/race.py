@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 
 from autotune.domain.failure import Failure, TrialFault
 from autotune.domain.goal import Goal, Verdict
-from autotune.domain.measurement import Feed
+from autotune.domain.measurement import Feed, Opening
 from autotune.domain.race import (
     LEAST_LAUNCHES,
     Contender,
+    Dropped,
     End,
     Entry,
     RaceResult,
@@ -106,7 +107,8 @@ class Race:
             venue: where.
             baseline: position of the contender that ratios are taken to.
             earlier: slices of the same race before it was cut off.
-            entries: what that part knew of the contenders, by position.
+            entries: what that part knew of the contenders, by position; who was dropped then stays
+                out.
             keep: is given the slices of every round, to store them.
             on_launch: hears of every finished launch.
             is_stopped: asked after every round; ends the race.
@@ -124,11 +126,14 @@ class Race:
         self._begun_s = venue.clock()
         self._before_s = max((taken.at_s for taken in earlier), default=0.0)
         self._random = random.Random(f"{plan.seed}/{self.launches}")  # noqa: S311 - an order of turns
-        self._unfit = {i for i, e in (entries or {}).items() if e.failure is not None}
-        self._slower: set[int] = set()
+        known = dict(entries or {})
+        self._unfit = {
+            i for i, e in known.items() if e.failure is not None or e.dropped is Dropped.MISSED
+        }
+        self._slower = {i for i, e in known.items() if e.dropped is Dropped.SLOWER}
         self._without_room: set[int] = set()
         self._faults: Counter[int] = Counter()
-        self.entries: dict[int, Entry] = dict(entries or {})
+        self.entries = known
         self._open_s = {i: contender.open_s for i, contender in enumerate(contenders)}
         self._slice_s: dict[int, float] = {}
         self._end: End | None = None
@@ -273,11 +278,18 @@ class Race:
         try:
             model = self._venue.open_model(contender)
             residents[position] = model
-            self.entries[position] = replace(self._entry(position), opening=model.opening)
+            self._note_opening(position, model.opening)
             warm_up(model, self._load(position, model), self.plan.warmup_s)
         except TrialFault as fault:
             self._fail(position, fault.failure, residents)
         self._open_s[position] = self._venue.clock() - begun_s
+
+    def _note_opening(self, position: int, opening: Opening) -> None:
+        """Slices of all launches count together, so what one could not prove none has proved."""
+        entry = self._entry(position)
+        if opening.unproven is None and entry.opening is not None:
+            opening = replace(opening, unproven=entry.opening.unproven)
+        self.entries[position] = replace(entry, opening=opening)
 
     def _round(self, number: int, residents: dict[int, OpenModel]) -> None:
         """One turn for each resident, in random order; a round that is cut off is kept as it is."""
@@ -365,7 +377,11 @@ class Race:
             self._slower |= {
                 i for i in able if self._is_slower(records[i], records[leader], confidence)
             }
-
+        for position in self._unfit | self._slower:
+            why = Dropped.MISSED if position in self._unfit else Dropped.SLOWER
+            entry = self._entry(position)
+            if entry.failure is None and entry.dropped is None:
+                self.entries[position] = replace(entry, dropped=why)
         if len(self._out) > before:  # there is room now for one that found none
             self._without_room = {i for i in self._without_room if self._keeps_seat(i)}
 

@@ -314,23 +314,39 @@ def _turn() -> Iterator[None]:
         _TURN.release()
 
 
+@contextlib.contextmanager
+def _passing_worker(otherwise: str) -> Iterator[WorkerProcess]:
+    """A worker for a few questions.
+
+    Args:
+        otherwise: how the message begins where it cannot answer them.
+
+    Raises:
+        ModelError: it cannot be started, or says that it cannot.
+    """
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            worker = WorkerProcess(Path(folder) / "worker.log")
+            try:
+                _expect(worker.hear(_LOOK_S), Ready, "start")
+                yield worker
+            finally:
+                worker.close()
+    except TrialFault as fault:
+        raise ModelError(f"{otherwise}: {fault.failure.message}") from None
+    except OSError as error:  # no memory, no process, no folder for temporary files
+        raise ModelError(f"{otherwise}: a worker cannot be started: {error}") from error
+
+
 def write_sample_model(path: Path) -> Path:
     """Write a small convolutional network; returns its path.
 
     Raises:
         ModelError: the runtime cannot be started.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            worker = WorkerProcess(Path(folder) / "worker.log")
-            try:
-                _expect(worker.hear(_LOOK_S), Ready, "start")
-                worker.tell("write_sample", path=str(path))
-                _expect(worker.hear(_LOOK_S), Written, "write_sample")
-            finally:
-                worker.close()
-        except TrialFault as fault:
-            raise ModelError(f"{path}: cannot be written: {fault.failure.message}") from None
+    with _passing_worker(f"{path}: cannot be written") as worker:
+        worker.tell("write_sample", path=str(path))
+        _expect(worker.hear(_LOOK_S), Written, "write_sample")
     return path
 
 
@@ -347,23 +363,15 @@ def look(
     Raises:
         ModelError: the model cannot be read, or the runtime cannot be started.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            worker = WorkerProcess(Path(folder) / "worker.log")
-            try:
-                _expect(worker.hear(_LOOK_S), Ready, "start")
-                worker.tell(
-                    "look",
-                    path=None if model is None else str(model),
-                    shapes=shapes,
-                    batch_size=batch_size,
-                )
-                answer: Looked = _expect(worker.hear(_LOOK_S), Looked, "look")
-            finally:
-                worker.close()
-        except TrialFault as fault:
-            name = "the runtime" if model is None else model
-            raise ModelError(f"{name}: cannot be read: {fault.failure.message}") from None
+    name = "the runtime" if model is None else model
+    with _passing_worker(f"{name}: cannot be read") as worker:
+        worker.tell(
+            "look",
+            path=None if model is None else str(model),
+            shapes=shapes,
+            batch_size=batch_size,
+        )
+        answer: Looked = _expect(worker.hear(_LOOK_S), Looked, "look")
     return answer
 
 

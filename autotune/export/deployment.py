@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.export.best_file import BestFile, model_of, read_best
+from autotune.export.configuration import configuration_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,13 @@ class Deployment:
 
         Raises:
             ModelError: the model is missing or not the one that was tuned.
+            UsageError: the file was edited: its properties are none that autotune writes.
             RuntimeError: the runtime refuses the configuration.
         """
         from autotune.worker.deploy import compile_deployment
 
         best = self.best
+        configuration_of(best, self.path)
         path = model_of(best, self.path, model)
         return compile_deployment(
             core,

@@ -8,6 +8,7 @@ from autotune.errors import AutotuneError
 from autotune.execution import protocol
 from autotune.execution.runner import look
 from autotune.export.best_file import BestFile, model_of, read_best
+from autotune.export.configuration import configuration_of
 from autotune.export.files import write_atomically
 from autotune.export.targets import TARGETS
 from autotune.export.targets.target import Exported, Port, Tuned, UnsupportedError, relative, render
@@ -47,9 +48,11 @@ def export(
     Raises:
         AutotuneError: no valid best.json, no model, or a file cannot be written; those before it
             are.
+        UsageError: the file was edited: its properties are none that autotune writes.
         UnsupportedError: a target cannot run it; nothing is written.
     """
     best = read_best(path)
+    configuration_of(best, path)
     model = model_of(best, path, moved).resolve()
     looked = look(model, best.model.shapes, best.batch_size)
     made, refused = [], {}

@@ -27,7 +27,7 @@ from autotune.report.format import (
     seconds,
     times,
 )
-from autotune.report.tables import flags_in_words, verdict_text
+from autotune.report.tables import UNPROVEN, flags_in_words, verdict_text
 
 STATES = {
     State.CHOSEN: ("chosen", "bold green"),
@@ -191,6 +191,8 @@ def _flags(standings: Sequence[Standing]) -> str:
     for standing in standings:
         for flag in sorted(standing.flags):
             found.setdefault(flag, []).append(standing.contender.name)
+        if standing.unproven is not None:
+            found.setdefault(UNPROVEN, []).append(standing.contender.name)
     return flags_in_words(found)
 
 

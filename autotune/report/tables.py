@@ -27,6 +27,9 @@ FLAGS = {
     Flag.DRIFT: "the machine was a tenth faster or slower than usual",
 }
 
+UNPROVEN = "unproven"
+"""Stands beside the flags: answers that could not be shown to be those of single requests."""
+
 
 def verdict_text(verdict: Verdict | None) -> Text:
     """The verdict by word, sign and colour."""
@@ -63,13 +66,19 @@ def _flags(trials: Sequence[Trial]) -> str | None:
     for trial in trials:
         for flag in sorted(trial.measurement.flags) if trial.measurement else ():
             found.setdefault(flag, []).append(str(trial.number))
+        if trial.measurement and trial.measurement.opening.unproven is not None:
+            found.setdefault(UNPROVEN, []).append(str(trial.number))
     return flags_in_words(found) or None
 
 
 def flags_in_words(found: Mapping[str, Sequence[str]]) -> str:
-    """Flags with what they are on; empty where there are none."""
-    parts = [f"{FLAGS[Flag(flag)]} ({', '.join(names)})" for flag, names in found.items()]
+    """Flags, and `UNPROVEN`, with what they are on; empty where there are none."""
+    parts = [f"{_doubt(flag)} ({', '.join(names)})" for flag, names in found.items()]
     return f"flagged: {'; '.join(parts)}" if parts else ""
+
+
+def _doubt(flag: str) -> str:
+    return "unproven answers" if flag == UNPROVEN else FLAGS[Flag(flag)]
 
 
 def _cells(

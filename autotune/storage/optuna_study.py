@@ -1,7 +1,7 @@
 """Optuna's side of the database: opened, and its faults explained."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import optuna
@@ -23,6 +23,7 @@ from autotune.storage.database import (
     refuse_foreign,
 )
 from autotune.storage.schema import SCHEMA_VERSION
+from autotune.storage.study_store import StudyStore
 
 DIRECTIONS: dict[Objective, list[StudyDirection]] = {
     Objective.THROUGHPUT: [StudyDirection.MAXIMIZE],
@@ -32,9 +33,23 @@ DIRECTIONS: dict[Objective, list[StudyDirection]] = {
 
 
 def open_study(
-    folder: Path, name: str, goal: Goal, *, trust: bool = False
+    folder: Path,
+    name: str,
+    goal: Goal,
+    *,
+    trust: bool = False,
+    admit: Callable[[StudyStore], None] = lambda _: None,
 ) -> tuple[optuna.Study, Engine]:
     """The Optuna study in a folder's database, made if it is not there, and the shared engine.
+
+    Whatever may refuse a study is asked first: one that is refused is as it was.
+
+    Args:
+        folder: of the study.
+        name: of a new study.
+        goal: of the study.
+        trust: go on although somebody else began it.
+        admit: is given what is stored, only to be read; what it raises refuses the study.
 
     Raises:
         StudyMismatchError: somebody else began it, and it is not to be trusted.
@@ -42,6 +57,8 @@ def open_study(
     """
     file, version = folder / DATABASE, refuse_foreign(folder, trust=trust)
     if version is not None:
+        with contextlib.closing(StudyStore.read_only(folder)) as stored:
+            admit(stored)
         back_up(file)  # as the last session left it
         if version < SCHEMA_VERSION:  # as no later version can write it again
             back_up(file, f".schema{version}{SUFFIX}")

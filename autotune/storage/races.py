@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, func, insert, select, update
 
 from autotune.domain.goal import Goal
 from autotune.domain.measurement import Feed
@@ -13,7 +13,7 @@ from autotune.domain.race import Contender, End, Entry, RaceResult, Slice
 from autotune.stats.judging import Field, judge
 from autotune.storage import codec
 from autotune.storage.database import faults_explained, fetch, rows_explained
-from autotune.storage.schema import CONTENDER, RACE, SESSION, SLICE
+from autotune.storage.schema import CONTENDER, LAUNCH, MACHINE, RACE, SESSION, SLICE
 from autotune.storage.study_store import SessionRow, StudyStore, session_of_row
 
 
@@ -29,6 +29,9 @@ class StoredRace:
     """None when it was cut off."""
     duration_s: float
     noise: float | None
+    places: frozenset[str]
+    """Digests of the machines and runtimes that it was held on: one, unless an older version put
+    together what it should not have, or could not say."""
 
     @property
     def is_whole(self) -> bool:
@@ -52,6 +55,7 @@ class RaceLog:
         self._store = store
         self._engine: Engine = store.engine
         self._number = number
+        self._launches: set[int] = set()
 
     @classmethod
     def begin(  # noqa: PLR0913 - the columns of a race
@@ -100,14 +104,27 @@ class RaceLog:
         """Write a round, and the session's time so far."""
         if not slices:
             return
-        rows = [{"race_id": self._number, **codec.slice_row(piece)} for piece in slices]
+        race = {"race_id": self._number, "machine_id": self._store.machine_id}
+        begun = {p.launch: p for p in reversed(slices) if p.launch not in self._launches}
         with faults_explained(self._store.name), self._engine.begin() as connection:
-            connection.execute(insert(SLICE), rows)
+            for launch, first in begun.items():
+                connection.execute(
+                    insert(LAUNCH).values(
+                        **race,
+                        launch=launch,
+                        session_id=self._store.session_id,
+                        at_s=first.at_s,
+                    )
+                )
+            connection.execute(
+                insert(SLICE), [{**race, **codec.slice_row(piece)} for piece in slices]
+            )
             connection.execute(
                 update(SESSION)
                 .where(SESSION.c.id == self._store.session_id)
                 .values(elapsed_s=elapsed_s)
             )
+        self._launches |= begun.keys()
 
     def note(self, entries: Mapping[int, Entry]) -> None:
         """Write what the last launch found out about the contenders."""
@@ -127,22 +144,60 @@ class RaceLog:
             )
 
 
-def _check_places(contenders: int, places: Iterable[int | None]) -> None:
-    if any(place is not None and not 0 <= place < contenders for place in places):
-        message = f"a place outside of its {contenders} contenders"
+def _check_positions(contenders: int, positions: Iterable[int | None]) -> None:
+    if any(position is not None and not 0 <= position < contenders for position in positions):
+        message = f"a position outside of its {contenders} contenders"
         raise ValueError(message)
 
 
 def race_session(store: StudyStore) -> SessionRow:
-    """The session that last went on with the last race: where and with what it was measured."""
-    query = select(SESSION).join(RACE, RACE.c.session_id == SESSION.c.id).order_by(RACE.c.id.desc())
-    (row,) = fetch(store.engine, store.name, query.limit(1))
+    """The session of the last race's last launch: where and with what it was measured.
+
+    Of a race of an older version, which kept no launches, the session that began it.
+    """
+    race = _last_with_slices()
+    launched = (
+        select(SESSION)
+        .join(LAUNCH, LAUNCH.c.session_id == SESSION.c.id)
+        .where(LAUNCH.c.race_id == race)
+        .order_by(LAUNCH.c.launch.desc())
+    )
+    begun = select(SESSION).join(RACE, RACE.c.session_id == SESSION.c.id).where(RACE.c.id == race)
+    rows = fetch(store.engine, store.name, launched.limit(1))
+    (row,) = rows or fetch(store.engine, store.name, begun)
     with rows_explained(store.name, "a session"):
         return session_of_row(row)
 
 
+def _last_with_slices() -> Any:
+    """The number of the race that counts: one without a slice, cut off so early, has no say."""
+    return select(func.max(SLICE.c.race_id)).scalar_subquery()
+
+
+def _places(
+    store: StudyStore, race: Mapping[str, Any], slices: Sequence[Mapping[str, Any]]
+) -> frozenset[str]:
+    """Where the slices of a race were measured.
+
+    Slices of an older version may not say: those may be of any session from the race's own on.
+    """
+    numbers = {row["machine_id"] for row in slices}
+    digests = {
+        row["id"]: row["digest"]
+        for row in fetch(store.engine, store.name, select(MACHINE.c.id, MACHINE.c.digest))
+    }
+    found = {digests[number] for number in numbers if number is not None}
+    if None in numbers:
+        query = select(SESSION).where(SESSION.c.id >= race["session_id"])
+        if store.session_id is not None:
+            query = query.where(SESSION.c.id < store.session_id)
+        sessions = fetch(store.engine, store.name, query)
+        found |= {session_of_row(row).place.digest for row in sessions}
+    return frozenset(found)
+
+
 def last_race(store: StudyStore, goal: Goal) -> StoredRace | None:
-    """The study's last race, judged by `goal`; None before the first slice of one.
+    """The study's last race of which there is a slice, judged by `goal`; None without any.
 
     Raises:
         StorageError: the database cannot be read, or holds what is no race.
@@ -151,7 +206,7 @@ def last_race(store: StudyStore, goal: Goal) -> StoredRace | None:
     def rows(query: Any) -> list[dict[str, Any]]:
         return fetch(store.engine, store.name, query)
 
-    found = rows(select(RACE).order_by(RACE.c.id.desc()).limit(1))
+    found = rows(select(RACE).where(RACE.c.id == _last_with_slices()))
     if not found:
         return None
     race = found[0]
@@ -168,9 +223,8 @@ def last_race(store: StudyStore, goal: Goal) -> StoredRace | None:
         slices = [codec.slice_of(dict(row)) for row in slice_rows]
         end = None if race["end"] is None else End(race["end"])
         feed = Feed(race["feed"])
-        _check_places(len(known), [race["baseline"], *(piece.contender for piece in slices)])
-    if not slices:
-        return None
+        _check_positions(len(known), [race["baseline"], *(piece.contender for piece in slices)])
+        places = _places(store, race, slice_rows)
     items = store.identity().items_per_request
     return StoredRace(
         number=race["id"],
@@ -187,4 +241,5 @@ def last_race(store: StudyStore, goal: Goal) -> StoredRace | None:
         end=end,
         duration_s=race["duration_s"] or max((piece.at_s for piece in slices), default=0.0),
         noise=race["noise"],
+        places=places,
     )

@@ -249,11 +249,27 @@ class StudyStore:
             return [session_of_row(row) for row in rows]
 
     def session_of(self, trial_number: int) -> SessionRow:
-        """The session in which a trial was measured."""
-        query = select(SESSION).join(MEASUREMENT).where(MEASUREMENT.c.trial_number == trial_number)
+        """The session in which a trial was measured; one that was reused, when it first was."""
+        own = select(func.coalesce(MEASUREMENT.c.reused_from, MEASUREMENT.c.trial_number)).where(
+            MEASUREMENT.c.trial_number == trial_number
+        )
+        query = (
+            select(SESSION)
+            .join(MEASUREMENT)
+            .where(MEASUREMENT.c.trial_number == own.scalar_subquery())
+        )
         row = self._one(query)
         with rows_explained(self._name, "a session"):
             return session_of_row(row)
+
+    def measured_elsewhere(self) -> frozenset[int]:
+        """Numbers of the trials that were not measured where this session runs."""
+        here = None if self._place is None else self._place.digest
+        others = {session for session, place in self._places().items() if place != here}
+        columns = (MEASUREMENT.c.trial_number, MEASUREMENT.c.session_id)
+        query = select(*columns).where(MEASUREMENT.c.trial_number.is_not(None))
+        rows = self._all(query)
+        return frozenset(row["trial_number"] for row in rows if row["session_id"] in others)
 
     def record(self, trial: Trial, elapsed_s: float) -> None:
         """Write a trial's evidence and the time spent, in one transaction.
@@ -322,10 +338,21 @@ class StudyStore:
         )
 
     def reference(self) -> list[tuple[int, float, Block]]:
-        """Session, seconds since its start, and block of every slice of the reference, in order."""
+        """Session, seconds since its start, and block of the reference's slices, in order.
+
+        Those that can be compared with the last one: of its configuration, and of where it ran.
+        """
         rows = self._all(select(REFERENCE).order_by(REFERENCE.c.id))
+        if not rows:
+            return []
+        places = self._places()
         with rows_explained(self._name, "a slice of the reference"):
-            return [(row["session_id"], row["at_s"], codec.block_of(row)) for row in rows]
+            what = [(row["configuration_key"], places[row["session_id"]]) for row in rows]
+            return [
+                (row["session_id"], row["at_s"], codec.block_of(row))
+                for row, one in zip(rows, what, strict=True)
+                if one == what[-1]
+            ]
 
     def note(self, kind: str, **data: Any) -> None:
         """Write an event."""
@@ -419,6 +446,12 @@ class StudyStore:
                     ago = datetime.fromisoformat(row[at.key]) - begun[session]
                     found[row["trial_number"]] = before[session] + ago.total_seconds()
         return found
+
+    def _places(self) -> dict[int, str]:
+        """Digest of where each session ran, from what every version wrote of it."""
+        rows = self._all(select(SESSION))
+        with rows_explained(self._name, "a session"):
+            return {row["id"]: session_of_row(row).place.digest for row in rows}
 
     def _trial(self, row: Any) -> Trial:
         with rows_explained(self._name, f"measurement {row['id']}"):

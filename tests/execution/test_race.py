@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.domain.configuration import Configuration, PerformanceHint
+from autotune.domain.configuration import CompileKey, Configuration, PerformanceHint
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Block, Feed
-from autotune.domain.race import Contender, End, Slice, State, Status
+from autotune.domain.race import Contender, Dropped, End, Slice, State, Status
 from autotune.execution.race import Race, RacePlan, Venue
 from autotune.execution.runner import Load
 from autotune.execution.simulated import SimulatedModel, SimulatedRunner, Weather
@@ -632,6 +632,61 @@ def test_who_was_dropped_stays_out() -> None:
     times = [piece.at_s for piece in resumed.slices]
     assert times == sorted(times)
     assert result.duration_s >= times[-1]
+
+
+@pytest.mark.parametrize("why", Dropped)
+def test_who_was_dropped_stays_out_whatever_later_slices_say(why: Dropped) -> None:
+    """Of equals, nothing in the slices would drop one again: that it was dropped is remembered."""
+    cut = Stage(contenders=equals(3)).race(is_stopped=after(6))
+    cut.hold()
+    assert all(entry.dropped is None for entry in cut.entries.values())
+    known = {**cut.entries, 2: replace(cut.entries[2], dropped=why)}
+    resumed = Stage(contenders=equals(3)).race(earlier=cut.slices, entries=known)
+    resumed.hold()
+    later = [piece for piece in resumed.slices if piece.launch > max(seats(cut.slices))]
+    assert {piece.contender for piece in later} == {0, 1}
+    assert resumed.entries[2].dropped is why
+
+
+def test_the_baseline_stays_whatever_is_remembered_of_it() -> None:
+    """Ratios are taken to it."""
+    cut = Stage(contenders=equals(3)).race(is_stopped=after(6))
+    cut.hold()
+    known = {**cut.entries, 0: replace(cut.entries[0], dropped=Dropped.SLOWER)}
+    resumed = Stage(contenders=equals(3)).race(earlier=cut.slices, entries=known)
+    resumed.hold()
+    assert 0 in seats(resumed.slices)[max(seats(resumed.slices))]
+
+
+@pytest.mark.parametrize(
+    ("slowness", "why"), [(1.5, Dropped.SLOWER), (4.0, Dropped.MISSED)], ids=["slower", "over cap"]
+)
+def test_why_one_was_dropped_is_known_after_the_launch(slowness: float, why: Dropped) -> None:
+    """To be stored; the others have no such mark."""
+    heard: list[dict[int, Dropped | None]] = []
+    race = Stage(contenders=equals(3), runner=slowed({2: slowness})).race(
+        on_launch=lambda race: heard.append({i: e.dropped for i, e in race.entries.items()})
+    )
+    race.hold()
+    assert any(found == {0: None, 1: None, 2: why} for found in heard)
+    assert heard[-1][2] is why
+
+
+def test_what_one_launch_could_not_prove_none_has_proved() -> None:
+    """Its slices count together with those of the others."""
+
+    class Doubtful(SimulatedRunner):
+        def open(self, key: CompileKey) -> SimulatedModel:
+            """The first launch of the second contender cannot prove its answers."""
+            model = super().open(key)
+            if key == EQUALS[1].compile_key and self.opened.count(key) == 1:
+                model.opening = replace(model.opening, unproven="outputs are all zero")
+            return model
+
+    race = Stage(contenders=equals(2), runner=Doubtful(noise=QUIET)).race()
+    result = race.hold()
+    assert result.launches > 1
+    assert [s.unproven for s in result.standings] == [None, "outputs are all zero"]
 
 
 def test_without_any_noise_a_race_is_decided_too() -> None:

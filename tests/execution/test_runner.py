@@ -1,5 +1,9 @@
 """What the subprocess runner makes of a worker's answers, phase by phase."""
 
+import errno
+import os
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,8 +11,15 @@ import pytest
 from autotune.domain.configuration import CompileKey
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.errors import DeviceError, ModelError
-from autotune.execution import process
-from autotune.execution.runner import Deadlines, Load, ModelSource, SubprocessRunner
+from autotune.execution import process, runner
+from autotune.execution.runner import (
+    Deadlines,
+    Load,
+    ModelSource,
+    SubprocessRunner,
+    look,
+    write_sample_model,
+)
 from tests.execution.fakes import fake_worker
 
 KEY = CompileKey("CPU", (("PERFORMANCE_HINT", "LATENCY"),), 1)
@@ -266,3 +277,39 @@ def test_the_log_is_kept_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         runner.open(KEY)
     assert (logs / "worker.log").stat().st_size < 1000
     assert (logs / "worker.log.1").stat().st_size > 2**20
+
+
+PASSING: dict[str, Callable[[Path], object]] = {
+    "m.xml: cannot be read": look,
+    "the runtime: cannot be read": lambda _: look(None),
+    "m.xml: cannot be written": write_sample_model,
+}
+"""What is asked of a worker that stays for a question only, and how it says that it cannot."""
+
+
+@pytest.mark.parametrize("said", PASSING)
+def test_a_question_without_a_folder_for_temporary_files_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    """Of what was asked, and of the cause."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(ModelError, match=f"{said}: a worker cannot be started: .*gone"):
+        PASSING[said](tmp_path / "m.xml")
+
+
+@pytest.mark.parametrize("said", PASSING)
+@pytest.mark.parametrize("code", [errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENOSPC])
+def test_a_question_on_a_machine_that_starts_no_process_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, code: int
+) -> None:
+    """No memory, no process, no file, no space."""
+
+    def refuse(log: Path) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(runner, "WorkerProcess", refuse)
+    with pytest.raises(
+        ModelError, match=f"{said}: a worker cannot .*{os.strerror(code)}"
+    ) as caught:
+        PASSING[said](tmp_path / "m.xml")
+    assert "\n" not in str(caught.value)

@@ -204,6 +204,8 @@ def test_flags_stand_below_with_their_contenders() -> None:
     """A reader sees what to doubt, and whose."""
     doubtful = make_standing("other", State.TIED, flags=frozenset({Flag.STEAL}))
     assert "taken by the hypervisor (other)" in shown(make_result(doubtful))
+    unproven = make_standing("other", State.TIED, unproven="outputs are empty")
+    assert "unproven answers (other)" in shown(make_result(unproven))
 
 
 # --- the words

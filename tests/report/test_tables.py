@@ -7,7 +7,7 @@ from autotune.domain.configuration import Configuration, PerformanceHint
 from autotune.domain.goal import Verdict
 from autotune.domain.measurement import Flag
 from autotune.report.tables import trials_table
-from tests.builders import GOAL, make_failure, make_measurement, make_trial
+from tests.builders import GOAL, make_failure, make_measurement, make_opening, make_trial
 
 HINT = make_trial(0, configuration=Configuration(device="CPU", hint=PerformanceHint.LATENCY))
 
@@ -38,6 +38,14 @@ def test_flags_stand_below_with_their_trials() -> None:
     doubtful = make_trial(7, measurement=make_measurement(flags=frozenset({Flag.STEAL})))
 
     assert "taken by the hypervisor (7)" in shown(doubtful)
+
+
+def test_unproven_answers_stand_below_with_their_trials() -> None:
+    """Like a flag: a fast wrong answer is no answer."""
+    opening = make_opening(unproven="outputs are empty")
+    doubtful = make_trial(7, measurement=make_measurement(opening=opening))
+
+    assert "unproven answers (7)" in shown(doubtful)
 
 
 def test_failed_trials_have_no_line() -> None:

@@ -14,9 +14,9 @@ from autotune.domain.configuration import Configuration, PerformanceHint
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Feed
-from autotune.domain.race import Contender, End, Entry, Slice, State, Status
+from autotune.domain.race import Contender, Dropped, End, Entry, Slice, State, Status
 from autotune.errors import StorageError
-from autotune.storage.races import RaceLog, StoredRace, last_race
+from autotune.storage.races import RaceLog, StoredRace, last_race, race_session
 from autotune.storage.study_store import StudyStore
 from tests.builders import (
     GOAL,
@@ -182,13 +182,72 @@ def test_the_last_race_counts(store: StudyStore) -> None:
     first.keep(make_round(0, 0), elapsed_s=1.0)
     first.end(End.DECIDED, 9.0)
     second = begin(store, trials=12, noise=None, baseline=None, feed=Feed.BIND)
-    assert last_race(store, GOAL) is None  # nothing was seen of it yet
+    assert stored(store).trials == 10  # nothing was seen of the second yet
     second.keep(make_round(0, 0)[1:], elapsed_s=1.0)
     found = stored(store)
     assert (found.trials, found.end, len(found.field.slices)) == (12, None, 1)
     assert (found.noise, found.field.baseline, found.duration_s) == (None, None, 0.5)
     with store.engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM autotune_race")).scalar() == 2
+
+
+def test_a_race_says_where_each_launch_was_held(store: StudyStore, tmp_path: Path) -> None:
+    """Each launch its session and machine, each slice its machine; the last one names the race."""
+    begin(store).keep(make_round(0, 0), elapsed_s=1.0)
+    found = stored(store)
+    assert store.place is not None
+    assert found.places == {store.place.digest}
+    store.start_session({"cpu_model": "x", "system": "Linux 7"}, {"python": "4"})
+    again = RaceLog(store, found.number)
+    again.keep(make_round(1, 0), elapsed_s=1.0)
+    again.keep(make_round(1, 1), elapsed_s=2.0)
+
+    assert stored(store).places == found.places  # another kernel is no other machine
+    assert race_session(store).versions == {"python": "4"}
+    with closing(sqlite3.connect(tmp_path / "study.db")) as connection:
+        launches = connection.execute(
+            "SELECT launch, session_id, machine_id, at_s FROM autotune_launch"
+        ).fetchall()
+        machines = connection.execute("SELECT DISTINCT machine_id FROM autotune_slice").fetchall()
+    assert launches == [(0, 2, 1, 0.0), (1, 3, 1, 10.0)]
+    assert machines == [(1,)]
+
+
+def test_a_race_of_two_machines_says_both(store: StudyStore) -> None:
+    """As an older version may have left it."""
+    begin(store).keep(make_round(0, 0), elapsed_s=1.0)
+    store.start_session({"cpu_model": "y"}, {"python": "3"})
+    RaceLog(store, 1).keep(make_round(1, 0), elapsed_s=1.0)
+    assert len(stored(store).places) == 2
+    assert race_session(store).machine == {"cpu_model": "y"}
+
+
+@pytest.mark.parametrize(("before", "places"), [("x", 1), ("y", 2)])
+def test_slices_that_do_not_say_where_are_of_any_session_since(
+    store: StudyStore, tmp_path: Path, before: str, places: int
+) -> None:
+    """Those of the sessions before the race are not: a race of an older version is so."""
+    store.start_session({"cpu_model": "z"}, {})
+    store.start_session({"cpu_model": "x"}, {})
+    begin(store).keep(make_round(0, 0), elapsed_s=1.0)
+    store.start_session({"cpu_model": before}, {})
+    damage(tmp_path, "UPDATE autotune_slice SET machine_id = NULL")
+    damage(tmp_path, "DELETE FROM autotune_launch")
+    with closing(StudyStore.read_only(tmp_path)) as reader:
+        assert len(stored(reader).places) == places
+        assert race_session(reader).machine == {"cpu_model": "x"}
+    assert len(stored(store).places) == 1  # the session of now has not yet gone on with it
+
+
+@pytest.mark.parametrize("why", Dropped)
+def test_who_was_dropped_is_kept(store: StudyStore, why: Dropped) -> None:
+    """With the reason."""
+    log = begin(store)
+    log.keep(make_round(0, 0), elapsed_s=1.0)
+    log.note({0: Entry(opening=make_opening(unproven="empty"), dropped=why)})
+    assert stored(store).field.entries[0] == Entry(
+        opening=make_opening(unproven="empty"), dropped=why
+    )
 
 
 def test_a_log_goes_on_with_a_stored_race(store: StudyStore) -> None:
@@ -249,7 +308,7 @@ def test_slices_of_the_reference_are_kept_in_order(store: StudyStore, tmp_path: 
     blocks = [make_block((1.0 + n,) * 10, steal_s=None if n else 0.1) for n in range(3)]
     for number, block in enumerate(blocks):
         store.record_reference("ab12", 2.5 * number, block)
-    store.start_session({}, {})
+    store.start_session({"cpu_model": "x"}, {"python": "4"})
     store.record_reference("ab12", 0.5, replace(blocks[0], duration_s=0.25))
     store.record(make_trial(0), elapsed_s=1.0)
 
@@ -263,3 +322,17 @@ def test_slices_of_the_reference_are_kept_in_order(store: StudyStore, tmp_path: 
     ]
     assert len(reader.trials()) == 1
     reader.close()
+
+
+@pytest.mark.parametrize(
+    ("machine", "key"), [({"cpu_model": "y"}, "ab12"), ({"cpu_model": "x"}, "cd34")]
+)
+def test_slices_of_another_machine_or_reference_are_not_put_together(
+    store: StudyStore, machine: dict[str, str], key: str
+) -> None:
+    """What looks like drift would be another machine, or another configuration."""
+    for number in range(3):
+        store.record_reference("ab12", float(number), make_block())
+    store.start_session(machine, {"python": "3"})
+    store.record_reference(key, 0.5, make_block(duration_s=0.25))
+    assert [(session, at_s) for session, at_s, _ in store.reference()] == [(3, 0.5)]

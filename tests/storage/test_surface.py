@@ -253,7 +253,7 @@ def test_a_recording_goes_on_with_its_file(tmp_path: Path) -> None:
         IDENTITY,
         name="renamed",
         started_at="2027-01-01T00:00:00+00:00",
-        versions={"python": "3.14"},
+        versions={**IDENTITY.versions, "python": "3.14"},
         machine={**IDENTITY.machine, "system": "a newer kernel"},
     )
     with closing(begun(tmp_path, later)) as file:
@@ -315,6 +315,8 @@ NARROW = SearchSpace({**SPACE.choices, "streams": (1,)}, 2)
         ({"machine": {**IDENTITY.machine, "cpu_model": "6502"}}, "cpu_model: 'Z80' then, '6502'"),
         ({"machine": {**IDENTITY.machine, "usable_cpus": 1}}, "usable_cpus: 2 then, 1 now"),
         ({"machine": {**IDENTITY.machine, "openvino": "2027.0"}}, "openvino: '2026.4' then"),
+        ({"machine": {**IDENTITY.machine, "devices": {"CPU": "6502"}}}, "devices: .*6502.* now"),
+        ({"versions": {**IDENTITY.versions, "openvino": "2027.0"}}, "openvino package: .*2027.0"),
     ],
 )
 def test_the_surface_of_something_else_is_refused(

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from autotune.domain.configuration import Api, Effective, PerformanceHint
 from autotune.domain.measurement import Feed
+from autotune.domain.race import Status
 from autotune.export.targets import TARGETS
 from autotune.export.targets.target import (
     Port,
@@ -24,6 +25,7 @@ from autotune.export.targets.target import (
     fence,
     markdown,
     one_line,
+    render,
     yaml_string,
 )
 from tests.export.targets.builders import make_file, make_tuned
@@ -550,3 +552,12 @@ def test_sync_and_data_are_said_where_they_are_lost() -> None:
     assert "blocking" in losses("model-server", sync)
     assert "input data" in losses("benchmark_app", sync)
     assert "input data" in losses("onnxruntime", replace(sync, model="m.onnx"))
+
+
+def test_what_could_not_be_proven_is_in_the_notes() -> None:
+    """Beside the status, as text."""
+    best = make_file().model_copy(
+        update={"status": Status.UNPROVEN, "unproven": "outputs are *all* zero"}
+    )
+    text = render("notes.md.jinja", target="python", best=best, run=("python x.py",), losses=())
+    assert "unproven: its answers could not be proven: outputs are \\*all\\* zero." in text
