@@ -138,7 +138,7 @@ def simulate(monkeypatch: pytest.MonkeyPatch) -> Callable[[SimulatedRunner], Non
     """From now on, recordings are on this machine."""
 
     def use(runner: SimulatedRunner) -> None:
-        monkeypatch.setattr("autotune.record.SubprocessRunner", lambda source, logs: runner)
+        monkeypatch.setattr("autotune.record.SubprocessRunner", lambda *_: runner)
 
     return use
 
