@@ -58,7 +58,9 @@ def space(spec: StudySpec, facts: Inspected, cpus: int) -> SearchSpace:
     )
 
 
-def counted(begun: Identity, spec: StudySpec, facts: Inspected, items_then: int | None) -> Identity:
+def counted(
+    begun: Identity, spec: StudySpec, facts: Inspected, items_then: int | None = None
+) -> Identity:
     """The same, with the items that throughput counts and the data that are fed.
 
     Args:
