@@ -8,7 +8,7 @@ from rich.text import Text
 
 from autotune.domain.configuration import Api
 from autotune.domain.goal import Goal, Verdict
-from autotune.domain.measurement import Flag
+from autotune.domain.measurement import Flag, Measurement
 from autotune.domain.ranking import ratio
 from autotune.domain.trial import Trial
 from autotune.report.format import milliseconds, per_second, percentile, times
@@ -64,21 +64,27 @@ def _flags(trials: Sequence[Trial]) -> str | None:
     """Reasons to doubt a measurement in words, with the trials that have them."""
     found: dict[str, list[str]] = {}
     for trial in trials:
-        for flag in sorted(trial.measurement.flags) if trial.measurement else ():
-            found.setdefault(flag, []).append(str(trial.number))
-        if trial.measurement and trial.measurement.opening.unproven is not None:
-            found.setdefault(UNPROVEN, []).append(str(trial.number))
+        for doubt in doubts(trial.measurement):
+            found.setdefault(doubt, []).append(str(trial.number))
     return flags_in_words(found) or None
 
 
+def doubts(measurement: Measurement | None) -> list[str]:
+    """Names of the reasons to doubt a measurement: its flags, and `UNPROVEN`."""
+    if measurement is None:
+        return []
+    return [*sorted(measurement.flags), *([UNPROVEN] if measurement.opening.unproven else [])]
+
+
 def flags_in_words(found: Mapping[str, Sequence[str]]) -> str:
-    """Flags, and `UNPROVEN`, with what they are on; empty where there are none."""
-    parts = [f"{_doubt(flag)} ({', '.join(names)})" for flag, names in found.items()]
+    """Reasons to doubt with what they are on; empty where there are none."""
+    parts = [f"{doubt_in_words(doubt)} ({', '.join(names)})" for doubt, names in found.items()]
     return f"flagged: {'; '.join(parts)}" if parts else ""
 
 
-def _doubt(flag: str) -> str:
-    return "unproven answers" if flag == UNPROVEN else FLAGS[Flag(flag)]
+def doubt_in_words(doubt: str) -> str:
+    """A flag, or `UNPROVEN`, in words."""
+    return "unproven answers" if doubt == UNPROVEN else FLAGS[Flag(doubt)]
 
 
 def _cells(

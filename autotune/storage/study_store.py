@@ -511,7 +511,8 @@ def _compare(stored: Identity, current: Identity, name: object) -> None:
     if stored.items_per_request != current.items_per_request:
         faults.append(
             f"the items in a request have changed: {stored.items_per_request} then, "
-            f"{current.items_per_request} now"
+            f"{current.items_per_request} now; [model] items = {stored.items_per_request} counts "
+            "them as then"
         )
     if stored.goal != current.goal:
         faults.append(f"the goal has changed: {_goal(stored.goal)} then, {_goal(current.goal)} now")

@@ -328,9 +328,9 @@ def _compare(stored: SurfaceIdentity, current: SurfaceIdentity, path: Path) -> N
     then, now = stored.space.to_dict(), current.space.to_dict()
     faults += [f"{key}: {then[key]} then, {now[key]} now" for key in then if then[key] != now[key]]
     faults += differences(stored.machine, current.machine)
-    then, now = stored.versions.get("openvino"), current.versions.get("openvino")
-    if then != now:
-        faults.append(f"openvino package: {then!r} then, {now!r} now")
+    packages = [identity.versions.get("openvino") for identity in (stored, current)]
+    if packages[0] != packages[1]:
+        faults.append(f"openvino package: {packages[0]!r} then, {packages[1]!r} now")
     if faults:
         listed = "\n  ".join(faults)
         raise StudyMismatchError(

@@ -117,6 +117,8 @@ def test_the_answer_that_could_not_be_proven_says_so(tmp_path: Path) -> None:
     shown = view(folder)
     assert (shown.status, shown.badge) == ("unproven", "poor")
     assert shown.answer.endswith("its answers could not be proven: outputs are all zero.")
+    assert ("unproven answers", 3) in shown.flags
+    assert all("unproven" in remark for remark in shown.data["trials"]["flags"])
 
 
 def test_nothing_feasible_leads_with_the_nearest_miss(tmp_path: Path) -> None:
