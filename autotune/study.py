@@ -117,7 +117,9 @@ def doubts(spec: StudySpec, facts: Inspected, choices: SearchSpace) -> list[str]
     ]
 
 
-def counted(begun: Identity, spec: StudySpec, facts: Inspected, items_then: int | None) -> Identity:
+def counted(
+    begun: Identity, spec: StudySpec, facts: Inspected, items_then: int | None = None
+) -> Identity:
     """The same, with the items that throughput counts and the data that are fed.
 
     Args:

@@ -127,13 +127,14 @@ def tune(  # noqa: PLR0913 - what a session may be told
         facts = runner.inspect(spec.space.device, try_batch=spec.space.batch != (1,))
         machine = runner.machine(facts)
         space = study.space(spec, facts, machine.usable_cpus, study.begun_space(folder))
-        identity = study.identity(spec, folder, space)
+        identity = study.counted(study.identity(spec, folder, space), spec, facts)
         warm, missing = study.warm_start(spec, folder, space)
         notes = missing
 
         def admit(stored: StudyStore) -> None:
-            items = stored.items_per_request()
-            stored.refuse_another(study.counted(identity, spec, facts, items))
+            nonlocal identity
+            identity = study.counted(identity, spec, facts, stored.items_per_request())
+            stored.refuse_another(identity)
             notes.extend(study.check_machine(stored, machine, anyway=anyway))
 
         optuna_study, engine = open_study(
@@ -141,7 +142,6 @@ def tune(  # noqa: PLR0913 - what a session may be told
         )
         store = StudyStore(engine, folder / "study.db")
         with contextlib.closing(store):
-            identity = study.counted(identity, spec, facts, store.items_per_request())
             store.begin(identity)
             tuner = Tuner(
                 spec,

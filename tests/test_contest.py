@@ -274,6 +274,7 @@ def test_a_trial_of_a_study_enters_by_its_number(tmp_path: Path) -> None:
         path=tmp_path / "model.onnx",
         shapes={"x": [1, 3, 8, 8]},
         inputs=tmp_path / "data.npz",
+        items_per_request=1,
     )
     assert (found.goal, found.machine) == (GOAL, MACHINE)
 

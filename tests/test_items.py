@@ -1,5 +1,6 @@
 """Throughput counts items, wherever it stands: a model with a batch of its own has several."""
 
+import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -149,9 +150,13 @@ def test_a_race_of_a_study_counts_as_its_search(folder: Path) -> None:
                 assert contender.search_per_s == pytest.approx(expected, rel=1e-6)
 
 
-def test_a_study_goes_on_counting_as_it_began(folder: Path) -> None:
-    """Also where inspection finds more: numbers of two units must not be mixed."""
+@pytest.mark.parametrize("is_old", [False, True])
+def test_a_study_goes_on_counting_as_it_began(folder: Path, is_old: bool) -> None:
+    """Also where inspection finds more, and where nothing is stored: units must not be mixed."""
     tuned(folder, SimulatedRunner(), trials=4)
+    if is_old:
+        with closing(sqlite3.connect(folder / "study.db")) as connection, connection:
+            connection.execute("UPDATE autotune_study SET items_per_request = NULL")
     runner = SimulatedRunner(items_per_request=8)
     outcome, events = tuned(folder, runner, trials=8)
     assert outcome.items_per_request == 1

@@ -318,7 +318,12 @@ EVENT = Table(
     Column("id", Integer, primary_key=True),
     Column("session_id", ForeignKey("autotune_session.id"), nullable=False),
     _text("at", "UTC, ISO 8601."),
-    Column("kind", String(32), nullable=False, comment="start, repaired, stop, accepted_change."),
+    Column(
+        "kind",
+        String(32),
+        nullable=False,
+        comment="repaired, paused, accepted_change, items, no_batch, random_inputs.",
+    ),
     _text("data", "JSON."),
     comment="What else happened.",
 )
