@@ -103,7 +103,7 @@ def measuring() -> Iterator[subprocess.Popen[bytes]]:
 @pytest.fixture
 def sticky(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder such as /tmp, which every account may reach and write to."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir="/tmp" if IS_ROOT else None) as name:
         folder = Path(name)
         folder.chmod(0o1777)
         monkeypatch.setenv("AUTOTUNE_LOCK_DIR", name)
