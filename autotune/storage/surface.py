@@ -243,11 +243,10 @@ def load_surface(path: Path) -> Surface:
     Raises:
         StorageError: no such file, not a surface, or one that this version does not read.
     """
-    if path.is_dir():
-        raise StorageError(f"{path}: is a folder; give the surface file in it")
     if not path.is_file():
+        or_give = ", or give the file in this folder" if path.is_dir() else ""
         raise StorageError(
-            f"{path}: there is no such surface; make one with: autotune record STUDY"
+            f"{path}: there is no such surface; make one with: autotune record STUDY{or_give}"
         )
     check_access(path, os.R_OK)
     engine = read_only_engine(path)
