@@ -28,6 +28,7 @@ from autotune.domain.ranking import best, better_hint, chosen
 from autotune.domain.space import SearchSpace
 from autotune.domain.trial import Origin, Trial
 from autotune.errors import MachineFaultError
+from autotune.execution import heap
 from autotune.execution.calibration import Calibration, load_calibration
 from autotune.execution.locks import machine_lock, study_lock
 from autotune.execution.machine import Machine, asleep_s, versions
@@ -373,6 +374,7 @@ class Tuner:
                 Noted(text=f"{device}: ruled out: it has run nothing that was asked of it")
             )
         self._finals.advise(trial, self._budget)
+        heap.give_back()
         if not is_machine_fault(trial):
             self._faults_in_a_row, self._has_recovered = [], False
             return
