@@ -29,6 +29,7 @@ from autotune.domain.ranking import best, better_hint, chosen
 from autotune.domain.space import SearchSpace
 from autotune.domain.trial import Origin, Trial
 from autotune.errors import MachineFaultError
+from autotune.execution import heap
 from autotune.execution.calibration import Calibration, load_calibration
 from autotune.execution.deadlines import deadlines_of
 from autotune.execution.locks import Patience, machine_lock, study_lock
@@ -416,6 +417,7 @@ class Tuner:
                 Noted(text=f"{device}: ruled out: it has run nothing that was asked of it")
             )
         self._finals.advise(trial, self._budget)
+        heap.give_back()
         if not is_machine_fault(trial):
             self._faults_in_a_row, self._has_recovered = [], False
             return

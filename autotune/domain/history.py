@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from autotune.domain.configuration import Configuration, Effective
-from autotune.domain.measurement import NOISE
+from autotune.domain.measurement import NOISE, Flag
 from autotune.domain.trial import Trial
 
 MOST_REFUSALS = 5
@@ -51,6 +51,7 @@ class History:
         self._noisy = 0
         self._by_effective_key: dict[str, Trial] = {}
         self._effective: dict[tuple[object, int], Effective] = {}
+        self._flags: dict[frozenset[Flag], frozenset[Flag]] = {}
         for trial in trials:
             self.add(trial)
 
@@ -73,7 +74,7 @@ class History:
             self._by_effective_key[key] = trial
 
     def _lean(self, trial: Trial) -> Trial:
-        """What a model came to is kept once: a night has thousands of trials and few models."""
+        """What many have in common is kept once: a night has thousands of trials and few models."""
         measured = trial.measurement
         if measured is None:
             return trial
@@ -82,8 +83,12 @@ class History:
         effective = self._effective.setdefault(
             (content, opening.effective.optimal_requests), opening.effective
         )
-        opening = replace(opening, effective=effective)
-        return replace(trial, measurement=replace(measured, opening=opening))
+        lean = replace(
+            measured,
+            opening=replace(opening, effective=effective),
+            flags=self._flags.setdefault(measured.flags, measured.flags),
+        )
+        return replace(trial, measurement=lean)
 
     def is_final(self, trial: Trial) -> bool:
         """Whether a trial that is not in it yet will be its configuration's last word."""

@@ -159,6 +159,7 @@ class SimulatedRunner:
     def __post_init__(self) -> None:
         self._now_s = 0.0
         self._openings = 0
+        self._keys: dict[CompileKey, CompileKey] = {}
         self._faults = {key: iter(failures) for key, failures in self.faults.items()}
 
     def clock(self) -> float:
@@ -213,7 +214,7 @@ class SimulatedRunner:
 
     def open(self, key: CompileKey) -> "SimulatedModel":
         """Resident after `start_s + compile_s`, unless a fault stands against it."""
-        self.opened.append(key)
+        self.opened.append(self._keys.setdefault(key, key))
         unknown = sorted({name for name, _ in key.properties} - _PROPERTIES)
         if unknown:
             message = f"NotFound: Unsupported property {unknown[0]} by CPU plugin."

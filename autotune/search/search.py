@@ -23,10 +23,11 @@ from autotune.search.sampler import (
     point_of,
 )
 from autotune.search.score import CONSTRAINT, score
-from autotune.storage.optuna_study import optuna_faults_explained
+from autotune.storage.optuna_study import make_lean, optuna_faults_explained
 
 _WORDS = "configuration"
 """User attribute of every Optuna trial: the configuration in words."""
+_BETWEEN = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class Search:
         self._goal = goal
         self._name = name
         self._running: dict[int, OptunaTrial] = {}
+        self._distributions = distributions(table.space)
+        self._lean = 0
         study.sampler = DistinctSampler(table, strategy, seed)
 
     def ask(self) -> Proposal | None:
@@ -63,7 +66,7 @@ class Search:
         if self._table.is_exhausted:
             return None
         with optuna_faults_explained(self._name):
-            trial = self._study.ask(distributions(self._space))
+            trial = self._study.ask(self._distributions)
             point = point_of(self._space, trial.params)
         assert point is not None  # noqa: S101 - the sampler fills the whole space
         return self._begun(trial, point, self._space.configuration(point))
@@ -77,7 +80,7 @@ class Search:
         with optuna_faults_explained(self._name):
             params = {} if point is None else parameters(self._space, point)
             self._study.enqueue_trial(params)
-            trial = self._study.ask(None if point is None else distributions(self._space))
+            trial = self._study.ask(None if point is None else self._distributions)
         return self._begun(trial, point, configuration)
 
     def tell(self, trial: Trial, *, is_final: bool = True) -> None:
@@ -90,10 +93,12 @@ class Search:
         with optuna_faults_explained(self._name):
             if is_machine_fault(trial) or not is_final:
                 self._study.tell(running, state=TrialState.FAIL)
-                return
-            told = score(trial, self._goal)
-            running.set_constraint(CONSTRAINT, told.constraint)
-            self._study.tell(running, list(told.values))
+            else:
+                told = score(trial, self._goal)
+                running.set_constraint(CONSTRAINT, told.constraint)
+                self._study.tell(running, list(told.values))
+            if trial.number >= self._lean + _BETWEEN:
+                self._make_lean()
 
     def forget(self, number: int) -> None:
         """End a trial that has nothing to show: it was interrupted."""
@@ -149,6 +154,14 @@ class Search:
             if frozen.user_attrs.get(_WORDS, str(configuration)) == str(configuration):
                 lost.append(configuration)
         return told, lost
+
+    def _make_lean(self) -> None:
+        """Every now and then, as a look at all trials takes a moment."""
+        for trial in self._study.get_trials(deepcopy=False)[self._lean :]:
+            if not trial.state.is_finished():
+                return
+            make_lean(trial, self._distributions)
+            self._lean += 1
 
     @cached_property
     def _model(self) -> Gp:

@@ -1,13 +1,17 @@
 """Optuna's side of the database: opened, and its faults explained."""
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
 from sqlalchemy import Engine
 
 from autotune.domain.goal import Goal, Objective
@@ -81,6 +85,27 @@ def study_in_memory(goal: Goal) -> optuna.Study:
     """An Optuna study that leaves nothing behind."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna.create_study(directions=DIRECTIONS[goal.objective])
+
+
+def make_lean(trial: FrozenTrial, distributions: dict[str, BaseDistribution]) -> None:
+    """Let a finished trial of Optuna's cache share what all trials of its study have in common.
+
+    Optuna keeps every trial for good, each with distributions, names, words and times of its own:
+    two thirds of what it takes. No sampler sees a difference: what is shared is equal, and words
+    and times, which none of them reads, stay in the database.
+    """
+    if trial.distributions == distributions:
+        trial.distributions = distributions
+    trial.params = {sys.intern(name): value for name, value in trial.params.items()}
+    trial.system_attrs = {sys.intern(key): value for key, value in trial.system_attrs.items()}
+    trial.user_attrs = _NOTHING
+    if not trial.intermediate_values:
+        trial.intermediate_values = _NOTHING
+    trial.datetime_start = trial.datetime_complete = None
+
+
+_NOTHING: dict[Any, Any] = {}
+"""Shared by all; nobody writes into a trial that is finished."""
 
 
 @contextlib.contextmanager

@@ -52,6 +52,8 @@ ONLY_BY_NAME = {
     "live": live.run,
     "record": record.run,
     "soak": soak.run,
+    "soak-real": soak.real,
+    "soak-simulated": soak.simulated,
 }
 """Long ones, and what makes data rather than figures."""
 

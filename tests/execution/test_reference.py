@@ -10,7 +10,7 @@ from autotune.domain.failure import FailureKind
 from autotune.domain.measurement import Feed
 from autotune.execution.reference import Reading, Reference
 from autotune.execution.simulated import SimulatedModel, SimulatedRunner
-from tests.builders import make_block, make_configuration, make_failure
+from tests.builders import make_configuration, make_failure
 
 BASELINE = make_configuration()
 KEY = BASELINE.compile_key
@@ -40,7 +40,7 @@ class Watched(SimulatedRunner):
 def at_rates(*rates: float) -> Reference:
     """A reference that has read these requests per half second."""
     found = Reference(SimulatedRunner(), BASELINE, Feed.BIND)
-    found.readings += [Reading(float(n), make_block((1.0,) * int(r))) for n, r in enumerate(rates)]
+    found.rates += [2 * rate for rate in rates]
     return found
 
 
@@ -63,7 +63,7 @@ def test_the_first_visit_opens_warms_up_and_reads() -> None:
     reference = Reference(runner, BASELINE, Feed.BIND, keep=kept.append)
     reference.visit()
     assert runner.opened == [KEY]
-    assert kept == reference.readings
+    assert [reading.per_s for reading in kept] == reference.rates
     assert kept[0].at_s == runner.clock()
     assert kept[0].per_s == pytest.approx(runner.predict(BASELINE).requests_per_s)
 
@@ -76,7 +76,7 @@ def test_a_visit_that_is_not_due_costs_nothing() -> None:
     before = runner.clock()
     reference.visit()
     assert runner.clock() == before
-    assert len(reference.readings) == 1
+    assert len(reference.rates) == 1
 
 
 def test_it_takes_a_twentieth_of_the_time() -> None:
@@ -85,7 +85,7 @@ def test_it_takes_a_twentieth_of_the_time() -> None:
     reference = Reference(runner, BASELINE, Feed.BIND)
     spent = sum(visits(reference, runner, 600))
     assert 0.03 < spent / runner.clock() <= 0.055
-    assert len(reference.readings) > 20
+    assert len(reference.rates) > 20
     assert runner.opened == [KEY]
 
 
@@ -122,7 +122,7 @@ def test_it_opens_only_where_the_trials_keep_their_memory(
     reference = Reference(runner, BASELINE, Feed.BIND, need_bytes=need)
     reference.visit()
     assert bool(runner.opened) is opens
-    assert len(reference.readings) == opens
+    assert len(reference.rates) == opens
 
 
 def test_once_resident_it_needs_no_more_memory() -> None:
@@ -136,7 +136,7 @@ def test_once_resident_it_needs_no_more_memory() -> None:
     runner.memory = 0
     list(visits(reference, runner, 120))
     assert runner.opened == [KEY]
-    assert len(reference.readings) > 2
+    assert len(reference.rates) > 2
 
 
 # --- faults
@@ -148,10 +148,10 @@ def test_a_fault_costs_the_slice_and_never_the_study(phase: str) -> None:
     runner = Watched(faults={KEY: [make_failure(FailureKind.CRASH, phase=phase)]})
     reference = Reference(runner, BASELINE, Feed.BIND)
     reference.visit()
-    assert reference.readings == []
+    assert reference.rates == []
     assert not any(model.is_open for model in runner.models)
     reference.visit()
-    assert len(reference.readings) == 1
+    assert len(reference.rates) == 1
     assert runner.opened == [KEY, KEY]
 
 
@@ -161,7 +161,7 @@ def test_it_gives_up_after_two_faults() -> None:
     reference = Reference(runner, BASELINE, Feed.BIND)
     list(visits(reference, runner, 200))
     assert runner.opened == [KEY, KEY]
-    assert reference.readings == []
+    assert reference.rates == []
     assert reference.departure is None
     assert not reference.is_off
 

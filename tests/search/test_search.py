@@ -294,6 +294,23 @@ def test_both_objectives_at_once(new_search: NewSearch) -> None:
     assert len(search._study.best_trials) >= 2
 
 
+def test_finished_trials_share_what_they_have_in_common(new_stored_search: NewSearch) -> None:
+    """What samplers read stays as it was stored, and the database keeps the rest."""
+    search = new_stored_search(LARGE, sampler=Sampler.RANDOM)
+    advance(search, 51)
+    lean = search._study.get_trials(deepcopy=False)
+    stored = new_stored_search(LARGE)._study.get_trials(deepcopy=False)
+
+    assert len({id(trial.distributions) for trial in lean}) == 1
+    assert len({id(name) for trial in lean for name in trial.params}) == len(LARGE.sampled)
+    for ours, theirs in zip(lean, stored, strict=True):
+        assert list(ours.params.items()) == list(theirs.params.items())
+        assert ours.distributions == theirs.distributions
+        assert (ours.values, ours.constraints) == (theirs.values, theirs.constraints)
+        assert (ours.number, ours.state) == (theirs.number, theirs.state)
+        assert theirs.user_attrs.keys() == {"configuration"}
+
+
 # --- after a crash
 
 
