@@ -12,11 +12,12 @@ BROWSER := .venv/.browser
 COMPILER := .venv/.compiler
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tune test test-faults lint bench bench-search docs docs-check models clean
+.PHONY: help setup tune test test-faults test-faults-short coverage lint bench bench-search \
+    dist docs docs-check models clean
 
 help: ## show this help
 	@echo "make TARGET [PYTHON=python3.12] [STUDY=studies/NAME] [ARGS='-k word']"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## install autotune and its tools into .venv
 
@@ -60,6 +61,16 @@ $(FAULTS): $(STAMP)
 test-faults: models $(FAULTS) ## run the heavy fault tests, as root
 	$(PY) -m pytest -m faults -n auto $(ARGS)
 
+# One or two of each kind, with fewer examples: no fuzzer guided by coverage, and nothing to mount.
+test-faults-short: models ## run a part of the fault tests that takes minutes
+	AUTOTUNE_EXAMPLES=2000 $(PY) -m pytest -m 'faults and short' -n 2 $(ARGS)
+
+# Workers are measured, too: coverage starts in every process of this environment.
+coverage: docs-check models $(BROWSER) $(COMPILER) ## measure the branch coverage of make test
+	@rm -rf build/coverage && mkdir -p build/coverage
+	@status=0; $(BIN)/coverage run -m pytest -n 2 --dist loadfile $(ARGS) || status=$$?; \
+	    $(BIN)/coverage combine --quiet && $(BIN)/coverage report && exit $$status
+
 lint: $(STAMP) ## check style, formatting, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -71,6 +82,9 @@ bench: models ## measure the ratios that the tests do not assert on
 
 bench-search: $(STAMP) ## replay the search and its peers on recorded surfaces
 	OPENBLAS_NUM_THREADS=1 $(PY) -m tests.bench.search $(ARGS)
+
+dist: $(STAMP) ## build wheel and sdist, and tune from the wheel in an empty environment
+	$(PY) -m tests.dist
 
 docs: $(STAMP) ## write the generated parts of docs/
 	$(PY) docs/generate.py

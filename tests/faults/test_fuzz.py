@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -40,13 +41,15 @@ from tests.export.test_best_file import make_best
 from tests.report.studies import make_study
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+short = pytest.mark.short
+_EXAMPLES = int(os.environ.get("AUTOTUNE_EXAMPLES", "30000"))
 many = settings(
-    max_examples=30_000,
+    max_examples=_EXAMPLES,
     derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-some = settings(many, max_examples=1_500)
+some = settings(many, max_examples=_EXAMPLES // 20)
 
 STUDY = """
 [model]
@@ -110,6 +113,7 @@ def spoilt(text: bytes, cuts: list[tuple[int, int, bytes]]) -> bytes:
     return text
 
 
+@short
 @many
 @given(CUTS)
 def test_a_study_file(cuts: list[tuple[int, int, bytes]]) -> None:
@@ -120,6 +124,7 @@ def test_a_study_file(cuts: list[tuple[int, int, bytes]]) -> None:
         assert parse_spec(to_toml(spec)) == spec
 
 
+@short
 @many
 @given(st.sampled_from(ANSWERS), CUTS, st.binary(max_size=40))
 def test_a_worker_s_message(
@@ -156,6 +161,7 @@ def _collect(value: Any, path: tuple[Any, ...]) -> None:
 _collect(BEST, ())
 
 
+@short
 @many
 @given(st.sampled_from(PATHS), ANYTHING, CUTS)
 def test_a_best_json(
@@ -200,6 +206,7 @@ def _columns(file: Path) -> list[tuple[str, str]]:
         ]
 
 
+@short
 @some
 @given(st.data())
 def test_a_row_of_the_database(study: Path, data: st.DataObject) -> None:

@@ -28,6 +28,7 @@ from tests import models
 from tests.faults.test_kill import completed, no_worker_is_left
 
 pytestmark = [pytest.mark.faults, pytest.mark.openvino, pytest.mark.timeout(300)]
+short = pytest.mark.short
 
 STUDY = f"""
 [model]
@@ -153,7 +154,16 @@ def begun(three_trials: Path, tmp_path: Path) -> Night:
 
 @pytest.mark.parametrize(
     "point",
-    ["ask:1", "asked:2", "begin:2", "open:3", "opened:3", "block:1", "block:5", "record:5"],
+    [
+        "ask:1",
+        "asked:2",
+        "begin:2",
+        "open:3",
+        "opened:3",
+        "block:1",
+        pytest.param("block:5", marks=short),
+        pytest.param("record:5", marks=short),
+    ],
 )
 def test_a_kill_while_searching(night: Night, point: str) -> None:
     """When asking, opening, warming up, measuring, and in the middle of a transaction."""
@@ -163,7 +173,7 @@ def test_a_kill_while_searching(night: Night, point: str) -> None:
     night.go_on(night.check({}))
 
 
-@pytest.mark.parametrize("point", ["tell:3", "told:3"])
+@pytest.mark.parametrize("point", [pytest.param("tell:3", marks=short), "told:3"])
 def test_a_kill_between_evidence_and_optuna(night: Night, point: str) -> None:
     """The trial is there, and is told once."""
     code, _ = night.run(die_at=point)
@@ -173,7 +183,7 @@ def test_a_kill_between_evidence_and_optuna(night: Night, point: str) -> None:
     night.go_on(kept)
 
 
-@pytest.mark.parametrize("point", ["race:1", "race:4", "raced:1"])
+@pytest.mark.parametrize("point", ["race:1", pytest.param("race:4", marks=short), "raced:1"])
 def test_a_kill_in_the_race(night: Night, point: str) -> None:
     """The next start goes on with the race."""
     night.write_with_race()
@@ -186,6 +196,7 @@ def test_a_kill_in_the_race(night: Night, point: str) -> None:
     assert read_best(night.folder / "best.json").certificate is not None
 
 
+@short
 def test_a_kill_while_exporting(begun: Night) -> None:
     """The old best.json stays until the new one is whole."""
     before = (begun.folder / "best.json").read_bytes()
@@ -206,6 +217,7 @@ def test_a_kill_while_copying_the_database(begun: Night) -> None:
     assert (begun.folder / "study.db.backup").exists()
 
 
+@short
 def test_a_kill_in_a_migration(begun: Night) -> None:
     """The database is of one version or the other."""
     with closing(sqlite3.connect(begun.folder / "study.db")) as connection:
@@ -237,11 +249,11 @@ def _version(folder: Path) -> int:
     [
         ("kill", {"lost", "out_of_memory"}),
         ("stop", {"hang", "compile_timeout"}),
-        ("segfault", {"crash"}),
+        pytest.param("segfault", {"crash"}, marks=short),
         ("abort", {"crash"}),
-        ("hang", {"hang", "compile_timeout"}),
+        pytest.param("hang", {"hang", "compile_timeout"}, marks=short),
         ("exit", {"lost"}),
-        ("garbage", {"protocol"}),
+        pytest.param("garbage", {"protocol"}, marks=short),
         ("flood", {"protocol"}),
     ],
 )
@@ -343,7 +355,7 @@ def test_a_folder_that_becomes_read_only(small_disk: Any) -> None:
     night.go_on(kept)
 
 
-@pytest.mark.parametrize("damage", ["page", "truncated"])
+@pytest.mark.parametrize("damage", [pytest.param("page", marks=short), "truncated"])
 def test_a_damaged_database_is_refused_with_its_copy(begun: Night, damage: str) -> None:
     """And the copy can be taken in its place."""
     night, file = begun, begun.folder / "study.db"
@@ -395,6 +407,7 @@ def test_a_reader_that_holds_its_lock_for_a_minute(begun: Night) -> None:
     begun.go_on(begun.check({}))
 
 
+@short
 def test_a_second_tuner_is_refused(begun: Night) -> None:
     """With the pid of the first, which does not notice."""
     begun.write(11)
@@ -411,7 +424,11 @@ def test_a_second_tuner_is_refused(begun: Night) -> None:
 
 @pytest.mark.parametrize(
     ("number", "times", "code"),
-    [(signal.SIGTERM, 1, 130), (signal.SIGINT, 1, 130), (signal.SIGINT, 2, 130)],
+    [
+        pytest.param(signal.SIGTERM, 1, 130, marks=short),
+        (signal.SIGINT, 1, 130),
+        (signal.SIGINT, 2, 130),
+    ],
     ids=["SIGTERM", "Ctrl-C", "Ctrl-C twice"],
 )
 def test_a_signal(begun: Night, number: signal.Signals, times: int, code: int) -> None:
