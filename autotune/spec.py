@@ -97,8 +97,8 @@ class ModelSpec(_Section):
     )
     inputs: str | None = Field(
         default=None,
-        description="A .npz file with one array per input, samples along the first axis; "
-        "random data without it.",
+        description="A .npz file with one array per input, or a .npy file for the only input; "
+        "samples along the first axis, a scalar for all of them. Random data without it.",
     )
     items: Positive | None = Field(
         default=None,
