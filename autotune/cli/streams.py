@@ -81,6 +81,8 @@ def guard() -> None:
             with contextlib.suppress(OSError):  # what it is, nothing can be written to
                 _OUTPUTS[name] = _Output(descriptor, is_needed=name == "stdout")
                 setattr(sys, name, _text(_OUTPUTS[name], stream))
+        elif isinstance(stream, io.TextIOWrapper) and stream.errors not in _SAYS_ANYTHING:
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _keep_places() -> None:

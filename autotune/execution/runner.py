@@ -1,7 +1,6 @@
 """From a compile key to blocks of load: what the tuner and the race need of a machine."""
 
 import contextlib
-import tempfile
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -12,7 +11,7 @@ from typing import Any, Protocol
 from autotune.domain.configuration import Api, CompileKey, Effective
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.measurement import Block, Feed, Opening
-from autotune.errors import DeviceError, ModelError
+from autotune.errors import DeviceError, ModelError, StorageError
 from autotune.execution.deadlines import Deadline, Deadlines, deadlines_of
 from autotune.execution.logs import WorkerLogs
 from autotune.execution.machine import Machine, fingerprint
@@ -29,6 +28,7 @@ from autotune.execution.protocol import (
     Stopped,
     Written,
 )
+from autotune.execution.scratch import scratch_folder
 from autotune.host.cpus import usable_cpus
 from autotune.host.files import known
 from autotune.host.memory import available_memory
@@ -342,8 +342,8 @@ def _passing_worker(otherwise: str, deadlines: Deadlines) -> Iterator[WorkerProc
         ModelError: it cannot be started, or says that it cannot.
     """
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            worker = WorkerProcess(Path(folder) / "worker.log")
+        with scratch_folder() as folder:
+            worker = WorkerProcess(folder / "worker.log")
             try:
                 _expect(_last_answer(worker, deadlines.start), Ready, "start")
                 yield worker
@@ -351,7 +351,9 @@ def _passing_worker(otherwise: str, deadlines: Deadlines) -> Iterator[WorkerProc
                 worker.close()
     except TrialFault as fault:
         raise ModelError(f"{otherwise}: {fault.failure.message}") from None
-    except OSError as error:  # no memory, no process, no folder for temporary files
+    except StorageError as error:  # no folder for temporary files
+        raise ModelError(f"{otherwise}: {error}") from error
+    except OSError as error:  # no memory, no process
         raise ModelError(f"{otherwise}: a worker cannot be started: {error}") from error
 
 

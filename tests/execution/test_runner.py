@@ -391,7 +391,7 @@ def test_a_question_without_a_folder_for_temporary_files_is_one_line(
 ) -> None:
     """Of what was asked, and of the cause."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    with pytest.raises(ModelError, match=f"{said}: a worker cannot be started: .*gone"):
+    with pytest.raises(ModelError, match=f"{said}: no folder for temporary files: .*gone"):
         PASSING[said](tmp_path / "m.xml")
 
 
