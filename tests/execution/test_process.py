@@ -1,5 +1,6 @@
 """A worker may do what it likes: it gets a typed failure, and nothing of it is left behind."""
 
+import gc
 import signal
 import site
 import subprocess
@@ -29,6 +30,7 @@ def _short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def failure_of(folder: Path, body: str, timeout_s: float = 60.0) -> Failure:
     """How a worker with this body fails; afterwards neither process nor descriptor is left."""
+    gc.collect()  # what earlier tests left is not of this one
     before = open_files()
     worker = WorkerProcess(folder / "worker.log", fake_worker(folder, body))
     with pytest.raises(TrialFault) as caught:
