@@ -398,6 +398,7 @@ class Tuner:
         self._store.record(trial, self._elapsed_s())
         self._search.tell(trial, is_final=self._history.is_final(trial))
         self._remember(trial)
+        heap.give_back()  # what the sampler took for its proposal
         is_open = self._history.is_open(trial)
         if is_open:
             self._agenda.again(trial)
@@ -417,7 +418,6 @@ class Tuner:
                 Noted(text=f"{device}: ruled out: it has run nothing that was asked of it")
             )
         self._finals.advise(trial, self._budget)
-        heap.give_back()
         if not is_machine_fault(trial):
             self._faults_in_a_row, self._has_recovered = [], False
             return
