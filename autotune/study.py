@@ -93,7 +93,9 @@ def doubts(spec: StudySpec, facts: Inspected, choices: SearchSpace) -> list[str]
     """What could not be shown of the model's answers, each with its consequence and the way out."""
     data = "the data given" if spec.model.inputs else "random data"
     way_out = "give samples that tell: [model] inputs"
-    unproven, found = facts.unproven_batch, []
+    # What is known to be wrong needs no doubt.
+    unproven = facts.unproven_batch if facts.why_no_batch is None else None
+    found = []
     if not facts.is_deterministic:
         found.append(
             "the model's answers differ from run to run: only their shapes are compared, and what "

@@ -1,5 +1,6 @@
 """What every test may use; none touches the lock and the state of real measurements here."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -44,7 +45,23 @@ def _own_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def lock_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def _nothing_left_set() -> Iterator[None]:
+    """What a command sets for itself is set back: the next one in this process is a stranger."""
+
+    def found() -> set[tuple[str, Any]]:
+        return {*os.environ.items(), *((folder, "path") for folder in sys.path)}
+
+    before = found()
+    yield
+    assert {one for one in before ^ found() if not one[0].startswith("PYTEST_")} == set()
+
+
+@pytest.fixture(autouse=True)
+def lock_folder(
+    _nothing_left_set: None,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
     """A machine lock of the test's own."""
     folder = tmp_path_factory.mktemp("locks")
     monkeypatch.setenv("AUTOTUNE_LOCK_DIR", str(folder))

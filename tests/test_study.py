@@ -145,6 +145,7 @@ def test_a_wrong_batch_by_hand_is_refused() -> None:
         ({"unproven_batch": SILENT}, {}, ["batch stays 1"]),
         ({"unproven_batch": SILENT}, {"batch": [1, 2]}, ["batch is unproven"]),
         ({"is_deterministic": False, "unproven_batch": "x"}, {}, ["differ from run to run"]),
+        ({"unproven_batch": SILENT, "why_no_batch": WRONG}, {}, []),
         ({"untrusted": {"f16": "it differs"}}, {}, []),
         ({"untrusted": {"f16": "it differs"}}, {"precision": "f16"}, ["precision f16 is unproven"]),
         (

@@ -1,7 +1,6 @@
 """The commands. What they need is imported when they run, so that --help is instant."""
 
 import gc
-import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -536,8 +535,6 @@ def replay(
     The tuner itself runs, on a virtual clock and with the recorded noise. Without a cap, each
     surface is replayed with its study's own.
     """
-    # Small matrices on many threads are slower, and every process has its own threads.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from autotune.cli.surface import run_replay
 
     sys.exit(

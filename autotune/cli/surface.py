@@ -2,9 +2,9 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from functools import cache, partial
 from multiprocessing import get_context
@@ -110,11 +110,13 @@ def run_replay(
     curves: list[Curve] = []
     # Everything that can be wrong with a file shows before anything runs.
     goals = {file: _goal(_machine(file), cap_s, asked_percentile) for file in files}
-    _let_find_modules()
     # A plot is a file: the tables before it may get lost.
     with nullcontext() if plot is None else optional_output():
         # Spawned: a fork may inherit a lock that a thread of this process holds.
-        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        with (
+            _spawning(),
+            ProcessPoolExecutor(mp_context=get_context("spawn")) as pool,
+        ):
             for file, goal in goals.items():
                 for sampler in samplers:
                     jobs = [(file, sampler, seed, trials, goal) for seed in range(seeds)]
@@ -136,15 +138,24 @@ def run_replay(
     return EXIT_OK
 
 
-def _let_find_modules() -> None:
-    """Have processes that are spawned look where this one does, not in the current folder first.
+@contextmanager
+def _spawning() -> Iterator[None]:
+    """Processes that are spawned look where this one does, not in the current folder first.
 
-    A checkout that is not installed is where nobody looks: the last place to look, then.
+    A checkout that is not installed is where nobody looks: the last place to look, then. Small
+    matrices are slower on many threads, and there is a process for each CPU.
     """
-    os.environ["PYTHONSAFEPATH"] = "1"
+    path, variables = list(sys.path), dict(os.environ)
     home = str(Path(__file__).parents[2])
-    if home not in sys.path:
-        sys.path.append(home)
+    sys.path += [] if home in path else [home]
+    os.environ["PYTHONSAFEPATH"] = "1"
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        os.environ.clear()
+        os.environ.update(variables)
 
 
 def _trace(job: tuple[Path, Sampler, int, int, Goal]) -> Trace:

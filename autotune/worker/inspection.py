@@ -86,8 +86,9 @@ def inspect(bench: Bench, devices: Sequence[str], *, try_batch: bool) -> Finding
     first = "f32" if "f32" in native else ""
     compiled = bench.compiled(home, first)
     precision = model.precision(compiled) or "f32"
-    kinds, groups, answers = _told_apart(bench, compiled, precision)
-    is_deterministic, keeps_state = _looked_at_again(compiled, groups, answers)
+    relevant = model.relevant_outputs(bench.network)
+    kinds, groups, answers = _told_apart(bench, compiled, precision, relevant)
+    is_deterministic, keeps_state = _looked_at_again(compiled, precision, groups, answers)
     del compiled  # memory for one model at a time
     exact = Run(home, first, precision, answers)
     runs = [exact, *_runs(bench, home, [p for p in ("", *native) if p != first], groups)]
@@ -96,7 +97,7 @@ def inspect(bench: Bench, devices: Sequence[str], *, try_batch: bool) -> Finding
             with contextlib.suppress(RuntimeError):  # its trials will say so
                 runs += _runs(bench, device, ["", *_native(bench, device)], groups)
     default = next(run for run in runs if run.device == home and not run.requested)
-    silent = _silent(bench.network, exact)
+    silent = _silent(bench.network, exact, relevant)
     yardsticks = [
         Yardstick(error, spread(group))
         for error, group in zip(errors_of(default, exact), answers, strict=True)
@@ -104,7 +105,7 @@ def inspect(bench: Bench, devices: Sequence[str], *, try_batch: bool) -> Finding
     untrusted = {}
     if is_deterministic:  # else every answer differs from every other
         untrusted = _untrusted(runs, default, yardsticks, silent)
-    needed = _needed(exact, model.relevant_outputs(bench.network))
+    needed = _needed(exact, relevant)
     why_no_batch = None
     if try_batch:  # last, as it leaves the network at another batch
         why_no_batch = _why_no_batch(bench, exact, groups, compare=is_deterministic)
@@ -164,7 +165,7 @@ def _runs(
 
 
 def _told_apart(
-    bench: Bench, compiled: ov.CompiledModel, precision: str
+    bench: Bench, compiled: ov.CompiledModel, precision: str, relevant: Sequence[bool]
 ) -> tuple[tuple[str, ...], list[list[Sample]], list[list[Answer]]]:
     """Kinds of data, their samples and answers: the user's own alone where those say something.
 
@@ -172,7 +173,6 @@ def _told_apart(
     model cannot run, or answers with values that are not finite, is left out.
     """
     first = KINDS[0] if bench.file is None else GIVEN
-    relevant = model.relevant_outputs(bench.network)
     kinds: tuple[str, ...] = ()
     groups: list[list[Sample]] = []
     answers: list[list[Answer]] = []
@@ -194,6 +194,7 @@ def _told_apart(
 
 def _looked_at_again(
     compiled: ov.CompiledModel,
+    precision: str,
     groups: Sequence[Sequence[Sample]],
     answers: Sequence[Sequence[Answer]],
 ) -> tuple[bool, bool]:
@@ -201,7 +202,6 @@ def _looked_at_again(
 
     The second look is by a new request, then by one that has answered another sample before.
     """
-    precision = model.precision(compiled) or "f32"
     for group, known in zip(groups, answers, strict=True):
         if not is_repeated(known[0], model.answer(compiled, group[0]), precision):
             return False, False
@@ -213,9 +213,8 @@ def _looked_at_again(
     return True, keeps_state or bool(model.variables(compiled))
 
 
-def _silent(network: ov.Model, run: Run) -> str | None:
+def _silent(network: ov.Model, run: Run, relevant: Sequence[bool]) -> str | None:
     """Why the answers could not show a mistake; None where each output says something."""
-    relevant = model.relevant_outputs(network)
     if not any(relevant):
         return "no output depends on the inputs"
     found = [silences(group, run.precision, relevant) for group in run.answers]

@@ -4,24 +4,19 @@ A model that was exported for a batch of eight does eight items in a request, an
 would show an eighth of its speed.
 """
 
-import itertools
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import openvino as ov
 
 from autotune.worker import model as models
+from autotune.worker.answers import STRICT, WrongOutputError, check, part_of, silences
 from autotune.worker.inputs import Sample, input_name
 
 _PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
-_TOLERANCE = 0.01
-_APART = 10.0
-"""How many times farther apart the answers of two items must lie than two runs of one item."""
 _MOST_ITEMS, _MOST_SAMPLES = 16, 4
 _MOST = 65536
 """What a study and best.json take."""
-_LAST_BITS = 1e-5
 
 
 def items_per_request(core: ov.Core, network: ov.Model, data: list[Sample], device: str) -> int:
@@ -87,6 +82,7 @@ def _each_apart(
             if input_name(port) in batched
         }
     )
+    relevant = models.relevant_outputs(network)
     together = core.compile_model(network, device, _PRECISION)
     apart = core.compile_model(single, device, _PRECISION)
     numbers = sorted({round(i) for i in np.linspace(0, items - 1, min(items, _MOST_ITEMS))})
@@ -94,21 +90,25 @@ def _each_apart(
         whole = models.infer(together, sample)
         alone = [models.infer(apart, _item(sample, batched, number)) for number in numbers]
         parts = [_parts(output, alone[0][j], items) for j, output in enumerate(whole)]
-        yield _is_apart([[part[number] for part in parts] for number in numbers], alone)
+        yield _is_apart([[part[number] for part in parts] for number in numbers], alone, relevant)
 
 
-def _is_apart(parts: list[list[np.ndarray]], alone: list[list[np.ndarray]]) -> bool | None:
+def _is_apart(
+    parts: list[list[np.ndarray]], alone: list[list[np.ndarray]], relevant: list[bool]
+) -> bool | None:
     """Whether parts of an answer are the answers to their items; None where these say nothing.
 
     An answer that is the same for every item would agree with anything.
     """
-    if not all(_says_something(output) for item in (*parts, *alone) for output in item):
+    known = [[part_of(output) for output in answer] for answer in alone]
+    if not any(relevant) or any(silences(known, "f32", relevant)):
         return None
-    off = max(_difference(part, answer) for part, answer in zip(parts, alone, strict=True))
-    if off > _TOLERANCE:
+    try:
+        for part, answer in zip(parts, known, strict=True):
+            check(part, [answer], known, "f32", STRICT)
+    except WrongOutputError:
         return False
-    between = [_difference(one, other) for one, other in itertools.pairwise(alone)]
-    return True if float(np.median(between)) > max(_APART * off, _LAST_BITS) else None
+    return True
 
 
 def _item(sample: Sample, batched: list[str], number: int) -> Sample:
@@ -133,19 +133,3 @@ def _parts(whole: np.ndarray, single: np.ndarray, items: int) -> list[np.ndarray
         message = f"an output of shape {whole.shape} is not {items} of {single.shape}"
         raise ValueError(message)
     return np.split(whole, items, axis=axes[0])
-
-
-def _says_something(output: np.ndarray) -> bool:
-    return bool(output.size and np.isfinite(output).all())
-
-
-def _difference(one: list[np.ndarray], other: list[np.ndarray]) -> float:
-    """The largest of any output."""
-    return max(_distance(a, b) for a, b in zip(one, other, strict=True))
-
-
-def _distance(one: np.ndarray, other: np.ndarray) -> float:
-    """Largest difference, relative to the largest value."""
-    first, second = (array.astype(np.float64) for array in (one, other))
-    scale: Any = max(np.abs(first).max(), np.abs(second).max())
-    return float(np.abs(first - second).max() / scale) if scale else 0.0
