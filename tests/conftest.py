@@ -11,25 +11,28 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from autotune.cli.main import main
 from tests import models
+from tests.command import Autotune, Done
 
 # The same examples in every run, and no deadline: tests never depend on time.
 settings.register_profile("autotune", deadline=None, derandomize=True)
 settings.load_profile("autotune")
 
+_SIGNALS: dict[signal.Signals, Any] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGHUP: signal.SIG_DFL,
+}
+"""Those that a command hears, and what they do elsewhere."""
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _signals_of_a_terminal() -> Iterator[None]:
     """Tests in the background have SIGINT ignored, which commands inherit and rightly keep."""
-    usual: dict[signal.Signals, Any] = {
-        signal.SIGINT: signal.default_int_handler,
-        signal.SIGTERM: signal.SIG_DFL,
-        signal.SIGHUP: signal.SIG_DFL,
-    }
-    found = {number: signal.getsignal(number) for number in usual}
-    ignored = [number for number, handler in found.items() if handler == signal.SIG_IGN]
+    ignored = [number for number in _SIGNALS if signal.getsignal(number) == signal.SIG_IGN]
     for number in ignored:
-        signal.signal(number, usual[number])
+        signal.signal(number, _SIGNALS[number])
     yield
     for number in ignored:
         signal.signal(number, signal.SIG_IGN)
@@ -74,6 +77,24 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     folder = tmp_path_factory.mktemp("state")
     monkeypatch.setenv("XDG_STATE_HOME", str(folder))
     return folder
+
+
+@pytest.fixture
+def autotune(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Autotune:
+    """The command line in this process; its workers are processes of their own."""
+
+    def run(*words: object) -> Done:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["autotune", *map(str, words)])
+        handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+        with pytest.raises(SystemExit) as left:
+            main()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        code = left.value.code
+        return Done(code if isinstance(code, int) else 0, *capfd.readouterr())
+
+    return run
 
 
 @pytest.fixture(scope="session")

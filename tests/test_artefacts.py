@@ -7,13 +7,11 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 import autotune as package
 from autotune import study as beginning
-from autotune.cli.main import main
 from autotune.domain.history import History
 from autotune.domain.race import State
 from autotune.domain.trial import Trial
@@ -31,6 +29,7 @@ from autotune.storage.study_store import StudyStore
 from autotune.storage.surface import load_surface
 from autotune.tuner import tune
 from autotune.verify import verify
+from tests.command import Autotune
 
 ARTEFACTS = Path(__file__).parent / "artefacts"
 SCHEMAS = {"study": 3, "cut": 3, "schema2": 2, "schema1": 1}
@@ -55,31 +54,6 @@ VIEWERS: dict[str, Sequence[str]] = {
     "another best": ("best", "{}", "--max-latency", "15ms", "--percentile", "90"),
     "frame": ("frame", "{}", "--csv", "-"),
 }
-
-
-class Done(NamedTuple):
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-Autotune = Callable[..., Done]
-
-
-@pytest.fixture
-def autotune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Autotune:
-    """The command line in this process."""
-
-    def run(*words: object) -> Done:
-        monkeypatch.setattr("sys.argv", ["autotune", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return Done(int(ended.value.code or 0), printed.out, printed.err)
-
-    return run
 
 
 @pytest.fixture(scope="module")

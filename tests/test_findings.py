@@ -1,14 +1,12 @@
 """What inspection finds and the user should know: told at the start, kept, shown afterwards."""
 
 import json
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from autotune.cli.main import main
 from autotune.cli.progress import lines
 from autotune.domain.events import Event, StudyOpened
 from autotune.domain.fed import Fed
@@ -19,13 +17,13 @@ from autotune.spec import StudySpec, build_spec
 from autotune.storage.story import What, story
 from autotune.storage.study_store import Identity, StudyStore
 from autotune.tuner import tune
+from tests.command import Autotune
 from tests.report.studies import view
 
 WHY = "an output has no batch dimension"
 WARNINGS = ("Loop: how often it runs depends on the data", "ids: whole numbers")
 MISLEADS = f"random inputs may mislead: {'; '.join(WARNINGS)}; give real ones with [model] inputs"
 NO_BATCH = f"only batch 1 is tried: {WHY}"
-Autotune = Callable[..., str]
 
 
 @pytest.fixture
@@ -34,19 +32,6 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "model.onnx").write_bytes(b"weights")
     (tmp_path / "data.npz").write_bytes(b"samples")
     return tmp_path
-
-
-@pytest.fixture
-def autotune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Autotune:
-    """What the command line prints."""
-
-    def run(*words: object) -> str:
-        monkeypatch.setattr("sys.argv", ["autotune", *map(str, words)])
-        with pytest.raises(SystemExit):
-            main()
-        return capsys.readouterr().out
-
-    return run
 
 
 def make_spec(*, trials: int = 3, inputs: str | None = None, **space: Any) -> StudySpec:
@@ -89,7 +74,7 @@ def test_why_there_is_no_batch_is_told_and_kept(folder: Path, autotune: Autotune
     assert opened.notes == (NO_BATCH,)
     assert f"note: {NO_BATCH}" in lines(opened)
     assert findings(folder) == {"no_batch": NO_BATCH}
-    assert f"no batch: {NO_BATCH}" in autotune("log", folder)
+    assert f"no batch: {NO_BATCH}" in autotune("log", folder).out
     assert f"{NO_BATCH[:1].upper()}{NO_BATCH[1:]}." in view(folder).notes
 
 
@@ -116,11 +101,11 @@ def test_random_data_that_may_mislead_are_told_and_kept(folder: Path, autotune: 
     opened = told(folder, make_spec(), SimulatedRunner(fed_warnings=WARNINGS))
     assert opened.notes == (MISLEADS,)
     assert identity(folder).fed == Fed(data="random", warnings=WARNINGS)
-    assert f"random inputs: {MISLEADS}" in autotune("log", folder)
+    assert f"random inputs: {MISLEADS}" in autotune("log", folder).out
     assert f"{MISLEADS[:1].upper()}{MISLEADS[1:]}." in view(folder).notes
-    best = json.loads(autotune("best", folder, "--json"))
+    best = json.loads(autotune("best", folder, "--json").out)
     assert (best["measured"]["data"], best["measured"]["warnings"]) == ("random", list(WARNINGS))
-    assert json.loads(autotune("status", folder, "--json"))["data_warnings"] == list(WARNINGS)
+    assert json.loads(autotune("status", folder, "--json").out)["data_warnings"] == list(WARNINGS)
 
 
 def test_items_that_may_be_more_are_told(folder: Path, autotune: Autotune) -> None:
@@ -129,7 +114,7 @@ def test_items_that_may_be_more_are_told(folder: Path, autotune: Autotune) -> No
     (note,) = opened.notes
     assert note.startswith("a request counts as one item: ")
     assert note.endswith("say [model] items = 8")
-    assert f"items: {note}" in autotune("log", folder)
+    assert f"items: {note}" in autotune("log", folder).out
     assert f"{note[:1].upper()}{note[1:]}." in view(folder).notes
     spec = make_spec(batch=1, trials=4)
     spec = spec.model_copy(update={"model": spec.model.model_copy(update={"items": 1})})
@@ -171,12 +156,12 @@ def test_what_was_fed_stands_where_numbers_stand(
     assert line in lines(opened)
     assert identity(folder).fed == Fed(data=data, warnings=())  # type: ignore[arg-type]
     for command in ("status", "log", "best", "pareto"):
-        assert line in autotune(command, folder), command
+        assert line in autotune(command, folder).out, command
     for command in ("status", "best", "pareto"):
-        found = json.loads(autotune(command, folder, "--json"))
+        found = json.loads(autotune(command, folder, "--json").out)
         assert (found["measured"] if command == "best" else found)["data"] == data
     assert ("figures", line) in view(folder).facts
-    best = json.loads(autotune("best", folder, "--json"))
+    best = json.loads(autotune("best", folder, "--json").out)
     if share:
         assert f", {data} inputs bound once;" in best["certificate"]["load"]
 

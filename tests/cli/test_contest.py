@@ -9,13 +9,12 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from autotune.calibrate import calibrate
 from autotune.cli.contest import comparison
-from autotune.cli.main import main
 from autotune.cli.output import print_json
 from autotune.contest import contest
 from autotune.domain.configuration import Configuration
@@ -26,23 +25,13 @@ from autotune.execution.runner import Runner
 from autotune.execution.simulated import SimulatedRunner
 from autotune.verify import verify
 from tests import models
+from tests.command import Autotune
 
-pytestmark = pytest.mark.openvino
+pytestmark = [pytest.mark.openvino, pytest.mark.usefixtures("home")]
 LEAST = "1s"
 """The first launch is held whatever its time; it takes a few seconds, and shows the latency."""
 ENOUGH = "16s"
 """For a second launch, and so for an interval of the throughput."""
-
-
-class Done(NamedTuple):
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-Autotune = Callable[..., Done]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +44,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / "study.toml").write_text(
         f'[model]\npath = "../../{models.TINY}"\n[goal]\nmax_latency = "1s"\npercentile = 90.0\n'
-        '[budget]\ntrials = 3\nduration = "30s"\n[race]\nshare = 0.5\n'
+        '[budget]\ntrials = 3\nduration = "20s"\n[race]\nshare = 0.5\n'
         '[measure]\nlimit = "1s"\nwarmup = "100ms"\n'
     )
     environment = {
@@ -99,23 +88,6 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> SimulatedRunner:
     monkeypatch.setattr("autotune.cli.contest.contest", partial(contest, runners=make))
     monkeypatch.setattr("autotune.cli.doctor.calibrate", partial(calibrate, runners=make))
     return runner
-
-
-@pytest.fixture
-def autotune(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Autotune:
-    """The command, in this process: it takes no second of starting."""
-
-    def run(*words: str) -> Done:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["autotune", *words])
-        with pytest.raises(SystemExit) as left:
-            main()
-        code = left.value.code
-        return Done(code if isinstance(code, int) else 0, *capsys.readouterr())
-
-    return run
 
 
 def edit(home: Path, change: Callable[[dict[str, Any]], None]) -> Path:

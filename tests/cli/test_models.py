@@ -6,7 +6,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -15,33 +14,27 @@ import pytest
 
 from autotune import load_best
 from autotune.domain.model_file import located, model_files, model_sha256
-from autotune.errors import EXIT_VERIFICATION
+from autotune.errors import EXIT_NO_FEASIBLE, EXIT_VERIFICATION
 from autotune.export.best_file import write_best
 from tests import models
+from tests.command import Autotune, Done
 from tests.domain.test_model_file import hub
 from tests.export.test_best_file import make_best
 from tests.onnx_models import SIZE, write_external, write_inline
 
 pytestmark = pytest.mark.openvino
-Autotune = Callable[..., subprocess.CompletedProcess[str]]
-QUICK = '[measure]\nlimit = "500ms"\nwarmup = "50ms"\n[race]\nshare = 0.0\n'
+Checked = Callable[..., Done]
+QUICK = '[measure]\nlimit = "300ms"\nwarmup = "50ms"\n[race]\nshare = 0.0\n'
 
 
 @pytest.fixture
-def autotune(tmp_path: Path) -> Autotune:
-    """The command, started in the user's folder, without a terminal."""
+def autotune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autotune: Autotune) -> Checked:
+    """The command line in the user's folder; another code than these is a failure."""
+    monkeypatch.chdir(tmp_path)
 
-    def run(*words: str, codes: Collection[int] = (0,)) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "autotune", *words],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=100,
-        )
-        assert done.returncode in codes, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
+    def run(*words: str, codes: Collection[int] = (0,)) -> Done:
+        done = autotune(*words)
+        assert done.code in codes, done.out + done.err
         return done
 
     return run
@@ -77,22 +70,20 @@ LAYOUTS: dict[str, Callable[[Path, Path], Path]] = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_the_whole_path(
-    layout: str, autotune: Autotune, tmp_path: Path, model_folder: Path
-) -> None:
+def test_the_whole_path(layout: str, autotune: Checked, tmp_path: Path, model_folder: Path) -> None:
     """Looked at, tuned, exported for every target that takes it, and deployed."""
     import openvino as ov
 
     (tmp_path / "models").mkdir()
     model = LAYOUTS[layout](tmp_path / "models", model_folder)
-    shown = json.loads(autotune("inspect", str(model), "--json").stdout)
+    shown = json.loads(autotune("inspect", str(model), "--json").out)
     assert [port["name"] for port in shown["inputs"]] == ["x"]
     folder = make_study(tmp_path / "studies" / "s", os.path.relpath(model, tmp_path / "studies/s"))
     autotune("tune", "studies/s")
     best = json.loads((folder / "best.json").read_text())
     assert best["model"]["path"] == os.path.relpath(model, folder)
 
-    written = json.loads(autotune("export", "studies/s", "--to", "all", "--json").stdout)["written"]
+    written = json.loads(autotune("export", "studies/s", "--to", "all", "--json").out)["written"]
     assert {one["target"] for one in written} >= {"python", "model-server", "triton", "kubernetes"}
     for one in written:
         there = [tmp_path / one["folder"] / file for file in one["model_files"]]
@@ -106,25 +97,25 @@ def test_the_whole_path(
         check_weights(autotune, model)
 
 
-def check_weights(autotune: Autotune, model: Path) -> None:
+def check_weights(autotune: Checked, model: Path) -> None:
     """Verified with all of them; with others it is another model, its own file being the same."""
     best = "studies/s/best.json"
     command = ("verify", best, "--budget", "5s", "--json")
     # How fast it is now is of no concern here.
-    found = json.loads(autotune(*command, codes={0, EXIT_VERIFICATION}).stdout)
+    found = json.loads(autotune(*command, codes={0, EXIT_VERIFICATION}).out)
     assert found["files"][0]["throughput_per_s"] > 0
 
     weights = Path(os.path.realpath(model_files(model)[1]))
     content = weights.read_bytes()
     weights.write_bytes(bytes([content[0] ^ 1]) + content[1:])
     for words in (("verify", best), ("export", best, "--to", "python")):
-        assert "is not the model of" in autotune(*words, codes={1}).stderr
-    refused = autotune("tune", "studies/s", "--trials", "3", codes={1}).stderr
+        assert "is not the model of" in autotune(*words, codes={1}).err
+    refused = autotune("tune", "studies/s", "--trials", "3", codes={1}).err
     assert "the model file has changed since the study began" in refused
 
 
 def test_a_study_of_0_1_goes_on_and_is_brought_up_to_date(
-    autotune: Autotune, tmp_path: Path
+    autotune: Checked, tmp_path: Path
 ) -> None:
     """Its digest was that of the model's own file; the next best.json has that of all."""
     model = write_external(tmp_path / "net.onnx")
@@ -142,11 +133,11 @@ def test_a_study_of_0_1_goes_on_and_is_brought_up_to_date(
     assert json.loads((folder / "best.json").read_text())["model"]["sha256"] == now
 
 
-def test_a_cache_that_the_runtime_does_not_read_is_said(autotune: Autotune, tmp_path: Path) -> None:
+def test_a_cache_that_the_runtime_does_not_read_is_said(autotune: Checked, tmp_path: Path) -> None:
     """It follows no link to external data out of the folder: the way out is in the message."""
     model = hub(tmp_path / "hub", write_external(tmp_path / "net.onnx"))
     for words in (("inspect", str(model)), ("tune", str(model), "--max-latency", "9ms")):
-        said = autotune(*words, codes={1}).stderr
+        said = autotune(*words, codes={1}).err
         assert f"cp -rL {model.parent} COPY" in said
         assert len(said.splitlines()) == 1
     subprocess.run(["cp", "-rL", model.parent, tmp_path / "COPY"], check=True, timeout=10)
@@ -156,7 +147,7 @@ def test_a_cache_that_the_runtime_does_not_read_is_said(autotune: Autotune, tmp_
 
 @pytest.mark.parametrize("command", ["inspect", "tune", "study", "verify", "compare", "doctor"])
 def test_weights_that_are_missing_are_named(
-    command: str, autotune: Autotune, tmp_path: Path
+    command: str, autotune: Checked, tmp_path: Path
 ) -> None:
     """One line, before anything is measured, by every command that takes a model."""
     model = write_external(tmp_path / "net.onnx", {"a": "w/a"})
@@ -173,7 +164,7 @@ def test_weights_that_are_missing_are_named(
     told = best.model.model_copy(update={"path": "../../net.onnx", "sha256": model_sha256(model)})
     write_best(best.model_copy(update={"model": told}), tmp_path / "studies" / "s" / "best.json")
     (tmp_path / "w/a").unlink()
-    said = autotune(*words[command], codes={1}).stderr
+    said = autotune(*words[command], codes={1}).err
 
     assert f"{model}: its weights are in {tmp_path / 'w/a'}, and there is no such file" in said
     assert len([line for line in said.splitlines() if line.startswith("autotune: ")]) == 1
@@ -191,20 +182,23 @@ def _compiles(folder: Path) -> bool:
 
 
 def test_a_study_is_one_study_by_every_path(
-    autotune: Autotune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    autotune: Checked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Through links, with .. in it, and moved together with its model."""
     write_inline(tmp_path / "disk" / "models" / "net.onnx")
     (tmp_path / "disk" / "studies").mkdir()
     (tmp_path / "studies").symlink_to("disk/studies")
     (tmp_path / "models").symlink_to("disk/models")
-    given = ("--max-latency", "50ms", "--trials", "1", "--budget", "20s")
-    autotune("tune", "models/../models/net.onnx", *given)
+    given = ("--max-latency", "50ms", "--trials", "1", "--budget", "2s")
+    autotune("tune", "models/../models/net.onnx", *given, codes={EXIT_NO_FEASIBLE})
     folder = tmp_path / "studies" / "net"
-    assert 'path = "../../models/net.onnx"' in (folder / "study.toml").read_text()
+    written = (folder / "study.toml").read_text()
+    assert 'path = "../../models/net.onnx"' in written
+    (folder / "study.toml").write_text(written.replace('"2s"', '"1min"') + QUICK)
+    autotune("tune", "studies/net")
 
     for number, way in enumerate(["studies/../studies/net", str(folder)], start=2):
-        assert "continued after" in autotune("tune", way, "--trials", str(number)).stdout
+        assert "continued after" in autotune("tune", way, "--trials", str(number)).out
         assert _compiles(folder)
     monkeypatch.chdir(tmp_path / "disk" / "studies")
     assert _compiles(Path("net"))
@@ -213,7 +207,7 @@ def test_a_study_is_one_study_by_every_path(
     (tmp_path / "disk").rename(tmp_path / "another")
     moved = tmp_path / "another" / "studies" / "net"
     assert _compiles(moved)
-    assert "continued after" in autotune("tune", "another/studies/net", "--trials", "4").stdout
+    assert "continued after" in autotune("tune", "another/studies/net", "--trials", "4").out
     autotune("best", "another/studies/net", "--out", "copy/../best.json", codes={1})
     autotune("best", "another/studies/net", "--out", "b.json")
     assert json.loads((tmp_path / "b.json").read_text())["model"]["path"] == (

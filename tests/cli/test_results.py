@@ -5,27 +5,15 @@ import io
 import itertools
 import json
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 import pytest
 
-from autotune.cli.main import main
+from tests.command import Autotune
 from tests.report.studies import BrokenRunner, make_study
 
-
-class Done(NamedTuple):
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-Autotune = Callable[..., Done]
 OUTPUTS = (
     ("frame", "--csv", "a.csv"),
     ("frame", "--parquet", "a.parquet"),
@@ -35,20 +23,6 @@ OUTPUTS = (
     ("report", "--png", "a.png"),
 )
 """Commands that write where they are told, and a name that they take."""
-
-
-@pytest.fixture
-def autotune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Autotune:
-    """The command line in this process."""
-
-    def run(*words: object) -> Done:
-        monkeypatch.setattr("sys.argv", ["autotune", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return Done(int(ended.value.code or 0), printed.out, printed.err)
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -12,19 +12,20 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, Self
+from typing import Any, NoReturn, Self
 
 import pytest
 
-from autotune.cli.main import main
 from autotune.domain.configuration import CompileKey
 from autotune.domain.failure import FailureKind
 from autotune.execution.simulated import SimulatedModel, SimulatedRunner
 from autotune.storage.surface import load_surface
 from tests import models
 from tests.builders import make_failure
+from tests.command import Autotune
 from tests.test_replay import make_spec, recorded
 
+pytestmark = pytest.mark.usefixtures("home")
 STUDY = """
 [model]
 path = "model.onnx"
@@ -40,17 +41,6 @@ pinning = true
 precision = "f32"
 """
 SHORT = ("--trials", "6", "--seeds", "2", "--sampler", "random")
-
-
-class Done(NamedTuple):
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-Autotune = Callable[..., Done]
 
 
 class Here:
@@ -114,23 +104,6 @@ def demo(home: Path, surface: bytes) -> Path:
     file = home / "studies" / "demo" / "surface.db"
     file.write_bytes(surface)
     return file.relative_to(home)
-
-
-@pytest.fixture
-def autotune(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Autotune:
-    """The command, in this process: it takes no second of starting."""
-
-    def run(*words: object) -> Done:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["autotune", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        code = left.value.code
-        return Done(code if isinstance(code, int) else 0, *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture

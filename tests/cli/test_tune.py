@@ -7,36 +7,23 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests import models
+from tests.command import Autotune
 
-pytestmark = pytest.mark.openvino
-Autotune = Callable[..., subprocess.CompletedProcess[str]]
+pytestmark = [pytest.mark.openvino, pytest.mark.usefixtures("home")]
 QUICK = '[measure]\nlimit = "1s"\nwarmup = "100ms"\n[race]\nshare = 0.0\n'
 
 
 @pytest.fixture
-def home(tmp_path: Path, model_folder: Path) -> Path:
-    """A folder of the user's own with a model in it."""
+def home(tmp_path: Path, model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of the user's own with a model in it, where the user stands."""
     shutil.copytree(model_folder, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def autotune(home: Path) -> Autotune:
-    """The command, started in the user's folder, without a terminal."""
-
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "autotune", *words]
-        return subprocess.run(
-            command, cwd=home, capture_output=True, text=True, check=False, timeout=100
-        )
-
-    return run
 
 
 @pytest.fixture
@@ -54,28 +41,28 @@ def study(home: Path) -> Path:
 def test_the_whole_path(autotune: Autotune, study: Path) -> None:
     """Tune, look, ask, continue: from a model file to a best.json that deploys."""
     done = autotune("tune", "studies/quick")
-    assert done.returncode == 0, done.stderr
-    assert len([line for line in done.stdout.splitlines() if line.startswith("trial ")]) == 4
+    assert done.code == 0, done.err
+    assert len([line for line in done.out.splitlines() if line.startswith("trial ")]) == 4
     assert (study / "tune.log").read_text().count(" trial ") >= 4
 
     best = json.loads((study / "best.json").read_text())
     assert best["status"] == "unconfirmed"
     assert {baseline["name"] for baseline in best["baselines"]} == {"CPU LATENCY", "CPU THROUGHPUT"}
 
-    status = json.loads(autotune("status", "studies/quick", "--json").stdout)
+    status = json.loads(autotune("status", "studies/quick", "--json").out)
     assert (status["trials"], status["running_pid"], status["last_end"]) == (4, None, "trials")
 
-    front = json.loads(autotune("pareto", "studies/quick", "--json", "--csv", "front.csv").stdout)
+    front = json.loads(autotune("pareto", "studies/quick", "--json", "--csv", "front.csv").out)
     assert front["front"]
     assert (study.parent.parent / "front.csv").read_text().startswith("trial,origin")
 
     again = autotune("best", "studies/quick", "--max-latency", "40ms", "--json", "--out", "b.json")
-    assert json.loads(again.stdout)["sla"] == {"percentile": 90.0, "cap_ms": 40.0}
+    assert json.loads(again.out)["sla"] == {"percentile": 90.0, "cap_ms": 40.0}
     assert (study.parent.parent / "b.json").exists()
 
     more = autotune("tune", "studies/quick", "--trials", "5")
-    assert "continued after 4 trials" in more.stdout
-    assert len([line for line in more.stdout.splitlines() if line.startswith("trial ")]) == 1
+    assert "continued after 4 trials" in more.out
+    assert len([line for line in more.out.splitlines() if line.startswith("trial ")]) == 1
 
 
 def test_a_new_study_is_written_so_that_it_can_be_repeated(autotune: Autotune, home: Path) -> None:
@@ -86,7 +73,7 @@ def test_a_new_study_is_written_so_that_it_can_be_repeated(autotune: Autotune, h
     )
 
     text = (home / "studies" / "mine" / "study.toml").read_text()
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert text.splitlines()[0].startswith("# Question: ")
     assert 'shape = "1,3,8,8"' in text
 
@@ -132,8 +119,8 @@ def test_a_wrong_argument_is_one_clear_message(
     before = sorted(path.name for path in home.iterdir())
     done = autotune(*words)
 
-    assert (done.returncode, says in done.stderr) == (code, True), done.stderr
-    assert "Traceback" not in done.stderr
+    assert (done.code, says in done.err) == (code, True), done.err
+    assert "Traceback" not in done.err
     assert sorted(path.name for path in home.iterdir()) == before
 
 
@@ -144,8 +131,8 @@ def test_all_faults_of_a_study_file_are_reported_together(autotune: Autotune, st
     )
     done = autotune("tune", "studies/quick")
 
-    assert done.returncode == 2
-    assert all(word in done.stderr for word in ("'path'", "more than zero", "'budget'"))
+    assert done.code == 2
+    assert all(word in done.err for word in ("'path'", "more than zero", "'budget'"))
 
 
 def test_nothing_meets_the_cap(autotune: Autotune, study: Path) -> None:
@@ -159,8 +146,8 @@ def test_nothing_meets_the_cap(autotune: Autotune, study: Path) -> None:
     (study / "study.toml").write_text(text)
     done = autotune("tune", "studies/quick")
 
-    assert done.returncode == 3
-    assert "times the cap" in done.stdout
+    assert done.code == 3
+    assert "times the cap" in done.out
     assert not (study / "best.json").exists()
 
 
@@ -168,16 +155,16 @@ def test_changes_since_the_study_began_are_refused(
     autotune: Autotune, study: Path, home: Path
 ) -> None:
     """Another goal, model, machine or runtime: each is named, and no trial is added."""
-    assert autotune("tune", "studies/quick", "--trials", "1").returncode == 0
+    assert autotune("tune", "studies/quick", "--trials", "1").code == 0
     text = (study / "study.toml").read_text()
 
     (study / "study.toml").write_text(text.replace("50ms", "60ms"))
-    assert "the goal has changed" in autotune("tune", "studies/quick").stderr
+    assert "the goal has changed" in autotune("tune", "studies/quick").err
     (study / "study.toml").write_text(text)
 
     model = home / models.TINY
     model.write_text(model.read_text() + " ")
-    assert "the model file has changed" in autotune("tune", "studies/quick").stderr
+    assert "the model file has changed" in autotune("tune", "studies/quick").err
     model.write_text(model.read_text()[:-1])
 
     with sqlite3.connect(study / "study.db") as database:
@@ -185,9 +172,9 @@ def test_changes_since_the_study_began_are_refused(
             "update autotune_session set machine = json_set(machine, '$.openvino', '2020.1')"
         )
     refused = autotune("tune", "studies/quick")
-    assert "openvino: '2020.1' then" in refused.stderr
-    assert refused.returncode == 1
-    assert autotune("tune", "studies/quick", "--trials", "2", "--anyway").returncode == 0
+    assert "openvino: '2020.1' then" in refused.err
+    assert refused.code == 1
+    assert autotune("tune", "studies/quick", "--trials", "2", "--anyway").code == 0
 
 
 def test_a_file_that_is_no_database_is_refused(autotune: Autotune, study: Path) -> None:
@@ -195,7 +182,7 @@ def test_a_file_that_is_no_database_is_refused(autotune: Autotune, study: Path) 
     (study / "study.db").write_text("this is no database, but a text of some length" * 50)
     done = autotune("tune", "studies/quick")
 
-    assert (done.returncode, "not a database" in done.stderr) == (1, True), done.stderr
+    assert (done.code, "not a database" in done.err) == (1, True), done.err
     assert (study / "study.db").read_text().startswith("this is no database")
 
 
@@ -212,8 +199,8 @@ def test_a_second_tuner_is_refused_with_the_first_one_s_pid(
     try:
         _wait_for_line(first, "trial 0 ")
         second = autotune("tune", "studies/quick")
-        assert (second.returncode, f"process {first.pid}" in second.stderr) == (1, True)
-        seen = json.loads(autotune("status", "studies/quick", "--json").stdout)
+        assert (second.code, f"process {first.pid}" in second.err) == (1, True)
+        seen = json.loads(autotune("status", "studies/quick", "--json").out)
         assert seen["running_pid"] == first.pid
         first.send_signal(signal.SIGINT)
         out, _ = first.communicate(timeout=60)
@@ -254,17 +241,17 @@ def test_a_folder_that_cannot_be_written_is_named(autotune: Autotune, home: Path
     (home / "studies").write_text("in the way")
     done = autotune("tune", models.TINY, "--max-latency", "5ms")
 
-    assert (done.returncode, "cannot be written" in done.stderr) == (1, True), done.stderr
+    assert (done.code, "cannot be written" in done.err) == (1, True), done.err
 
 
 def test_inspect_and_devices(autotune: Autotune) -> None:
     """What a model takes, and what the machine has."""
-    ports = json.loads(autotune("inspect", models.TWO_INPUTS, "--json").stdout)
-    devices = json.loads(autotune("devices", "--json").stdout)
+    ports = json.loads(autotune("inspect", models.TWO_INPUTS, "--json").out)
+    devices = json.loads(autotune("devices", "--json").out)
 
     assert {port["name"] for port in ports["inputs"]} == {"ids", "x"}
     assert "CPU" in devices
-    assert "need --shape" in autotune("inspect", models.DYNAMIC).stdout
+    assert "need --shape" in autotune("inspect", models.DYNAMIC).out
 
 
 def _wait_for_line(process: subprocess.Popen[str], start: str) -> None:

@@ -5,14 +5,13 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from autotune.cli.main import main
 from tests.cli.test_night import ROOT, STUDY
+from tests.command import Autotune
 from tests.execution.test_locks import hold
 from tests.report.studies import make_study
 
@@ -24,31 +23,6 @@ MEASURING: dict[str, tuple[str, ...]] = {
     "doctor": ("doctor",),
     "calibrate": ("doctor", "--calibrate", "--model", "study/model.onnx"),
 }
-
-
-class Done(NamedTuple):
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-Autotune = Callable[..., Done]
-
-
-@pytest.fixture
-def autotune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Autotune:
-    """The command line in this process."""
-
-    def run(*words: object) -> Done:
-        monkeypatch.setattr("sys.argv", ["autotune", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return Done(int(ended.value.code or 0), printed.out, printed.err)
-
-    return run
 
 
 @pytest.fixture(scope="module")
