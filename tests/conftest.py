@@ -1,5 +1,6 @@
 """What every test may use; none touches the lock and the state of real measurements here."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -39,12 +40,20 @@ def _signals_of_a_terminal() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A machine lock and a state for what is made once, before any test has its own."""
+def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iterator[Path]]:
+    """Folders without end, the first for what is made once, before any test has its own."""
+    home = tmp_path_factory.mktemp("own")
+    folders = (home / str(number) for number in itertools.count())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AUTOTUNE_LOCK_DIR", str(tmp_path_factory.mktemp("locks")))
-        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-        yield
+        _set_own(patch, next(folders))
+        yield folders
+
+
+def _set_own(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """This machine's lock must stop no test, and its calibration change no result."""
+    for name, variable in (("locks", "AUTOTUNE_LOCK_DIR"), ("state", "XDG_STATE_HOME")):
+        (folder / name).mkdir(parents=True)
+        patch.setenv(variable, str(folder / name))
 
 
 @pytest.fixture(autouse=True)
@@ -60,23 +69,25 @@ def _nothing_left_set() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def lock_folder(
-    _nothing_left_set: None,
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
+def own_folder(
+    _nothing_left_set: None, _own_folders: Iterator[Path], monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """A machine lock of the test's own."""
-    folder = tmp_path_factory.mktemp("locks")
-    monkeypatch.setenv("AUTOTUNE_LOCK_DIR", str(folder))
+    """The test's own: the machine lock in `locks`, the state in `state`."""
+    folder = next(_own_folders)
+    _set_own(monkeypatch, folder)
     return folder
 
 
-@pytest.fixture(autouse=True)
-def state_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """State of the test's own: this machine's calibration must change no result."""
-    folder = tmp_path_factory.mktemp("state")
-    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
-    return folder
+@pytest.fixture
+def lock_folder(own_folder: Path) -> Path:
+    """Where the machine is locked."""
+    return own_folder / "locks"
+
+
+@pytest.fixture
+def state_folder(own_folder: Path) -> Path:
+    """Where a calibration is kept."""
+    return own_folder / "state"
 
 
 @pytest.fixture

@@ -192,7 +192,7 @@ def test_a_detector_with_a_wrong_batch_is_tuned_at_batch_one(
         np.savez(tmp_path / "data.npz", **data(network))  # type: ignore[arg-type]
         model["inputs"] = "data.npz"
     short = {"limit": "300ms", "warmup": "50ms"}
-    spec = make_spec(model=model, budget={"trials": 4}, measure=short, race={"share": 0.0})
+    spec = make_spec(model=model, budget={"trials": 3}, measure=short, race={"share": 0.0})
     told: list[Event] = []
     outcome = tune(spec, tmp_path, on_event=told.append)
     assert {trial.configuration.batch_size for trial in outcome.trials} == {1}

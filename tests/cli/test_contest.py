@@ -286,6 +286,20 @@ def test_a_file_that_cannot_be_trusted_is_refused(
     assert done.err.count("\n") == 1
 
 
+@pytest.mark.usefixtures("simulated")
+def test_it_counts_what_the_file_counts(autotune: Autotune, home: Path) -> None:
+    """Items, not requests, and on the same data."""
+
+    def eight(values: dict[str, Any]) -> None:
+        values["model"]["items_per_request"] = 8
+
+    edit(home, eight)
+    words = ("verify", "studies/quick/best.json", "--anyway", "--budget", "20s")
+    assert "8 items per request at batch 1; inputs: random" in autotune(*words).out
+    found = json.loads(autotune(*words, "--json").out)["files"][0]
+    assert (found["items_per_request"], found["data"]) == (8, "random")
+
+
 # --- compare
 
 

@@ -15,7 +15,7 @@ from tests import models
 from tests.command import Autotune
 
 pytestmark = [pytest.mark.openvino, pytest.mark.usefixtures("home")]
-QUICK = '[measure]\nlimit = "1s"\nwarmup = "100ms"\n[race]\nshare = 0.0\n'
+QUICK = '[measure]\nlimit = "300ms"\nwarmup = "50ms"\n[race]\nshare = 0.0\n'
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ SPEC = {
     "model": {"path": models.TINY},
     "goal": {"max_latency": "50ms"},
     "space": {"batch": list(range(1, 65)), "pinning": True, "precision": "f32"},
-    "measure": {"limit": "1s", "warmup": "100ms"},
+    "measure": {"limit": "500ms", "warmup": "100ms"},
 }
 
 
