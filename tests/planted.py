@@ -160,6 +160,16 @@ def first_item_for_all() -> ov.Model:
     return model(_like(op.matmul(_first(x), weights(8, 8), False, False), x), x)
 
 
+def repeated_after(items: int) -> ov.Model:
+    """Right for so many items; those after them get the answers from the first one on."""
+    x = features(1, 8)
+    answers = op.matmul(x, weights(8, 6), False, False)
+    count = op.squeeze(op.gather(op.shape_of(x), numbers(0), op.constant(np.int64(0))), numbers(0))
+    places = op.range(op.constant(np.int64(0)), count, op.constant(np.int64(1)), "i64")
+    chosen = op.floor_mod(places, op.constant(np.int64(items)))
+    return model(op.gather(answers, chosen, op.constant(np.int64(0))), x)
+
+
 def order_reversed() -> ov.Model:
     """The right answers, each for another item."""
     x = features(1, 8)

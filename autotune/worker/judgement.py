@@ -87,17 +87,35 @@ def _deviation(
     run: Run,
     batch_size: int,
 ) -> float:
-    """Over samples in order, and of each kind in the reverse order: with other neighbours."""
-    forward, backward = range(batch_size), range(-1, -1 - batch_size, -1)
+    """Over samples in order, and of each kind in another order: with other neighbours."""
     first = run.answers[0]
-    worst = check(outputs, _chosen(first, forward), first, run.precision)
+    worst = check(outputs, _chosen(first, range(batch_size)), first, run.precision)
     for samples, answers in zip(groups, run.answers, strict=True):
-        again = model.infer(compiled, joined(_chosen(samples, backward)))
-        worst = max(worst, check(again, _chosen(answers, backward), answers, run.precision))
+        order = unlike_any_shift(len(samples), batch_size)
+        again = model.infer(compiled, joined(_chosen(samples, order)))
+        worst = max(worst, check(again, _chosen(answers, order), answers, run.precision))
     return worst
 
 
-def _chosen(things: Sequence[T], places: range) -> list[T]:
+def unlike_any_shift(samples: int, length: int) -> list[int]:
+    """Which sample each item of a batch is: backwards, and without a period.
+
+    In a batch of eight that repeats four samples, items 4 to 7 may be the answers of items 0 to 3
+    and nobody would see it. Here the place is the sum of the digits of the item's number, with as
+    many samples as the base: the generalised Thue-Morse sequence, which repeats nothing three times
+    in a row.
+
+    >>> unlike_any_shift(3, 8)
+    [2, 1, 0, 1, 0, 2, 0, 2]
+    """
+    base = max(samples, 2)
+    sums = [0]
+    while len(sums) < length:
+        sums += [sums[len(sums) // base] + len(sums) % base]
+    return [(-1 - found) % samples for found in sums[:length]]
+
+
+def _chosen(things: Sequence[T], places: Sequence[int]) -> list[T]:
     return [things[place % len(things)] for place in places]
 
 

@@ -47,6 +47,20 @@ def test_a_right_batch_is_proven(build: planted.Build, data: str, tmp_path: Path
     assert (opened["say"], opened.get("unproven")) == ("opened", None)
 
 
+@pytest.mark.parametrize("samples", [None, 2, 3, 5])
+@pytest.mark.parametrize("items", [3, 4, 5, 6, 8])
+def test_a_batch_that_repeats_its_answers_is_refused(
+    items: int, samples: int | None, tmp_path: Path
+) -> None:
+    """Whatever the period, and however many samples repeat in the batch that is looked at."""
+    network = planted.repeated_after(items)
+    data = None if samples is None else planted.normal(network, samples=samples)
+    model = Studied(tmp_path, network, data)
+    assert model.inspected()["say"] == "inspected"
+    opened = model.opened(2 * items + 1)
+    assert opened.get("kind") == "wrong_output", opened
+
+
 def test_a_single_sample_cannot_prove_a_batch(tmp_path: Path) -> None:
     """A batch of one sample is right whatever goes where: made data has to show it."""
     network = planted.order_reversed()

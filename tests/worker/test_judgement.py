@@ -5,7 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from autotune.worker.judgement import unlike_any_shift
 from tests import planted
 from tests.worker.sessions import FakeDevice, Studied
 
@@ -84,3 +87,18 @@ def test_the_second_half_of_a_batch_is_looked_at_with_other_neighbours(tmp_path:
     model = Studied(tmp_path, network, data, ("CPU", "GPU"), FakeDevice(change))
     assert model.inspected()["say"] == "inspected"
     assert model.opened(4, "GPU")["kind"] == "wrong_output"
+
+
+@given(samples=st.integers(2, 9), period=st.integers(1, 70))
+def test_no_batch_is_looked_at_in_an_order_with_a_period(samples: int, period: int) -> None:
+    """Items that repeat others would otherwise be theirs; each sample has a place in it."""
+    order = unlike_any_shift(samples, 2 * period + 1)
+    assert len(order) == 2 * period + 1
+    assert set(order) == set(range(samples)) or period < samples
+    assert any(order[i] != order[i % period] for i in range(len(order)))
+    assert order[:samples] == list(range(samples))[::-1][: len(order)]
+
+
+def test_one_sample_is_every_item() -> None:
+    """There is no other order."""
+    assert unlike_any_shift(1, 5) == [0] * 5
