@@ -363,6 +363,13 @@ def two_outputs() -> ov.Model:
     )
 
 
+def anchors_beside() -> ov.Model:
+    """A table that is in the model, and there once whatever the batch."""
+    x = features(1, 8)
+    anchors = op.constant(np.arange(12, dtype=np.float32).reshape(4, 3))
+    return model([op.matmul(x, weights(8, 6), False, False), anchors], x)
+
+
 def label() -> ov.Model:
     """The best class of eight, as a whole number."""
     x = features(1, 8)
@@ -433,6 +440,7 @@ RIGHT: tuple[Build, ...] = (
     resized,
     two_inputs,
     two_outputs,
+    anchors_beside,
     label,
     pixels,
     best_three,

@@ -78,9 +78,9 @@ def check(
     limit = TOLERANCE.get(precision, 0.15) if tolerance is None else tolerance
     worst = 0.0
     for index, output in enumerate(outputs):
-        wanted = [answer[index] for answer in expected]
-        items = _items(index, output, wanted)
-        scale = _scale([answer[index] for answer in known])
+        wanted, parts = ([answer[index] for answer in answers] for answers in (expected, known))
+        items = _items(index, output, wanted, parts)
+        scale = _scale(parts)
         for got, part in zip(items, wanted, strict=True):
             worst = max(worst, _deviation(got, part.values, scale))
         if not worst <= limit:
@@ -89,9 +89,7 @@ def check(
                 f"more than {limit:g}"
             )
             raise WrongOutputError(message)
-        _check_that_items_follow(
-            index, items, wanted, [answer[index] for answer in known], precision
-        )
+        _check_that_items_follow(index, items, wanted, parts, precision)
     return worst
 
 
@@ -103,7 +101,7 @@ def check_shapes(outputs: Sequence[np.ndarray], expected: Sequence[Answer]) -> N
     """
     for index, output in enumerate(outputs):
         wanted = [answer[index] for answer in expected]
-        for got, part in zip(_items(index, output, wanted), wanted, strict=True):
+        for got, part in zip(_items(index, output, wanted, []), wanted, strict=True):
             if _is_finite(part.values) and not _is_finite(got):
                 message = f"output {index} has values that are not finite, unlike batch 1"
                 raise WrongOutputError(message)
@@ -178,9 +176,16 @@ def spread(known: Sequence[Answer]) -> float:
     return found
 
 
-def _items(index: int, output: np.ndarray, wanted: Sequence[Part]) -> list[np.ndarray]:
-    """The output cut into its items, each kept in part as the reference is."""
+def _items(
+    index: int, output: np.ndarray, wanted: Sequence[Part], known: Sequence[Part]
+) -> list[np.ndarray]:
+    """The output cut into its items, each kept in part as the reference is.
+
+    What is the same for every sample, as anchors beside detections are, may be there once for all.
+    """
     shapes = [part.shape for part in wanted]
+    if output.shape == shapes[0] and _are_equal(known):
+        return [part_of(output).values] * len(wanted)
     if len(shapes) == 1:
         joined = shapes[0]
     elif not shapes[0] or len({shape[1:] for shape in shapes}) > 1:
@@ -195,6 +200,14 @@ def _items(index: int, output: np.ndarray, wanted: Sequence[Part]) -> list[np.nd
         return [part_of(output).values]
     ends = np.cumsum([shape[0] for shape in shapes])[:-1]
     return [part_of(item).values for item in np.split(output, ends)]
+
+
+def _are_equal(parts: Sequence[Part]) -> bool:
+    """Whether there are several, and all are the same to the last bit."""
+    return len(parts) > 1 and all(
+        part.shape == parts[0].shape and part.values.tobytes() == parts[0].values.tobytes()
+        for part in parts
+    )
 
 
 def _check_that_items_follow(
