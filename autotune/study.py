@@ -92,7 +92,7 @@ def space(
 def doubts(spec: StudySpec, facts: Inspected, choices: SearchSpace) -> list[str]:
     """What could not be shown of the model's answers, each with its consequence and the way out."""
     data = "the data given" if spec.model.inputs else "random data"
-    way_out = "give samples that tell: [model] inputs"
+    way_out = "; give samples that tell: [model] inputs" if facts.is_deterministic else ""
     # What is known to be wrong needs no doubt.
     unproven = facts.unproven_batch if facts.why_no_batch is None else None
     found = []
@@ -104,16 +104,16 @@ def doubts(spec: StudySpec, facts: Inspected, choices: SearchSpace) -> list[str]
     elif unproven is not None and choices.choices["batch"] == (1,):
         found.append(
             "batch stays 1: that a batch gives the answers of single requests could not be shown "
-            f"on {data}, as {unproven}; {way_out}"
+            f"on {data}, as {unproven}{way_out}"
         )
     elif unproven is not None:
         found.append(
             f"batch is unproven on {data}, as {unproven}: what has one is measured, and never "
-            f"certified; {way_out}"
+            f"certified{way_out}"
         )
     return found + [
         f"precision {name} is unproven on {data}, as {why}: what has it is measured, and never "
-        f"certified; {way_out}"
+        f"certified{way_out}"
         for name, why in facts.untrusted.items()
         if name in choices.choices["precision"]
     ]
@@ -204,12 +204,16 @@ def identity(spec: StudySpec, folder: Path, choices: SearchSpace) -> Identity:
 
 @contextlib.contextmanager
 def no_longer_than_this(file: Path) -> Iterator[None]:
-    """Remove a file at the end: reference answers may be large, and are made anew each time."""
+    """Remove a file at the end, and what was remembered beside it.
+
+    Reference answers may be large, and are made anew each time.
+    """
     try:
         yield
     finally:
         with contextlib.suppress(OSError):
-            file.unlink()
+            for one in file.parent.glob(f"{file.name}*"):
+                one.unlink()
 
 
 def begun_space(folder: Path) -> SearchSpace | None:

@@ -210,6 +210,20 @@ def one_of_two_outputs() -> ov.Model:
     return model([op.matmul(x, weights(8, 4), False, False), wrong], x)
 
 
+def _boxes_and_scores(x: Any, scored: Any) -> ov.Model:
+    """A box of hundreds and a score beside it in one output: next to 0 for whatever is noise."""
+    boxes = op.multiply(op.sigmoid(op.matmul(x, weights(8, 4), False, False)), number(640))
+    # Far below what noise gives, and far above what an application's data may lack.
+    logits = op.subtract(op.matmul(op.tanh(scored), weights(8, 4), False, False), number(16))
+    return model(op.concat([boxes, op.sigmoid(logits)], 1), x)
+
+
+def score_of_the_first() -> ov.Model:
+    """Right boxes, and the first image's scores for all."""
+    x = features(1, 8)
+    return _boxes_and_scores(x, _like(_first(x), x))
+
+
 def label_of_the_first() -> ov.Model:
     """A whole number for each item, the first one's."""
     x = features(1, 8)
@@ -240,6 +254,7 @@ WRONG: tuple[Build, ...] = (
     shared_state,
     one_of_two_outputs,
     label_of_the_first,
+    score_of_the_first,
 )
 
 
@@ -363,6 +378,19 @@ def two_outputs() -> ov.Model:
     )
 
 
+def boxes_and_scores() -> ov.Model:
+    """Scores of a millionth beside boxes of hundreds."""
+    x = features(1, 8)
+    return _boxes_and_scores(x, x)
+
+
+def many_classes() -> ov.Model:
+    """A softmax of which most is next to nothing, and much is nothing at all."""
+    x = features(1, 8)
+    logits = op.multiply(op.matmul(x, weights(8, 200), False, False), number(20))
+    return model(op.softmax(logits, 1), x)
+
+
 def anchors_beside() -> ov.Model:
     """A table that is in the model, and there once whatever the batch."""
     x = features(1, 8)
@@ -440,6 +468,8 @@ RIGHT: tuple[Build, ...] = (
     resized,
     two_inputs,
     two_outputs,
+    boxes_and_scores,
+    many_classes,
     anchors_beside,
     label,
     pixels,

@@ -93,6 +93,56 @@ def check(
     return worst
 
 
+def strays(
+    outputs: Sequence[np.ndarray],
+    expected: Sequence[Answer],
+    known: Sequence[Answer],
+    precision: str,
+) -> list[np.ndarray]:
+    """For each output, the elements of a batch that passed `check` and yet are in doubt.
+
+    Scores of 1e-7 beside boxes of hundreds pass, whoever's they are: rounding of the largest value
+    is more than all that they differ by. Such an element is compared with its own size: it is in
+    doubt where samples differ in it and some item is off by a quarter of that.
+
+    Args:
+        outputs: what the batch gave.
+        expected: for each of its items, the answer of that sample at batch 1.
+        known: the answers of all samples.
+        precision: of both.
+    """
+    found = []
+    for index, output in enumerate(outputs):
+        wanted, parts = ([answer[index] for answer in answers] for answers in (expected, known))
+        _, faint, apart = _differing(parts, precision)
+        strayed = np.zeros_like(faint)
+        if faint.any():
+            for got, part in zip(_items(index, output, wanted, parts), wanted, strict=True):
+                strayed |= faint & (np.abs(_finite(got) - _finite(part.values)) > _FOLLOWS * apart)
+        found.append(strayed)
+    return found
+
+
+def differing(known: Sequence[Answer], precision: str) -> list[np.ndarray]:
+    """For each output, the elements in which samples differ by more than rounding of their own."""
+    found = (_differing(parts, precision) for parts in zip(*known, strict=True))
+    return [strong | faint for strong, faint, _ in found]
+
+
+def _differing(parts: Sequence[Part], precision: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Elements that tell beside the output's largest value, those that do beside their own only.
+
+    And by how much samples differ in each. Nothing where the sizes differ: it shows by them.
+    """
+    values = _matrix(parts) if len({part.shape for part in parts}) == 1 else None
+    if values is None:
+        nothing = np.zeros(parts[0].values.size, bool)
+        return nothing, nothing, np.zeros(parts[0].values.size)
+    strong, apart = _telling(parts, precision), values.max(axis=0) - values.min(axis=0)
+    noise = _NOISE.get(precision, 1.6e-2) * np.abs(values).max(axis=0)
+    return strong, ~strong & (apart > _TELLING * noise), apart
+
+
 def check_shapes(outputs: Sequence[np.ndarray], expected: Sequence[Answer]) -> None:
     """As `check`, of shapes and of what is finite: all that a random answer can be held to.
 
@@ -133,17 +183,23 @@ def _silence(parts: Sequence[Part], precision: str) -> str | None:
     return None if _telling(usable, precision).any() else "the same for every sample"
 
 
+def are_finite(known: Sequence[Answer]) -> bool:
+    """Whether every value of every output is."""
+    return all(_is_finite(part.values) for answer in known for part in answer)
+
+
 def deviation(outputs: Sequence[Answer], exact: Sequence[Answer]) -> float | None:
-    """Largest deviation of any output of any sample; None where one of the two is not finite."""
+    """Largest deviation of any output of any sample.
+
+    None where a value is finite in only one of the two, infinite where an output has another shape.
+    """
     worst = 0.0
     for index in range(len(exact[0]) if exact else 0):
         scale = _scale([answer[index] for answer in exact])
         for answer, wanted in zip(outputs, exact, strict=True):
-            same = answer[index].shape == wanted[index].shape
-            worst = max(
-                worst,
-                _deviation(answer[index].values, wanted[index].values, scale) if same else math.inf,
-            )
+            if answer[index].shape != wanted[index].shape:
+                return math.inf
+            worst = max(worst, _deviation(answer[index].values, wanted[index].values, scale))
     return worst if math.isfinite(worst) else None
 
 

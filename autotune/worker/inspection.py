@@ -5,10 +5,12 @@ alone, whatever its place and its neighbours. That says nothing where the output
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import openvino as ov
 
 from autotune.domain.answers import Yardstick, distrust
@@ -17,15 +19,26 @@ from autotune.worker.answers import (
     STRICT,
     Answer,
     WrongOutputError,
+    are_finite,
     check,
     check_shapes,
-    deviation,
+    differing,
     is_repeated,
     silences,
     spread,
+    strays,
 )
 from autotune.worker.inputs import KINDS, Sample, joined
-from autotune.worker.reference import GIVEN, PRECISION, Reference, Run, errors_of, probes, run_key
+from autotune.worker.reference import (
+    GIVEN,
+    PRECISION,
+    RANDOM,
+    Reference,
+    Run,
+    errors_of,
+    probes,
+    run_key,
+)
 
 PRECISIONS = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 """Values of INFERENCE_PRECISION_HINT, and the capability that shows them to be native."""
@@ -33,6 +46,8 @@ _BATCH = 3
 """Odd, so that items that are taken for others' halves show."""
 _ORDERS = ((0, 1, 2), (3, 0, 1), (2, 3, 0))
 """Samples of the batches that are looked at: every one with other neighbours, in other places."""
+_FEW = 0.005
+"""Share of an output's values that may be nothing but rounding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,13 +117,13 @@ def inspect(bench: Bench, devices: Sequence[str], *, try_batch: bool) -> Finding
         Yardstick(error, spread(group))
         for error, group in zip(errors_of(default, exact), answers, strict=True)
     ]
-    untrusted = {}
-    if is_deterministic:  # else every answer differs from every other
-        untrusted = _untrusted(runs, default, yardsticks, silent)
+    # Where every answer differs from every other, none can be compared.
+    doubt = silent if is_deterministic else RANDOM
+    untrusted = _untrusted(runs, default, yardsticks, doubt)
     needed = _needed(exact, relevant)
-    why_no_batch = None
+    why_no_batch = in_doubt = None
     if try_batch:  # last, as it leaves the network at another batch
-        why_no_batch = _why_no_batch(bench, exact, groups, compare=is_deterministic)
+        why_no_batch, in_doubt = _look_at_batches(bench, exact, groups, compare=is_deterministic)
     return Findings(
         reference=Reference(
             kinds=tuple(kinds[i] for i in needed),
@@ -116,7 +131,7 @@ def inspect(bench: Bench, devices: Sequence[str], *, try_batch: bool) -> Finding
             is_deterministic=is_deterministic,
             why_no_batch=why_no_batch,
             unproven_batch=_unproven(
-                silent, is_deterministic=is_deterministic, keeps_state=keeps_state
+                silent or in_doubt, is_deterministic=is_deterministic, keeps_state=keeps_state
             ),
             silent=silent,
             yardsticks=tuple(yardsticks[i] for i in needed),
@@ -124,7 +139,7 @@ def inspect(bench: Bench, devices: Sequence[str], *, try_batch: bool) -> Finding
         ),
         default_precision=default.precision,
         precision_errors={
-            run.requested: errors_of(run, exact)[0]
+            run.requested: error if (error := errors_of(run, exact)[0]) != math.inf else None
             for run in runs
             if run.device == home and run.requested
         },
@@ -185,7 +200,7 @@ def _told_apart(
             if kind == first:
                 raise
             continue
-        if kind == first or deviation(found, found) is not None:
+        if kind == first or are_finite(found):
             kinds, groups, answers = (*kinds, kind), [*groups, samples], [*answers, found]
         if kind == GIVEN and not any(silences(found, precision, relevant)) and any(relevant):
             break
@@ -241,31 +256,62 @@ def _needed(run: Run, relevant: Sequence[bool]) -> list[int]:
 
 def _unproven(silent: str | None, *, is_deterministic: bool, keeps_state: bool) -> str | None:
     if not is_deterministic:
-        return "its answers differ from run to run"
+        return RANDOM
     return "it keeps state from one request to the next" if keeps_state else silent
 
 
-def _why_no_batch(
+def _look_at_batches(
     bench: Bench, exact: Run, groups: Sequence[Sequence[Sample]], *, compare: bool
-) -> str | None:
-    """None where a batch gives the answers of single requests as far as can be seen."""
+) -> tuple[str | None, str | None]:
+    """Why a batch gives other answers than single requests, and why it may; None where neither."""
     ports = bench.network.inputs
     if any(not len(port.get_shape()) or port.get_shape()[0] != 1 for port in ports):
-        return "the first dimension of every input must be 1"
+        return "the first dimension of every input must be 1", None
+    strayed, told = [], []
     try:
         model.set_batch(bench.network, _BATCH)
         compiled = bench.compiled(exact.device, exact.requested)
         strict = STRICT if exact.precision == "f32" else None
         for samples, known in zip(groups, exact.answers, strict=True):
             bench.progress("comparing batches")
+            told.append(differing(known, exact.precision))
             for order in _ORDERS:
                 places = [place % len(samples) for place in order]
                 outputs = model.infer(compiled, joined([samples[i] for i in places]))
                 expected = [known[i] for i in places]
                 if compare:
                     check(outputs, expected, known, exact.precision, strict)
+                    found = strays(outputs, expected, known, exact.precision)
+                    strayed.append(found)
+                    told[-1] = [a & ~b for a, b in zip(told[-1], found, strict=True)]
                 else:
                     check_shapes(outputs, expected)
     except (RuntimeError, WrongOutputError) as error:
-        return model.last_line(error)
+        return model.last_line(error), None
+    return None, _in_doubt(bench.network, strayed, told)
+
+
+def _in_doubt(
+    network: ov.Model,
+    strayed: Sequence[Sequence[np.ndarray]],
+    told: Sequence[Sequence[np.ndarray]],
+) -> str | None:
+    """Why a batch may be wrong all the same: elements that are shown on no kind of data."""
+    for index, wrong in enumerate(zip(*strayed, strict=True)):
+        right = [outputs[index] for outputs in told]
+        if len({elements.size for elements in (*wrong, *right)}) > 1:
+            continue  # as many as there are detections
+        doubtful = np.any(wrong, axis=0) & ~np.any(right, axis=0)
+        differ = np.any([*wrong, *right], axis=0)
+        if doubtful.sum() > _FEW * differ.sum():
+            return (
+                f"{doubtful.sum()} of {differ.sum()} values of {_output(network, index)} are too "
+                "small beside its largest to be told from rounding"
+            )
     return None
+
+
+def _output(network: ov.Model, index: int) -> str:
+    """What to call an output."""
+    name = f"output {model.output_name(network, index)}"
+    return name if len(network.outputs) > 1 else "its output"

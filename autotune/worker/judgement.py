@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -9,9 +10,9 @@ import openvino as ov
 
 from autotune.domain.answers import distrust
 from autotune.worker import model
-from autotune.worker.answers import WrongOutputError, check, check_shapes
+from autotune.worker.answers import STRICT, WrongOutputError, check, check_shapes, silences
 from autotune.worker.inputs import Sample, joined
-from autotune.worker.reference import PRECISION, Reference, Run, errors_of, run_key
+from autotune.worker.reference import PRECISION, RANDOM, Reference, Run, errors_of, run_key
 
 T = TypeVar("T")
 
@@ -26,6 +27,8 @@ class Subject:
     device: str
     properties: dict[str, str]
     batch_size: int
+    reference: Path
+    """What was seen once for all of a study is remembered beside it."""
     progress: Callable[[str], None]
     """Hears of another compilation, which has its own time."""
 
@@ -69,15 +72,58 @@ def judge(
     run = known.run(subject.device, precision)
     if run is None:
         run = _run(subject, compiled, groups, precision)
-        why = distrust(known.yardsticks, errors_of(run, known.exact), known.silent)
+        doubt = known.silent if known.is_deterministic else RANDOM
+        why = distrust(known.yardsticks, errors_of(run, known.exact), doubt)
     else:
         why = known.untrusted.get(run_key(run.device, run.requested))
     if subject.batch_size > 1:
         why = known.unproven_batch or why
     if not known.is_deterministic:
         check_shapes(outputs, _chosen(known.exact.answers[0], range(subject.batch_size)))
-        return 0.0, why if subject.batch_size > 1 else None
-    return _deviation(compiled, outputs, groups, run, subject.batch_size), why
+        return 0.0, why
+    worst = _deviation(compiled, outputs, groups, run, subject.batch_size)
+    if subject.batch_size > 1 and why is None and _tells_less(run, known.exact):
+        why = _exactly(subject, groups, known)
+    return worst, why
+
+
+def _tells_less(run: Run, exact: Run) -> bool:
+    """Whether an output that tells samples apart in f32 does so no more, on any kind of data."""
+
+    def telling(one: Run) -> set[int]:
+        every = [True] * len(one.answers[0][0])
+        found = [silences(group, one.precision, every) for group in one.answers]
+        return {i for group in found for i, why in enumerate(group) if why is None}
+
+    return bool(telling(exact) - telling(run))
+
+
+def _exactly(subject: Subject, groups: Sequence[Sequence[Sample]], known: Reference) -> str | None:
+    """Why a batch of this size is not proven in f32; None where it is.
+
+    Raises:
+        WrongOutputError: its answers are other ones.
+    """
+    exact = known.exact
+    if subject.device != exact.device:
+        return "rounding hides what tells samples apart"
+    mark = subject.reference.with_name(f"{subject.reference.name}.batch{subject.batch_size}")
+    if not mark.exists():
+        subject.progress("comparing the batch in f32")
+        network = subject.read()
+        try:
+            model.set_batch(network, subject.batch_size)
+            chosen = {PRECISION: exact.requested} if exact.requested else {}
+            compiled = subject.core.compile_model(network, exact.device, chosen)
+        except RuntimeError as error:
+            return f"it cannot be compared in f32: {model.last_line(error)}"
+        strict = STRICT if exact.precision == "f32" else None
+        for samples, answers in zip(groups, exact.answers, strict=True):
+            order = unlike_any_shift(len(samples), subject.batch_size)
+            outputs = model.infer(compiled, joined(_chosen(samples, order)))
+            check(outputs, _chosen(answers, order), answers, exact.precision, strict)
+        mark.touch()
+    return None
 
 
 def _deviation(

@@ -18,6 +18,8 @@ from autotune.worker.inputs import Sample, from_file, made
 PRECISION = "INFERENCE_PRECISION_HINT"
 GIVEN = "given"
 """The kind of the user's own data, beside `inputs.KINDS`."""
+RANDOM = "its answers differ from run to run"
+"""Why nothing can be shown of a model that is not deterministic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def run_key(device: str, requested: str) -> str:
 
 
 def errors_of(run: Run, exact: Run) -> list[float | None]:
-    """The deviation on each kind of data; None where a value is not finite in only one of them."""
+    """The deviation on each kind of data, as `deviation`."""
     return [deviation(a, b) for a, b in zip(run.answers, exact.answers, strict=True)]
 
 

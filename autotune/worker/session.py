@@ -151,6 +151,7 @@ class Session:
             device,
             properties,
             batch_size,
+            Path(reference),
             self._progress,
         )
         network = subject.read()

@@ -11,13 +11,16 @@ from autotune.worker.answers import (
     MOST_VALUES,
     Answer,
     WrongOutputError,
+    are_finite,
     check,
     check_shapes,
     deviation,
+    differing,
     is_repeated,
     part_of,
     silences,
     spread,
+    strays,
 )
 
 ROWS = np.array([[0.0, 10.0], [4.0, 10.0], [8.0, 10.0]], np.float32)
@@ -151,7 +154,7 @@ def test_rounding_does_not_tell_samples_apart() -> None:
 
 
 def test_deviation_is_relative_to_the_largest_value() -> None:
-    """Over all samples; None where one of the two is not finite."""
+    """Over all samples; None where only one of the two is finite, infinite for another size."""
     exact = answers(np.array([[0.0, 10.0]]))
     assert deviation(answers(np.array([[1.0, 10.0]])), exact) == pytest.approx(0.1)
     assert deviation(exact, exact) == 0.0
@@ -160,7 +163,38 @@ def test_deviation_is_relative_to_the_largest_value() -> None:
     assert deviation(answers(np.array([[True]])), answers(np.array([[False]]))) == pytest.approx(
         1e3
     )
-    assert deviation(answers(np.array([[0.0, 1.0, 2.0]])), exact) is None
+    assert deviation(answers(np.array([[0.0, 1.0, 2.0]])), exact) == np.inf
+
+
+def test_values_that_are_not_finite_are_found_wherever_they_are() -> None:
+    """In every output of every sample."""
+    assert are_finite(KNOWN)
+    assert are_finite(answers(np.array([[1, 2]])))
+    assert not are_finite(answers(ROWS, np.where(ROWS == 8, np.nan, ROWS)))
+    assert not are_finite(answers(np.where(ROWS == 8, -np.inf, ROWS)))
+
+
+TINY = np.array([[300.0, 1e-7], [500.0, 3e-7], [640.0, 9e-7]])
+"""A box, and a score that is nothing beside it."""
+
+
+def test_a_score_that_rounding_of_a_box_would_hide_is_compared_with_scores() -> None:
+    """Right or wrong, it passes the check; only a wrong one strays."""
+    known = answers(TINY)
+    wrong = np.array([[box, TINY[0, 1]] for box in TINY[:, 0]])
+    for output, strayed in ((TINY, [False, False]), (wrong, [False, True])):
+        check([output], known, known, "f32")
+        (found,) = strays([output], known, known, "f32")
+        assert list(found) == strayed
+    assert [list(found) for found in differing(known, "f32")] == [[True, True]]
+
+
+def test_rounding_of_a_value_of_its_own_size_is_nothing() -> None:
+    """What differs by less than a millionth of itself does not differ."""
+    known = answers(np.array([[1.0, 300.0], [1.000001, 500.0]]))
+    assert [list(found) for found in differing(known, "f32")] == [[False, True]]
+    (found,) = strays([np.array([[1.000001, 300.0], [1.0, 500.0]])], known, known, "f32")
+    assert not found.any()
 
 
 def test_spread_is_how_far_samples_are_apart() -> None:

@@ -61,6 +61,44 @@ def test_a_batch_that_repeats_its_answers_is_refused(
     assert opened.get("kind") == "wrong_output", opened
 
 
+def _between(x: Any, share: float) -> Any:
+    """What differs between samples by this share of its size."""
+    answers = op.tanh(op.matmul(x, planted.weights(8, 6), False, False))
+    return op.add(op.multiply(answers, planted.number(share)), planted.number(1))
+
+
+@pytest.mark.parametrize("precision", ["", "f32", "bf16", "f16"])
+def test_a_batch_of_any_size_is_looked_at_where_a_precision_hides_it(
+    precision: str, tmp_path: Path
+) -> None:
+    """Right in threes, and in even batches whoever is first answers for all."""
+    x = planted.features(1, 8)
+    count = op.gather(op.shape_of(x), planted.numbers(0), op.constant(np.int64(0)))
+    one = op.squeeze(count, planted.numbers(0))
+    places = op.range(op.constant(np.int64(0)), one, op.constant(np.int64(1)), "i64")
+    chosen = op.multiply(places, op.floor_mod(one, op.constant(np.int64(2))))
+    out = op.gather(_between(x, 0.004), chosen, op.constant(np.int64(0)))
+    model = Studied(tmp_path, planted.model(out, x))
+    assert model.inspected()["why_no_batch"] is None
+    opened = model.opened(4, precision=precision)
+    assert opened.get("kind") == "wrong_output" or opened["unproven"], opened
+    right = model.opened(3, precision=precision)
+    assert right["say"] == "opened", right
+
+
+def test_what_was_shown_once_is_not_looked_at_again(tmp_path: Path) -> None:
+    """Another configuration of that batch needs no third model in memory."""
+    x = planted.features(1, 8)
+    model = Studied(tmp_path, planted.model(_between(x, 0.004), x))
+    assert model.inspected()["unproven_batch"] is None
+    compared = []
+    for batch_size in (4, 4, 8):
+        opened = model.opened(batch_size, precision="bf16")
+        assert (opened["say"], opened["unproven"]) == ("opened", None)
+        compared.append(len(list(tmp_path.glob("reference.npz.batch*"))))
+    assert compared in ([1, 1, 2], [0, 0, 0])  # where bf16 is f32 nothing is hidden
+
+
 def test_a_single_sample_cannot_prove_a_batch(tmp_path: Path) -> None:
     """A batch of one sample is right whatever goes where: made data has to show it."""
     network = planted.order_reversed()
@@ -112,6 +150,7 @@ def test_a_model_that_is_not_deterministic_is_measured_at_batch_one(
     opened = model.opened()
     assert (opened["say"], opened["unproven"]) == ("opened", None)
     assert model.opened(2)["unproven"] == "its answers differ from run to run"
+    assert model.opened(precision="f32")["unproven"] is None
 
 
 def test_a_random_model_whose_batch_has_another_shape_is_refused(tmp_path: Path) -> None:

@@ -4,13 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openvino as ov
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openvino import opset13 as op
 
 from autotune.worker.judgement import unlike_any_shift
 from tests import planted
 from tests.worker.sessions import FakeDevice, Studied
+from tests.worker.test_inspection import random_model
 
 pytestmark = pytest.mark.openvino
 
@@ -87,6 +90,42 @@ def test_the_second_half_of_a_batch_is_looked_at_with_other_neighbours(tmp_path:
     model = Studied(tmp_path, network, data, ("CPU", "GPU"), FakeDevice(change))
     assert model.inspected()["say"] == "inspected"
     assert model.opened(4, "GPU")["kind"] == "wrong_output"
+
+
+def test_another_device_of_a_model_that_is_not_deterministic_is_unproven(tmp_path: Path) -> None:
+    """Nothing shows how near its answers are."""
+    model = Studied(
+        tmp_path, random_model(), devices=("CPU", "GPU"), core=FakeDevice(lambda output, _: output)
+    )
+    found = model.inspected()
+    assert found["is_deterministic"] is False
+    assert model.opened()["unproven"] is None
+    for precision in ("", "f16"):
+        opened = model.opened(device="GPU", precision=precision)
+        assert opened["unproven"] == "its answers differ from run to run"
+
+
+def detections() -> ov.Model:
+    """As many values as are above a threshold."""
+    x = planted.features(1, 64)
+    values = op.matmul(x, planted.weights(64, 900), False, False)
+    row = op.reshape(values, planted.numbers(-1), special_zero=False)
+    kept = op.squeeze(op.non_zero(op.greater(row, planted.number(0)), "i64"), planted.numbers(0))
+    return planted.model(op.gather(row, kept, op.constant(np.int64(0))), x)
+
+
+def test_a_device_that_finds_another_number_of_things_is_unproven(tmp_path: Path) -> None:
+    """Outputs of another size are no nearer to f32 for want of a figure."""
+    core = FakeDevice(lambda output, _: output[:-1])
+    model = Studied(tmp_path, detections(), devices=("CPU", "GPU"), core=core)
+    assert model.inspected()["say"] == "inspected"
+    assert model.opened()["unproven"] is None
+    for precision in ("", "f16"):
+        unproven = model.opened(device="GPU", precision=precision).get("unproven")
+        assert unproven in {
+            "it gives outputs of another size than f32",
+            "what the runtime uses by itself cannot be compared with f32 either",
+        }
 
 
 @given(samples=st.integers(2, 9), period=st.integers(1, 70))
