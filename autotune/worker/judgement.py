@@ -107,7 +107,7 @@ def _exactly(subject: Subject, groups: Sequence[Sequence[Sample]], known: Refere
     exact = known.exact
     if subject.device != exact.device:
         return "rounding hides what tells samples apart"
-    mark = subject.reference.with_name(f"{subject.reference.name}.batch{subject.batch_size}")
+    mark = _mark(subject.reference, subject.batch_size)
     if not mark.exists():
         subject.progress("comparing the batch in f32")
         network = subject.read()
@@ -124,6 +124,17 @@ def _exactly(subject: Subject, groups: Sequence[Sequence[Sample]], known: Refere
             check(outputs, _chosen(answers, order), answers, exact.precision, strict)
         mark.touch()
     return None
+
+
+def _mark(reference: Path, batch_size: int | str) -> Path:
+    """A file that says that a batch of this size was shown in f32."""
+    return reference.with_name(f"{reference.name}.batch{batch_size}")
+
+
+def forget(reference: Path) -> None:
+    """What was shown by an earlier reference of this name counts no more."""
+    for mark in reference.parent.glob(_mark(reference, "*").name):
+        mark.unlink()
 
 
 def _deviation(

@@ -12,7 +12,7 @@ from autotune.worker.graph import why_random_misleads
 from autotune.worker.inputs import DataError, Sample, batch_of, input_name, samples
 from autotune.worker.inspection import Bench, home_of, inspect
 from autotune.worker.items import items_per_request
-from autotune.worker.judgement import Subject, judge
+from autotune.worker.judgement import Subject, forget, judge
 from autotune.worker.load import Load, requests_of
 from autotune.worker.reference import load_reference, probes, save_reference
 
@@ -114,6 +114,7 @@ class Session:
             progress=self._progress,
         )
         found = inspect(bench, devices, try_batch=try_batch)
+        forget(Path(reference))
         save_reference(Path(reference), found.reference)
         self._answers.say(
             "inspected",
