@@ -64,6 +64,17 @@ class Reference:
         named = [run for run in mine if run.requested == precision]
         return next(iter([*named, *(run for run in mine if run.precision == precision)]), None)
 
+    def unproven_precisions(self) -> dict[str, dict[str, str]]:
+        """By device and precision, why the answers of the run that stands for them are in doubt."""
+        found: dict[str, dict[str, str]] = {}
+        for one in self.runs:
+            for precision in dict.fromkeys((one.requested, one.precision)):
+                run = self.run(one.device, precision) or one
+                why = self.untrusted.get(run_key(run.device, run.requested))
+                if why is not None:
+                    found.setdefault(one.device, {})[precision] = why
+        return found
+
 
 def run_key(device: str, requested: str) -> str:
     """Names a run in a file."""
