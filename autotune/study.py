@@ -122,7 +122,8 @@ def doubts(spec: StudySpec, facts: Inspected, choices: SearchSpace) -> list[str]
 
 def unproven(facts: Inspected) -> Doubts:
     """What was measured before this inspection, and could not be proven by it."""
-    return Doubts(batch=facts.unproven_batch, precisions=facts.unproven_precisions)
+    doubted = {device: known for device, known in facts.unproven_precisions.items() if known}
+    return Doubts(batch=facts.unproven_batch, precisions=doubted)
 
 
 def counted(
