@@ -205,6 +205,7 @@ class Finals:
             baseline=entry.baseline,
             earlier=() if earlier is None else earlier.field.slices,
             entries={} if earlier is None else earlier.field.entries,
+            doubts=self._store.doubts(),
             keep=lambda slices: log.keep(slices, self._elapsed_s()),
             on_launch=launched,
             is_stopped=self._is_stopped,

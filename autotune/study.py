@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from autotune.domain.configuration import Configuration
+from autotune.domain.doubts import Doubts
 from autotune.domain.fed import Fed
 from autotune.domain.model_file import fault_of, located
 from autotune.domain.paths import absolute, unwritable_name
@@ -117,6 +118,12 @@ def doubts(spec: StudySpec, facts: Inspected, choices: SearchSpace) -> list[str]
         for name, why in facts.untrusted.items()
         if name in choices.choices["precision"]
     ]
+
+
+def unproven(facts: Inspected) -> Doubts:
+    """What was measured before this inspection, and could not be proven by it."""
+    doubted = {device: known for device, known in facts.unproven_precisions.items() if known}
+    return Doubts(batch=facts.unproven_batch, precisions=doubted)
 
 
 def counted(

@@ -12,6 +12,7 @@ from autotune import study
 from autotune.agenda import Agenda, Step
 from autotune.domain.budget import Budget
 from autotune.domain.configuration import CompileKey, Configuration
+from autotune.domain.doubts import Doubts
 from autotune.domain.events import (
     Event,
     Noted,
@@ -23,7 +24,7 @@ from autotune.domain.events import (
 from autotune.domain.failure import TrialFault
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.history import History, is_machine_fault, rules_out_its_model
-from autotune.domain.measurement import Flag
+from autotune.domain.measurement import Flag, Measurement, Opening
 from autotune.domain.race import End, RaceResult
 from autotune.domain.ranking import best, better_hint, chosen
 from autotune.domain.space import SearchSpace
@@ -165,7 +166,7 @@ def tune(  # noqa: PLR0913 - what a session may be told
                 recover=recover,
             )
             found = study.findings(spec, facts, space, identity.items_per_request)
-            return tuner.run(machine, notes, found)
+            return tuner.run(machine, notes, found, study.unproven(facts))
 
 
 class Tuner:
@@ -236,7 +237,11 @@ class Tuner:
         self._budget = Budget()
 
     def run(
-        self, machine: Machine, notes: list[str], findings: Sequence[tuple[str, str]] = ()
+        self,
+        machine: Machine,
+        notes: list[str],
+        findings: Sequence[tuple[str, str]] = (),
+        doubts: Doubts | None = None,
     ) -> Outcome:
         """Trials until there is a reason to end, then the race.
 
@@ -244,8 +249,9 @@ class Tuner:
             machine: where.
             notes: changes that the user has accepted.
             findings: what bears on every number: the kind of each, and a line of text.
+            doubts: what inspection could not show, of what earlier sessions measured as well.
         """
-        self._resume(machine, notes, findings)
+        self._resume(machine, notes, findings, doubts or Doubts())
         for note in (machine.quota_note, scrubbed_note(os.environ)):
             if note is not None:
                 self._on_event(Noted(text=note))
@@ -367,12 +373,16 @@ class Tuner:
     ) -> Trial:
         """A measurement, or the one of an effectively equal configuration."""
         known = self._history.known(model.opening.effective, configuration)
-        if known is not None and known.number not in self._elsewhere:
+        if (
+            known is not None
+            and known.measurement is not None
+            and known.number not in self._elsewhere
+        ):
             return Trial(
                 number=number,
                 configuration=configuration,
                 origin=origin,
-                measurement=known.measurement,
+                measurement=_with_doubt_of(known.measurement, model.opening),
                 reused_from=known.number,
             )
         leader = None if configuration.is_hint else best(self._history.trials, self._goal)
@@ -480,7 +490,11 @@ class Tuner:
     # --- beginning and end
 
     def _resume(
-        self, machine: Machine, notes: list[str], findings: Sequence[tuple[str, str]]
+        self,
+        machine: Machine,
+        notes: list[str],
+        findings: Sequence[tuple[str, str]],
+        doubts: Doubts,
     ) -> None:
         """Take up what is stored; tell or queue what a crash left behind."""
         sessions, stored = self._store.sessions(), parse_spec(self._store.identity().spec)
@@ -491,6 +505,7 @@ class Tuner:
             begun = datetime.fromisoformat(sessions[0].started_at).astimezone()
         self._budget = self._spec.budget.after(spent_s, begun)
         self._store.start_session(machine.to_dict(), versions())
+        self._store.doubt(doubts)  # before anything older is read
         for note in notes:
             self._store.note("accepted_change", text=note)
         for kind, text in findings:
@@ -558,3 +573,9 @@ class Tuner:
 
     def _elapsed_s(self) -> float:
         return self._runner.clock() - self._begun_s
+
+
+def _with_doubt_of(known: Measurement, opening: Opening) -> Measurement:
+    """An earlier measurement, unproven if it was, or if what was opened now could not be proven."""
+    unproven = known.opening.unproven or opening.unproven
+    return replace(known, opening=replace(known.opening, unproven=unproven))

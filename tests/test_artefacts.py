@@ -13,7 +13,7 @@ import pytest
 import autotune as package
 from autotune import study as beginning
 from autotune.domain.history import History
-from autotune.domain.race import State
+from autotune.domain.race import State, Status
 from autotune.domain.trial import Trial
 from autotune.errors import StudyMismatchError
 from autotune.execution.machine import Machine
@@ -21,6 +21,7 @@ from autotune.execution.protocol import Inspected
 from autotune.execution.runner import SubprocessRunner
 from autotune.execution.simulated import SimulatedCpu, SimulatedRunner
 from autotune.export.best_file import read_best
+from autotune.export.from_study import best_of_study
 from autotune.export.targets import TARGETS
 from autotune.spec import StudySpec, build_spec, load_spec
 from autotune.storage.races import last_race
@@ -164,6 +165,38 @@ def test_tuning_continues_every_study(tmp_path: Path, name: str) -> None:
     assert outcome.race is not None
     assert outcome.best is not None
     assert schema(folder) == SCHEMA_VERSION
+
+
+@pytest.mark.parametrize("name", ["study", "schema2"])
+def test_a_batch_that_is_unproven_now_is_unproven_in_an_older_study(
+    autotune: Autotune, tmp_path: Path, name: str
+) -> None:
+    """That version kept no doubts: what this one finds goes for what that one measured."""
+    folder = copied(tmp_path) / name
+    runner = simulated()
+    runner.unproven_batch = why = "its output is empty for every sample"
+    before = {trial.number: trial for trial in trials_of(folder)}
+    outcome = tune(grown(folder, 0), folder, runner=runner, anyway=True, trust=True)
+
+    batches = [t for t in trials_of(folder) if t.configuration.batch_size > 1 and t.measurement]
+    assert batches
+    with closing(StudyStore.read_only(folder)) as store:
+        for trial in batches:
+            old = before[trial.number].measurement
+            assert trial.measurement is not None
+            assert old is not None
+            assert (old.opening.unproven, trial.measurement.opening.unproven) == (None, why)
+            best = best_of_study(store, folder, trial, outcome.trials, outcome.goal)
+            assert (best.status, best.unproven) == (Status.UNPROVEN, why)
+        race = last_race(store, outcome.goal)
+    if race is not None:
+        standings = race.result().standings
+        raced = {s.contender.trial: s.unproven for s in standings if s.contender.trial is not None}
+        assert {raced.get(trial.number, why) for trial in batches} == {why}
+        assert set(raced.values()) <= {None, why}
+    table = autotune("frame", folder, "--csv", "-").out
+    assert table.count(why) == len(batches)
+    assert f"unproven: a batch, as {why}" in autotune("log", folder).out
 
 
 def another_model(folder: Path, spec: StudySpec) -> StudySpec:

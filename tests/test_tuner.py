@@ -214,6 +214,27 @@ def test_what_is_effectively_known_is_reused(folder: Path) -> None:
     assert states(folder) == [TrialState.COMPLETE] * 3
 
 
+def test_what_reuses_a_measurement_keeps_its_own_doubts(folder: Path) -> None:
+    """What was opened could not be proven now, whatever was found when it was measured."""
+
+    class Doubting(SimulatedRunner):
+        def open(self, key: CompileKey) -> SimulatedModel:
+            """Only the hint is proven."""
+            model = super().open(key)
+            if key != LATENCY.compile_key:
+                model.opening = replace(model.opening, unproven="all zero")
+            return model
+
+    outcome = tune(make_spec(trials=3), folder, runner=Doubting())
+    hint, _, lone = (t.measurement for t in outcome.trials)
+    assert hint is not None
+    assert lone is not None
+    assert (hint.opening.unproven, lone.opening.unproven) == (None, "all zero")
+    kept = stored(folder)[2].measurement
+    assert kept is not None
+    assert kept.opening == lone.opening
+
+
 def test_a_sweep_follows_on_a_model_that_was_costly_to_open(folder: Path) -> None:
     """Another request count, without compiling again."""
     runner = SimulatedRunner(compile_s=60.0)

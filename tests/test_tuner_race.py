@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from autotune.analysis.answer import answer
 from autotune.domain.configuration import CompileKey
 from autotune.domain.events import (
     Event,
@@ -745,3 +746,32 @@ def test_who_was_dropped_before_the_crash_stays_out(
     tune(make_spec(**FEW), searched, runner=SimulatedRunner(noise=0.02))
     later = {piece.contender for piece in slices(searched)[before:]}
     assert not later & dropped
+
+
+@pytest.mark.parametrize(
+    "doubt",
+    [{"unproven_batch": "all zero"}, {"unproven_precisions": {"f32": "all zero"}}],
+    ids=["batch", "precision"],
+)
+def test_a_race_is_proven_only_while_its_answers_are(folder: Path, doubt: dict[str, Any]) -> None:
+    """It stands as it was held, without being held again; what it proves is what is known now."""
+    spec = make_spec("1s", **FEW, space={"batch": [8]})
+    for runner, status, why in (
+        (SimulatedRunner(), Status.CERTIFIED, None),
+        (SimulatedRunner(**doubt), Status.UNPROVEN, "all zero"),
+        (SimulatedRunner(), Status.CERTIFIED, None),
+    ):
+        outcome = tune(spec, folder, runner=runner)
+        assert outcome.race is not None
+        assert outcome.best is not None
+        assert outcome.best.configuration.batch_size == 8
+        assert outcome.race.status is status
+        with closing(StudyStore.read_only(folder)) as store:
+            best = best_of_study(
+                store, folder, outcome.best, outcome.trials, outcome.goal, race=outcome.race
+            )
+            seen = answer(store, outcome.goal).race
+        assert (best.status, best.unproven) == (status, why)
+        assert seen == outcome.race
+    assert races(folder) == 1
+    assert runner.opened == []

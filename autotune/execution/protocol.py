@@ -101,6 +101,8 @@ class Inspected(_Answer):
     the precision gives values that are not finite."""
     untrusted: dict[str, Text] = {}
     """Native precisions that are not to be used unless asked for, and why."""
+    unproven_precisions: dict[str, dict[str, Text]] = {}
+    """By device and precision, asked for or used by itself, why its answers are not proven."""
     is_deterministic: bool = True
     """Whether a sample gives the same answer again."""
     why_no_batch: Text | None

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from autotune.domain.doubts import Doubts
 from autotune.domain.failure import Failure, TrialFault
 from autotune.domain.goal import Goal, Verdict
 from autotune.domain.measurement import Feed, Opening
@@ -94,6 +95,7 @@ class Race:
         baseline: int | None = None,
         earlier: Sequence[Slice] = (),
         entries: Mapping[int, Entry] | None = None,
+        doubts: Doubts | None = None,
         keep: Callable[[Sequence[Slice]], None] = lambda _: None,
         on_launch: Callable[["Race"], None] = lambda _: None,
         is_stopped: Callable[[], bool] = lambda: False,
@@ -109,6 +111,7 @@ class Race:
             earlier: slices of the same race before it was cut off.
             entries: what that part knew of the contenders, by position; who was dropped then stays
                 out.
+            doubts: what could not be shown of answers, whenever they were given.
             keep: is given the slices of every round, to store them.
             on_launch: hears of every finished launch.
             is_stopped: asked after every round; ends the race.
@@ -119,6 +122,7 @@ class Race:
         self.baseline = baseline
         self.slices: list[Slice] = list(earlier)
         self.launches = 1 + max((taken.launch for taken in earlier), default=-1)
+        self._doubts = doubts or Doubts()
         self._venue = venue
         self._keep = keep
         self._on_launch = on_launch
@@ -354,6 +358,7 @@ class Race:
             baseline=self.baseline,
             tie_margin=self.plan.tie_margin,
             feed=self.plan.feed,
+            doubts=self._doubts,
         )
 
     def _drop(self) -> None:

@@ -148,6 +148,7 @@ class SimulatedRunner:
     """What a failed opening costs, such as a deadline."""
     why_no_batch: str | None = None
     unproven_batch: str | None = None
+    unproven_precisions: Mapping[str, str] = field(default_factory=dict)
     items_per_request: int = 1
     """What inspection finds."""
     fed_warnings: tuple[str, ...] = ()
@@ -205,6 +206,8 @@ class SimulatedRunner:
             precision_errors={name: 0.0 if name == "f32" else 0.01 for name in self.cpu.speed},
             why_no_batch=self.why_no_batch if try_batch else None,
             unproven_batch=self.unproven_batch if try_batch else None,
+            untrusted=dict(self.unproven_precisions),
+            unproven_precisions={"CPU": dict(self.unproven_precisions)},
             static_shapes={"x": [self.first_dimension, 3, 32, 32]},
             inputs=[Port(name="x", shape="[1,3,32,32]", type="f32")],
             outputs=[Port(name="y", shape="[1,10]", type="f32")],
@@ -258,7 +261,8 @@ class SimulatedModel:
             compile_s=runner.compile_s,
             first_inference_ms=runner.cpu.flow(effective, key.batch_size, 1).latency_ms,
             output_error=0.0,
-            unproven=runner.unproven_batch if key.batch_size > 1 else None,
+            unproven=(runner.unproven_batch if key.batch_size > 1 else None)
+            or runner.unproven_precisions.get(effective.properties["INFERENCE_PRECISION_HINT"]),
         )
 
     @property

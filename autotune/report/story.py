@@ -102,7 +102,7 @@ def _event(one: Occurrence) -> list[str]:
         return [
             f"repaired after a cut: {told} trial(s) told to Optuna, {lost} lost and tried again"
         ]
-    if set(data) == {"text"}:
+    if "text" in data:
         return [f"{kind.replace('_', ' ')}: {data['text']}"]
     listed = ", ".join(f"{key} {value}" for key, value in data.items())
     return [f"{kind.replace('_', ' ')}{': ' if listed else ''}{listed}"]

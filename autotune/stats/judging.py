@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from autotune.domain.doubts import Doubts
 from autotune.domain.goal import Goal, Verdict
 from autotune.domain.measurement import NOISE, Feed, Interval, Opening
 from autotune.domain.race import (
@@ -39,6 +40,8 @@ class Field:
     baseline: int | None
     tie_margin: float
     feed: Feed = Feed.BIND
+    doubts: Doubts = field(default_factory=Doubts)
+    """What was found out since, or before anybody ran."""
 
     def records(self) -> list[Record]:
         """One for each contender, of the slices that count."""
@@ -62,8 +65,10 @@ class Field:
 
     def unproven(self, position: int) -> str | None:
         """Why its answers could not be shown to be those of single requests."""
-        opening = self.opening(position)
-        return None if opening is None else opening.unproven
+        opening, configuration = self.opening(position), self.contenders[position].configuration
+        if opening is not None and opening.unproven is not None:
+            return opening.unproven
+        return self.doubts.why(configuration, None if opening is None else opening.effective)
 
     def _num_requests(self, position: int) -> int:
         configuration, opening = self.contenders[position].configuration, self.opening(position)

@@ -237,6 +237,7 @@ def last_race(store: StudyStore, goal: Goal) -> StoredRace | None:
             baseline=race["baseline"],
             tie_margin=race["tie_margin"],
             feed=feed,
+            doubts=store.doubts(),
         ),
         end=end,
         duration_s=race["duration_s"] or max((piece.at_s for piece in slices), default=0.0),

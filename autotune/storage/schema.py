@@ -182,7 +182,7 @@ MEASUREMENT = Table(
     _text(
         "unproven",
         "Why the answers could not be shown to be those of single requests; null where they were, "
-        "and before schema 4.",
+        "and before schema 4: the last event of the kind unproven then has the say.",
         nullable=True,
     ),
     Column(
@@ -322,7 +322,8 @@ EVENT = Table(
         "kind",
         String(32),
         nullable=False,
-        comment="repaired, paused, accepted_change, items, no_batch, random_inputs.",
+        comment="repaired, paused, accepted_change, items, no_batch, doubt, random_inputs; "
+        "unproven: what inspection could not show, held against older measurements as well.",
     ),
     _text("data", "JSON."),
     comment="What else happened.",

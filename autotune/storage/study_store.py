@@ -11,6 +11,7 @@ from typing import Any, Self
 from sqlalchemy import Column, Engine, func, insert, inspect, select, update
 
 from autotune.domain.configuration import Configuration
+from autotune.domain.doubts import Doubts
 from autotune.domain.fed import Fed
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Block, Measurement
@@ -79,6 +80,8 @@ class SessionRow:
 
 FINDINGS = ("items", "no_batch", "doubt", "random_inputs")
 """Kinds of events that say what inspection found."""
+_UNPROVEN = "unproven"
+"""The kind of event that says what a session could not show of answers, its own and older ones."""
 _SLAB = 200
 """Trials whose blocks are in memory at once."""
 _MOST_ITEMS = 65536
@@ -381,10 +384,29 @@ class StudyStore:
         with rows_explained(self._name, "an event"):
             return [(row["kind"], str(json.loads(row["data"])["text"])) for row in rows]
 
+    def doubt(self, doubts: Doubts) -> None:
+        """Note what this session's inspection could not show, if that is not what is known."""
+        if doubts != self.doubts():
+            self.note(_UNPROVEN, text=str(doubts), **doubts.to_dict())
+
+    def doubts(self) -> Doubts:
+        """What the last inspection could not show, and so holds against older evidence as well.
+
+        Nothing where no session of this version had a look.
+        """
+        last = select(func.max(EVENT.c.id)).where(EVENT.c.kind == _UNPROVEN)
+        rows = self._all(select(EVENT).where(EVENT.c.id == last.scalar_subquery()))
+        with rows_explained(self._name, "an event"):
+            return Doubts.from_dict(json.loads(rows[0]["data"])) if rows else Doubts()
+
     def trials(self) -> list[Trial]:
-        """Every recorded trial by number, without blocks: the statistics are what was stored."""
+        """Every recorded trial by number, without blocks: the statistics are what was stored.
+
+        What a later session could not prove is unproven, though it was measured before.
+        """
+        doubts = self.doubts()
         measured = [
-            self._trial(row)
+            doubts.of(self._trial(row))
             for row in self._all(select(MEASUREMENT).where(MEASUREMENT.c.trial_number.is_not(None)))
         ]
         failed = [self._failed_trial(row) for row in self._all(select(FAILURE))]

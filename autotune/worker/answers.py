@@ -20,7 +20,7 @@ wrong answers (a batch that mixes items up), not to judge accuracy."""
 STRICT = 0.001
 """The same where a batch is to be proven in f32: 2e-6 is the most that was seen of a right one."""
 MOST_VALUES = 2**16
-"""Of an output, as many values are kept."""
+"""Of an output, as many values are kept at most."""
 _NOISE = {"f32": 1e-5, "f16": 2e-3, "bf16": 1.6e-2}
 """What rounding may make of a value, relative to the output's largest."""
 _TELLING = 4
@@ -41,18 +41,29 @@ class Part:
 
     shape: tuple[int, ...]
     values: np.ndarray
-    """Flat: all of them, or `MOST_VALUES` of them."""
+    """Flat: all of them, or some at `_places`."""
 
 
 Answer = Sequence[Part]
 """All outputs for one sample."""
 
 
-def part_of(output: np.ndarray) -> Part:
-    """What is kept of an output; copied."""
+def part_of(output: np.ndarray, most: int = MOST_VALUES) -> Part:
+    """What is kept of an output, `most` values of it; copied."""
     flat = output.reshape(-1)
-    kept = np.array(flat) if flat.size <= MOST_VALUES else flat[_places(flat.size)]
+    kept = np.array(flat) if flat.size <= most else flat[_places(flat.size, most)]
     return Part(tuple(output.shape), kept)
+
+
+def narrowed(part: Part, most: int) -> Part:
+    """What `part_of` would have kept with fewer values."""
+    if part.values.size <= most:
+        return part
+    size = math.prod(part.shape)
+    places = _places(size, most)
+    if part.values.size < size:
+        places = np.searchsorted(_places(size, part.values.size), places)
+    return Part(part.shape, part.values[places])
 
 
 def check(
@@ -241,7 +252,7 @@ def _items(
     """
     shapes = [part.shape for part in wanted]
     if output.shape == shapes[0] and _are_equal(known):
-        return [part_of(output).values] * len(wanted)
+        return [part_of(output, wanted[0].values.size).values] * len(wanted)
     if len(shapes) == 1:
         joined = shapes[0]
     elif not shapes[0] or len({shape[1:] for shape in shapes}) > 1:
@@ -253,9 +264,12 @@ def _items(
         message = f"output {index} has the shape {output.shape}, expected {joined}"
         raise WrongOutputError(message)
     if len(shapes) == 1:
-        return [part_of(output).values]
+        return [part_of(output, wanted[0].values.size).values]
     ends = np.cumsum([shape[0] for shape in shapes])[:-1]
-    return [part_of(item).values for item in np.split(output, ends)]
+    items = np.split(output, ends)
+    return [
+        part_of(item, part.values.size).values for item, part in zip(items, wanted, strict=True)
+    ]
 
 
 def _are_equal(parts: Sequence[Part]) -> bool:
@@ -357,6 +371,9 @@ def _is_finite(values: np.ndarray) -> bool:
     return values.dtype.kind != "f" or bool(np.isfinite(values).all())
 
 
-def _places(size: int) -> np.ndarray:
-    """Which values of a large output are kept: spread at random, the same in every process."""
-    return np.sort(np.random.default_rng(size).integers(0, size, MOST_VALUES))
+def _places(size: int, most: int) -> np.ndarray:
+    """Which values of a large output are kept: spread at random, the same in every process.
+
+    Fewer are among those of more.
+    """
+    return np.sort(np.random.default_rng(size).integers(0, size, MOST_VALUES)[:most])

@@ -1,18 +1,20 @@
 """What inspection found out about a model's answers, in a file that later workers read."""
 
+import bisect
 import dataclasses
 import json
 import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import openvino as ov
 
 from autotune.domain.answers import Yardstick
-from autotune.worker.answers import Answer, Part, deviation
+from autotune.worker.answers import MOST_VALUES, Answer, Part, deviation, narrowed
 from autotune.worker.inputs import Sample, from_file, made
 
 PRECISION = "INFERENCE_PRECISION_HINT"
@@ -20,6 +22,11 @@ GIVEN = "given"
 """The kind of the user's own data, beside `inputs.KINDS`."""
 RANDOM = "its answers differ from run to run"
 """Why nothing can be shown of a model that is not deterministic."""
+MOST_BYTES = 64 * 2**20
+"""Of all values in the file: of each output, sample, kind of data and run as many as this has room
+for. Every worker reads its share, several at once in a race."""
+LEAST_VALUES = 512
+"""Of an output as many are kept, however many outputs there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,17 @@ class Reference:
         named = [run for run in mine if run.requested == precision]
         return next(iter([*named, *(run for run in mine if run.precision == precision)]), None)
 
+    def unproven_precisions(self) -> dict[str, dict[str, str]]:
+        """By device and precision, why the answers of the run that stands for them are in doubt."""
+        found: dict[str, dict[str, str]] = {}
+        for one in self.runs:
+            for precision in dict.fromkeys((one.requested, one.precision)):
+                run = self.run(one.device, precision) or one
+                why = self.untrusted.get(run_key(run.device, run.requested))
+                if why is not None:
+                    found.setdefault(one.device, {})[precision] = why
+        return found
+
 
 def run_key(device: str, requested: str) -> str:
     """Names a run in a file."""
@@ -73,8 +91,22 @@ def run_key(device: str, requested: str) -> str:
 
 
 def errors_of(run: Run, exact: Run) -> list[float | None]:
-    """The deviation on each kind of data, as `deviation`."""
-    return [deviation(a, b) for a, b in zip(run.answers, exact.answers, strict=True)]
+    """The deviation on each kind of data, as `deviation`.
+
+    Of what was kept of the exact answers: those of a file may be fewer values.
+    """
+    return [
+        deviation([_as_kept(*pair) for pair in zip(a, b, strict=True)], b)
+        for a, b in zip(run.answers, exact.answers, strict=True)
+    ]
+
+
+def _as_kept(found: Answer, exact: Answer) -> Answer:
+    """An answer with as many values of each output as the exact one has."""
+    return [
+        narrowed(part, other.values.size) if part.shape == other.shape else part
+        for part, other in zip(found, exact, strict=True)
+    ]
 
 
 def probes(network: ov.Model, file: Path | None, kinds: Sequence[str]) -> list[list[Sample]]:
@@ -94,14 +126,16 @@ def probes(network: ov.Model, file: Path | None, kinds: Sequence[str]) -> list[l
 
 def save_reference(path: Path, reference: Reference) -> None:
     """Write it, whatever the limit on a worker's files: that one is there for logs."""
-    arrays: dict[str, np.ndarray] = {}
-    shapes: list[Any] = []
-    for r, run in enumerate(reference.runs):
-        for k, group in enumerate(run.answers):
-            for i, answer in enumerate(group):
-                for j, part in enumerate(answer):
-                    arrays[f"v{len(shapes)}"] = part.values
-                    shapes.append([r, k, i, j, list(part.shape)])
+    parts = {
+        (r, k, i, j): part
+        for r, run in enumerate(reference.runs)
+        for k, group in enumerate(run.answers)
+        for i, answer in enumerate(group)
+        for j, part in enumerate(answer)
+    }
+    most = _room(list(parts.values()))
+    arrays = {_name(*place): narrowed(part, most).values for place, part in parts.items()}
+    shapes = [[*place, list(part.shape)] for place, part in parts.items()]
     values = {
         field.name: getattr(reference, field.name)
         for field in dataclasses.fields(reference)
@@ -116,19 +150,29 @@ def save_reference(path: Path, reference: Reference) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+def _room(parts: Sequence[Part]) -> int:
+    """How many values of each output there is room for; outputs with fewer leave theirs."""
+
+    def total(most: int) -> int:
+        return sum(min(p.values.size, most) * p.values.itemsize for p in parts)
+
+    fitting = bisect.bisect_right(range(MOST_VALUES + 1), MOST_BYTES, key=total) - 1
+    return max(LEAST_VALUES, fitting)
+
+
+def _name(*place: int) -> str:
+    """Of the array of a run, kind, sample and output."""
+    return "v" + "_".join(str(number) for number in place)
+
+
 def load_reference(path: Path) -> Reference:
-    """What `save_reference` wrote."""
+    """What `save_reference` wrote; the answers of a run are read when they are first looked at."""
     with np.load(path, allow_pickle=False) as arrays:
         meta = json.loads(str(arrays["meta"]))
-        answers: list[list[list[list[Part]]]] = [[[] for _ in meta["kinds"]] for _ in meta["runs"]]
-        for number, (r, k, i, _, shape) in enumerate(meta.pop("shapes")):
-            group = answers[r][k]
-            if i == len(group):
-                group.append([])
-            group[i].append(Part(tuple(shape), arrays[f"v{number}"]))
+    shapes = meta.pop("shapes")
     runs = [
-        Run(device, requested, precision, found)
-        for (device, requested, precision), found in zip(meta.pop("runs"), answers, strict=True)
+        Run(device, requested, precision, _Stored(path, len(meta["kinds"]), r, shapes))
+        for r, (device, requested, precision) in enumerate(meta.pop("runs"))
     ]
     return Reference(
         kinds=tuple(meta.pop("kinds")),
@@ -136,3 +180,36 @@ def load_reference(path: Path) -> Reference:
         yardsticks=tuple(Yardstick(*one) for one in meta.pop("yardsticks")),
         **meta,
     )
+
+
+class _Stored(Sequence[Sequence[Answer]]):
+    """Answers of a run in a file: a worker compares with one run of many, and keeps no other."""
+
+    def __init__(self, path: Path, kinds: int, run: int, shapes: Sequence[Any]) -> None:
+        self._path = path
+        self._kinds = kinds
+        self._run = run
+        self._shapes = shapes
+        """Run, kind, sample, output and shape of every array, in that order."""
+
+    @cached_property
+    def _answers(self) -> list[list[list[Part]]]:
+        found: list[list[list[Part]]] = [[] for _ in range(self._kinds)]
+        with np.load(self._path, allow_pickle=False) as arrays:
+            for r, k, i, j, shape in self._shapes:
+                if r != self._run:
+                    continue
+                if i == len(found[k]):
+                    found[k].append([])
+                found[k][i].append(Part(tuple(shape), arrays[_name(r, k, i, j)]))
+        return found
+
+    @overload
+    def __getitem__(self, index: int) -> Sequence[Answer]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Sequence[Answer]]: ...
+    def __getitem__(self, index: int | slice) -> Sequence[Any]:
+        return self._answers[index]
+
+    def __len__(self) -> int:
+        return self._kinds

@@ -123,6 +123,7 @@ class Session:
             default_precision=found.default_precision,
             precision_errors=found.precision_errors,
             untrusted=found.untrusted,
+            unproven_precisions=found.reference.unproven_precisions(),
             is_deterministic=found.reference.is_deterministic,
             why_no_batch=found.reference.why_no_batch,
             unproven_batch=found.reference.unproven_batch if try_batch else None,

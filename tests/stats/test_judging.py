@@ -1,12 +1,14 @@
 """Who is chosen, by which rule, what may be claimed of it, and how the others ended."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import pytest
 
 from autotune.domain.configuration import Configuration, Effective, PerformanceHint
+from autotune.domain.doubts import Doubts
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Feed, Flag, Opening
 from autotune.domain.race import (
@@ -386,6 +388,16 @@ def test_what_could_not_be_proven_is_unproven_whatever_else_was_shown(
     result = judged(slices, entries={0: Entry(opening=make_opening(unproven="all zero"))})
     assert (result.chosen, result.status) == (0, Status.UNPROVEN)
     assert result.standings[0].unproven == "all zero"
+
+
+@pytest.mark.parametrize("entries", [{}, {0: Entry(opening=make_opening())}])
+def test_what_was_found_out_since_counts_as_well(entries: dict[int, Entry]) -> None:
+    """Whoever opened it then found nothing, or was cut off before it was kept."""
+    batch = [replace(contender("trial 0"), configuration=make_configuration(batch_size=2))]
+    doubts = Doubts(batch="all zero")
+    result = judged(turns(0), contenders=batch, entries=entries, doubts=doubts)
+    assert (result.status, result.standings[0].unproven) == (Status.UNPROVEN, "all zero")
+    assert judged(turns(0), entries=entries, doubts=doubts).status is Status.CERTIFIED
 
 
 def test_an_unproven_one_that_is_not_chosen_taints_nobody() -> None:

@@ -1,5 +1,6 @@
 """One file holds everything, and what was written is read back as it was."""
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import optuna
 import pytest
 from sqlalchemy import event, text
 
+from autotune.domain.doubts import Doubts
 from autotune.domain.failure import FailureKind
 from autotune.domain.fed import Fed
 from autotune.domain.goal import Goal, Objective
@@ -124,6 +126,33 @@ def test_what_was_fed_may_change_and_is_brought_up_to_date(tmp_path: Path) -> No
         store = opened(tmp_path, replace(IDENTITY, fed=given))
         assert store.identity().fed == kept
         store.close()
+
+
+def test_what_is_unproven_now_was_unproven_before(store: StudyStore, tmp_path: Path) -> None:
+    """The last session that had a look has the say; the evidence itself stays as it was."""
+    batch = make_trial(0, configuration=make_configuration(batch_size=2))
+    store.record(batch, elapsed_s=1.0)
+    for doubts in (Doubts(), Doubts(batch="all zero"), Doubts(batch="all zero"), Doubts()):
+        store.start_session({"cpu_model": "x"}, {"python": "3"})
+        store.doubt(doubts)
+        with closing(StudyStore.read_only(tmp_path)) as reader:
+            (found,) = reader.trials()
+            assert reader.doubts() == doubts
+        assert found.measurement is not None
+        assert found.measurement.opening.unproven == doubts.batch
+    with sqlite3.connect(tmp_path / "study.db") as connection:
+        noted = connection.execute("SELECT data FROM autotune_event WHERE kind = 'unproven'")
+        assert [json.loads(data)["batch"] for (data,) in noted] == ["all zero", None]
+
+
+@pytest.mark.parametrize("data", ["[]", '{"precisions": 1}', "no JSON"])
+def test_a_doubt_that_cannot_be_read_is_named(store: StudyStore, tmp_path: Path, data: str) -> None:
+    """It is not taken for none."""
+    store.doubt(Doubts(batch="all zero"))
+    with sqlite3.connect(tmp_path / "study.db") as connection:
+        connection.execute("UPDATE autotune_event SET data = ?", (data,))
+    with pytest.raises(StorageError, match="an event cannot be read"):
+        store.trials()
 
 
 @pytest.mark.parametrize(

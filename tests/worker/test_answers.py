@@ -17,6 +17,7 @@ from autotune.worker.answers import (
     deviation,
     differing,
     is_repeated,
+    narrowed,
     part_of,
     silences,
     spread,
@@ -223,5 +224,28 @@ def test_of_a_large_output_always_the_same_part_is_kept() -> None:
     assert known[0][0].values.size == MOST_VALUES
     assert known[0][0].shape == (1, 5, MOST_VALUES)
     assert check([rows[[1, 2]]], known[1:], known, "f32") == 0.0
+    with pytest.raises(WrongOutputError):
+        check([rows[[2, 1]]], known[1:], known, "f32")
+
+
+@pytest.mark.parametrize("size", [5, 700, MOST_VALUES, 3 * MOST_VALUES])
+@pytest.mark.parametrize("most", [0, 3, 500])
+def test_fewer_values_are_of_the_same_places(size: int, most: int) -> None:
+    """Whether fewer were kept at once, or of more that had been kept before."""
+    output = np.random.default_rng(0).random((1, size), dtype=np.float32)
+    kept = part_of(output, most)
+    assert kept.values.size == min(size, most)
+    for more in (most, 600, MOST_VALUES):
+        found = narrowed(part_of(output, more), most)
+        assert (found.shape, found.values.tolist()) == (kept.shape, kept.values.tolist())
+
+
+@pytest.mark.parametrize("size", [700, 3 * MOST_VALUES])
+def test_a_batch_is_compared_where_its_reference_was_kept(size: int) -> None:
+    """However little that is: an exchange still shows."""
+    rows = np.random.default_rng(0).random((3, size), dtype=np.float32)
+    known = [[narrowed(part, 300) for part in answer] for answer in answers(rows)]
+    assert check([rows[[1, 2]]], known[1:], known, "f32") == 0.0
+    assert check([rows[[1]]], known[1:2], known, "f32") == 0.0
     with pytest.raises(WrongOutputError):
         check([rows[[2, 1]]], known[1:], known, "f32")

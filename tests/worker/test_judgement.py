@@ -52,6 +52,21 @@ def test_a_device_with_other_answers_is_never_proven(
     assert model.opened(batch_size)["unproven"] is None
 
 
+def test_inspection_says_what_opening_will_say(tmp_path: Path) -> None:
+    """Of each device and precision, asked for or used by itself."""
+    model = Studied(
+        tmp_path,
+        planted.linear(),
+        devices=("CPU", "GPU"),
+        core=FakeDevice(lambda output, _: output * np.float32(1.3)),
+    )
+    found = model.inspected()["unproven_precisions"]
+    opened = model.opened(1, "GPU")
+    assert list(found) == ["GPU"]
+    assert set(found["GPU"].values()) == {opened["unproven"]}
+    assert opened["effective"].get("INFERENCE_PRECISION_HINT", "") in found["GPU"]
+
+
 def test_values_that_are_not_finite_are_never_proven(tmp_path: Path) -> None:
     """An overflow in f16."""
     model = on_a_fake_gpu(tmp_path, lambda output, _: np.where(output > 0, np.inf, output))
