@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
@@ -102,7 +102,7 @@ def run_tune(
     again = " ".join([*words, *(["--until-stable"] if limits.get("stable") else [])])
     go_on = f"autotune tune {folder} {again}".rstrip()
     session = _Session(folder, console)
-    with optional_output():
+    with closing(session), optional_output():
         try:
             outcome = session.run(spec, anyway=anyway, trust=trust, wait=wait)
         except KeyboardInterrupt:
@@ -123,9 +123,10 @@ def run_tune(
         except Exception:
             session.rescue()
             raise
-    # Nothing is in a hurry any more: a pager gets the table, too.
+        written = _written(outcome, folder)
+    # Nothing is in a hurry any more: a pager gets the table, too; a signal ends the wait for it.
     with optional_output(patience_s=None):
-        return _conclude(outcome, folder, console, go_on)
+        return _conclude(outcome, written, folder, console, go_on)
 
 
 def _known(folder: Path, given: dict[str, Any], limits: dict[str, Any]) -> StudySpec:
@@ -246,6 +247,7 @@ class _Session:
     def __init__(self, folder: Path, console: Console) -> None:
         self._folder = folder
         self._console = console
+        self._stop: Stop | None = None
         self.is_open = False
         """Whether it got as far as the study."""
 
@@ -264,8 +266,8 @@ class _Session:
 
             patience = patience_of(wait, lambda text: hear(Noted(text=text)))
             asked = Asked()
-            stop = Stop(progress.say, "this trial", patience=patience, asked=asked)
-            stop.install()
+            self._stop = Stop(progress.say, "this trial", patience=patience, asked=asked)
+            self._stop.install()
             try:
                 return run(
                     spec,
@@ -279,7 +281,12 @@ class _Session:
                 )
             finally:
                 # What is left takes a moment, best.json among it: nothing may cut it off.
-                stop.settle()
+                self._stop.settle()
+
+    def close(self) -> None:
+        """Have signals do what they did before: all files are written."""
+        if self._stop is not None:
+            self._stop.release()
 
     def rescue(self) -> None:
         """Write best.json and the report of what is known, after an end that had no outcome.
@@ -288,14 +295,22 @@ class _Session:
         """
         if not self.is_open:
             return
-        # Whatever goes wrong here, the error that is told is the one that ended the study.
-        with suppress(Exception), closing(StudyStore.read_only(self._folder)) as store:
+        # Whatever goes wrong here, the error that ends the command is the one that ended the study.
+        try:
+            lines = self._export_what_is_known()
+        except Exception as error:  # noqa: BLE001 - the report is still to be written
+            lines = [f"no best.json: {error}"]
+        for line in [*lines, report_of_a_night(self._folder)]:
+            say(self._console, line)
+
+    def _export_what_is_known(self) -> list[str]:
+        """Write best.json from the database; what to say of it, if there is anything to write."""
+        with closing(StudyStore.read_only(self._folder)) as store:
             goal = store.identity().goal
             found = answer(store, goal)
-            if found.best is not None:
-                for line in _export(self._folder, goal, found.best, found.trials, found.race):
-                    say(self._console, line)
-            say(self._console, report_of_a_night(self._folder))
+        if found.best is None:
+            return []
+        return _export(self._folder, goal, found.best, found.trials, found.race)
 
 
 def _troubles(stop: Asked) -> list[str]:
@@ -314,29 +329,44 @@ def _troubles(stop: Asked) -> list[str]:
 _PAUSE_S = 60.0
 
 
-def _conclude(outcome: Outcome, folder: Path, console: Console, go_on: str) -> int:
-    """best.json, the report, the closing table, and the exit code.
+class _Written(NamedTuple):
+    """What became of the files."""
 
-    Files first: they are there whatever becomes of the output.
-    """
-    written: list[str] = []
-    unwritten: AutotuneError | None = None
-    best, trials, race = outcome.best, outcome.trials, outcome.race
-    if best is not None:
+    lines: list[str]
+    """What to say of them."""
+    fault: Exception | None
+    """Why there is no best.json where there should be one."""
+
+
+def _written(outcome: Outcome, folder: Path) -> _Written:
+    """best.json and the report: they are there whatever becomes of the output, or of each other."""
+    lines: list[str] = []
+    fault: Exception | None = None
+    if outcome.best is not None:
         try:
-            written = _export(folder, outcome.goal, best, trials, race)
-        except AutotuneError as error:
-            unwritten = error
-    written.append(report_of_a_night(folder))
-    _show(outcome, folder, console)
-    for line in written:
+            lines = _export(folder, outcome.goal, outcome.best, outcome.trials, outcome.race)
+        except Exception as error:  # noqa: BLE001 - it is let out once the rest is there
+            fault = error
+    return _Written([*lines, report_of_a_night(folder)], fault)
+
+
+def _conclude(
+    outcome: Outcome, written: _Written, folder: Path, console: Console, go_on: str
+) -> int:
+    """The closing table, what was written, and the exit code."""
+    fault = written.fault
+    try:
+        _show(outcome, folder, console)
+    except Exception as error:  # noqa: BLE001 - it is let out once the rest is said
+        fault = fault or error
+    for line in written.lines:
         say(console, line)
-    if unwritten is not None:
-        raise unwritten
+    if fault is not None:
+        raise fault
     if outcome.reason in {"stopped", "interrupted"}:
         _say_how_to_go_on(console, go_on)
         return EXIT_INTERRUPTED
-    return EXIT_OK if best is not None else EXIT_NO_FEASIBLE
+    return EXIT_OK if outcome.best is not None else EXIT_NO_FEASIBLE
 
 
 def _show(outcome: Outcome, folder: Path, console: Console) -> None:
