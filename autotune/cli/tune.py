@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
@@ -42,6 +43,7 @@ from autotune.errors import (
     StorageError,
     UsageError,
 )
+from autotune.execution.locks import STUDY_LOCK, study_lock
 from autotune.export.best_file import (
     BestMeasured,
     read_best,
@@ -66,6 +68,7 @@ from autotune.tuner import Outcome
 from autotune.tuner import Stop as Asked
 from autotune.tuner import tune as run
 
+_LOG = "tune.log"
 _OPTIONS = {
     "[goal] max_latency": "--max-latency",
     "[goal] percentile": "--percentile",
@@ -94,9 +97,9 @@ def run_tune(
     patience_of(wait, lambda _: None)  # a wrong argument shows before a folder is made
     if target.is_dir() or target.name == STUDY_FILE:
         folder = target if target.is_dir() else target.parent
-        spec, created = _known(folder, given, limits), False
+        spec, text = _known(folder, given, limits), None
     else:
-        folder, spec, created = _new(target, given, limits)
+        folder, spec, text = _new(target, given, limits)
     options = {"duration": "--budget", "trials": "--trials", "until": "--until"}
     words = [f"{option} {limits[key]}" for key, option in options.items() if limits.get(key)]
     again = " ".join([*words, *(["--until-stable"] if limits.get("stable") else [])])
@@ -110,11 +113,9 @@ def run_tune(
             _say_how_to_go_on(console, go_on)
             return EXIT_INTERRUPTED
         except (AutotuneError, OSError) as error:
-            if created and not (folder / "study.db").exists():
+            if text is not None and not (folder / DATABASE).exists():
                 # Nothing was measured: leave nothing behind.
-                shutil.rmtree(folder, ignore_errors=True)
-                with suppress(OSError):
-                    folder.parent.rmdir()
+                _take_back(folder, text, session.logged_bytes)
             elif session.is_open and isinstance(error, MachineFaultError | StorageError):
                 session.rescue()
                 kept = f"what was measured is kept: autotune best {folder} --out best.json"
@@ -154,8 +155,11 @@ def _with_limits(spec: StudySpec, limits: dict[str, Any]) -> StudySpec:
 
 def _new(
     model: Path, given: dict[str, Any], limits: dict[str, Any]
-) -> tuple[Path, StudySpec, bool]:
-    """A study folder for a model, made if it is not there; its spec; whether it was made."""
+) -> tuple[Path, StudySpec, str | None]:
+    """A study folder for a model, made if it is not there; its spec; what was written into it.
+
+    Nothing is said to be written where the folder was there before.
+    """
     fault = fault_of(located(model))
     if fault is not None:
         is_missing = not model.suffix and not os.path.lexists(model)
@@ -188,14 +192,40 @@ def _new(
                 f"{file} exists and says something else; continue that study with: "
                 f"autotune tune {folder}, or choose another --name"
             )
-        return folder, spec, False
-    created = not folder.exists()
+        return folder, spec, None
+    created, text = not folder.exists(), to_toml(spec, _comments(name, spec))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file.write_text(to_toml(spec, _comments(name, spec)), encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise StorageError(f"{file}: cannot be written: {error.strerror}") from error
-    return folder, spec, created
+    return folder, spec, text if created else None
+
+
+def _take_back(folder: Path, text: str, logged_bytes: int) -> None:
+    """Remove a folder that this process made, unless somebody else has to do with it by now.
+
+    Args:
+        folder: in which nothing was measured.
+        text: of its study file, as it was written.
+        logged_bytes: what this process wrote into its log; who waits for the study writes, too.
+    """
+    # Whoever has the study tunes it, and nobody may begin to while it goes.
+    with suppress(AutotuneError, OSError), study_lock(folder):
+        found = {path.name for path in folder.iterdir()}
+        is_ours = (
+            found <= {STUDY_FILE, _LOG, STUDY_LOCK, "logs"}
+            and (folder / STUDY_FILE).read_bytes() == text.encode()
+            and (folder / _LOG).stat().st_size == logged_bytes
+        )
+        if is_ours:
+            # At once: whoever comes now finds all of it or nothing, and no lock of its own in it.
+            gone = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+            try:
+                folder.rename(gone)
+            finally:
+                shutil.rmtree(gone, ignore_errors=True)
+            folder.parent.rmdir()
 
 
 def _relative(given: dict[str, Any], folder: Path) -> str | None:
@@ -247,6 +277,7 @@ class _Session:
     def __init__(self, folder: Path, console: Console) -> None:
         self._folder = folder
         self._console = console
+        self._log = Log(folder / _LOG)
         self._stop: Stop | None = None
         self.is_open = False
         """Whether it got as far as the study."""
@@ -257,7 +288,7 @@ class _Session:
         Raises:
             KeyboardInterrupt: a signal ended it before the first trial, after the last, or twice.
         """
-        with Log(self._folder / "tune.log") as log, Progress(self._console) as progress:
+        with self._log as log, Progress(self._console) as progress:
 
             def hear(event: Event) -> None:
                 self.is_open = self.is_open or isinstance(event, StudyOpened)
@@ -282,6 +313,11 @@ class _Session:
             finally:
                 # What is left takes a moment, best.json among it: nothing may cut it off.
                 self._stop.settle()
+
+    @property
+    def logged_bytes(self) -> int:
+        """What it wrote into its log."""
+        return self._log.written_bytes
 
     def close(self) -> None:
         """Have signals do what they did before: all files are written."""
