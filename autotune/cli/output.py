@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import select
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -41,14 +42,18 @@ def say_what_is_not_passed_on(console: Console) -> None:
 
 
 def announce(console: Console, text: str) -> None:
-    """A line from a signal handler: past the buffer, as that may be in the middle of a line."""
+    """A line from a signal handler: past the buffer, as that may be in the middle of a line.
+
+    Nothing else goes on meanwhile, so that nobody is waited for who does not read.
+    """
     try:
         descriptor = console.file.fileno()
     except OSError:  # no file at all
         say(console, text)
         return
     with contextlib.suppress(OSError):
-        os.write(descriptor, f"{text}\n".encode())
+        if select.select([], [descriptor], [], 0)[1]:
+            os.write(descriptor, f"{text}\n".encode())
 
 
 _NARROWEST = 78

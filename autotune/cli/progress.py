@@ -52,6 +52,8 @@ class Log:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: TextIOWrapper | None = None
+        self.written_bytes = 0
+        """What this process wrote; others may write into the same file."""
 
     def __enter__(self) -> Self:
         with suppress(OSError):
@@ -80,8 +82,10 @@ class Log:
         """Write a line with the local time."""
         if self._file is not None:
             with suppress(OSError):
-                self._file.write(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S%z} {line}\n")
+                text = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S%z} {line}\n"
+                self._file.write(text)
                 self._file.flush()
+                self.written_bytes += len(text.encode(errors="backslashreplace"))
 
 
 class Progress:

@@ -62,8 +62,7 @@ class Stop:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self.release()
 
     def install(self) -> None:
         """Listen to signals from now on."""
@@ -76,6 +75,12 @@ class Stop:
     def settle(self) -> None:
         """Listen no more: what is left takes a moment, and nothing may cut it off."""
         self._is_over = True
+
+    def release(self) -> None:
+        """Signals do again what they did before: what is left may take as long as it likes."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
 
     def _heard(self, number: int, _: FrameType | None) -> None:
         if self._is_over:

@@ -42,7 +42,7 @@ class _Output(io.FileIO):
         self.is_needed = is_needed
         self.patience_s: float | None = None
         """How long to wait for a reader before lines are left out; as long as it takes without."""
-        self._is_stuck = False
+        self._is_stuck = self._is_hurried = False
         self._lost: OSError | None = None
 
     def write(self, data: Any, /) -> int:
@@ -51,14 +51,21 @@ class _Output(io.FileIO):
                 return self._written(data)
             except OSError as error:
                 self._lost = error
+            except KeyboardInterrupt:
+                # What was to be written is written again at the end, and would be waited for again.
+                self._is_stuck = self._is_hurried = True
+                raise
         if self.is_needed:
             raise OutputError(self._lost)
         return memoryview(data).nbytes
 
     def _written(self, data: Any) -> int:
         chunk = memoryview(data)[:_ROOM_BYTES]
-        if self.patience_s is not None:
-            wait_s = 0.0 if self._is_stuck else self.patience_s
+        patience_s = self.patience_s
+        if patience_s is None and self._is_hurried:
+            patience_s = _PATIENCE_S
+        if patience_s is not None:
+            wait_s = 0.0 if self._is_stuck else patience_s
             self._is_stuck = not select.select([], [self], [], wait_s)[1]
             if self._is_stuck:
                 return len(chunk)

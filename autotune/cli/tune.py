@@ -3,11 +3,12 @@
 import os
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
@@ -42,6 +43,7 @@ from autotune.errors import (
     StorageError,
     UsageError,
 )
+from autotune.execution.locks import STUDY_LOCK, study_lock
 from autotune.export.best_file import (
     BestMeasured,
     read_best,
@@ -66,6 +68,7 @@ from autotune.tuner import Outcome
 from autotune.tuner import Stop as Asked
 from autotune.tuner import tune as run
 
+_LOG = "tune.log"
 _OPTIONS = {
     "[goal] max_latency": "--max-latency",
     "[goal] percentile": "--percentile",
@@ -94,15 +97,15 @@ def run_tune(
     patience_of(wait, lambda _: None)  # a wrong argument shows before a folder is made
     if target.is_dir() or target.name == STUDY_FILE:
         folder = target if target.is_dir() else target.parent
-        spec, created = _known(folder, given, limits), False
+        spec, text = _known(folder, given, limits), None
     else:
-        folder, spec, created = _new(target, given, limits)
+        folder, spec, text = _new(target, given, limits)
     options = {"duration": "--budget", "trials": "--trials", "until": "--until"}
     words = [f"{option} {limits[key]}" for key, option in options.items() if limits.get(key)]
     again = " ".join([*words, *(["--until-stable"] if limits.get("stable") else [])])
     go_on = f"autotune tune {folder} {again}".rstrip()
     session = _Session(folder, console)
-    with optional_output():
+    with closing(session), optional_output():
         try:
             outcome = session.run(spec, anyway=anyway, trust=trust, wait=wait)
         except KeyboardInterrupt:
@@ -110,11 +113,9 @@ def run_tune(
             _say_how_to_go_on(console, go_on)
             return EXIT_INTERRUPTED
         except (AutotuneError, OSError) as error:
-            if created and not (folder / "study.db").exists():
+            if text is not None and not (folder / DATABASE).exists():
                 # Nothing was measured: leave nothing behind.
-                shutil.rmtree(folder, ignore_errors=True)
-                with suppress(OSError):
-                    folder.parent.rmdir()
+                _take_back(folder, text, session.logged_bytes)
             elif session.is_open and isinstance(error, MachineFaultError | StorageError):
                 session.rescue()
                 kept = f"what was measured is kept: autotune best {folder} --out best.json"
@@ -123,9 +124,10 @@ def run_tune(
         except Exception:
             session.rescue()
             raise
-    # Nothing is in a hurry any more: a pager gets the table, too.
+        written = _written(outcome, folder)
+    # Nothing is in a hurry any more: a pager gets the table, too; a signal ends the wait for it.
     with optional_output(patience_s=None):
-        return _conclude(outcome, folder, console, go_on)
+        return _conclude(outcome, written, folder, console, go_on)
 
 
 def _known(folder: Path, given: dict[str, Any], limits: dict[str, Any]) -> StudySpec:
@@ -153,8 +155,11 @@ def _with_limits(spec: StudySpec, limits: dict[str, Any]) -> StudySpec:
 
 def _new(
     model: Path, given: dict[str, Any], limits: dict[str, Any]
-) -> tuple[Path, StudySpec, bool]:
-    """A study folder for a model, made if it is not there; its spec; whether it was made."""
+) -> tuple[Path, StudySpec, str | None]:
+    """A study folder for a model, made if it is not there; its spec; what was written into it.
+
+    Nothing is said to be written where the folder was there before.
+    """
     fault = fault_of(located(model))
     if fault is not None:
         is_missing = not model.suffix and not os.path.lexists(model)
@@ -187,14 +192,40 @@ def _new(
                 f"{file} exists and says something else; continue that study with: "
                 f"autotune tune {folder}, or choose another --name"
             )
-        return folder, spec, False
-    created = not folder.exists()
+        return folder, spec, None
+    created, text = not folder.exists(), to_toml(spec, _comments(name, spec))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file.write_text(to_toml(spec, _comments(name, spec)), encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise StorageError(f"{file}: cannot be written: {error.strerror}") from error
-    return folder, spec, created
+    return folder, spec, text if created else None
+
+
+def _take_back(folder: Path, text: str, logged_bytes: int) -> None:
+    """Remove a folder that this process made, unless somebody else has to do with it by now.
+
+    Args:
+        folder: in which nothing was measured.
+        text: of its study file, as it was written.
+        logged_bytes: what this process wrote into its log; who waits for the study writes, too.
+    """
+    # Whoever has the study tunes it, and nobody may begin to while it goes.
+    with suppress(AutotuneError, OSError), study_lock(folder):
+        found = {path.name for path in folder.iterdir()}
+        is_ours = (
+            found <= {STUDY_FILE, _LOG, STUDY_LOCK, "logs"}
+            and (folder / STUDY_FILE).read_bytes() == text.encode()
+            and (folder / _LOG).stat().st_size == logged_bytes
+        )
+        if is_ours:
+            # At once: whoever comes now finds all of it or nothing, and no lock of its own in it.
+            gone = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+            try:
+                folder.rename(gone)
+            finally:
+                shutil.rmtree(gone, ignore_errors=True)
+            folder.parent.rmdir()
 
 
 def _relative(given: dict[str, Any], folder: Path) -> str | None:
@@ -246,6 +277,8 @@ class _Session:
     def __init__(self, folder: Path, console: Console) -> None:
         self._folder = folder
         self._console = console
+        self._log = Log(folder / _LOG)
+        self._stop: Stop | None = None
         self.is_open = False
         """Whether it got as far as the study."""
 
@@ -255,7 +288,7 @@ class _Session:
         Raises:
             KeyboardInterrupt: a signal ended it before the first trial, after the last, or twice.
         """
-        with Log(self._folder / "tune.log") as log, Progress(self._console) as progress:
+        with self._log as log, Progress(self._console) as progress:
 
             def hear(event: Event) -> None:
                 self.is_open = self.is_open or isinstance(event, StudyOpened)
@@ -264,8 +297,8 @@ class _Session:
 
             patience = patience_of(wait, lambda text: hear(Noted(text=text)))
             asked = Asked()
-            stop = Stop(progress.say, "this trial", patience=patience, asked=asked)
-            stop.install()
+            self._stop = Stop(progress.say, "this trial", patience=patience, asked=asked)
+            self._stop.install()
             try:
                 return run(
                     spec,
@@ -279,7 +312,17 @@ class _Session:
                 )
             finally:
                 # What is left takes a moment, best.json among it: nothing may cut it off.
-                stop.settle()
+                self._stop.settle()
+
+    @property
+    def logged_bytes(self) -> int:
+        """What it wrote into its log."""
+        return self._log.written_bytes
+
+    def close(self) -> None:
+        """Have signals do what they did before: all files are written."""
+        if self._stop is not None:
+            self._stop.release()
 
     def rescue(self) -> None:
         """Write best.json and the report of what is known, after an end that had no outcome.
@@ -288,14 +331,22 @@ class _Session:
         """
         if not self.is_open:
             return
-        # Whatever goes wrong here, the error that is told is the one that ended the study.
-        with suppress(Exception), closing(StudyStore.read_only(self._folder)) as store:
+        # Whatever goes wrong here, the error that ends the command is the one that ended the study.
+        try:
+            lines = self._export_what_is_known()
+        except Exception as error:  # noqa: BLE001 - the report is still to be written
+            lines = [f"no best.json: {error}"]
+        for line in [*lines, report_of_a_night(self._folder)]:
+            say(self._console, line)
+
+    def _export_what_is_known(self) -> list[str]:
+        """Write best.json from the database; what to say of it, if there is anything to write."""
+        with closing(StudyStore.read_only(self._folder)) as store:
             goal = store.identity().goal
             found = answer(store, goal)
-            if found.best is not None:
-                for line in _export(self._folder, goal, found.best, found.trials, found.race):
-                    say(self._console, line)
-            say(self._console, report_of_a_night(self._folder))
+        if found.best is None:
+            return []
+        return _export(self._folder, goal, found.best, found.trials, found.race)
 
 
 def _troubles(stop: Asked) -> list[str]:
@@ -314,29 +365,44 @@ def _troubles(stop: Asked) -> list[str]:
 _PAUSE_S = 60.0
 
 
-def _conclude(outcome: Outcome, folder: Path, console: Console, go_on: str) -> int:
-    """best.json, the report, the closing table, and the exit code.
+class _Written(NamedTuple):
+    """What became of the files."""
 
-    Files first: they are there whatever becomes of the output.
-    """
-    written: list[str] = []
-    unwritten: AutotuneError | None = None
-    best, trials, race = outcome.best, outcome.trials, outcome.race
-    if best is not None:
+    lines: list[str]
+    """What to say of them."""
+    fault: Exception | None
+    """Why there is no best.json where there should be one."""
+
+
+def _written(outcome: Outcome, folder: Path) -> _Written:
+    """best.json and the report: they are there whatever becomes of the output, or of each other."""
+    lines: list[str] = []
+    fault: Exception | None = None
+    if outcome.best is not None:
         try:
-            written = _export(folder, outcome.goal, best, trials, race)
-        except AutotuneError as error:
-            unwritten = error
-    written.append(report_of_a_night(folder))
-    _show(outcome, folder, console)
-    for line in written:
+            lines = _export(folder, outcome.goal, outcome.best, outcome.trials, outcome.race)
+        except Exception as error:  # noqa: BLE001 - it is let out once the rest is there
+            fault = error
+    return _Written([*lines, report_of_a_night(folder)], fault)
+
+
+def _conclude(
+    outcome: Outcome, written: _Written, folder: Path, console: Console, go_on: str
+) -> int:
+    """The closing table, what was written, and the exit code."""
+    fault = written.fault
+    try:
+        _show(outcome, folder, console)
+    except Exception as error:  # noqa: BLE001 - it is let out once the rest is said
+        fault = fault or error
+    for line in written.lines:
         say(console, line)
-    if unwritten is not None:
-        raise unwritten
+    if fault is not None:
+        raise fault
     if outcome.reason in {"stopped", "interrupted"}:
         _say_how_to_go_on(console, go_on)
         return EXIT_INTERRUPTED
-    return EXIT_OK if best is not None else EXIT_NO_FEASIBLE
+    return EXIT_OK if outcome.best is not None else EXIT_NO_FEASIBLE
 
 
 def _show(outcome: Outcome, folder: Path, console: Console) -> None:

@@ -22,7 +22,7 @@ from autotune.domain.units import format_duration
 from autotune.errors import BusyError, StorageError
 
 LOCK_FOLDER = "AUTOTUNE_LOCK_DIR"
-_STUDY_LOCK = ".lock"
+STUDY_LOCK = ".lock"
 _MACHINE_LOCK = "autotune-machine.lock"
 _SHARED_FOLDER = "/tmp"  # noqa: S108 - shared on purpose, and nothing is written through a link
 _POLL_S = 0.2
@@ -81,7 +81,7 @@ def study_lock(folder: Path, patience: Patience | None = None) -> Iterator[None]
         StorageError: the lock cannot be taken here.
     """
     busy = f"the study {folder} is being tuned already"
-    with _held(folder / _STUDY_LOCK, busy, patience, is_shared=False):
+    with _held(folder / STUDY_LOCK, busy, patience, is_shared=False):
         yield
 
 
@@ -101,7 +101,7 @@ def machine_lock(patience: Patience | None = None) -> Iterator[None]:
 
 def holder_of_study(folder: Path) -> int | None:
     """Process that tunes a study now, or None; takes no lock, so it is in nobody's way."""
-    holder = _holder(folder / _STUDY_LOCK)
+    holder = _holder(folder / STUDY_LOCK)
     return None if holder is None else holder.pid
 
 
@@ -238,6 +238,8 @@ def _refused(path: Path, error: OSError | None, *, is_shared: bool) -> StorageEr
         found = os.lstat(path)
     except OSError:
         remedy = f"{path.parent} must be a folder that can be written"
+        if not os.path.lexists(path.parent):
+            remedy = f"{path.parent} was deleted or moved; begin again"
         if is_shared:
             remedy = f"name in {LOCK_FOLDER} a folder in which every user may make files"
         return StorageError(f"{path}: cannot be locked: {reason}; {remedy}")

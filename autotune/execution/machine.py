@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from autotune.domain.place import differences
+from autotune.errors import UsageError
 from autotune.host.cpus import cpus
 from autotune.host.files import known, read
 
@@ -89,13 +90,35 @@ def preloaded(variables: Mapping[str, str]) -> dict[str, str]:
     """LD_PRELOAD, and the settings of allocators with it; empty without.
 
     As a deployment in another folder needs it: paths are absolute, bare names are the loader's.
+
+    Raises:
+        UsageError: one of them is no text, and could be neither stored nor exported.
     """
     files = re.split("[ :]+", variables.get(_PRELOAD, ""))
     known = [str(Path.cwd() / file) if "/" in file else file for file in files if file]
     if not known:
         return {}
     settings = {name: variables[name] for name in sorted(variables) if name.startswith(_SETTINGS)}
-    return {_PRELOAD: ":".join(known), **settings}
+    found = {_PRELOAD: ":".join(known), **settings}
+    for name, text in found.items():
+        _check_text(name, text)
+    return found
+
+
+def _check_text(name: str, text: str) -> None:
+    """What the system calls a variable are bytes; what is not UTF-8 is no JSON either."""
+    try:
+        f"{name}={text}".encode()
+    except UnicodeEncodeError:
+        shown, value = (
+            part.encode(errors="surrogateescape").decode(errors="backslashreplace")
+            for part in (name, text)
+        )
+        message = (
+            f"{shown}: workers run under this variable, and its value, {value}, is no UTF-8: "
+            "it could not be stored with what is measured; set another one, or unset it"
+        )
+        raise UsageError(message) from None
 
 
 def asleep_s() -> float:

@@ -1,6 +1,7 @@
 """From a compile key to blocks of load: what the tuner and the race need of a machine."""
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -14,7 +15,7 @@ from autotune.domain.measurement import Block, Feed, Opening
 from autotune.errors import DeviceError, ModelError, StorageError
 from autotune.execution.deadlines import Deadline, Deadlines, deadlines_of
 from autotune.execution.logs import WorkerLogs
-from autotune.execution.machine import Machine, fingerprint
+from autotune.execution.machine import Machine, fingerprint, preloaded
 from autotune.execution.process import WORKER, WorkerProcess
 from autotune.execution.protocol import (
     Answer,
@@ -147,8 +148,10 @@ class SubprocessRunner:
             command: how a worker is started, but for the number of its pipe.
 
         Raises:
-            UsageError: a variable that sets a deadline is no duration.
+            UsageError: a variable that sets a deadline is no duration, or one that workers run
+                under is no text.
         """
+        preloaded(os.environ)  # before anybody waits, or looks at a model for minutes
         self._source = source
         self._logs = WorkerLogs(log_folder)
         self._deadlines = deadlines or deadlines_of(DeadlineSpec(), source.path)

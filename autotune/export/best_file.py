@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from autotune.domain.configuration import Api
 from autotune.domain.fed import Fed
@@ -223,7 +224,11 @@ def write_best(file: BestFile, path: Path) -> None:
     Raises:
         AutotuneError: it cannot be written.
     """
-    write_atomically(path, file.model_dump_json(indent=2) + "\n")
+    try:
+        text = file.model_dump_json(indent=2)
+    except PydanticSerializationError as error:
+        raise AutotuneError(f"{path}: cannot be written: {error}") from error
+    write_atomically(path, text + "\n")
 
 
 def read_best(path: Path) -> BestFile:

@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from autotune.domain.fed import Fed
 from autotune.domain.goal import Goal
 from autotune.domain.race import RaceResult
 from autotune.domain.trial import Trial
+from autotune.errors import StorageError
 from autotune.export.best_file import BestFile, BestModel, best_file, relative_model_path
 from autotune.spec import parse_shapes, parse_spec
 from autotune.storage.races import race_session
@@ -27,7 +30,30 @@ def best_of_study(  # noqa: PLR0913 - the parts of the file
 
     `race` is what confirmed it, if it was chosen by one. `folder` is the study's; `target` is the
     folder that the file will lie in, if another.
+
+    Raises:
+        StorageError: what is stored is none that a file can have, such as a path that is no text.
     """
+    try:
+        return _best_of_study(
+            store, folder, trial, trials, goal, target=target or folder, race=race
+        )
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        listed = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found[:5])
+        raise StorageError(f"{store.name}: this makes no best.json: {listed}") from error
+
+
+def _best_of_study(  # noqa: PLR0913 - as above
+    store: StudyStore,
+    folder: Path,
+    trial: Trial,
+    trials: tuple[Trial, ...],
+    goal: Goal,
+    *,
+    target: Path,
+    race: RaceResult | None,
+) -> BestFile:
     identity = store.identity()
     session = store.session_of(trial.number) if race is None else race_session(store)
     spec = parse_spec(identity.spec, f"{store.name}: stored study")
@@ -36,12 +62,12 @@ def best_of_study(  # noqa: PLR0913 - the parts of the file
         trials=trials,
         goal=goal,
         model=BestModel(
-            path=relative_model_path(folder / spec.model.path, target or folder),
+            path=relative_model_path(folder / spec.model.path, target),
             sha256=identity.model_sha256,
             shapes=parse_shapes(spec.model.shape),
             inputs=None
             if spec.model.inputs is None
-            else relative_model_path(folder / spec.model.inputs, target or folder),
+            else relative_model_path(folder / spec.model.inputs, target),
             items_per_request=identity.items_per_request,
         ),
         machine=session.machine,

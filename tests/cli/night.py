@@ -3,10 +3,12 @@
 The fault comes by itself, in a certain phase, so that nobody has to wait for the right moment.
 """
 
+import contextlib
 import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from autotune import tuner
@@ -62,6 +64,24 @@ def _stopped_while_stopping() -> None:
     _send(signal.SIGTERM)
 
 
+def _unread() -> None:
+    """Before the closing table, the output becomes a full pipe that nobody reads."""
+    conclude = getattr(command, "_conclude")  # noqa: B009 - as above
+
+    def waiting(*given: Any) -> Any:
+        _reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(writer, b"x" * 4096)
+        os.set_blocking(writer, True)
+        os.dup2(writer, 1)
+        (Path(sys.argv[-1]) / "waits").touch()
+        return conclude(*given)
+
+    setattr(command, "_conclude", waiting)  # noqa: B010 - as above
+
+
 def _send(number: signal.Signals) -> None:
     os.kill(os.getpid(), number)
 
@@ -79,6 +99,7 @@ FAULTS: dict[str, Callable[[], None]] = {
     "no reader": _no_reader,
     "no terminal": _no_terminal,
     "closed": _closed,
+    "unread": _unread,
     "hang up": _hang_up,
     "SIGHUP": lambda: _send(signal.SIGHUP),
     "SIGINT": lambda: _send(signal.SIGINT),

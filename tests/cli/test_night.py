@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -133,6 +134,40 @@ def test_a_signal_stops_the_study_with_what_is_known(folder: Path, fault: str, p
     assert "Traceback" not in done.said
     if fault != "hang up" and phase != "end":
         assert "go on with: autotune tune" in done.said
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGTERM, -signal.SIGTERM, marks=pytest.mark.faults),
+        (signal.SIGHUP, -signal.SIGHUP),
+    ],
+)
+def test_a_signal_ends_the_wait_for_a_reader(
+    folder: Path, number: signal.Signals, code: int
+) -> None:
+    """The closing table is all that is missing then; no success is claimed, and no fault."""
+    command = [sys.executable, "-m", "tests.cli.night", "unread", "end", str(folder)]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            while not (folder / "waits").exists():
+                assert process.poll() is None
+                time.sleep(0.05)
+            process.send_signal(number)
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, said) == (code, "")
+    assert (folder / "best.json").exists()
+    assert (folder / "report.html").exists()
 
 
 @matrix(TROUBLES, ("search", "race"))

@@ -97,6 +97,18 @@ def test_nothing_cuts_off_what_is_left_at_the_end(number: signal.Signals) -> Non
         assert not stop()
 
 
+def test_afterwards_signals_do_what_they_did() -> None:
+    """But for those that were ignored, which stay so; and not only where the work is done."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    stop = Stop(lambda _: None)
+    stop.install()
+    assert signal.getsignal(signal.SIGTERM) != before[signal.SIGTERM]
+    stop.settle()
+    stop.release()
+    assert {number: signal.getsignal(number) for number in SIGNALS} == before
+
+
 @pytest.mark.parametrize("number", ASKING)
 def test_who_asked_for_it_is_told(number: signal.Signals) -> None:
     """The work looks at an object of its own."""

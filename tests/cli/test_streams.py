@@ -1,14 +1,18 @@
 """Output that goes away: viewers end, quietly or with one line, and no traceback is ever seen."""
 
 import os
+import select
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from autotune.cli.output import announce
 from tests.report.studies import make_study
 from tests.test_replay import recorded
 
@@ -239,6 +243,44 @@ def test_a_reader_that_stands_still_holds_up_nothing(slow_pipe: tuple[int, int])
     assert process.returncode == 0
     assert 0 < found.count(b"x") < 1_000_000
     assert found.endswith(b"the end\n")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -15)])
+def test_one_signal_ends_a_wait_for_a_reader(number: signal.Signals, code: int) -> None:
+    """What is left in the buffer then is not waited for again; no traceback."""
+    reader, writer = os.pipe()
+    program = (
+        "from autotune.cli import main as m\n"
+        "m.app = lambda: [print('x' * 99) for _ in range(9999)]\n"
+        "m.main()"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=writer, stderr=subprocess.PIPE) as process:
+        try:
+            while select.select([], [writer], [], 0.01)[1]:  # until it is full
+                assert process.poll() is None
+            process.send_signal(number)
+            _, said = process.communicate(timeout=20)
+        finally:
+            process.kill()
+            os.close(reader)
+            os.close(writer)
+    assert (process.returncode, said) == (code, b"")
+
+
+def test_a_line_from_a_signal_handler_waits_for_nobody(slow_pipe: tuple[int, int]) -> None:
+    """It is left out where nobody reads: the work that it interrupts goes on."""
+    reader, writer = slow_pipe
+    count = 0
+    with suppress(BlockingIOError):
+        while True:
+            count += os.write(writer, b"x" * 4096)
+    os.set_blocking(writer, True)
+    with os.fdopen(writer, "w") as file:
+        announce(Console(file=file), "left out")
+        assert count == len(os.read(reader, 2 * count))
+        announce(Console(file=file), "heard")
+    assert os.read(reader, 100) == b"heard\n"
 
 
 def test_whoever_took_over_the_output_keeps_it(capsys: pytest.CaptureFixture[str]) -> None:

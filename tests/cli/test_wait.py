@@ -5,11 +5,15 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from autotune.cli import tune as command
+from autotune.errors import BusyError
+from autotune.execution.locks import study_lock
 from tests.cli.test_night import ROOT, STUDY
 from tests.command import Autotune
 from tests.execution.test_locks import hold
@@ -160,3 +164,81 @@ def test_whoever_waits_for_a_study_leaves_its_files_alone(folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} <= {
         *("model.onnx", "study.toml", "tune.log", ".lock", "logs")
     }
+
+
+@pytest.fixture
+def new(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a study that a model's file will begin; the user stands beside the model."""
+    (folder / "study.toml").unlink()
+    monkeypatch.chdir(folder)
+    return folder / "studies" / "model"
+
+
+BEGIN = ("tune", "model.onnx", "--max-latency", "20ms", "--trials", "4")
+
+
+def gives_up(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[Path], object]) -> None:
+    """A tuner that waits in vain for the machine, while it holds the study."""
+
+    def run(_: Any, folder: Path, **__: Any) -> None:
+        with study_lock(folder):
+            meanwhile(folder)
+        raise BusyError("another measurement runs on this machine")
+
+    monkeypatch.setattr(command, "run", run)
+
+
+def test_a_start_that_gives_up_leaves_nothing(
+    autotune: Autotune, new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what it made, and nobody has touched."""
+    gives_up(monkeypatch, lambda folder: (folder / "logs").mkdir())
+    assert autotune(*BEGIN).code == 1
+    assert not new.parent.exists()
+
+
+def test_a_start_that_gives_up_leaves_a_study_that_others_wait_for(
+    autotune: Autotune, new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one tunes it as if nothing had been."""
+    others: list[subprocess.Popen[str]] = []
+    gives_up(monkeypatch, lambda _: others.append(waiting(new)))
+    assert autotune(*BEGIN).code == 1
+    with others.pop() as other:
+        said, _ = other.communicate(timeout=100)
+    assert other.returncode == 0, said
+    assert (new / "study.toml").exists()
+    assert (new / "best.json").exists()
+
+
+@pytest.mark.parametrize("name", ["study.toml", "notes.txt", "tune.log"])
+def test_a_start_that_gives_up_leaves_what_others_wrote(
+    autotune: Autotune, new: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Edits of the study file as well as files of the user's own."""
+
+    def edit(folder: Path) -> None:
+        with (folder / name).open("a") as file:
+            file.write("# mine\n")
+
+    gives_up(monkeypatch, edit)
+    assert autotune(*BEGIN).code == 1
+    assert (new / name).read_text().endswith("# mine\n") or name == "tune.log"
+    assert (new / "study.toml").exists()
+
+
+def test_a_start_that_gives_up_leaves_a_study_that_another_has_begun(
+    autotune: Autotune, new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It came first to the lock."""
+    holders: list[subprocess.Popen[bytes]] = []
+
+    def run(_: Any, folder: Path, **__: Any) -> None:
+        holders.append(hold(str(folder)))
+        raise BusyError("the study is being tuned already")
+
+    monkeypatch.setattr(command, "run", run)
+    assert autotune(*BEGIN).code == 1
+    with holders.pop() as holder:
+        assert (new / "study.toml").exists()
+        holder.kill()

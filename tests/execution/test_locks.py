@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -421,6 +422,24 @@ def test_a_study_that_cannot_hold_a_lock_is_named(tmp_path: Path) -> None:
     (tmp_path / "study").write_text("")
     with pytest.raises(StorageError, match=r"study/\.lock: cannot be locked: Not a directory"):
         study_lock(tmp_path / "study").__enter__()
+
+
+def test_who_waits_for_a_study_that_goes_is_told(tmp_path: Path) -> None:
+    """In one line: a lock that nobody can find locks nothing, and none is made anew."""
+    folder = tmp_path / "study"
+    folder.mkdir()
+
+    def goes() -> bool:
+        shutil.rmtree(folder, ignore_errors=True)
+        return False
+
+    with (
+        study_lock(folder),
+        pytest.raises(StorageError, match="study was deleted or moved; begin again"),
+        study_lock(folder, Patience(left_s=100, is_stopped=goes)),
+    ):
+        pass
+    assert not folder.exists()
 
 
 def test_a_descriptor_does_not_leak(tmp_path: Path) -> None:

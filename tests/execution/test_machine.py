@@ -1,10 +1,12 @@
 """What makes two machines different, and what is told of one."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from autotune.errors import UsageError
 from autotune.execution.machine import fingerprint, preloaded, versions
 
 
@@ -107,6 +109,31 @@ def test_settings_of_a_preloaded_allocator_go_with_it() -> None:
         **settings,
     }
     assert preloaded(settings) == {}
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"LD_PRELOAD": os.fsdecode(b"/\xff.so")},
+        {"LD_PRELOAD": "/a.so", "MALLOC_CONF": os.fsdecode(b"\xff")},
+        {"LD_PRELOAD": "/a.so", os.fsdecode(b"MALLOC_\xff"): "1"},
+    ],
+)
+def test_a_variable_that_is_no_text_is_refused_by_name(variables: dict[str, str]) -> None:
+    """No file could say under what was measured; in one line, before anything is looked at."""
+    name = list(variables)[-1].encode(errors="surrogateescape").decode(errors="backslashreplace")
+    with pytest.raises(UsageError, match="is no UTF-8") as refused:
+        preloaded(variables)
+    said = str(refused.value)
+    assert said.startswith(f"{name}: ")
+    assert said.isprintable()
+
+
+def test_a_variable_that_nobody_stores_may_be_anything() -> None:
+    """Without a preloaded library, and where no allocator reads it."""
+    odd = os.fsdecode(b"\xff")
+    assert preloaded({"MALLOC_CONF": odd}) == {}
+    assert preloaded({"LD_PRELOAD": "/a.so", "HOME": odd}) == {"LD_PRELOAD": "/a.so"}
 
 
 def test_versions_name_what_numbers_depend_on() -> None:
