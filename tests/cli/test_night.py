@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from autotune.storage.study_store import StudyStore
-from tests.cli.night import PHASES
+from tests.cli.night import IGNORED_BEFORE, PHASES
 
 STUDY = """
 [model]
@@ -79,7 +79,11 @@ def night(folder: Path, fault: str, phase: str, *, ignored: signal.Signals | Non
         ended = subprocess.run(
             command,
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                **({} if ignored is None else {IGNORED_BEFORE: str(ignored.value)}),
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
