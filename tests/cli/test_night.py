@@ -128,10 +128,13 @@ def test_a_signal_that_was_ignored_stays_ignored(folder: Path, fault: str, phase
 
 @matrix(HEARD)
 def test_a_signal_stops_the_study_with_what_is_known(folder: Path, fault: str, phase: str) -> None:
-    """A terminal that is closed as well as Ctrl-C; at the end there is nothing left to stop."""
+    """A terminal that is closed as well as Ctrl-C; at the end there is nothing left to stop.
+
+    SIGTERM stops at once, whatever is left.
+    """
     done = night(folder, fault, phase)
 
-    assert done.code == (0 if phase == "end" else 130), done.said
+    assert done.code == (0 if phase == "end" and fault != "SIGTERM" else 130), done.said
     assert done.best is not None
     assert done.has_report
     assert done.end in {"budget", "stopped", "interrupted"}
