@@ -60,6 +60,7 @@ def open_study(
         StorageError: the database cannot be opened or written.
     """
     file, version = folder / DATABASE, refuse_foreign(folder, trust=trust)
+    is_new = not file.exists()
     if version is not None:
         with contextlib.closing(StudyStore.read_only(folder)) as stored:
             admit(stored)
@@ -68,7 +69,11 @@ def open_study(
             back_up(file, f".schema{version}{SUFFIX}")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with optuna_faults_explained(folder / "study.db"):
-        storage = RDBStorage(database_url(folder), engine_kwargs={"connect_args": CONNECT_ARGS})
+        storage = RDBStorage(
+            database_url(folder),
+            engine_kwargs={"connect_args": CONNECT_ARGS},
+            skip_compatibility_check=is_new,  # its tables are made here and now
+        )
         make_durable(storage.engine)
         # A folder may be renamed: the study in the file keeps the name that it began with.
         name = next(iter(optuna.get_all_study_names(storage)), name)

@@ -9,11 +9,11 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from autotune.analysis.answer import answer
 from autotune.cli.report import show_comparison
@@ -93,11 +93,16 @@ def shown(browser: Browser) -> Iterator[Shown]:
         yield Shown(context.new_page())
 
 
-@pytest.mark.parametrize("percentile", [50.0, 95.0, 99.0, 99.9])
-def test_the_slider_answers_as_best_does(study: Path, shown: Shown, percentile: float) -> None:
+def test_the_slider_answers_as_best_does(study: Path, shown: Shown) -> None:
     """For any cap and percentile, the trial and its figures are those of `autotune best`."""
     shown.visit(page(study))
-    shown.page.select_option("#percentile", f"{percentile:g}")
+    for percentile in (50.0, 95.0, 99.0, 99.9):
+        shown.page.select_option("#percentile", f"{percentile:g}")
+        check_the_slider(study, shown, percentile)
+
+
+def check_the_slider(study: Path, shown: Shown, percentile: float) -> None:
+    """At nine caps."""
     answers = set()
     with closing(StudyStore.read_only(study)) as store:
         stored = store.identity().goal
@@ -145,17 +150,40 @@ def test_too_few_requests_are_said(tmp_path: Path, shown: Shown) -> None:
     )
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+
+
+def check_that_it_can_be_read(browser: Browser, file: Path, width: int) -> None:
+    """No violation that axe-core calls serious or critical; nothing is wider than the window.
+
+    Drawn for a window of this width, in light and then, as when evening comes, in dark.
+    """
+    view: ViewportSize = {"width": width, "height": 900}
+    with closing(browser.new_context(viewport=view, color_scheme="light")) as context:
+        opened = Shown(context.new_page()).visit(file)
+        for scheme in SCHEMES:
+            opened.page.emulate_media(color_scheme=scheme)
+            assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+            found = Axe().run(opened.page).response["violations"]
+            serious = [one for one in found if one["impact"] in {"serious", "critical"}]
+            where = [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in serious]
+            assert (scheme, where) == (scheme, [])
+        opened.check(file)
+        assert opened.page.evaluate("typeof window.hacked") == "undefined"
+
+
 @pytest.mark.parametrize("width", [390, 1440])
-def test_everybody_can_read_it(browser: Browser, raced: Path, width: int, scheme: Any) -> None:
-    """No violation that axe-core calls serious or critical; nothing is wider than the window."""
-    view = {"width": width, "height": 900}
-    with closing(browser.new_context(viewport=view, color_scheme=scheme)) as context:  # type: ignore[arg-type]
+def test_everybody_can_read_it(browser: Browser, raced: Path, width: int) -> None:
+    """On a phone and on a desk."""
+    check_that_it_can_be_read(browser, page(raced), width)
+
+
+def test_it_can_be_read_where_it_was_dark_from_the_start(browser: Browser, raced: Path) -> None:
+    """Charts are drawn in the colours of then."""
+    with closing(browser.new_context(color_scheme="dark")) as context:
         opened = Shown(context.new_page()).visit(page(raced))
-        assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
         found = Axe().run(opened.page).response["violations"]
-    serious = [one for one in found if one["impact"] in {"serious", "critical"}]
-    assert [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in serious] == []
+    assert [one["id"] for one in found if one["impact"] in {"serious", "critical"}] == []
 
 
 def test_the_keyboard_is_enough(study: Path, shown: Shown) -> None:
@@ -285,24 +313,17 @@ def test_what_a_stranger_wrote_is_text_where_it_is_drawn(tmp_path: Path, shown: 
         assert shown.page.evaluate("document.querySelectorAll('main a').length") == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1440])
 def test_a_comparison_can_be_read(
-    browser: Browser, study: Path, raced: Path, tmp_path: Path, width: int, scheme: Any
+    browser: Browser, study: Path, raced: Path, tmp_path: Path, shown: Shown
 ) -> None:
     """Of two studies and one of failures: no console, no request, nothing serious to axe-core."""
     broken = make_study(tmp_path / HOSTILE.replace("/", " "), trials=2, runner=BrokenRunner)
     file = tmp_path / "comparison.html"
     show_comparison([study, raced, broken], file, None, open_it=False)
-    view = {"width": width, "height": 900}
-    with closing(browser.new_context(viewport=view, color_scheme=scheme)) as context:  # type: ignore[arg-type]
-        opened = Shown(context.new_page()).visit(file)
-        assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
-        assert "the throughput of the best of demo" in opened.page.inner_text(".sentence")
-        assert opened.page.evaluate("typeof window.hacked") == "undefined"
-        found = Axe().run(opened.page).response["violations"]
-    serious = [one for one in found if one["impact"] in {"serious", "critical"}]
-    assert [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in serious] == []
+    for width in (390, 1440):
+        check_that_it_can_be_read(browser, file, width)
+    shown.visit(file)
+    assert "the throughput of the best of demo" in shown.page.inner_text(".sentence")
 
 
 def test_figures_read_as_in_the_terminal(study: Path, shown: Shown) -> None:
