@@ -44,7 +44,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / "study.toml").write_text(
         f'[model]\npath = "../../{models.TINY}"\n[goal]\nmax_latency = "1s"\npercentile = 90.0\n'
-        '[budget]\ntrials = 3\nduration = "16s"\n[race]\nshare = 0.5\n'
+        '[budget]\ntrials = 3\nduration = "20s"\n[race]\nshare = 0.5\n'
         '[measure]\nlimit = "1s"\nwarmup = "100ms"\n'
     )
     environment = {
