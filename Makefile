@@ -54,9 +54,8 @@ $(COMPILER): $(STAMP)
 	    (apt-get update -qq && apt-get install -y -qq --no-install-recommends cmake g++ make) >/dev/null
 	@touch $@
 
-# Three at a time also where there are two CPUs: many tests wait for a process, or for a second.
 test: docs-check models $(BROWSER) $(COMPILER) ## run every test but the heavy faults (ARGS: options for pytest)
-	$(PY) -m pytest -n 3 --dist loadfile $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 $(FAULTS): $(STAMP)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev,faults]' -c constraints.txt
