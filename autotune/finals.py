@@ -111,6 +111,9 @@ class Finals:
 
         One that was held over just these trials is not held again; one that was cut off goes on,
         unless its slices would be pooled with those of another machine or runtime.
+
+        Raises:
+            KeyboardInterrupt: it was cut off before there was anything to say.
         """
         goal = self._goal
         if self._spec.race.share == 0 or not any(may_race(trial, goal) for trial in trials):
@@ -133,6 +136,8 @@ class Finals:
         self._on_event(RaceStarted(names=entry.names, budget_s=entry.budget_s, calibration=noise))
         result = self._hold(entry, len(trials))
         if not result.launches:  # stopped before anybody ran, or memory for nobody
+            if result.end is End.STOPPED and not self._is_stopped():
+                raise KeyboardInterrupt  # what ended the race ends the study
             return None
         self._on_event(RaceFinished(goal=goal, result=result))
         return result

@@ -50,6 +50,16 @@ def _first(x: Any) -> Any:
     return op.gather(x, numbers(0), op.constant(np.int64(0)))
 
 
+def count_of(x: Any) -> Any:
+    """How many items there are."""
+    return op.squeeze(op.gather(op.shape_of(x), numbers(0), op.constant(np.int64(0))), numbers(0))
+
+
+def places(count: Any) -> Any:
+    """The number of each item, from 0 on."""
+    return op.range(op.constant(np.int64(0)), count, op.constant(np.int64(1)), "i64")
+
+
 def _like(value: Any, x: Any) -> Any:
     """A value of one item for each item of x."""
     return op.broadcast(value, op.shape_of(x))
@@ -164,9 +174,7 @@ def repeated_after(items: int) -> ov.Model:
     """Right for so many items; those after them get the answers from the first one on."""
     x = features(1, 8)
     answers = op.matmul(x, weights(8, 6), False, False)
-    count = op.squeeze(op.gather(op.shape_of(x), numbers(0), op.constant(np.int64(0))), numbers(0))
-    places = op.range(op.constant(np.int64(0)), count, op.constant(np.int64(1)), "i64")
-    chosen = op.floor_mod(places, op.constant(np.int64(items)))
+    chosen = op.floor_mod(places(count_of(x)), op.constant(np.int64(items)))
     return model(op.gather(answers, chosen, op.constant(np.int64(0))), x)
 
 

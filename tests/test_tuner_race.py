@@ -508,6 +508,40 @@ def test_ctrl_c_twice_in_a_race_keeps_every_whole_slice(searched: Path) -> None:
     assert stored_race(searched).end is End.STOPPED
 
 
+@pytest.mark.parametrize(
+    ("at", "count"),
+    [*(("open", n) for n in (1, 2, 3, 4, 8)), *(("advance", n) for n in (1, 2, 3, 5, 8, 13, 34))],
+)
+def test_an_interrupt_anywhere_in_a_race_ends_the_study(
+    searched: Path, at: str, count: int
+) -> None:
+    """Also before anybody has had a turn: the end of the budget is another end."""
+
+    class Impatient(SimulatedRunner):
+        calls = 0
+
+        def called(self, name: str) -> None:
+            self.calls += name == at and told.count(RaceStarted) == 1
+            if self.calls == count:
+                self.calls += 1
+                raise KeyboardInterrupt
+
+        def open(self, key: CompileKey) -> SimulatedModel:
+            self.called("open")
+            return super().open(key)
+
+        def advance(self, seconds: float) -> None:
+            super().advance(seconds)
+            self.called("advance")
+
+    told = Told()
+    outcome = tune(make_spec(**FEW), searched, runner=Impatient(), on_event=told)
+    assert outcome.reason in {"stopped", "interrupted"}
+    assert isinstance(told.events[-1], StudyFinished)
+    assert told.events[-1].reason == outcome.reason
+    assert outcome.best is not None
+
+
 def test_a_search_that_was_stopped_has_no_race(folder: Path) -> None:
     """Whoever stops wants to go home; the next start goes on with the search."""
     stop, told = Stop(), Told()

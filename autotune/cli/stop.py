@@ -88,6 +88,8 @@ class Stop:
         is_waiting = self._patience is not None and self._patience.is_waiting
         is_second = self._asked.requested and number == signal.SIGINT
         if is_waiting or is_second or number == signal.SIGTERM:
+            # Whatever makes a result of the interrupt, such as a race, what follows is not begun.
+            self._asked.requested = True
             raise KeyboardInterrupt
         # A terminal that goes away may say so twice, once by the kernel and once by the shell.
         if not self._asked.requested:

@@ -291,13 +291,10 @@ def _check_that_items_follow(
 
     A small value among large ones may be wrong without deviating much from the largest.
     """
-    if len({part.shape for part in known}) > 1 or not known[0].values.size:
+    telling, _, apart = _differing(known, precision)
+    if not telling.any():
         return
-    values = _matrix(known)
-    if values is None:
-        return
-    telling = _telling(known, precision)
-    allowed = _FOLLOWS * (values.max(axis=0) - values.min(axis=0))[telling]
+    allowed = _FOLLOWS * apart[telling]
     for position, (got, part) in enumerate(zip(items, wanted, strict=True)):
         off = np.abs(_finite(got) - _finite(part.values))[telling]
         wrong = int((off > allowed).sum())

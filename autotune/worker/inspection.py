@@ -235,8 +235,7 @@ def _silent(network: ov.Model, run: Run, relevant: Sequence[bool]) -> str | None
     found = [silences(group, run.precision, relevant) for group in run.answers]
     for index, whys in enumerate(zip(*found, strict=True)):
         if all(why is not None for why in whys):
-            name = f"output {model.output_name(network, index)}" if len(relevant) > 1 else "output"
-            return f"its {name} is {whys[0]}"
+            return f"{_output(network, index)} is {whys[0]}"
     return None
 
 
@@ -313,5 +312,5 @@ def _in_doubt(
 
 def _output(network: ov.Model, index: int) -> str:
     """What to call an output."""
-    name = f"output {model.output_name(network, index)}"
-    return name if len(network.outputs) > 1 else "its output"
+    several = len(network.outputs) > 1
+    return f"its output {model.output_name(network, index)}" if several else "its output"

@@ -1,9 +1,11 @@
 """`verify`, `compare` and the calibration as a user meets them: a tiny real model, real workers."""
 
+import itertools
 import json
 import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +23,7 @@ from autotune.domain.configuration import Configuration
 from autotune.domain.measurement import Interval
 from autotune.domain.race import Contender, Standing, State
 from autotune.entrants import Model
+from autotune.errors import EXIT_INTERRUPTED
 from autotune.execution.runner import Runner
 from autotune.execution.simulated import SimulatedRunner
 from autotune.verify import verify
@@ -298,6 +301,37 @@ def test_it_counts_what_the_file_counts(autotune: Autotune, home: Path) -> None:
     assert "8 items per request at batch 1; inputs: random" in autotune(*words).out
     found = json.loads(autotune(*words, "--json").out)["files"][0]
     assert (found["items_per_request"], found["data"]) == (8, "random")
+
+
+@pytest.mark.parametrize("at", ["open", "advance"])
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("command", ["verify", "compare"])
+def test_sigterm_is_no_end_of_the_budget(
+    autotune: Autotune,
+    simulated: SimulatedRunner,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    count: int,
+    at: str,
+) -> None:
+    """Nor is what comes next begun; before anybody had a turn as well as later."""
+    plain, calls = getattr(simulated, at), itertools.count(1)
+
+    def called(*given: Any) -> Any:
+        if next(calls) == count:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return plain(*given)
+
+    monkeypatch.setattr(simulated, at, called)
+    shutil.copy("studies/quick/best.json", "studies/quick/b.json")
+    files = ("studies/quick/b.json", "studies/quick/best.json")
+    words = {
+        "verify": ("verify", *files, "--anyway"),
+        "compare": ("compare", "LATENCY", "THROUGHPUT", "--model", models.TINY),
+    }
+    done = autotune(*words[command], "--budget", "20s")
+    assert done.code == EXIT_INTERRUPTED, done.out + done.err
+    assert next(calls) <= count + 10
 
 
 # --- compare

@@ -54,9 +54,11 @@ def test_a_terminal_that_goes_away_asks_however_often_it_says_so() -> None:
 
 
 def test_sigterm_stops_at_once() -> None:
-    """Whoever sends it does not wait for long."""
-    with Stop(lambda _: None), pytest.raises(KeyboardInterrupt):
-        send(signal.SIGTERM)
+    """Whoever sends it does not wait for long, nor for what would come next."""
+    with Stop(lambda _: None) as stop:
+        with pytest.raises(KeyboardInterrupt):
+            send(signal.SIGTERM)
+        assert stop()
 
 
 @pytest.mark.parametrize("number", SIGNALS)

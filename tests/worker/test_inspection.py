@@ -73,10 +73,8 @@ def test_a_batch_of_any_size_is_looked_at_where_a_precision_hides_it(
 ) -> None:
     """Right in threes, and in even batches whoever is first answers for all."""
     x = planted.features(1, 8)
-    count = op.gather(op.shape_of(x), planted.numbers(0), op.constant(np.int64(0)))
-    one = op.squeeze(count, planted.numbers(0))
-    places = op.range(op.constant(np.int64(0)), one, op.constant(np.int64(1)), "i64")
-    chosen = op.multiply(places, op.floor_mod(one, op.constant(np.int64(2))))
+    count = planted.count_of(x)
+    chosen = op.multiply(planted.places(count), op.floor_mod(count, op.constant(np.int64(2))))
     out = op.gather(_between(x, 0.004), chosen, op.constant(np.int64(0)))
     model = Studied(tmp_path, planted.model(out, x))
     assert model.inspected()["why_no_batch"] is None
