@@ -54,8 +54,9 @@ $(COMPILER): $(STAMP)
 	    (apt-get update -qq && apt-get install -y -qq --no-install-recommends cmake g++ make) >/dev/null
 	@touch $@
 
+# Two test processes on two CPUs: threads of their matrices would wait for each other.
 test: docs-check models $(BROWSER) $(COMPILER) ## run every test but the heavy faults (ARGS: options for pytest)
-	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	OPENBLAS_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 $(FAULTS): $(STAMP)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev,faults]' -c constraints.txt
@@ -71,7 +72,7 @@ test-faults-short: models ## run a part of the fault tests that takes minutes
 # Workers are measured, too: coverage starts in every process of this environment.
 coverage: docs-check models $(BROWSER) $(COMPILER) ## measure the branch coverage of make test
 	@rm -rf build/coverage && mkdir -p build/coverage
-	@status=0; $(BIN)/coverage run -m pytest -n 2 --dist loadfile $(ARGS) || status=$$?; \
+	@status=0; OPENBLAS_NUM_THREADS=1 $(BIN)/coverage run -m pytest -n 2 --dist loadfile $(ARGS) || status=$$?; \
 	    $(BIN)/coverage combine --quiet && $(BIN)/coverage report && exit $$status
 
 lint: $(STAMP) ## check style, formatting, types and layers
