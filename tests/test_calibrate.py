@@ -61,9 +61,9 @@ def make_result(slices: list[Slice], entries: dict[int, Entry] | None = None) ->
 
 
 def test_a_quiet_machine_makes_equal_things_equal() -> None:
-    """Without noise the difference of twins is nothing, and a tie is below 1 %."""
+    """Without noise twins differ by next to nothing, and equal is what is within 1 %."""
     found, result, _ = calibrate(MODEL, 60.0, runners=on(SimulatedRunner()))
-    assert found.noise == pytest.approx(0.0, abs=1e-9)
+    assert found.noise < 0.005
     assert found.slice_sd == pytest.approx(0.0, abs=1e-9)
     assert found.ratio == pytest.approx(1.0)
     assert (found.launches, found.rounds) == (result.launches, result.rounds)

@@ -190,8 +190,8 @@ def test_a_file_holds_where_its_own_race_is_repeated() -> None:
     assert seen.claim_per_s == CERTIFIED.certificate.throughput_low_per_s
     assert seen.ratio is not None
     assert seen.claim_ratio is not None
-    assert seen.ratio.mean == pytest.approx(1.5)
-    assert seen.claim_ratio.mean == pytest.approx(1.5)
+    assert seen.ratio.mean == pytest.approx(1.5, rel=1e-3)
+    assert seen.claim_ratio.mean == pytest.approx(1.5, rel=1e-3)
 
 
 def test_a_missed_cap_breaks_the_sla() -> None:

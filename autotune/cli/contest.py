@@ -261,7 +261,7 @@ def _terms(standing: Standing, entrant: Entrant) -> str:
 
 
 def comparison(standing: Standing, margin: float) -> str:
-    """A contender against the first: faster, slower, a tie, or not enough seen to say."""
+    """A contender against the first: faster, slower, equal, or not enough seen to say."""
     ratio = standing.ratio
     if ratio is None or ratio.low is None or ratio.high is None:
         return "not comparable with"
@@ -270,8 +270,8 @@ def comparison(standing: Standing, margin: float) -> str:
     if ratio.high < 1 - margin or (ratio.high < 1 and ratio.mean < 1 - margin):
         return f"{ratio_text(ratio)}, slower than"
     if ratio.low > 1 - margin and ratio.high < 1 / (1 - margin):
-        return f"{ratio_text(ratio)}, a tie with"
-    return f"{ratio_text(ratio)}, a tie as far as can be told with"
+        return f"{ratio_text(ratio)}, equal to"
+    return f"{ratio_text(ratio)}, not told apart from"
 
 
 def _verification_json(found: Verification, result: RaceResult, machine: Machine) -> dict[str, Any]:

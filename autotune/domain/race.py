@@ -124,6 +124,15 @@ class Choice(StrEnum):
     TIED = "tied"  # as good as others in everything; the fastest by its mean
 
 
+class Advantage(StrEnum):
+    """What may be said of a race's choice against the better one of the runtime's own hints."""
+
+    SHOWN = "shown faster"  # the 95 % interval of the ratio is beyond 1
+    LIKELY = "likely faster"  # chosen, but a tie is not excluded
+    EQUAL = "equal"  # shown to be within the tie margin, so that the hint is chosen
+    NOT_SHOWN = "not shown"  # a gain is too doubtful, so that the hint is chosen
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """What the race says of one contender. Everything is from the race's own slices."""
@@ -193,6 +202,14 @@ class RaceResult:
     """Position of the contender that ratios are taken to: the better hint."""
     status: Status
     choice: Choice | None
+    advantage: Advantage | None = None
+    """None where no hint meets the SLA, or where there are only hints."""
+    chance: float | None = None
+    """Probability that the choice, or what comes nearest to a hint that was chosen, is faster than
+    the better hint."""
+    undecided_s: float | None = None
+    """About how much longer such a race would take to show it or to exclude it; None where it is
+    decided."""
     end: End
     launches: int
     rounds: int

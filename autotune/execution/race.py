@@ -8,6 +8,7 @@ differs from process to process (Abedi and Brecht 2017; Kalibera and Jones 2013)
 
 import contextlib
 import itertools
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -28,14 +29,18 @@ from autotune.domain.race import (
 )
 from autotune.execution.measuring import take_slice, warm_up
 from autotune.execution.runner import Load, OpenModel
+from autotune.stats.choice import fastest, posterior_of
 from autotune.stats.judging import Field, judge
-from autotune.stats.standings import Record, drop_confidence, fastest, is_slower, is_tied
+from autotune.stats.standings import Record
 
 MOST_LAUNCHES = 40
 _MOST_FAULTS = 2
 _MOST_ROUNDS = 40
 _SPARE_MEMORY = 1.25
 _PRECISE = 0.02
+_HOPELESS = 0.01
+"""Probability of being faster than the leader below which a contender leaves."""
+_DOUBT, _SURE = 0.025, 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -368,47 +373,57 @@ class Race:
         give the time to those who may still get it, unless there is nobody.
         """
         records = self._field().records()
-        able = [i for i, record in enumerate(records) if i not in self._out and record.slices]
         if not self.plan.drops:
             return
-        before = len(self._out)
-        self._unfit |= {i for i in able if records[i].verdict() is Verdict.MISSED}
-        barred = {i for i in able if records[i].missed_launches}
+        before = self._out
+        ran = [i for i, record in enumerate(records) if record.slices and not self._has_failed(i)]
+        self._unfit |= {i for i in ran if records[i].verdict() is Verdict.MISSED}
+        barred = {i for i in ran if records[i].missed_launches}
         if any(i not in self._out and i not in barred for i in range(len(records))):
             self._unfit |= barred
-        leader = fastest(records, [i for i in able if records[i].should_hold], self.baseline)
+        # Looked at anew each time: whoever was too slow beside one that has left may come back.
+        posterior = posterior_of(self.contenders, records)
+        leader = fastest(posterior, [i for i in ran if self._may_lead(i, records[i])])
+        self._slower = set()
         if leader is not None:
-            confidence = drop_confidence(self.launches, len(able))
-            self._slower |= {
-                i for i in able if self._is_slower(records[i], records[leader], confidence)
+            self._slower = {
+                i for i in ran if i != leader and posterior.chance_above(i, leader) < _HOPELESS
             }
-        for position in self._unfit | self._slower:
-            why = Dropped.MISSED if position in self._unfit else Dropped.SLOWER
-            entry = self._entry(position)
-            if entry.failure is None and entry.dropped is None:
-                self.entries[position] = replace(entry, dropped=why)
-        if len(self._out) > before:  # there is room now for one that found none
+        for position in ran:
+            why = None
+            if position in self._unfit:
+                why = Dropped.MISSED
+            elif position in self._slower:
+                why = Dropped.SLOWER
+            self.entries[position] = replace(self._entry(position), dropped=why)
+        if self._out - before:  # there is room now for one that found none
             self._without_room = {i for i in self._without_room if self._keeps_seat(i)}
 
-    def _is_slower(self, record: Record, leader: Record, confidence: float) -> bool:
-        return record is not leader and is_slower(record, leader, self.plan.tie_margin, confidence)
+    def _may_lead(self, position: int, record: Record) -> bool:
+        return position not in self._unfit and record.should_hold
+
+    def _has_failed(self, position: int) -> bool:
+        return self._entry(position).failure is not None
 
     def _is_settled(self, seated: Sequence[int]) -> bool:
         """Whether more launches would change nothing.
 
-        Everyone is tied or behind, and the throughput of the fastest is known to 2 %.
+        Nobody may still be faster than the leader by more than the tie margin, the better hint may
+        not be faster at all unless it is equal, and the leader's throughput is known to 2 %.
         """
         records = self._field().records()
-        leader = fastest(records, [i for i in seated if records[i].holds], self.baseline)
+        posterior = posterior_of(self.contenders, records)
+        leader = fastest(posterior, [i for i in seated if records[i].holds])
         half_width = None if leader is None else records[leader].throughput.half_width
         if leader is None or half_width is None or half_width > _PRECISE:
             return False
-        confidence = drop_confidence(self.launches, len(seated))
+        margin = -math.log1p(-self.plan.tie_margin)
         return all(
             i == leader
             or i in self._without_room
             or i in self._unfit
-            or self._is_slower(records[i], records[leader], confidence)
-            or is_tied(records[i], records[leader], self.plan.tie_margin)
+            or posterior.chance_above(i, leader) < _DOUBT
+            or (i != self.baseline and posterior.chance_above(i, leader, margin) < _DOUBT)
+            or posterior.chance_equal(i, leader, margin) >= _SURE
             for i in seated
         )

@@ -7,7 +7,7 @@ slices, relative to their mean, which Little's law gives for any speed.
 
 import math
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -90,8 +90,13 @@ class Noise:
 class RecordedMachine:
     """What a surface tells of its machine, worked out once for any number of replays."""
 
-    def __init__(self, surface: Surface) -> None:
+    def __init__(self, surface: Surface, noise: Noise | None = None, strength: float = 1.0) -> None:
         """Work out speeds and noise.
+
+        Args:
+            surface: what was recorded.
+            noise: another machine's, for every layout alike; its own without one.
+            strength: the power that slownesses are raised to, and what launches differ by.
 
         Raises:
             ValueError: the surface has no slices.
@@ -100,6 +105,8 @@ class RecordedMachine:
             message = "a surface without slices says nothing"
             raise ValueError(message)
         self.surface = surface
+        self._noise = noise
+        self._strength = strength
         self.cells = {cell: position for position, cell in enumerate(surface.cells)}
         self.launches: dict[CompileKey, list[RecordedLaunch]] = {}
         for recorded in surface.launches:
@@ -146,15 +153,23 @@ class RecordedMachine:
         steps = np.diff(ends, prepend=ends[0] - lasted[0])
         clock_s = np.cumsum(np.minimum(steps, lasted + _PAUSE_S))
         layouts = [self.layout(self.surface.cells[taken.cell]) for taken, _ in self._ordered]
+        if self._noise is not None:
+            noise = replace(self._noise, slowness=self._noise.slowness**self._strength)
+            return dict.fromkeys(layouts, noise)
         return {
             layout: Noise(
                 at_s=clock_s[mine],
-                slowness=np.exp(-self.fit.rest[mine]),
+                slowness=np.exp(-self._strength * self.fit.rest[mine]),
                 length_s=float(clock_s[-1]),
             )
             for layout in dict.fromkeys(layouts)
             for mine in [np.array([other == layout for other in layouts])]
         }
+
+    @property
+    def launch_sd(self) -> float:
+        """What launches of one compile key differ by: standard deviation of the log rate."""
+        return self._strength * self.fit.launch_sd
 
     def noise(self, cell: int) -> Noise:
         """What the machine did to a cell's layout."""
@@ -340,7 +355,7 @@ class RecordedModel:
         self._recorded = recorded
         self._random = random
         self._is_open = True
-        self._launch = math.exp(float(random.normal(0.0, runner.recorded.fit.launch_sd)))
+        self._launch = math.exp(float(random.normal(0.0, runner.recorded.launch_sd)))
         self.opening = opening
         self.peak_rss_bytes: int | None = None
 

@@ -7,7 +7,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from autotune.domain.configuration import Configuration
 from autotune.domain.goal import Verdict
 from autotune.domain.measurement import Feed, Flag, Interval, Latency
-from autotune.domain.race import Choice, Conditions, End, RaceResult, Standing, State
+from autotune.domain.race import (
+    Advantage,
+    Choice,
+    Conditions,
+    End,
+    RaceResult,
+    Standing,
+    State,
+)
 
 Text = Annotated[str, Field(max_length=10_000)]
 Count = Annotated[int, Field(ge=0)]
@@ -99,8 +107,20 @@ class BestCertificate(Part):
     )
     tie_margin: Finite = Field(description="Relative difference below which two are equal.")
     choice: Choice = Field(
-        description="fastest: nobody is tied; default: no faster than the runtime's hint beyond "
-        "the noise; margin, threads, memory: what broke a tie; tied: nothing did."
+        description="fastest: most likely so; default: the runtime's own hint, see advantage; "
+        "margin, threads, memory: what decided among equals; tied: nothing did."
+    )
+    advantage: Advantage | None = Field(
+        default=None,
+        description="Against the better hint: shown faster (the 95 % interval is beyond 1), likely "
+        "faster, equal (shown to be within the margin; the hint is exported), not shown (too "
+        "doubtful; the hint is exported). Null in files of older versions, and where no hint meets "
+        "the SLA.",
+    )
+    chance: Finite | None = Field(
+        default=None,
+        description="Probability that the choice, or what comes nearest to an exported hint, is "
+        "faster than the better hint.",
     )
     end: End = Field(description="Why the race ended.")
     search_throughput_per_s: Finite | None = Field(description="The search's own, optimistic.")
@@ -140,6 +160,8 @@ def certificate(
         ratio_to_better_hint=best_ratio(_ratio_to(race, winner, hint)),
         tie_margin=race.tie_margin,
         choice=race.choice,
+        advantage=race.advantage,
+        chance=race.chance,
         end=race.end,
         search_throughput_per_s=winner.contender.search_per_s,
         search_latency_ms=winner.contender.search_latency_ms,

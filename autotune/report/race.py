@@ -10,6 +10,7 @@ from autotune.domain.goal import Goal
 from autotune.domain.measurement import Interval
 from autotune.domain.race import (
     LEAST_LAUNCHES,
+    Advantage,
     Choice,
     Conditions,
     End,
@@ -31,7 +32,7 @@ from autotune.report.tables import UNPROVEN, flags_in_words, verdict_text
 
 STATES = {
     State.CHOSEN: ("chosen", "bold green"),
-    State.TIED: ("tie", "green"),
+    State.TIED: ("close", "green"),
     State.FASTER: ("not sure", "yellow"),
     State.SLOWER: ("slower", ""),
     State.MISSED: ("over cap", "red"),
@@ -39,12 +40,18 @@ STATES = {
     State.WAITING: ("no turn", "dim"),
 }
 _CHOICES = {
-    Choice.FASTEST: "it is the fastest",
+    Choice.FASTEST: "it is most likely the fastest",
     Choice.DEFAULT: "nothing is faster than OpenVINO's own hint beyond the noise",
-    Choice.MARGIN: "tied with the fastest, and further below the cap",
-    Choice.THREADS: "tied with the fastest, and takes fewer threads",
-    Choice.MEMORY: "tied with the fastest, and takes less memory",
-    Choice.TIED: "tied with others, and the fastest by its mean",
+    Choice.MARGIN: "equal to the fastest, and further below the cap",
+    Choice.THREADS: "equal to the fastest, and takes fewer threads",
+    Choice.MEMORY: "equal to the fastest, and takes less memory",
+    Choice.TIED: "equal to others, and the fastest by its mean",
+}
+_ADVANTAGES = {
+    Advantage.SHOWN: "shown to be faster than the better hint",
+    Advantage.LIKELY: "likely faster than the better hint ({chance}), which is not shown",
+    Advantage.EQUAL: "the best of the others is shown to be equal to it, within {margin}",
+    Advantage.NOT_SHOWN: "no gain over it is shown: the best of the others is faster with {chance}",
 }
 _ENDS = {
     End.DECIDED: "everything was settled",
@@ -54,6 +61,7 @@ _ENDS = {
     End.EMPTY: "nobody was left",
 }
 _BURSTY = 2.0
+_LONG_S = 3 * 3600.0
 _STEAL = 0.02
 
 
@@ -99,12 +107,31 @@ def race_lines(result: RaceResult, goal: Goal) -> list[str]:
     return [
         head,
         f"chosen: {words(winner)}{_gain(winner)}, because {reason}",
+        *advantage_lines(result),
         *_ties(result),
         f"{result.status}: {_claim(winner, goal)}{_why_not(result, goal)}",
         *_search_said(winner),
         *failure_lines(result),
         *conditions_lines(result.conditions, result.tie_margin),
     ]
+
+
+def advantage_lines(result: RaceResult) -> list[str]:
+    """What may be said of the choice against the better hint, and how long more would take."""
+    if result.advantage is None:
+        return []
+    chance = "an unknown probability" if result.chance is None else _chance(result.chance)
+    said = _ADVANTAGES[result.advantage].format(chance=chance, margin=percent(result.tie_margin))
+    more_s = result.undecided_s
+    if more_s is None:
+        return [said]
+    length = "hours" if more_s > _LONG_S else f"about {seconds(max(1.0, more_s))}"
+    return [f"{said}; {length} more of such a race would decide"]
+
+
+def _chance(chance: float) -> str:
+    """A probability that is never said to be certain."""
+    return f"{100 * min(max(chance, 0.001), 0.999):.3g} %"
 
 
 def failure_lines(result: RaceResult) -> list[str]:
@@ -158,7 +185,7 @@ def conditions_lines(seen: Conditions, tie_margin: float) -> list[str]:
     )
     return [
         *([f"seen meanwhile: {'; '.join(found)}"] if found else []),
-        f"a tie is a difference below {percent(tie_margin)}; this machine: {noise}",
+        f"equal is a difference below {percent(tie_margin)}; this machine: {noise}",
     ]
 
 
@@ -202,7 +229,7 @@ def _gain(winner: Standing) -> str:
 
 def _ties(result: RaceResult) -> list[str]:
     names = [f"{s.contender.name} {ratio_text(s.to_chosen)}" for s in result.ties]
-    return [f"tied with it: {', '.join(names)}"] if names else []
+    return [f"not told apart from it: {', '.join(names)}"] if names else []
 
 
 def _claim(winner: Standing, goal: Goal) -> str:
@@ -283,6 +310,9 @@ def race_json(result: RaceResult) -> dict[str, object]:
         "duration_s": result.duration_s,
         "chosen": winner and winner.contender.name,
         "choice": result.choice,
+        "advantage": result.advantage,
+        "chance_faster_than_better_hint": result.chance,
+        "undecided_s": result.undecided_s,
         "contenders": [
             {
                 "name": s.contender.name,

@@ -12,6 +12,7 @@ from autotune.domain.race import (
     Choice,
     Conditions,
     Contender,
+    Dropped,
     End,
     Entry,
     RaceResult,
@@ -20,7 +21,9 @@ from autotune.domain.race import (
     State,
     Status,
 )
-from autotune.stats.standings import Record, fastest
+from autotune.stats.choice import Chosen, choose, posterior_of
+from autotune.stats.race_model import Posterior
+from autotune.stats.standings import Record
 from autotune.stats.tail_test import SEARCH_ALPHA
 
 _MOST_VOID = 0.2
@@ -87,9 +90,11 @@ def judge(field: Field, *, end: End, duration_s: float, noise: float | None = No
         noise: the machine's calibrated A/A noise, for the record.
     """
     records = field.records()
-    chosen, choice = _choose(field, records)
+    posterior = posterior_of(field.contenders, records)
+    choice = _choose(field, records, posterior)
+    chosen = None if choice is None else choice.position
     standings = tuple(
-        _standing(field, records, position, chosen) for position in range(len(records))
+        _standing(field, records, posterior, position, chosen) for position in range(len(records))
     )
     launches = {piece.launch for piece in field.slices}
     rounds = {(piece.launch, piece.round) for piece in field.slices}
@@ -98,7 +103,10 @@ def judge(field: Field, *, end: End, duration_s: float, noise: float | None = No
         chosen=chosen,
         baseline=field.baseline,
         status=_status(field, records, chosen, end),
-        choice=choice,
+        choice=None if choice is None else choice.choice,
+        advantage=None if choice is None else choice.advantage,
+        chance=None if choice is None else choice.chance,
+        undecided_s=None if choice is None else choice.undecided_after(duration_s),
         end=end,
         launches=len(launches),
         rounds=len(rounds),
@@ -132,12 +140,12 @@ def _status(field: Field, records: Sequence[Record], chosen: int | None, end: En
     return Status.PROVISIONAL if passes else Status.UNCONFIRMED
 
 
-def _choose(field: Field, records: Sequence[Record]) -> tuple[int | None, Choice | None]:
+def _choose(field: Field, records: Sequence[Record], posterior: Posterior) -> Chosen | None:
     """The best by the rules, and which rule decided.
 
     Among those whose SLA may be certified, else those that meet it, else those that do not clearly
-    miss it: the fastest; and of all that are tied with it, first the runtime's own hint, then more
-    room below the cap, then fewer threads, then less memory.
+    miss it. Of those that are equal, first more room below the cap, then fewer threads, then less
+    memory.
     """
     able = [
         i
@@ -149,74 +157,17 @@ def _choose(field: Field, records: Sequence[Record]) -> tuple[int | None, Choice
         or [i for i in able if records[i].verdict() in {None, Verdict.MET}]
         or [i for i in able if records[i].verdict() is Verdict.UNCLEAR]
     )
-    leader = fastest(records, pool, field.baseline)
-    if leader is None:
-        return None, None
-    tied = [i for i in pool if i == leader or not _is_behind(field, records[i], records[leader])]
-    if len(tied) == 1:
-        return leader, Choice.FASTEST
-    return _break_tie(field, records, tied, leader)
-
-
-def _is_behind(field: Field, record: Record, leader: Record) -> bool:
-    """Whether it is no tie: the interval of the ratio excludes one, or there is no interval.
-
-    Nor is it where one left the race before the other: it was shown to be slower than somebody, and
-    the few launches that it shares with this one are no reason to doubt that.
-    """
-    ratio = record.ratio_to(leader)
-    if ratio is None or ratio.high is None or _left_before(record, leader):
-        return True
-    return ratio.high < 1 - field.tie_margin
-
-
-def _left_before(record: Record, leader: Record) -> bool:
-    """Whether it had no turn in the leader's last two launches; the last may have been cut off."""
-    return max(record.launches) < max(leader.launches) - 1
-
-
-def _break_tie(
-    field: Field, records: Sequence[Record], tied: Sequence[int], leader: int
-) -> tuple[int, Choice]:
-    hints = [i for i in tied if field.contenders[i].is_default]
-    if hints:
-        best = fastest(records, hints, field.baseline)
-        assert best is not None  # noqa: S101 - who is tied has slices
-        return best, Choice.DEFAULT
-    # Only those that look as fast as the leader, as a wide interval is no reason to give up speed;
-    # and that beat every hint that meets the cap by themselves, as the leader does.
-    beaten = [
-        records[i]
-        for i, contender in enumerate(field.contenders)
-        if contender.is_default and records[i].verdict() is not Verdict.MISSED
-    ]
-    near = [
-        i
-        for i in tied
-        if i == leader
-        or (
-            _looks_equal(field, records[i], records[leader])
-            and all(_is_behind(field, hint, records[i]) for hint in beaten)
-        )
-    ]
-    rules = (
-        (Choice.MARGIN, _margin_steps),
-        (Choice.THREADS, _threads),
-        (Choice.MEMORY, _memory),
+    return choose(
+        pool,
+        lambda i: field.contenders[i].is_default,
+        posterior,
+        field.tie_margin,
+        (
+            (Choice.MARGIN, lambda i: _margin_steps(field, records[i], i)),
+            (Choice.THREADS, lambda i: _threads(field, records[i], i)),
+            (Choice.MEMORY, lambda i: _memory(field, records[i], i)),
+        ),
     )
-    for choice, cost in rules:
-        costs = {i: cost(field, records[i], i) for i in near}
-        least = min(costs.values())
-        near = [i for i in near if costs[i] == least]
-        if len(near) == 1:
-            return near[0], Choice.TIED if near[0] == leader else choice
-    best = fastest(records, near, field.baseline)
-    return leader if best is None else best, Choice.TIED
-
-
-def _looks_equal(field: Field, record: Record, leader: Record) -> bool:
-    ratio = record.ratio_to(leader)
-    return ratio is not None and ratio.mean >= 1 - field.tie_margin
 
 
 def _margin_steps(field: Field, record: Record, _: int) -> float:
@@ -241,15 +192,23 @@ def _memory(field: Field, _: Record, position: int) -> float:
 
 
 def _standing(
-    field: Field, records: Sequence[Record], position: int, chosen: int | None
+    field: Field,
+    records: Sequence[Record],
+    posterior: Posterior,
+    position: int,
+    chosen: int | None,
 ) -> Standing:
     record, entry = records[position], field.entries.get(position, Entry())
-    baseline = None if field.baseline is None else records[field.baseline]
-    leader = None if chosen is None else records[chosen]
+
+    def ratio_to(other: int | None) -> Interval | None:
+        if other is None or other == position or not _met(records, position, other):
+            return None
+        return _ratio(posterior, position, other)
+
     has_slices = bool(record.slices)
     return Standing(
         contender=field.contenders[position],
-        state=_state(field, records, position, chosen),
+        state=_state(field, records, position, chosen, ratio_to(chosen)),
         launches=len(record.launches),
         slices=len(record.slices),
         measured_s=sum(piece.block.duration_s for piece in record.slices),
@@ -259,8 +218,8 @@ def _standing(
         search_verdict=record.verdict(SEARCH_ALPHA) if has_slices else None,
         missed_launches=record.missed_launches,
         throughput=record.throughput if has_slices else None,
-        ratio=record.ratio_to(baseline) if baseline and position != field.baseline else None,
-        to_chosen=record.ratio_to(leader) if leader and position != chosen else None,
+        ratio=ratio_to(field.baseline),
+        to_chosen=ratio_to(chosen),
         latency=record.latency,
         latency_upper_ms=record.latency_upper_ms if has_slices else None,
         holds=record.holds,
@@ -272,30 +231,47 @@ def _standing(
     )
 
 
-def _state(field: Field, records: Sequence[Record], position: int, chosen: int | None) -> State:
-    record = records[position]
+def _met(records: Sequence[Record], one: int, other: int) -> bool:
+    """Whether both ran in some launch: else only the search has compared them."""
+    return not records[one].launches.keys().isdisjoint(records[other].launches)
+
+
+def _ratio(posterior: Posterior, one: int, other: int) -> Interval:
+    low, high = posterior.interval(one, other)
+    mean = posterior.difference(one, other)
+    return Interval(*(math.exp(min(value, 700.0)) for value in (mean, low, high)))
+
+
+def _state(
+    field: Field,
+    records: Sequence[Record],
+    position: int,
+    chosen: int | None,
+    to_chosen: Interval | None,
+) -> State:
+    record, entry = records[position], field.entries.get(position, Entry())
     if position == chosen:
         return State.CHOSEN
-    if field.entries.get(position, Entry()).failure is not None:
+    if entry.failure is not None:
         return State.FAILED
     if not record.slices:
         return State.WAITING
     if record.verdict() is Verdict.MISSED:
         return State.MISSED
-    ratio = None if chosen is None else record.ratio_to(records[chosen])
-    # Who never ran beside the chosen one cannot be compared with it.
-    if ratio is None or chosen is None:
-        return State.WAITING
-    return _against_chosen(ratio, record, records[chosen], field.tie_margin)
+    return _against_chosen(record, entry, to_chosen, field.tie_margin)
 
 
-def _against_chosen(ratio: Interval, record: Record, chosen: Record, margin: float) -> State:
-    has_left = ratio.mean < 1 and _left_before(record, chosen)
-    if has_left or (ratio.high is not None and ratio.high < 1 - margin):
+def _against_chosen(
+    record: Record, entry: Entry, to_chosen: Interval | None, margin: float
+) -> State:
+    """Who never ran beside the chosen one cannot be compared with it, but may have left before."""
+    if to_chosen is None or to_chosen.low is None or to_chosen.high is None:
+        return State.SLOWER if entry.dropped is Dropped.SLOWER else State.WAITING
+    has_left = entry.dropped is Dropped.SLOWER and to_chosen.mean < 1
+    if has_left or to_chosen.high < 1 - margin:
         return State.SLOWER
     is_certain = record.holds and len(record.launches) >= LEAST_LAUNCHES
-    is_faster = ratio.low is not None and ratio.low > 1 and not is_certain
-    return State.FASTER if is_faster else State.TIED
+    return State.FASTER if to_chosen.low > 1 and not is_certain else State.TIED
 
 
 def _conditions(field: Field, record: Record | None, noise: float | None) -> Conditions:

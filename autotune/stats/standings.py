@@ -18,11 +18,9 @@ from autotune.stats.latency import (
     summarise,
     ticks_of,
 )
-from autotune.stats.paired import launch_interval, launch_upper_bound, ratio_interval
+from autotune.stats.paired import launch_interval, launch_upper_bound
 from autotune.stats.tail_test import CERTIFICATE_ALPHA, sla_verdict
 
-DROP_ALPHA = 0.05
-"""Chance, over a whole race, that anybody is dropped who is no slower than the tie margin."""
 _COMFORTABLE = 0.75
 
 
@@ -174,62 +172,3 @@ class Record:
         rate = self.over_cap / self.requests
         excess = (np.array(counts) - sizes * rate) ** 2 / (sizes * rate * (1 - rate))
         return float(excess.sum()) / (len(counts) - 1)
-
-    def ratio_to(self, other: "Record", confidence: float = 0.95) -> Interval | None:
-        """This contender's speed over the other's, from rounds in which both had a turn."""
-        logs: dict[int, list[float]] = defaultdict(list)
-        for key, speed in self.speeds.items():
-            if key in other.speeds:
-                logs[key[0]].append(math.log(speed / other.speeds[key]))
-        return ratio_interval(list(logs.values()), confidence) if logs else None
-
-
-def is_slower(record: Record, leader: Record, margin: float, confidence: float) -> bool:
-    """Whether a tie with the leader is excluded: the whole interval is below 1 - margin."""
-    ratio = record.ratio_to(leader, confidence)
-    return ratio is not None and ratio.high is not None and ratio.high < 1 - margin
-
-
-def is_tied(record: Record, leader: Record, margin: float) -> bool:
-    """Whether a difference beyond the margin is excluded in both directions."""
-    ratio = record.ratio_to(leader)
-    if ratio is None or ratio.low is None or ratio.high is None:
-        return False
-    return ratio.low > 1 - margin and ratio.high < 1 / (1 - margin)
-
-
-def fastest(
-    records: Sequence[Record], among: Sequence[int], baseline: int | None = None
-) -> int | None:
-    """Position of the fastest: by the paired ratio to the baseline, where all ran beside it.
-
-    Means over rounds of one's own would favour whoever ran when the machine was fast. They are all
-    there is where somebody never ran beside the baseline.
-    """
-    able = [i for i in among if records[i].speeds]
-    paired = {i: _merit(records[i], records, baseline) for i in able}
-    if all(value is not None for value in paired.values()):
-        return max(able, key=lambda i: paired[i] or 0.0, default=None)
-    return max(able, key=lambda i: _mean_log(records[i]), default=None)
-
-
-def _merit(record: Record, records: Sequence[Record], baseline: int | None) -> float | None:
-    if baseline is None:
-        return None
-    ratio = record.ratio_to(records[baseline])
-    return None if ratio is None else ratio.mean
-
-
-def _mean_log(record: Record) -> float:
-    speeds = list(record.speeds.values())
-    return math.fsum(map(math.log, speeds)) / len(speeds)
-
-
-def drop_confidence(look: int, contenders: int) -> float:
-    """Confidence of one comparison so that all of a race err together with at most 5 %.
-
-    Bonferroni over the contenders beside the leader, and over looks without a planned end: the
-    k-th look, after the k-th launch, may spend 1 / (k (k + 1)) of the 5 %, which adds up to all
-    of it.
-    """
-    return 1 - DROP_ALPHA / (look * (look + 1) * max(1, contenders - 1))

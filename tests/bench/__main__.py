@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.bench import (
     agreement,
+    claims,
     cost,
     drift,
     exports,
@@ -38,6 +39,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "gain": gain.run,
     "evalues": trust.e_values,
     "bounds": trust.bounds,
+    "claims": claims.run,
     "twins": trust.twins,
     "curse": trust.curse,
     "sla": trust.sla,

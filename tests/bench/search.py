@@ -2,89 +2,29 @@
 
 import argparse
 import json
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from optuna import Study
-from optuna.trial import FrozenTrial
 from rich.console import Console
 from rich.table import Table
 
 from autotune.domain.configuration import Configuration
-from autotune.domain.goal import Goal, Objective
 from autotune.domain.sampler import Sampler
-from autotune.execution.recorded import RecordedMachine, RecordedRunner
-from autotune.replay import caps_ms, regret, replay, spec_for, trace
-from autotune.search.points import PointTable
-from autotune.spec import StudySpec
-from tests.bench import surfaces
+from autotune.execution.recorded import RecordedRunner
+from autotune.replay import regret, replay, trace
+from tests.bench import budgets, surfaces
+from tests.bench.jobs import Job, hint_regret, jobs, knowing, run_jobs
 from tests.bench.peers import Limit, hints_alone, model_analyzer_quick, plain_optuna
+from tests.bench.weather import NOISES
 
-T = TypeVar("T")
-R = TypeVar("R")
 _TRIALS = (30, 60)
 _WALL_S = 180.0
 _THIRDS = tuple(_WALL_S * share for share in (1 / 3, 2 / 3, 1.0))
 _REACHED = 0.03
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One study: a surface, a cap, a seed."""
-
-    surface: str
-    share: float
-    seed: int
-
-    @property
-    def machine(self) -> RecordedMachine:
-        """The surface, worked out."""
-        return surfaces.machine(self.surface)
-
-    @property
-    def goal(self) -> Goal:
-        """Throughput under the cap."""
-        percentile = surfaces.percentile(self.surface)
-        (cap_ms,) = caps_ms(self.machine, percentile, [self.share])
-        # As users give caps: two digits. The latency of a cell itself would always put one at the
-        # cap, where nothing can be certified.
-        return Goal(Objective.THROUGHPUT, percentile, float(f"{cap_ms:.2g}"))
-
-    def spec(
-        self,
-        *,
-        sampler: Sampler = Sampler.AUTO,
-        trials: int | None = None,
-        duration_s: float | None = None,
-        race_share: float | None = None,
-    ) -> StudySpec:
-        """The job's study with this budget."""
-        goal = self.goal
-        return spec_for(
-            self.machine,
-            sampler=sampler,
-            seed=self.seed,
-            percentile=goal.percentile,
-            cap_ms=goal.cap_ms,
-            trials=trials,
-            duration_s=duration_s,
-            race_share=race_share,
-        )
-
-
-def jobs(seeds: int, names: Sequence[str]) -> list[Job]:
-    """Every surface with every cap and seed."""
-    return [
-        Job(name, share, seed)
-        for name in names
-        for share in surfaces.SHARES
-        for seed in range(seeds)
-    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +58,10 @@ def study(job: Job, sampler: Sampler = Sampler.AUTO) -> Exported:
         job=job,
         regrets=tuple(t.exported for t in traces),
         misses=tuple(t.misses for t in traces),
-        below_hint=max(0.0, last.exported - _hint_regret(machine, goal)),
+        below_hint=max(0.0, last.exported - hint_regret(machine, goal)),
         reached_s=reached[0] if reached else None,
         anytime=tuple(last.after_trials(n) for n in _STEPS),
     )
-
-
-def _hint_regret(machine: RecordedMachine, goal: Goal) -> float:
-    """Of the better hint, by the surface's truth."""
-    hints = [cell for cell in machine.surface.cells if cell.is_hint]
-    return min(regret(machine, goal, hint)[0] for hint in hints)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,23 +132,8 @@ def exhaustive_s(name: str) -> float:
 
 def oracle(job: Job) -> tuple[float, bool]:
     """What the noise alone costs: whoever knows the surface proposes the best, and races them."""
-    machine, goal = job.machine, job.goal
-    latencies = machine.latencies_ms(goal.percentile)
-    promise = np.where(latencies <= (goal.cap_ms or np.inf), machine.throughputs, 0.0)
-
-    class Oracle:
-        """Proposes the truly best first."""
-
-        def choose(
-            self, study: Study, trial: FrozenTrial, table: PointTable, random: np.random.Generator
-        ) -> int:
-            """The free point with the highest true throughput within the cap."""
-            free = table.free
-            cells = [machine.cells[table.space.configuration(table[row])] for row in free.tolist()]
-            return int(free[np.argmax(promise[cells])])
-
     spec = job.spec(sampler=Sampler.RANDOM, trials=_TRIALS[0])  # one that does not sweep
-    done = trace(machine, spec, lambda _: Oracle())
+    done = trace(job.machine, spec, knowing(job.machine, job.goal))
     return done.exported, done.misses
 
 
@@ -277,12 +196,6 @@ def hints(job: Job) -> float:
     runner = RecordedRunner(recorded=machine, seed=job.seed)
     steps = hints_alone(runner, machine.surface.identity.space, goal, job.seed, Limit())
     return regret(machine, goal, steps[-1].export)[0]
-
-
-def run_jobs(work: Callable[[T], R], todo: Iterable[T]) -> list[R]:
-    """All jobs, on all CPUs; each process works out a surface once."""
-    with ProcessPoolExecutor() as pool:
-        return list(pool.map(work, todo, chunksize=2))
 
 
 # --- tables
@@ -373,6 +286,9 @@ def _given() -> argparse.Namespace:
         "--simulated", action="store_true", help="simulated surfaces, not real ones"
     )
     parser.add_argument("--surface", action="append", help="only these")
+    parser.add_argument("--noise", default=surfaces.OWN, choices=[surfaces.OWN, *NOISES])
+    parser.add_argument("--strength", type=float, default=1.0, help="of the noise")
+    parser.add_argument("--budget", action="append", type=float, help="seconds, for budgets")
     parser.add_argument("what", nargs="*", default=[], metavar="WHAT", help=", ".join(_WHAT))
     return parser.parse_args()
 
@@ -387,6 +303,31 @@ class Run:
     names: list[str]
     todo: list[Job]
     sampler: str
+    budgets_s: Sequence[float]
+
+    def budgets(self) -> None:
+        """Exports of studies of some minutes."""
+        self._budgets(knows=False)
+
+    def limits(self) -> None:
+        """The same where the search knows the surface: what the race loses."""
+        self._budgets(knows=True)
+
+    def trials(self) -> None:
+        """Exports of studies of some trials."""
+        self._budgets(knows=False, in_trials=True)
+
+    def _budgets(self, *, knows: bool, in_trials: bool = False) -> None:
+        budgets_s = () if in_trials else self.budgets_s
+        trials = budgets.TRIALS if in_trials else ()
+        todo = budgets.budgeted(self.todo, budgets_s, trials, knows=knows)
+        ended = run_jobs(budgets.study, todo)
+        job = self.todo[0]
+        noise = f"{job.noise} noise x {job.strength:g}"
+        who = "an oracle's" if knows else "the product's"
+        budgets.show(self.console, f"{self.kind}, {noise}: mean regret of {who} exports", ended)
+        what = f"{'limits' if knows else 'budgets'}-{job.noise}-{job.strength:g}"
+        _keep(f"{what}-trials" if in_trials else what, [asdict(one) for one in ended])
 
     def export(self) -> None:
         """Exports of the product, and the share of the exhaustive time to get near the optimum."""
@@ -456,7 +397,10 @@ class Run:
         )
 
 
-_WHAT = ("export", "plain", "analyzer", "oracle", "stages", "stable", "hints")
+_WHAT = (
+    *("budgets", "limits", "trials", "export", "plain", "analyzer"),
+    *("oracle", "stages", "stable", "hints"),
+)
 
 
 def main() -> None:
@@ -472,8 +416,9 @@ def main() -> None:
         console=console,
         kind="simulated surfaces" if given.simulated else "recorded surfaces",
         names=names,
-        todo=jobs(given.seeds, names),
+        todo=jobs(given.seeds, names, given.noise, given.strength),
         sampler=given.sampler,
+        budgets_s=given.budget or budgets.BUDGETS_S,
     )
     for what in given.what or _WHAT:
         getattr(run, what)()

@@ -15,7 +15,7 @@ from autotune.execution.simulated import SimulatedCpu, SimulatedRunner
 from autotune.record import record
 from autotune.spec import build_spec
 from autotune.storage.surface import load_surface
-from tests.bench.weather import LAUNCH_NOISE, weather
+from tests.bench.weather import LAUNCH_NOISE, surface_noise, weather
 
 FOLDER = Path(__file__).resolve().parents[2] / "studies" / "surfaces"
 PERCENTILES = {
@@ -29,6 +29,8 @@ PERCENTILES = {
 SHARES = (0.1, 0.3, 0.6)
 """Caps: what a tenth, three tenths and six tenths of the cells meet."""
 SIMULATED_CPUS = 16
+OWN = "own"
+"""The noise that a surface was recorded with."""
 
 
 def real() -> list[str]:
@@ -47,18 +49,27 @@ def percentile(name: str) -> float:
 
 
 @cache
-def machine(name: str) -> RecordedMachine:
-    """A surface, worked out once in each process."""
-    if name in PERCENTILES:
-        return RecordedMachine(load_surface(FOLDER / name / "surface.db"))
-    return RecordedMachine(_simulated(name.split(maxsplit=1)[0]))
+def machine(name: str, noise: str = OWN, strength: float = 1.0) -> RecordedMachine:
+    """A surface, worked out once in each process.
+
+    Args:
+        name: of a recorded one, or of a simulated one.
+        noise: its own, or one of `weather.NOISES`.
+        strength: of the noise.
+    """
+    surface = (
+        load_surface(FOLDER / name / "surface.db")
+        if name in PERCENTILES
+        else _simulated(name.split(maxsplit=1)[0])
+    )
+    return RecordedMachine(surface, None if noise == OWN else surface_noise(noise), strength)
 
 
 def _simulated(name: str) -> Surface:
     """The surface of a simulated machine with many CPUs, recorded as a real one is."""
     cpu, _ = calibrated(name)
     runner = SimulatedRunner(
-        cpu=cpu, weather=weather(1), launch_noise=LAUNCH_NOISE, tail_noise=0.03, seed=1
+        cpu=cpu, weather=weather(1), launch_noise=LAUNCH_NOISE["first"], tail_noise=0.03, seed=1
     )
     with tempfile.TemporaryDirectory() as folder:
         os.environ["AUTOTUNE_LOCK_DIR"] = folder  # simulated machines are not in each other's way

@@ -124,7 +124,7 @@ def _twins(seed: int, slower: float, strength: float) -> tuple[float, bool, bool
     runner = SimulatedRunner(
         cpu=_CPU,
         weather=weather(seed, strength),
-        launch_noise=LAUNCH_NOISE,
+        launch_noise=LAUNCH_NOISE["first"],
         slower={b.compile_key: slower},
         seed=seed,
     )
@@ -141,7 +141,7 @@ def curse(seeds: int = 60, equal: int = 100) -> list[Figure]:
     naive, claims, means = [], [], []
     for seed in range(seeds):
         runner = SimulatedRunner(
-            cpu=_CPU, weather=weather(seed), launch_noise=LAUNCH_NOISE, seed=seed
+            cpu=_CPU, weather=weather(seed), launch_noise=LAUNCH_NOISE["first"], seed=seed
         )
         configuration = _configuration(pinning=True)
         truth = runner.predict(configuration).throughput_per_s * mean_rate()
@@ -216,7 +216,7 @@ def _study(job: tuple[int, float]) -> tuple[str | None, bool, bool | None]:
     # A dear request and cheap items: the more in a batch the better, until the cap is reached.
     cpu = SimulatedCpu(cpus=4, item_ms=2.0, overhead_ms=8.0)
     runner = SimulatedRunner(
-        cpu=cpu, noise=_SPREAD, tail_noise=noise, launch_noise=LAUNCH_NOISE, seed=seed
+        cpu=cpu, noise=_SPREAD, tail_noise=noise, launch_noise=LAUNCH_NOISE["first"], seed=seed
     )
     with tempfile.TemporaryDirectory(dir=_memory_folder()) as folder:
         os.environ["AUTOTUNE_LOCK_DIR"] = folder  # simulated machines are not in each other's way

@@ -1,30 +1,45 @@
 """Noise of a real machine, as it was recorded, for simulated ones.
 
-`tests/data/weather.npz` is ten minutes of the classifier under OpenVINO's THROUGHPUT hint on two
-CPUs of a shared machine, in stretches of 0.1 s (as `make bench ARGS=record` makes it). The
-logarithm of the rate has a standard deviation of 4.9 % over stretches of 0.1 s, 4.2 % over 0.5 s
-and 3.2 % over 4 s; neighbouring windows of 0.5 s differ by 3.1 %, as their correlation is 0.73.
+Two recordings of the classifier under OpenVINO's THROUGHPUT hint on two CPUs of a shared machine,
+in stretches of 0.1 s (`make bench ARGS=record`).
+
+`first`, `tests/data/weather.npz`: ten minutes, one process. The logarithm of the rate has a
+standard deviation of 4.9 % over stretches of 0.1 s, 4.2 % over 0.5 s and 3.2 % over 4 s;
+neighbouring windows of 0.5 s differ by 3.1 %, as their correlation is 0.73.
+
+SECOND
 """
 
 from pathlib import Path
 
 import numpy as np
 
+from autotune.execution.recorded import Noise
 from autotune.execution.simulated import Weather
 
-FILE = Path(__file__).resolve().parent.parent / "data" / "weather.npz"
-LAUNCH_NOISE = 0.009
-"""Standard deviation between launches of one configuration, from paired races on that machine."""
+_FOLDER = Path(__file__).resolve().parent.parent / "data"
+_FILES = {"first": "weather.npz", "second": "weather-2.npz"}
+NOISES = tuple(_FILES)
+LAUNCH_NOISE = {"first": 0.009, "second": 0.003}
+"""Standard deviation between launches of one configuration, from paired turns on that machine."""
+_BIN_S = 0.1
 
 
-def weather(seed: int, strength: float = 1.0) -> Weather:
+def weather(seed: int, strength: float = 1.0, noise: str = "first") -> Weather:
     """The recorded noise from a random instant on; `strength` is the power it is raised to."""
-    with np.load(FILE) as arrays:
+    with np.load(_FOLDER / _FILES[noise]) as arrays:
         bins, spread = arrays["bins"].astype(float), arrays["spread"].astype(float)
     start = int(np.random.default_rng(seed).integers(bins.size))
-    return Weather(bins=bins**strength, spread=spread, start=start)
+    return Weather(bins=bins**strength, spread=spread, start=start, bin_s=_BIN_S)
+
+
+def surface_noise(noise: str) -> Noise:
+    """The same, for a machine made of a recorded surface."""
+    bins = weather(0, noise=noise).bins
+    ends = _BIN_S * np.arange(1, bins.size + 1, dtype=np.float64)
+    return Noise(at_s=ends, slowness=bins, length_s=float(ends[-1]))
 
 
 def mean_rate(strength: float = 1.0) -> float:
-    """Rate over the whole recording, relative to its usual rate."""
+    """Rate over the whole first recording, relative to its usual rate."""
     return float((1 / weather(0, strength).bins).mean())

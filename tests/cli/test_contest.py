@@ -361,7 +361,7 @@ def test_compare_tells_in_words(autotune: Autotune) -> None:
     assert "judged by: highest throughput with p80 <= 1s" in done.out
     assert "CPU LATENCY hint: " in done.out
     assert "slower than CPU THROUGHPUT hint" in done.out
-    assert done.out.rstrip().splitlines()[-1].startswith("a tie is a difference below")
+    assert done.out.rstrip().splitlines()[-1].startswith("equal is a difference below")
 
 
 @pytest.mark.parametrize(
@@ -415,8 +415,8 @@ def test_a_wrong_argument_is_one_clear_line(
         (Interval(1.2, None, None), "not comparable with"),
         (Interval(1.2, 1.15, 1.25), "1.20x (1.15-1.25), faster than"),
         (Interval(0.8, 0.75, 0.85), "0.80x (0.75-0.85), slower than"),
-        (Interval(1.0, 0.995, 1.005), "1.00x (0.99-1.00), a tie with"),
-        (Interval(1.0, 0.9, 1.1), "1.00x (0.90-1.10), a tie as far as can be told with"),
+        (Interval(1.0, 0.995, 1.005), "1.00x (0.99-1.00), equal to"),
+        (Interval(1.0, 0.9, 1.1), "1.00x (0.90-1.10), not told apart from"),
     ],
 )
 def test_a_comparison_is_a_word(ratio: Interval | None, says: str) -> None:

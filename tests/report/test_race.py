@@ -12,6 +12,7 @@ from autotune.domain.configuration import Configuration, PerformanceHint
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Feed, Flag, Interval, Latency
 from autotune.domain.race import (
+    Advantage,
     Choice,
     Conditions,
     Contender,
@@ -22,6 +23,7 @@ from autotune.domain.race import (
     Status,
 )
 from autotune.report.race import (
+    advantage_lines,
     conditions_lines,
     held_lines,
     race_json,
@@ -43,7 +45,7 @@ QUIET = Conditions(
 )
 STATE_WORDS = {
     State.CHOSEN: "chosen",
-    State.TIED: "tie",
+    State.TIED: "close",
     State.FASTER: "not sure",
     State.SLOWER: "slower",
     State.MISSED: "over cap",
@@ -220,7 +222,7 @@ def test_a_certified_race_in_words() -> None:
     )
     chosen = (
         f"chosen: trial 12, {make_configuration()}, 1.87x (1.84-1.90) the better hint, "
-        "because it is the fastest"
+        "because it is most likely the fastest"
     )
     assert text.splitlines()[:3] == [
         "race of 25 rounds in 5 launches, 1 min 23 s; everything was settled",
@@ -228,7 +230,7 @@ def test_a_certified_race_in_words() -> None:
         certified,
     ]
     assert "the search itself had seen 1400/s at 4.5 ms" in text
-    assert "a tie is a difference below 1.2 %; this machine: A/A noise 1.2 %" in text
+    assert "equal is a difference below 1.2 %; this machine: A/A noise 1.2 %" in text
     assert "not certified" not in text
 
 
@@ -238,6 +240,31 @@ def test_every_end_is_a_reason(end: End) -> None:
     heads = {race_lines(make_result(end=other), GOAL)[0] for other in End}
     assert len(heads) == len(End)
     assert race_lines(make_result(end=end), GOAL)[0].split("; ")[1]
+
+
+@pytest.mark.parametrize("advantage", list(Advantage))
+@pytest.mark.parametrize("more_s", [None, 90.0, 1e6])
+def test_every_advantage_is_a_sentence(advantage: Advantage, more_s: float | None) -> None:
+    """With its probability where it is one, and with the time that would decide."""
+    result = make_result(advantage=advantage, chance=0.934, undecided_s=more_s)
+    (line,) = advantage_lines(result)
+    assert line in race_lines(result, GOAL)
+    assert ("93.4 %" in line) == (advantage in {Advantage.LIKELY, Advantage.NOT_SHOWN})
+    said = {None: "", 90.0: "about 1 min 30 s more", 1e6: "hours more"}[more_s]
+    assert said in line
+    assert ("would decide" in line) == bool(said)
+
+
+@pytest.mark.parametrize(("chance", "said"), [(1.0, "99.9 %"), (0.0, "0.1 %"), (0.5, "50 %")])
+def test_no_probability_is_a_certainty(chance: float, said: str) -> None:
+    """However sure the model is of itself."""
+    result = make_result(advantage=Advantage.LIKELY, chance=chance)
+    assert said in advantage_lines(result)[0]
+
+
+def test_without_a_hint_to_beat_nothing_is_said() -> None:
+    """None meets the cap, or there is nothing else."""
+    assert advantage_lines(make_result(advantage=None)) == []
 
 
 @pytest.mark.parametrize("choice", list(Choice))
@@ -295,7 +322,7 @@ def test_nothing_chosen_is_said() -> None:
 def test_ties_are_named_with_their_ratio() -> None:
     """To the chosen one."""
     tied = make_standing("trial 9", State.TIED, to_chosen=Interval(0.997, 0.985, 1.009))
-    assert "tied with it: trial 9 1.00x (0.98-1.01)" in said(make_result(tied))
+    assert "not told apart from it: trial 9 1.00x (0.98-1.01)" in said(make_result(tied))
 
 
 def test_without_a_cap_nothing_is_over_it() -> None:

@@ -1,0 +1,356 @@
+"""One model for all slices of a race: who is faster, by how much, and how sure that is.
+
+The logarithm of a slice's speed is what its configuration is, plus what this launch of it is, plus
+what the machine did in that round, plus the rest::
+
+    y = m[contender] + h[contender, host] + a[contender, launch] + t[round] + e
+    h ~ N(0, host²)    a ~ N(0, r v)    e ~ N(0, v)    t flat
+
+All contenders share one machine, so the variance v of the rest and the ratio r are learnt from all
+of them together, and drawn to what is known of such machines (moderated variances: Smyth 2004,
+Statistical Applications in Genetics and Molecular Biology 3; mixed models: Henderson 1975,
+Biometrics 31). The effects of rounds and launches are integrated out exactly, v and r over a grid,
+so that the posterior of m is a mixture of normal distributions: no degrees of freedom need to be
+chosen, and two launches give an interval as well as twelve do.
+
+Bursts that halve a slice's speed are part of the rest: to cut residuals at one to six robust
+deviations (Huber 1964) changed nothing in replays (docs/decisions/0008).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+Reals = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+_COARSE, _FINE = 13, 9
+_SPAN = 3.0
+"""How far a grid goes from its centre, in standard deviations."""
+_DRAWS = 4000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scales:
+    """What is known beforehand of a machine's noise; log-normal priors of standard deviations."""
+
+    rest: float = 0.02
+    """Of a slice, beside what its round has in common."""
+    rest_sd: float = 0.7
+    """Of the logarithm of `rest`."""
+    launch: float = 0.012
+    """Of a launch of one configuration."""
+    launch_sd: float = 0.8
+    host: float = 0.02
+    """Of what a host of the same class makes of one configuration."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turns:
+    """All counted slices; every array has shape (slices,)."""
+
+    contender: Indices
+    launch: Indices
+    """Numbered over all hosts."""
+    round: Indices
+    """Numbered within its launch."""
+    log_speed: Reals
+    host: Indices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prior:
+    """What is believed of the contenders before the first slice, in logarithms of speed."""
+
+    mean: Reals
+    """Shape (contenders,)."""
+    covariance: Reals
+    """Shape (contenders, contenders)."""
+
+    @classmethod
+    def vague(cls, contenders: int, spread: float = 0.1) -> "Prior":
+        """Contenders that differ by about `spread`."""
+        return cls(mean=np.zeros(contenders), covariance=spread**2 * np.eye(contenders))
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What is believed of the contenders' speeds: a mixture of normal distributions.
+
+    Only differences mean anything: rounds take up what all have in common.
+    """
+
+    weights: Reals
+    """Shape (nodes,)."""
+    means: Reals
+    """Shape (nodes, contenders)."""
+    covariances: Reals
+    """Shape (nodes, contenders, contenders)."""
+    rest: float
+    """Standard deviation of the rest, posterior mean."""
+    launch: float
+    """Standard deviation between launches, likewise."""
+
+    @cached_property
+    def mean(self) -> Reals:
+        """Expected value of each contender; shape (contenders,)."""
+        found: Reals = self.weights @ self.means
+        return found
+
+    def difference(self, one: int, other: int) -> float:
+        """Expected log ratio of one contender's speed to another's."""
+        return float(self.mean[one] - self.mean[other])
+
+    def chance_above(self, one: int, other: int, by: float = 0.0) -> float:
+        """Probability that the log ratio of one to the other is above a value."""
+        mean, sd = self._difference(one, other)
+        return float(self.weights @ ndtr((mean - by) / sd))
+
+    def chance_equal(self, one: int, other: int, margin: float) -> float:
+        """Probability that the log ratio is within a margin, in both directions."""
+        if one == other:
+            return 1.0
+        above, below = self.chance_above(one, other, -margin), self.chance_above(one, other, margin)
+        return above - below
+
+    def interval(self, one: int, other: int, confidence: float = 0.95) -> tuple[float, float]:
+        """Equal-tailed interval of the log ratio."""
+        tail = (1 - confidence) / 2
+        return self._quantile(one, other, tail), self._quantile(one, other, 1 - tail)
+
+    def chances_best(self, among: Sequence[int]) -> Reals:
+        """Probability of each of these to be the fastest of them; shape (len(among),)."""
+        chosen = list(among)
+        counts = np.bincount(self.draws[:, chosen].argmax(axis=1), minlength=len(chosen))
+        found: Reals = counts / len(self.draws)
+        return found
+
+    @cached_property
+    def draws(self) -> Reals:
+        """A seeded sample; shape (draws, contenders)."""
+        random = np.random.default_rng(0)
+        nodes = random.choice(self.weights.size, _DRAWS, p=self.weights)
+        standard = random.standard_normal((_DRAWS, self.means.shape[1]))
+        values, vectors = np.linalg.eigh(self.covariances)
+        roots = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+        found: Reals = self.means[nodes] + np.einsum("dij,dj->di", roots[nodes], standard)
+        return found
+
+    def _difference(self, one: int, other: int) -> tuple[Reals, Reals]:
+        c = self.covariances
+        variance = c[:, one, one] + c[:, other, other] - 2 * c[:, one, other]
+        return self.means[:, one] - self.means[:, other], np.sqrt(np.maximum(variance, 1e-18))
+
+    def _quantile(self, one: int, other: int, share: float) -> float:
+        """Of the mixture, by bisection between the extremes of its parts."""
+        mean, sd = self._difference(one, other)
+        ends = mean + sd * float(ndtri(share))
+        low, high = float(ends.min()), float(ends.max())
+        for _ in range(40):
+            middle = (low + high) / 2
+            is_below = float(self.weights @ ndtr((middle - mean) / sd)) < share
+            low, high = (middle, high) if is_below else (low, middle)
+        return (low + high) / 2
+
+
+def fit(turns: Turns, prior: Prior, scales: Scales | None = None) -> Posterior:
+    """The posterior of all contenders.
+
+    Args:
+        turns: what was seen; may be empty.
+        prior: of the contenders.
+        scales: of the noise.
+    """
+    scales = scales or Scales()
+    if not turns.log_speed.size:
+        return Posterior(
+            np.ones(1), prior.mean[None], prior.covariance[None], scales.rest, scales.launch
+        )
+    centre = float(np.median(turns.log_speed))
+    return _posterior(turns.log_speed - centre, turns, prior, scales)
+
+
+def _numbers(*keys: Indices) -> Indices:
+    """Every combination that occurs gets a number, from 0."""
+    _, numbers = np.unique(np.stack(keys), axis=1, return_inverse=True)
+    return numbers.ravel().astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Table:
+    """Sums of one launch, over its processes and its rounds: all that the model needs of it."""
+
+    design: Reals
+    """Which unknowns a process takes part in; shape (processes, unknowns)."""
+    counts: Reals
+    """Slices of a process in a round; shape (processes, rounds)."""
+    by_process: Reals
+    """Sum of the values; shape (processes,)."""
+    by_round: Reals
+    """Likewise; shape (rounds,)."""
+    square: float
+    """Sum of squares."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Evidence:
+    """What all launches say of the unknowns, for each ratio of the variances.
+
+    With effects of launches integrated out, the covariance of a launch's values is v V, and with
+    the flat ones of its rounds taken out, its information is M / v for
+    M = V^-1 - V^-1 T (T' V^-1 T)^-1 T' V^-1.
+    """
+
+    information: Reals
+    """X' M X; shape (ratios, unknowns, unknowns)."""
+    towards: Reals
+    """X' M y; shape (ratios, unknowns)."""
+    square: Reals
+    """y' M y; shape (ratios,)."""
+    log_det: Reals
+    """log |V| + log |T' V^-1 T|; shape (ratios,)."""
+    freedom: int
+    """Slices less rounds."""
+
+
+def _tables(y: Reals, turns: Turns, design: Reals) -> list[_Table]:
+    found = []
+    for launch in np.unique(turns.launch):
+        rows = np.flatnonzero(turns.launch == launch)
+        process, round_ = _numbers(turns.contender[rows]), _numbers(turns.round[rows])
+        counts = np.zeros((process.max() + 1, round_.max() + 1))
+        np.add.at(counts, (process, round_), 1.0)
+        first = np.unique(process, return_index=True)[1]
+        found.append(
+            _Table(
+                design=design[rows[first]],
+                counts=counts,
+                by_process=np.bincount(process, weights=y[rows]).astype(np.float64),
+                by_round=np.bincount(round_, weights=y[rows]).astype(np.float64),
+                square=float(y[rows] @ y[rows]),
+            )
+        )
+    return found
+
+
+def _evidence(tables: Sequence[_Table], ratios: Reals) -> _Evidence:
+    unknowns = tables[0].design.shape[1]
+    information = np.zeros((ratios.size, unknowns, unknowns))
+    towards = np.zeros((ratios.size, unknowns))
+    square, log_det, freedom = np.zeros(ratios.size), np.zeros(ratios.size), 0
+    for table in tables:
+        n = table.counts.sum(axis=1)
+        shrunk = 1 / (1 + ratios[:, None] * n)  # (ratios, processes)
+        taken = ratios[:, None] * shrunk
+        across = np.einsum("kp,pt->kpt", shrunk, table.counts)
+        among = -np.einsum("pt,kp,pu->ktu", table.counts, taken, table.counts)
+        diagonal = np.arange(table.by_round.size)
+        among[:, diagonal, diagonal] += table.counts.sum(axis=0)
+        over_rounds = table.by_round - np.einsum(
+            "kp,pt->kt", taken * table.by_process, table.counts
+        )
+        x_across = np.einsum("pi,kpt->kit", table.design, across)
+        solved = np.linalg.solve(
+            among, np.concatenate([x_across.transpose(0, 2, 1), over_rounds[:, :, None]], axis=2)
+        )
+        by_x, by_y = solved[:, :, :-1], solved[:, :, -1]
+        information += np.einsum("pi,kp,pj->kij", table.design, n * shrunk, table.design)
+        information -= np.einsum("kit,ktj->kij", x_across, by_x)
+        towards += np.einsum("pi,kp->ki", table.design, shrunk * table.by_process)
+        towards -= np.einsum("kit,kt->ki", x_across, by_y)
+        square += table.square - (taken * table.by_process**2).sum(axis=1)
+        square -= (over_rounds * by_y).sum(axis=1)
+        log_det += np.log1p(ratios[:, None] * n).sum(axis=1) + np.linalg.slogdet(among)[1]
+        freedom += int(n.sum()) - table.by_round.size
+    return _Evidence(
+        information=information, towards=towards, square=square, log_det=log_det, freedom=freedom
+    )
+
+
+def _posterior(y: Reals, turns: Turns, prior: Prior, scales: Scales) -> Posterior:
+    """Over a coarse grid of the two scales, then over a fine one where the posterior lies."""
+    design, mean, covariance = _unknowns(turns, prior, scales)
+    tables = _tables(y, turns, design)
+    wide = _SPAN * np.array([scales.rest_sd, math.hypot(scales.rest_sd, scales.launch_sd)])
+    centre = np.array([math.log(scales.rest), math.log(scales.launch / scales.rest)])
+    for nodes in (_COARSE, _FINE):
+        steps = np.linspace(-1.0, 1.0, nodes)
+        log_rest, log_ratio = centre[0] + wide[0] * steps, centre[1] + wide[1] * steps
+        evidence = _evidence(tables, np.exp(2 * log_ratio))
+        parts = _conditional(evidence, mean, covariance, log_rest)
+        off = (log_rest - math.log(scales.rest)) / scales.rest_sd
+        launch_off = (log_ratio[:, None] + log_rest - math.log(scales.launch)) / scales.launch_sd
+        logs = parts.log_likelihood - 0.5 * (off**2 + launch_off**2)
+        share = np.exp(logs - logs.max())
+        share /= share.sum()
+        by_rest, by_ratio = share.sum(axis=0), share.sum(axis=1)
+        centre = np.array([by_rest @ log_rest, by_ratio @ log_ratio])
+        spread = np.array(
+            [by_rest @ (log_rest - centre[0]) ** 2, by_ratio @ (log_ratio - centre[1]) ** 2]
+        )
+        # Not less than a step, which is what the coarse grid can see.
+        wide = np.maximum(_SPAN * np.sqrt(spread), wide / nodes)
+    kept = slice(0, prior.mean.size)
+    rest = np.exp(log_rest)
+    launch = np.exp(log_ratio[:, None] + log_rest)
+    return Posterior(
+        weights=share.ravel(),
+        means=parts.means.reshape(share.size, -1)[:, kept],
+        covariances=parts.covariances.reshape(share.size, mean.size, mean.size)[:, kept, kept],
+        rest=float(by_rest @ rest),
+        launch=float((share * launch).sum()),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Conditional:
+    """The unknowns where both scales are given; every shape begins with (ratios, rests)."""
+
+    log_likelihood: Reals
+    means: Reals
+    covariances: Reals
+
+
+def _conditional(
+    evidence: _Evidence, mean: Reals, covariance: Reals, log_rest: Reals
+) -> _Conditional:
+    precision = np.linalg.inv(covariance)
+    scale: Reals = np.exp(-2 * log_rest)[None, :]
+    information = precision + scale[:, :, None, None] * evidence.information[:, None]
+    inverse = np.linalg.inv(information).astype(np.float64)
+    pull = precision @ mean + scale[:, :, None] * evidence.towards[:, None]
+    means = np.einsum("krij,krj->kri", inverse, pull)
+    log_likelihood = (
+        -evidence.freedom * log_rest[None, :]
+        - 0.5 * evidence.log_det[:, None]
+        - 0.5 * scale * evidence.square[:, None]
+        + 0.5 * (pull * means).sum(axis=2)
+        + 0.5 * np.linalg.slogdet(inverse)[1]
+    )
+    return _Conditional(log_likelihood=log_likelihood, means=means, covariances=inverse)
+
+
+def _unknowns(turns: Turns, prior: Prior, scales: Scales) -> tuple[Reals, Reals, Reals]:
+    """Which unknowns each slice has, shape (slices, unknowns), and their prior.
+
+    The contenders; and where there are several hosts, what each of them makes of each contender.
+    """
+    contenders, hosts = prior.mean.size, np.unique(turns.host)
+    design = np.zeros((turns.log_speed.size, contenders))
+    design[np.arange(len(design)), turns.contender] = 1.0
+    if hosts.size < 2:
+        return design, prior.mean, prior.covariance
+    pair = _numbers(turns.contender, turns.host)
+    own = np.zeros((len(design), pair.max() + 1))
+    own[np.arange(len(design)), pair] = 1.0
+    extra = own.shape[1]
+    covariance = np.zeros((contenders + extra, contenders + extra))
+    covariance[:contenders, :contenders] = prior.covariance
+    covariance[contenders:, contenders:] = scales.host**2 * np.eye(extra)
+    mean = np.concatenate([prior.mean, np.zeros(extra)])
+    return np.concatenate([design, own], axis=1), mean, covariance
