@@ -25,7 +25,7 @@ from autotune.domain.configuration import Api
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Feed
 from autotune.domain.sampler import Sampler
-from autotune.domain.units import format_duration, parse_duration
+from autotune.domain.units import format_duration, format_percent, parse_duration, parse_percent
 from autotune.errors import SpecError
 
 STUDY_FILE = "study.toml"
@@ -38,6 +38,13 @@ def _seconds(value: object) -> float:
         message = f'{value!r} has no unit; write a text such as "2.5ms", "800us" or "10m"'
         raise ValueError(message)  # noqa: TRY004 - pydantic collects ValueErrors only
     return parse_duration(value)
+
+
+def _share(value: object) -> float:
+    if not isinstance(value, str):
+        message = f'{value!r} has no percent sign; write a text such as "15%"'
+        raise ValueError(message)  # noqa: TRY004 - pydantic collects ValueErrors only
+    return parse_percent(value)
 
 
 def _listed(value: object) -> object:
@@ -70,6 +77,12 @@ Duration = Annotated[
     BeforeValidator(_seconds),
     PlainSerializer(format_duration),
     WithJsonSchema({"type": "string", "format": "duration"}),
+]
+Share = Annotated[
+    float,
+    BeforeValidator(_share),
+    PlainSerializer(format_percent),
+    WithJsonSchema({"type": "string", "format": "percent"}),
 ]
 # Strict: neither true nor "5" is a number, and "yes" is no boolean.
 Positive = Annotated[int, Field(strict=True, ge=1, le=65536)]
@@ -127,6 +140,12 @@ class GoalSpec(_Section):
         lt=100,
         description="The percentile of request latency that the cap is on.",
     )
+    headroom: Share | None = Field(
+        default=None,
+        validate_default=False,
+        description='How much slower everything may become before the cap is at risk: "15%". The '
+        "choice is then the one under the cap over 1.15.",
+    )
 
     # Of the field, not of the section: it is then reported together with the other faults.
     @field_validator("max_latency")
@@ -137,11 +156,19 @@ class GoalSpec(_Section):
             raise ValueError(message)
         return value
 
+    @field_validator("headroom")
+    @classmethod
+    def _headroom_needs_a_cap(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and info.data.get("max_latency", 0.0) is None:
+            message = "is below a cap, and there is none: give max_latency, or leave it out"
+            raise ValueError(message)
+        return value
+
     @property
     def goal(self) -> Goal:
         """The goal in the words of the domain, milliseconds."""
         cap_ms = None if self.max_latency is None else self.max_latency * 1000
-        return Goal(self.objective, self.percentile, cap_ms)
+        return Goal.with_headroom(self.objective, self.percentile, cap_ms, self.headroom or 0.0)
 
 
 class BudgetSpec(_Section):

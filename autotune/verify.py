@@ -10,7 +10,7 @@ from autotune.domain.configuration import PerformanceHint
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Interval
-from autotune.domain.race import RaceResult, Standing
+from autotune.domain.race import RaceResult, Standing, headroom
 from autotune.entrants import Entrant, Model, entrant_of_file, entrant_of_words
 from autotune.execution.locks import Patience
 from autotune.execution.machine import Machine
@@ -28,7 +28,9 @@ class Finding(StrEnum):
     """What became of one claim."""
 
     HOLDS = "holds"
-    RELATIVE = "relative"  # holds against the hint; the machine itself is slower now
+    # A throughput holds against the hint, as the machine itself is slower now; an SLA was not shown
+    # to hold, as the machine is slower than the certificate allows for.
+    RELATIVE = "relative"
     BROKEN = "broken"
     UNSHOWN = "unshown"  # too little was seen to say
 
@@ -51,6 +53,11 @@ class Verification:
     machine_speed: float | None
     """How fast this machine runs the hint now, against when the file was made; None where the
     file has no hint to compare with."""
+    headroom: float | None
+    """How much slower the file allows requests to become before its SLA is at risk."""
+    machine_slowness: float | None
+    """How much longer the hint's requests take now than then, by rate or by the percentile,
+    whichever is more: 0.1 for 10 %; None as for `machine_speed`."""
     claim_ratio: Interval | None
     """Throughput over the hint's that the file claims."""
     ratio: Interval | None
@@ -79,9 +86,10 @@ def verify(  # noqa: PLR0913 - one argument for each option
 
     Its answers are looked at again, as before the study: those of a batch or a precision that were
     not proven then, by an older version, and are not now, do not hold.
-    The SLA holds if it is met at 5 %. The throughput holds if the interval seen now reaches 98 % of
-    the claimed lower bound; where the machine itself has become slower, as the hint shows, if the
-    ratio to the hint reaches 98 % of the ratio that is claimed.
+    The SLA holds if it is met at 5 %; where it is not, the hint tells a machine that is slower than
+    the certificate's headroom allows for from a claim that was wrong. The throughput holds if the
+    interval seen now reaches 98 % of the claimed lower bound; where the machine itself has become
+    slower, as the hint shows, if the ratio to the hint reaches 98 % of the ratio that is claimed.
 
     Args:
         path: a best.json.
@@ -125,17 +133,20 @@ def judge_claims(path: Path, best: BestFile, result: RaceResult, goal: Goal) -> 
     """The file's claims against a race of its configuration (first) and its hint (last)."""
     standing = result.standings[0]
     hint = result.standings[-1] if len(result.standings) > 1 else None
-    speed = _machine_speed(best, hint)
+    speed, slowness = _machine_speed(best, hint), _machine_slowness(best, hint)
+    allowed = _headroom(best)
     claim, claim_ratio = _claim_per_s(best), _claim_ratio(best, hint)
     return Verification(
         path=path,
         best=best,
         standing=standing,
         answers=None if best.unproven is not None else _answers(standing),
-        sla=None if goal.sla is None else _sla(standing.search_verdict),
+        sla=None if goal.sla is None else _sla(standing.search_verdict, allowed, slowness),
         throughput=_throughput(standing, claim, speed, claim_ratio),
         claim_per_s=claim,
         machine_speed=speed,
+        headroom=allowed,
+        machine_slowness=slowness,
         claim_ratio=claim_ratio,
         ratio=standing.ratio,
     )
@@ -148,9 +159,11 @@ def _answers(standing: Standing) -> Finding:
     return Finding.HOLDS if standing.unproven is None else Finding.UNSHOWN
 
 
-def _sla(verdict: Verdict | None) -> Finding:
+def _sla(verdict: Verdict | None, allowed: float | None, slowness: float | None) -> Finding:
     if verdict is Verdict.MET:
         return Finding.HOLDS
+    if allowed is not None and slowness is not None and slowness > allowed:
+        return Finding.RELATIVE
     return Finding.BROKEN if verdict is Verdict.MISSED else Finding.UNSHOWN
 
 
@@ -208,6 +221,32 @@ def _machine_speed(best: BestFile, hint: Standing | None) -> float | None:
         return None
     then = _hint_speeds(best).get(hint.contender.name)
     return None if not then else hint.throughput.mean / then
+
+
+def _machine_slowness(best: BestFile, hint: Standing | None) -> float | None:
+    """By rate, and by the percentile: what slows every request down a little may leave the rate."""
+    found = []
+    speed = _machine_speed(best, hint)
+    if speed:
+        found.append(1 / speed)
+    if hint is not None and hint.latency is not None:
+        then_ms = _hint_latencies_ms(best).get(hint.contender.name)
+        found += [hint.latency.goal_ms / then_ms] if then_ms else []
+    return max(found) - 1 if found else None
+
+
+def _hint_latencies_ms(best: BestFile) -> dict[str, float]:
+    """The goal's percentile of the hints by name when the file was made, as for `_hint_speeds`."""
+    found = {f"{b.name} hint": b.latency_goal_ms for b in best.baselines}
+    raced = best.certificate.contenders if best.certificate else []
+    return found | {c.name: c.latency_ms for c in raced if c.name in found and c.latency_ms}
+
+
+def _headroom(best: BestFile) -> float | None:
+    """Of the certificate; files of older versions have what it follows from."""
+    if best.certificate is None or best.sla is None:
+        return None
+    return headroom(best.sla.cap_ms, best.certificate.latency_upper_ms)
 
 
 def _claim_per_s(best: BestFile) -> float:

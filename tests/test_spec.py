@@ -57,6 +57,26 @@ def test_caps_have_a_unit(text: str, cap_ms: float) -> None:
     assert parse_spec(LEAST.replace("20ms", text)).goal.goal.cap_ms == cap_ms
 
 
+def test_headroom_is_kept_below_the_cap() -> None:
+    """The choice is the one under the cap over 1.25, and the cap that was given is known."""
+    goal = parse_spec(LEAST + 'headroom = "25%"\n').goal.goal
+    assert (goal.cap_ms, goal.given_cap_ms, goal.headroom) == (16.0, 20.0, 0.25)
+
+
+@pytest.mark.parametrize("value", ["0.25", '"25"', '"-1%"', "true", '"lots"'])
+def test_headroom_is_a_percentage(value: str) -> None:
+    """As a text, so that nobody has to know which number was meant."""
+    line = fault(LEAST + f"headroom = {value}\n")
+    assert "[goal] headroom" in line
+    assert "%" in line or "percent" in line
+
+
+def test_headroom_needs_a_cap() -> None:
+    """There is nothing to keep away from."""
+    text = LEAST.replace('max_latency = "20ms"', 'objective = "latency"\nheadroom = "5%"')
+    assert "give max_latency" in fault(text)
+
+
 @pytest.mark.parametrize("objective", ["latency", "pareto"])
 def test_only_throughput_needs_a_cap(objective: str) -> None:
     """The lowest latency and the front can be looked for without a cap."""
@@ -259,7 +279,7 @@ def test_a_missing_section_is_named(section: str) -> None:
     [
         ("max_latncy", "did you mean 'max_latency'?"),
         ("percentil", "did you mean 'percentile'?"),
-        ("zzz", "known here: objective, max_latency, percentile"),
+        ("zzz", "known here: objective, max_latency, percentile, headroom"),
     ],
 )
 def test_unknown_keys_get_a_suggestion(key: str, suggestion: str) -> None:

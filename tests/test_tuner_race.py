@@ -31,6 +31,7 @@ from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Block, Flag
 from autotune.domain.race import Choice, End, Slice, Status
 from autotune.domain.ranking import best, better_hint
+from autotune.errors import StudyMismatchError
 from autotune.execution.calibration import Calibration, save_calibration
 from autotune.execution.machine import Machine, versions
 from autotune.execution.protocol import Inspected
@@ -277,6 +278,33 @@ def test_what_beats_no_hint_is_not_exported(folder: Path) -> None:
     assert outcome.race.choice is Choice.DEFAULT
     assert outcome.best is not None
     assert outcome.best.configuration == THROUGHPUT
+
+
+def test_headroom_is_kept_in_search_race_and_export(folder: Path) -> None:
+    """What is exported is within the cap over 1.5; the file says the cap, and what is left."""
+    goal = {"max_latency": "20ms", "headroom": "50%"}
+    spec = make_spec(goal=goal, budget={"trials": 12})
+    outcome = tune(spec, folder, runner=SimulatedRunner(noise=0.01))
+    assert outcome.race is not None
+    assert outcome.race.status is Status.CERTIFIED
+    assert outcome.best is not None
+    with closing(StudyStore.read_only(folder)) as store:
+        assert store.identity().goal == spec.goal.goal
+        file = best_of_study(
+            store, folder, outcome.best, outcome.trials, outcome.goal, race=outcome.race
+        )
+    assert file.sla is not None
+    assert (file.sla.cap_ms, file.sla.headroom) == (20.0, 0.5)
+    claim = file.certificate
+    assert claim is not None
+    assert claim.latency_upper_ms is not None
+    assert claim.headroom is not None
+    assert claim.latency_upper_ms <= 20.0 / 1.5
+    assert claim.headroom == pytest.approx(20.0 / claim.latency_upper_ms - 1)
+    assert claim.headroom >= 0.5
+    assert claim.hint_at_risk_per_s is not None
+    with pytest.raises(StudyMismatchError, match="goal has changed"):
+        tune(make_spec(budget={"trials": 13}), folder, runner=SimulatedRunner())
 
 
 def test_a_race_without_a_choice_exports_nothing(searched: Path) -> None:

@@ -60,23 +60,26 @@ def make_result(
     launches: int = 3,
     rounds: int = 4,
     late: int = 0,
+    hint_late: int = 0,
     latency_ms: float = 5.0,
+    hint_ms: float | None = None,
     wobble: float = 0.01,
     failed: FailureKind | None = None,
     unproven: str | None = None,
     configuration: Configuration = TUNED,
     hint: Configuration | None = THROUGHPUT,
 ) -> RaceResult:
-    """A race in which both were this fast, with `late` requests over the cap in each slice."""
+    """A race in which both were this fast, with so many requests over the cap in each slice."""
+    lates, usual_ms = (late, hint_late), (latency_ms, hint_ms or latency_ms)
 
-    def block(per_s: float, step: int) -> Any:
+    def block(position: int, per_s: float, step: int) -> Any:
         count = max(1, round(per_s / 2))
-        times = [latency_ms] * (count - late) + [50.0] * late
+        times = [usual_ms[position]] * (count - lates[position]) + [50.0] * lates[position]
         return make_block(times, duration_s=0.5 * (1 + wobble * ((7 * step) % 5 - 2)))
 
     speeds = [tuned_per_s] if hint is None else [tuned_per_s, hint_per_s]
     slices = [
-        Slice(launch, number, position, 0.0, block(per_s, launch + number))
+        Slice(launch, number, position, 0.0, block(position, per_s, launch + number))
         for launch in range(launches)
         for number in range(rounds)
         for position, per_s in enumerate(speeds)
@@ -200,6 +203,43 @@ def test_a_missed_cap_breaks_the_sla() -> None:
     assert (seen.sla, seen.throughput, seen.holds) == (Finding.BROKEN, Finding.HOLDS, False)
 
 
+@pytest.mark.parametrize(
+    ("late", "hint_ms", "hint_per_s", "finding"),
+    [
+        (10, 5.0, 200.0, Finding.BROKEN),
+        (10, 9.0, 200.0, Finding.BROKEN),
+        (10, 11.0, 200.0, Finding.RELATIVE),
+        (10, 5.0, 90.0, Finding.RELATIVE),
+        (2, 5.0, 200.0, Finding.UNSHOWN),
+        (2, 11.0, 200.0, Finding.RELATIVE),
+        (0, 11.0, 90.0, Finding.HOLDS),
+    ],
+    ids=[
+        "machine as fast as then",
+        "slower than then, within the headroom",
+        "slower by the percentile",
+        "slower by the rate",
+        "unclear, as fast",
+        "unclear, slower",
+        "met for all that",
+    ],
+)
+def test_a_machine_slower_than_the_headroom_is_told_from_a_wrong_claim(
+    late: int, hint_ms: float, hint_per_s: float, finding: Finding
+) -> None:
+    """The certificate says 5 ms under a cap of 10: room for twice the time, by the hint."""
+    seen = found(make_result(late=late, hint_ms=hint_ms, hint_per_s=hint_per_s))
+    assert seen.headroom == pytest.approx(1.0)
+    assert seen.sla is finding
+    assert seen.holds == (finding is Finding.HOLDS and seen.throughput is not Finding.BROKEN)
+
+
+def test_without_a_hint_a_miss_is_a_miss() -> None:
+    """Nothing shows how fast the machine is."""
+    seen = found(make_result(late=10, hint=None))
+    assert (seen.machine_slowness, seen.sla) == (None, Finding.BROKEN)
+
+
 def test_a_lower_throughput_is_broken() -> None:
     """A fifth less on a machine on which the hint is as fast as then."""
     seen = found(make_result(tuned_per_s=240.0))
@@ -245,7 +285,7 @@ def test_two_percent_below_the_claim_still_hold(share: float, finding: Finding) 
 
 def test_too_few_requests_show_nothing() -> None:
     """Neither that the SLA holds nor that it is broken: the file is not confirmed."""
-    seen = found(make_result(tuned_per_s=20.0, hint_per_s=10.0))
+    seen = found(make_result(tuned_per_s=20.0))
     assert (seen.sla, seen.holds) == (Finding.UNSHOWN, False)
 
 

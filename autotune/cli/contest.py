@@ -19,7 +19,7 @@ from autotune.cli.output import (
 from autotune.cli.stop import Stop
 from autotune.cli.streams import optional_output
 from autotune.contest import common_goal, contest
-from autotune.domain.goal import Goal
+from autotune.domain.goal import Goal, Verdict
 from autotune.domain.measurement import Feed, Interval
 from autotune.domain.model_file import located
 from autotune.domain.race import RaceResult, Standing, State
@@ -198,9 +198,32 @@ def _sla_words(found: Verification) -> str:
     counts = f"{standing.over_cap} of {standing.requests} requests over the cap, {seen}"
     if found.sla is Finding.HOLDS:
         return f"holds: {counts}"
+    if found.sla is Finding.RELATIVE:
+        is_missed = standing.search_verdict is Verdict.MISSED
+        said = "does not hold" if is_missed else "not shown to hold"
+        return f"{said}: {counts}; {_slower_than_allowed(found)}"
     if found.sla is Finding.BROKEN:
-        return f"does not hold: {counts}"
+        return f"does not hold: {counts}; {_within_the_headroom(found)}"
     return f"not shown either way: {counts}; give a longer --budget"
+
+
+def _slower_than_allowed(found: Verification) -> str:
+    return (
+        f"the machine is {percent(found.machine_slowness or 0.0)} slower than when the file was "
+        f"made, by the hint, and the certificate has room for {percent(found.headroom or 0.0)}"
+    )
+
+
+def _within_the_headroom(found: Verification) -> str:
+    """Why it is the claim, and not the machine, as far as the hint can tell."""
+    if found.machine_slowness is None or found.headroom is None:
+        return "whether the machine is slower cannot be said, without a hint to compare with"
+    if found.machine_slowness <= 0:
+        return "the machine is no slower than then, by the hint: the claim was wrong"
+    return (
+        f"the machine is {percent(found.machine_slowness)} slower than then, by the hint, and the "
+        f"certificate has room for {percent(found.headroom)}: the claim was wrong"
+    )
 
 
 def _throughput_words(found: Verification) -> str:
@@ -284,6 +307,8 @@ def _verification_json(found: Verification, result: RaceResult, machine: Machine
         "throughput": found.throughput,
         "claim_per_s": found.claim_per_s,
         "machine_speed": found.machine_speed,
+        "machine_slowness": found.machine_slowness,
+        "headroom": found.headroom,
         "ratio_to_hint": _ratio_json(found.ratio),
         "claimed_ratio_to_hint": _ratio_json(found.claim_ratio),
         "data": "random" if found.best.model.inputs is None else "real",

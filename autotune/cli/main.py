@@ -36,6 +36,13 @@ Percentile = Annotated[
     float | None,
     typer.Option(metavar="P", help="Percentile that the cap is on.", show_default="99"),
 ]
+Headroom = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHARE",
+        help="How much slower the machine may become before the cap is at risk: 15%.",
+    ),
+]
 Wait = Annotated[
     str | None,
     typer.Option(
@@ -99,6 +106,7 @@ def tune(
     ],
     max_latency: MaxLatency = None,
     percentile: Percentile = None,
+    headroom: Headroom = None,
     objective: Annotated[
         str | None,
         typer.Option(
@@ -177,6 +185,7 @@ def tune(
     given = {
         "max_latency": max_latency,
         "percentile": percentile,
+        "headroom": headroom,
         "objective": objective,
         "device": device or None,
         "shape": shape,
@@ -301,6 +310,7 @@ def best(
     *,
     max_latency: MaxLatency = None,
     percentile: Percentile = None,
+    headroom: Headroom = None,
     max_memory: Annotated[
         str | None,
         typer.Option(metavar="SIZE", help="Resident memory of the process, at most: 500MiB, 2GB."),
@@ -323,6 +333,7 @@ def best(
             max_latency,
             percentile,
             out,
+            headroom=headroom,
             max_memory=max_memory,
             device=device,
             as_json=json,

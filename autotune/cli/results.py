@@ -22,7 +22,7 @@ from autotune.domain.ranking import (
     seen,
 )
 from autotune.domain.trial import Trial
-from autotune.domain.units import parse_bytes, parse_duration
+from autotune.domain.units import parse_bytes, parse_duration, parse_percent
 from autotune.errors import EXIT_NO_FEASIBLE, EXIT_OK, AutotuneError, SpecError, UsageError
 from autotune.execution.locks import holder_of_study
 from autotune.export.best_file import BestFile, read_best, write_best
@@ -184,6 +184,7 @@ def show_best(
     percentile: float | None,
     out: Path | None,
     *,
+    headroom: str | None = None,
     max_memory: str | None = None,
     device: str | None = None,
     as_json: bool,
@@ -192,7 +193,7 @@ def show_best(
     if out is not None:
         must_end_with("--out", out, ".json")
     folder, store = opened(folder)
-    goal = asked_goal(store.identity().goal, max_latency, percentile)
+    goal = asked_goal(store.identity().goal, max_latency, percentile, headroom)
     limits = asked_limits(max_memory, device)
     found = answer(store, goal, limits)
     leader, race, trials = found.best, found.race, found.trials
@@ -303,16 +304,29 @@ def opened(path: Path) -> tuple[Path, StudyStore]:
     return folder, StudyStore.read_only(folder)
 
 
-def asked_goal(stored: Goal, max_latency: str | None, percentile: float | None) -> Goal:
-    """The study's goal with another cap or percentile.
+def asked_goal(
+    stored: Goal,
+    max_latency: str | None,
+    percentile: float | None,
+    headroom: str | None = None,
+) -> Goal:
+    """The study's goal with another cap, percentile or headroom.
 
     Raises:
-        UsageError: it is no duration, or no percentile.
+        UsageError: it is no duration, no percentile or no share; headroom below no cap.
     """
     try:
-        cap_ms = stored.cap_ms if max_latency is None else parse_duration(max_latency) * 1000
+        given_ms = (
+            stored.given_cap_ms if max_latency is None else parse_duration(max_latency) * 1000
+        )
     except ValueError as error:
         raise UsageError(f"--max-latency: {error}") from None
+    try:
+        room = stored.headroom if headroom is None else parse_percent(headroom)
+    except ValueError as error:
+        raise UsageError(f"--headroom: {error}") from None
+    if headroom is not None and given_ms is None:
+        raise UsageError("--headroom: the study has no cap to keep it from; give --max-latency")
     if percentile is not None and not 1 <= percentile < 100:
         meant = f"; did you mean {100 * percentile:g}?" if 0 < percentile < 1 else ""
         raise UsageError(
@@ -320,7 +334,9 @@ def asked_goal(stored: Goal, max_latency: str | None, percentile: float | None) 
         )
     asked = percentile if percentile is not None else stored.percentile
     objective = Objective.THROUGHPUT if max_latency is not None else stored.objective
-    return Goal(objective, asked, cap_ms)
+    if max_latency is None and headroom is None:
+        return Goal(objective, asked, stored.cap_ms, stored.headroom)
+    return Goal.with_headroom(objective, asked, given_ms, room)
 
 
 def asked_limits(max_memory: str | None, device: str | None) -> Limits:
@@ -351,7 +367,12 @@ def terms_json(identity: Identity) -> dict[str, Any]:
 
 def goal_json(goal: Goal) -> dict[str, Any]:
     """A goal for JSON output."""
-    return {"objective": goal.objective.value, "percentile": goal.percentile, "cap_ms": goal.cap_ms}
+    return {
+        "objective": goal.objective.value,
+        "percentile": goal.percentile,
+        "cap_ms": goal.given_cap_ms,
+        "headroom": goal.headroom,
+    }
 
 
 def _distinct(trials: list[Trial]) -> list[Trial]:

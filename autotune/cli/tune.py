@@ -72,6 +72,7 @@ _LOG = "tune.log"
 _OPTIONS = {
     "[goal] max_latency": "--max-latency",
     "[goal] percentile": "--percentile",
+    "[goal] headroom": "--headroom",
     "[goal] objective": "--objective",
     "[budget] duration": "--budget",
     "[budget] trials": "--trials",
@@ -176,7 +177,7 @@ def _new(
         parse_shapes(given["shape"])
     except SpecError as error:
         raise UsageError(str(error).replace("[model] shape", "--shape")) from None
-    goal = {key: given[key] for key in ("objective", "max_latency", "percentile")}
+    goal = {key: given[key] for key in ("objective", "max_latency", "percentile", "headroom")}
     values = {
         "model": _given({"path": relative_model_path(model, folder), "shape": given["shape"]}),
         "goal": _given(goal),

@@ -50,6 +50,24 @@ class Goal:
     objective: Objective
     percentile: float
     cap_ms: float | None
+    """What requests are held to: the cap that was given, over 1 + `headroom`."""
+    headroom: float = 0.0
+    """How much slower everything may become before the cap that was given is at risk."""
+
+    @classmethod
+    def with_headroom(
+        cls, objective: Objective, percentile: float, cap_ms: float | None, headroom: float
+    ) -> "Goal":
+        """Of the cap that is given: the choice is the one under ``cap / (1 + headroom)``."""
+        held = None if cap_ms is None else cap_ms / (1 + headroom)
+        return cls(objective, percentile, held, headroom)
+
+    @property
+    def given_cap_ms(self) -> float | None:
+        """The cap that was given."""
+        if self.cap_ms is None or not self.headroom:
+            return self.cap_ms
+        return float(f"{self.cap_ms * (1 + self.headroom):.12g}")
 
     @property
     def sla(self) -> Sla | None:

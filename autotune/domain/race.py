@@ -169,6 +169,20 @@ class Standing:
     flags: frozenset[Flag] = frozenset()
     failure: Failure | None = None
 
+    def headroom(self, cap_ms: float | None) -> float | None:
+        """How much slower requests may become before the bound of the percentile is at the cap.
+
+        0.12 for 12 %; None without a cap, without a bound, or where it is beyond the cap already.
+        """
+        return headroom(cap_ms, self.latency_upper_ms)
+
+
+def headroom(cap_ms: float | None, upper_ms: float | None) -> float | None:
+    """The same of a cap and a bound; see `Standing.headroom`."""
+    if cap_ms is None or not upper_ms or upper_ms > cap_ms:
+        return None
+    return cap_ms / upper_ms - 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:

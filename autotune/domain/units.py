@@ -24,6 +24,7 @@ _BYTES_PER_UNIT = {
     "MiB": 2**20,
     "GiB": 2**30,
 }
+_LARGEST_SHARE = 10.0
 _PART = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([a-zµ]+)")
 
 
@@ -50,6 +51,28 @@ def parse_duration(text: str) -> float:
         message = f"{text!r} must be more than zero and finite"
         raise ValueError(message)
     return seconds
+
+
+def parse_percent(text: str) -> float:
+    """The share in a text such as ``15%`` or ``2.5 %``: 0.15.
+
+    Raises:
+        ValueError: no number with a percent sign, or one that is below 0 or above 1000 %.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)\s*%", text.strip())
+    if found is None:
+        message = f"{text!r} is no share; write a number with a percent sign, such as 15%"
+        raise ValueError(message)
+    share = float(Decimal(found.group(1)) / 100)
+    if share > _LARGEST_SHARE:
+        message = f"{text!r} must not be above {_LARGEST_SHARE:.0%}"
+        raise ValueError(message)
+    return share
+
+
+def format_percent(share: float) -> str:
+    """``15%``, as `parse_percent` reads it."""
+    return f"{Decimal(repr(share)) * 100:f}%".replace(".0%", "%")
 
 
 def parse_bytes(text: str) -> int:

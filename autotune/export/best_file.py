@@ -66,6 +66,11 @@ class BestSla(Part):
 
     percentile: Annotated[float, Field(gt=0, lt=100)]
     cap_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    headroom: Finite = Field(
+        default=0.0,
+        description="Asked for: the choice was made under cap_ms / (1 + headroom), and requests "
+        "over that are counted.",
+    )
 
 
 class BestMeasured(Part):
@@ -198,7 +203,9 @@ def best_file(  # noqa: PLR0913 - the parts of the file
         objective=goal.objective,
         sla=None
         if goal.cap_ms is None
-        else BestSla(percentile=goal.percentile, cap_ms=goal.cap_ms),
+        else BestSla(
+            percentile=goal.percentile, cap_ms=goal.given_cap_ms or 0.0, headroom=goal.headroom
+        ),
         measured=_measured(measurement, fed),
         certificate=None
         if race is None
@@ -206,6 +213,7 @@ def best_file(  # noqa: PLR0913 - the parts of the file
             race,
             None if hint is None else hint.configuration,
             "random" if fed is None else fed.data,
+            goal.given_cap_ms,
         ),
         baselines=[_baseline(name, known) for name, known in baselines(trials).items()],
         better_hint=None if hint is None else str(hint.configuration),

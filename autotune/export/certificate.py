@@ -1,6 +1,6 @@
 """The certificate in best.json: what a race proved, field by field."""
 
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -94,6 +94,17 @@ class BestCertificate(Part):
     latency_upper_ms: Finite | None = Field(
         description="The claim: upper bound of the goal's percentile at 99 %."
     )
+    headroom: Finite | None = Field(
+        default=None,
+        description="How much slower requests may become before that bound is at the cap: 0.12 for "
+        "12 %; null without a cap, or where it is beyond it.",
+    )
+    hint_at_risk: Text | None = Field(
+        default=None, description="The hint that shows how fast the machine is."
+    )
+    hint_at_risk_per_s: Finite | None = Field(
+        default=None, description="Its throughput when the headroom is used up."
+    )
     verdict: Verdict | None = Field(description="Sequential test of the SLA at 1 %.")
     requests: Count
     over_cap: Count
@@ -132,12 +143,15 @@ class BestCertificate(Part):
 
 
 def certificate(
-    race: RaceResult, hint: Configuration | None = None, data: str = "random"
+    race: RaceResult,
+    hint: Configuration | None = None,
+    data: str = "random",
+    cap_ms: float | None = None,
 ) -> BestCertificate:
     """What a race proved of the contender that it chose.
 
     `hint` is the better hint for the goal in question; the race's own without one. `data` says
-    whether random or real data were fed.
+    whether random or real data were fed, and `cap_ms` what latency the goal allows.
 
     Raises:
         ValueError: it chose none.
@@ -150,6 +164,7 @@ def certificate(
         throughput_low_per_s=_positive(winner.throughput.low),
         latency_ms=best_latency(winner.latency),
         latency_upper_ms=winner.latency_upper_ms,
+        **_headroom(race, winner, cap_ms),
         verdict=winner.verdict,
         requests=winner.requests,
         over_cap=winner.over_cap,
@@ -169,6 +184,22 @@ def certificate(
         conditions=_conditions(race.conditions),
         contenders=[_contender(s) for s in race.standings if s.state is not State.CHOSEN],
         flags=sorted(winner.flags),
+    )
+
+
+class _Headroom(TypedDict):
+    headroom: float | None
+    hint_at_risk: str | None
+    hint_at_risk_per_s: float | None
+
+
+def _headroom(race: RaceResult, winner: Standing, cap_ms: float | None) -> _Headroom:
+    room, hint = winner.headroom(cap_ms), race.better_hint
+    seen = None if room is None or hint is None else hint.throughput
+    return _Headroom(
+        headroom=room,
+        hint_at_risk=None if seen is None or hint is None else hint.contender.name,
+        hint_at_risk_per_s=None if seen is None or room is None else seen.mean / (1 + room),
     )
 
 

@@ -63,10 +63,12 @@ def seconds(value: float | None) -> str:
 
 
 def cap_in_words(goal: Goal) -> str:
-    """``p99 <= 20ms``, as in a study file; empty without a cap."""
-    if goal.cap_ms is None:
+    """``p99 <= 20ms``, as in a study file, ``with 15 % headroom``; empty without a cap."""
+    cap_ms = goal.given_cap_ms
+    if cap_ms is None:
         return ""
-    return f"{percentile(goal.percentile)} <= {format_duration(goal.cap_ms / 1000)}"
+    room = f" with {percent(goal.headroom)} headroom" if goal.headroom else ""
+    return f"{percentile(goal.percentile)} <= {format_duration(cap_ms / 1000)}{room}"
 
 
 def limits_in_words(limits: Limits) -> str:

@@ -1,6 +1,7 @@
 """A race in a table and in words: who was in it, what is tied, what was chosen and why."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich import box
 from rich.table import Table
@@ -110,6 +111,7 @@ def race_lines(result: RaceResult, goal: Goal) -> list[str]:
         *advantage_lines(result),
         *_ties(result),
         f"{result.status}: {_claim(winner, goal)}{_why_not(result, goal)}",
+        *_headroom(result, goal),
         *_search_said(winner),
         *failure_lines(result),
         *conditions_lines(result.conditions, result.tie_margin),
@@ -242,6 +244,20 @@ def _claim(winner: Standing, goal: Goal) -> str:
     over = f", {winner.over_cap} of them over the cap" if goal.cap_ms is not None else ""
     evidence = f"{winner.requests} requests{over}, {winner.launches} launches"
     return f"{' and '.join(parts)} ({evidence})"
+
+
+def _headroom(result: RaceResult, goal: Goal) -> list[str]:
+    """How much slower the machine may become, and how that would show."""
+    winner, hint = result.winner, result.better_hint
+    room = None if winner is None else winner.headroom(goal.given_cap_ms)
+    if room is None or result.status is not Status.CERTIFIED:
+        return []
+    cap = cap_in_words(replace(goal, cap_ms=goal.given_cap_ms, headroom=0.0))
+    said = f"headroom: requests may take {percent(room)} longer before {cap} is at risk"
+    if hint is None or hint.throughput is None:
+        return [said]
+    at_risk = per_second(hint.throughput.mean / (1 + room))
+    return [f"{said}, as when the {hint.contender.name} falls to {at_risk}"]
 
 
 def _why_not(result: RaceResult, goal: Goal) -> str:

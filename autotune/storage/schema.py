@@ -85,7 +85,11 @@ STUDY = Table(
     _text("spec", "The study as TOML, when it began."),
     _text("model_sha256", "Digest of the model file and its weights."),
     _text("inputs", "JSON: shapes of the inputs and digest of the input file. Must not change."),
-    _text("goal", "JSON: objective, percentile, cap_ms. Must not change."),
+    _text(
+        "goal",
+        "JSON: objective, percentile, cap_ms that requests are held to, headroom: the cap that was "
+        "given is larger by it. Must not change.",
+    ),
     _text("space", "JSON: choices of every dimension. Must not change."),
     _text(
         "owner",

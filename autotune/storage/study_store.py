@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -201,7 +202,12 @@ class StudyStore:
         row = self._one(select(*self._columns_of_study()))
         with rows_explained(self._name, "what the study is"):
             stored = json.loads(row["goal"])
-            goal = Goal(Objective(stored["objective"]), stored["percentile"], stored["cap_ms"])
+            goal = Goal(
+                Objective(stored["objective"]),
+                stored["percentile"],
+                stored["cap_ms"],
+                _share(stored.get("headroom", 0.0)),
+            )
             _ = goal.sla  # which checks its values
             items = row.get("items_per_request") or 1
             if not 1 <= items <= _MOST_ITEMS:
@@ -561,8 +567,16 @@ def _compare(stored: Identity, current: Identity, name: object) -> None:
 
 
 def _goal(goal: Goal) -> str:
-    cap = "no cap" if goal.cap_ms is None else f"cap {goal.cap_ms:g} ms"
-    return f"{goal.objective}, p{goal.percentile:g}, {cap}"
+    cap = "no cap" if goal.given_cap_ms is None else f"cap {goal.given_cap_ms:g} ms"
+    room = f" with {100 * goal.headroom:g} % headroom" if goal.headroom else ""
+    return f"{goal.objective}, p{goal.percentile:g}, {cap}{room}"
+
+
+def _share(value: object) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
+        return float(value)
+    message = f"{value!r} is no headroom"
+    raise ValueError(message)
 
 
 def _now() -> str:

@@ -56,6 +56,28 @@ def test_limits_are_said(autotune: Autotune, night: Path) -> None:
     assert "at most 400 MiB, on CPU" in out.splitlines()[0]
 
 
+def test_best_with_headroom_is_the_best_under_less(autotune: Autotune, night: Path) -> None:
+    """The same trial as under the cap over 1.6; the file has the cap that was given."""
+    plain = json.loads(autotune("best", night, "--json").out)
+    cap_ms = plain["sla"]["cap_ms"]
+    room = json.loads(autotune("best", night, "--headroom", "60%", "--json").out)
+    less = json.loads(autotune("best", night, "--max-latency", f"{cap_ms / 1.6}ms", "--json").out)
+    assert room["trial"] == less["trial"] != plain["trial"]
+    assert room["sla"] == {**plain["sla"], "headroom": 0.6}
+    assert plain["sla"]["headroom"] == 0.0
+    said = autotune("best", night, "--headroom", "60%").out.splitlines()[0]
+    assert f"{cap_ms:g}ms with 60 % headroom" in said
+
+
+def test_headroom_is_a_percentage_of_a_cap(autotune: Autotune, night: Path, tmp_path: Path) -> None:
+    """Without a sign it is refused, and without a cap."""
+    done = autotune("best", night, "--headroom", "0.15")
+    assert (done.code, "percent sign" in done.err) == (2, True)
+    free = make_study(tmp_path / "free", goal={"objective": "latency"})
+    done = autotune("best", free, "--headroom", "15%")
+    assert (done.code, "give --max-latency" in done.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -3,6 +3,8 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from autotune.domain.goal import Goal, Objective, Sla
 
@@ -31,3 +33,21 @@ def test_a_goal_without_cap_has_no_sla() -> None:
     """Only a cap makes a constraint."""
     assert Goal(Objective.PARETO, 99, None).sla is None
     assert Goal(Objective.THROUGHPUT, 95, 20).sla == Sla(95, 20)
+
+
+@given(st.floats(0.001, 1e4), st.floats(0, 10))
+def test_headroom_is_kept_below_the_cap_that_was_given(cap_ms: float, headroom: float) -> None:
+    """Requests are held to less, by just so much; the given cap is what it was."""
+    goal = Goal.with_headroom(Objective.THROUGHPUT, 99, float(f"{cap_ms:.6g}"), headroom)
+    assert goal.cap_ms is not None
+    assert goal.cap_ms * (1 + headroom) == pytest.approx(cap_ms, rel=1e-5)
+    assert goal.given_cap_ms == float(f"{cap_ms:.6g}")
+    assert goal.sla == Sla(99, goal.cap_ms)
+
+
+def test_without_headroom_a_goal_is_what_it_was() -> None:
+    """The same value, so that stored studies stay the same; nothing is kept from no cap."""
+    goal = Goal.with_headroom(Objective.THROUGHPUT, 99, 9.3, 0.0)
+    assert goal == Goal(Objective.THROUGHPUT, 99, 9.3)
+    assert goal.given_cap_ms == 9.3
+    assert Goal.with_headroom(Objective.LATENCY, 99, None, 0.2).given_cap_ms is None

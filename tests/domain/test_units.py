@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.domain.units import format_duration, parse_duration
+from autotune.domain.units import format_duration, format_percent, parse_duration, parse_percent
 
 UNITS = st.sampled_from(["us", "µs", "ms", "s", "m", "min", "h", "d"])
 
@@ -103,3 +103,25 @@ def test_units_do_not_change_the_number() -> None:
 def test_the_shortest_form_is_chosen(seconds: float, text: str) -> None:
     """Whole numbers of the largest unit, without exponents or rounding noise."""
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [("15%", 0.15), (" 2.5 % ", 0.025), ("0%", 0.0), (".5%", 0.005), ("1000%", 10.0)],
+)
+def test_percents_are_shares(text: str, share: float) -> None:
+    """With a percent sign, exactly."""
+    assert parse_percent(text) == share
+
+
+@pytest.mark.parametrize("text", ["15", "0.15", "-5%", "15 percent", "%", "", "1001%", "1e3%"])
+def test_what_is_no_percent_is_refused(text: str) -> None:
+    """Never guessed: 0.15 may be meant either way."""
+    with pytest.raises(ValueError, match=r"percent sign|above"):
+        parse_percent(text)
+
+
+@given(st.decimals(0, 1000, places=3).map(lambda value: float(value / 100)))
+def test_percents_round_trip(share: float) -> None:
+    """What is written is read back as the same number."""
+    assert parse_percent(format_percent(share)) == share
