@@ -18,7 +18,7 @@ from autotune.stats.latency import (
     summarise,
     ticks_of,
 )
-from autotune.stats.paired import launch_interval, launch_upper_bound
+from autotune.stats.launches import launch_interval, launch_upper_bound
 from autotune.stats.tail_test import CERTIFICATE_ALPHA, sla_verdict
 
 _COMFORTABLE = 0.75

@@ -292,7 +292,12 @@ def test_json_of_a_replay_is_all_that_is_known(autotune: Autotune, demo: Path) -
         ("demo", "tpe"),
     ]
     for curve in curves:
-        assert curve["goal"] == {"objective": "throughput", "percentile": 95.0, "cap_ms": 15.0}
+        assert curve["goal"] == {
+            "objective": "throughput",
+            "percentile": 95.0,
+            "cap_ms": 15.0,
+            "headroom": 0.0,
+        }
         assert len(curve["traces"]) == 2
         for found in curve["traces"]:
             assert found["trials"] == [1, 2, 3, 4, 5, 6]
@@ -308,7 +313,12 @@ def test_another_cap_and_percentile_may_be_asked_for(autotune: Autotune, demo: P
         "replay", demo, *SHORT, "--json", "--max-latency", "2.5ms", "--percentile", "99.9"
     )
     (curve,) = read_json(done.out)
-    assert curve["goal"] == {"objective": "throughput", "percentile": 99.9, "cap_ms": 2.5}
+    assert curve["goal"] == {
+        "objective": "throughput",
+        "percentile": 99.9,
+        "cap_ms": 2.5,
+        "headroom": 0.0,
+    }
 
 
 def test_a_cap_that_nothing_keeps_is_no_nonsense(autotune: Autotune, demo: Path) -> None:

@@ -57,7 +57,7 @@ def test_the_whole_path(autotune: Autotune, study: Path) -> None:
     assert (study.parent.parent / "front.csv").read_text().startswith("trial,origin")
 
     again = autotune("best", "studies/quick", "--max-latency", "40ms", "--json", "--out", "b.json")
-    assert json.loads(again.out)["sla"] == {"percentile": 90.0, "cap_ms": 40.0}
+    assert json.loads(again.out)["sla"] == {"percentile": 90.0, "cap_ms": 40.0, "headroom": 0.0}
     assert (study.parent.parent / "b.json").exists()
 
     more = autotune("tune", "studies/quick", "--trials", "5")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import f_oneway
 from scipy.stats import t as student
 
-from autotune.stats.paired import launch_interval, launch_upper_bound, ratio_interval
+from autotune.stats.launches import launch_interval, launch_upper_bound
 
 VALUES = st.floats(-100, 100)
 LAUNCHES = st.lists(st.lists(VALUES, max_size=6), min_size=1, max_size=6)
@@ -77,18 +77,14 @@ def test_no_values_have_no_mean(launches: list[list[float]]) -> None:
     found = launch_interval(launches)
     assert math.isnan(found.mean)
     assert (found.low, found.high) == (None, None)
-    assert ratio_interval(launches) is None
 
 
 @pytest.mark.parametrize("launches", [[[1.0]], [[1.0, 3.0]], [[1.0], [], [3.0]]])
 def test_two_values_have_no_interval(launches: list[list[float]]) -> None:
-    """A mean, and nothing more; also as a ratio."""
-    found, ratio = launch_interval(launches), ratio_interval(launches)
+    """A mean, and nothing more."""
+    found = launch_interval(launches)
     assert found.mean == np.mean([value for values in launches for value in values])
     assert (found.low, found.high) == (None, None)
-    assert ratio is not None
-    assert ratio.mean == pytest.approx(math.exp(found.mean))
-    assert (ratio.low, ratio.high) == (None, None)
 
 
 def test_constant_values_are_known_exactly() -> None:
@@ -140,30 +136,6 @@ def test_more_confidence_is_a_wider_interval(
     else:
         assert narrow.mean == wide.mean
         assert wide.low <= narrow.low <= narrow.mean <= narrow.high <= wide.high
-
-
-@given(st.lists(st.lists(st.floats(-2, 2), max_size=6), min_size=1, max_size=6))
-def test_a_ratio_is_reciprocal(logs: list[list[float]]) -> None:
-    """Numerator and denominator swapped give one over the mean, and one over the other bound."""
-    ratio = ratio_interval(logs)
-    swapped = ratio_interval([[-value for value in values] for values in logs])
-    assert (ratio is None) == (swapped is None)
-    if ratio is None or swapped is None:
-        return
-    assert swapped.mean == pytest.approx(1 / ratio.mean)
-    if ratio.low is None or ratio.high is None:
-        assert (swapped.low, swapped.high) == (None, None)
-    elif swapped.high is not None and max(swapped.high, ratio.high) < 1e100:
-        assert (swapped.low, swapped.high) == pytest.approx((1 / ratio.high, 1 / ratio.low))
-
-
-def test_a_ratio_known_to_nothing_is_a_number_all_the_same() -> None:
-    """Logarithms far apart overflow no exponential."""
-    ratio = ratio_interval([[-300.0], [300.0], [0.0]])
-    assert ratio is not None
-    assert ratio.mean == pytest.approx(1.0)
-    assert ratio.low == pytest.approx(0.0)
-    assert ratio.high == math.exp(700)
 
 
 # --- coverage

@@ -1,4 +1,4 @@
-"""Means and ratios over rounds and launches: what hits neighbours in time alike cancels."""
+"""Means over launches: values of one process have more in common than its configuration."""
 
 import math
 from collections.abc import Sequence
@@ -42,18 +42,6 @@ def launch_interval(launches: Sequence[Sequence[float]], confidence: float = 0.9
         means = np.array([group.mean() for group in groups])
         return _t_interval(means, confidence)
     return _t_interval(pooled, confidence)
-
-
-def ratio_interval(
-    log_ratios: Sequence[Sequence[float]], confidence: float = 0.95
-) -> Interval | None:
-    """Geometric mean ratio and its interval from logarithms of paired ratios, by launch."""
-    found = launch_interval(log_ratios, confidence)
-    if math.isnan(found.mean):
-        return None
-    low = None if found.low is None else math.exp(found.low)
-    high = None if found.high is None else math.exp(min(found.high, 700.0))
-    return Interval(math.exp(found.mean), low, high)
 
 
 def launch_upper_bound(values: Sequence[float], confidence: float) -> float | None:
