@@ -24,6 +24,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import block_diag
 from scipy.special import ndtr, ndtri
 
 Reals = NDArray[np.float64]
@@ -33,6 +34,9 @@ _COARSE, _FINE = 13, 9
 _SPAN = 3.0
 """How far a grid goes from its centre, in standard deviations."""
 _DRAWS = 4000
+_TRUSTS = ((1.0, 0.5), (2.0, 0.3), (4.0, 0.15), (8.0, 0.05))
+"""How many times as wide as it says the prior of the contenders may be, and how likely: a search on
+a machine that was noisier than usual says less."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +173,11 @@ def fit(turns: Turns, prior: Prior, scales: Scales | None = None) -> Posterior:
     scales = scales or Scales()
     if not turns.log_speed.size:
         return Posterior(
-            np.ones(1), prior.mean[None], prior.covariance[None], scales.rest, scales.launch
+            np.array([chance for _, chance in _TRUSTS]),
+            np.repeat(prior.mean[None], len(_TRUSTS), axis=0),
+            np.array([factor**2 * prior.covariance for factor, _ in _TRUSTS]),
+            scales.rest,
+            scales.launch,
         )
     centre = float(np.median(turns.log_speed))
     return _posterior(turns.log_speed - centre, turns, prior, scales)
@@ -274,35 +282,35 @@ def _evidence(tables: Sequence[_Table], ratios: Reals) -> _Evidence:
 
 def _posterior(y: Reals, turns: Turns, prior: Prior, scales: Scales) -> Posterior:
     """Over a coarse grid of the two scales, then over a fine one where the posterior lies."""
-    design, mean, covariance = _unknowns(turns, prior, scales)
+    design, mean, covariances = _unknowns(turns, prior, scales)
     tables = _tables(y, turns, design)
     wide = _SPAN * np.array([scales.rest_sd, math.hypot(scales.rest_sd, scales.launch_sd)])
     centre = np.array([math.log(scales.rest), math.log(scales.launch / scales.rest)])
-    for nodes in (_COARSE, _FINE):
+    for nodes, trusts in ((_COARSE, 1), (_FINE, len(_TRUSTS))):
         steps = np.linspace(-1.0, 1.0, nodes)
         log_rest, log_ratio = centre[0] + wide[0] * steps, centre[1] + wide[1] * steps
         evidence = _evidence(tables, np.exp(2 * log_ratio))
-        parts = _conditional(evidence, mean, covariance, log_rest)
+        parts = [_conditional(evidence, mean, c, log_rest) for c in covariances[:trusts]]
         off = (log_rest - math.log(scales.rest)) / scales.rest_sd
         launch_off = (log_ratio[:, None] + log_rest - math.log(scales.launch)) / scales.launch_sd
-        logs = parts.log_likelihood - 0.5 * (off**2 + launch_off**2)
+        logs = np.array([part.log_likelihood for part in parts]) - 0.5 * (off**2 + launch_off**2)
+        logs += np.log([chance for _, chance in _TRUSTS[:trusts]])[:, None, None]
         share = np.exp(logs - logs.max())
         share /= share.sum()
-        by_rest, by_ratio = share.sum(axis=0), share.sum(axis=1)
+        by_rest, by_ratio = share.sum(axis=(0, 1)), share.sum(axis=(0, 2))
         centre = np.array([by_rest @ log_rest, by_ratio @ log_ratio])
         spread = np.array(
             [by_rest @ (log_rest - centre[0]) ** 2, by_ratio @ (log_ratio - centre[1]) ** 2]
         )
         # Not less than a step, which is what the coarse grid can see.
         wide = np.maximum(_SPAN * np.sqrt(spread), wide / nodes)
-    kept = slice(0, prior.mean.size)
-    rest = np.exp(log_rest)
+    kept, size = slice(0, prior.mean.size), mean.size
     launch = np.exp(log_ratio[:, None] + log_rest)
     return Posterior(
         weights=share.ravel(),
-        means=parts.means.reshape(share.size, -1)[:, kept],
-        covariances=parts.covariances.reshape(share.size, mean.size, mean.size)[:, kept, kept],
-        rest=float(by_rest @ rest),
+        means=np.stack([p.means for p in parts]).reshape(-1, size)[:, kept],
+        covariances=np.stack([p.covariances for p in parts]).reshape(-1, size, size)[:, kept, kept],
+        rest=float(by_rest @ np.exp(log_rest)),
         launch=float((share * launch).sum()),
     )
 
@@ -327,6 +335,8 @@ def _conditional(
     means = np.einsum("krij,krj->kri", inverse, pull)
     log_likelihood = (
         -evidence.freedom * log_rest[None, :]
+        - 0.5 * np.linalg.slogdet(covariance)[1]
+        - 0.5 * mean @ precision @ mean
         - 0.5 * evidence.log_det[:, None]
         - 0.5 * scale * evidence.square[:, None]
         + 0.5 * (pull * means).sum(axis=2)
@@ -335,22 +345,26 @@ def _conditional(
     return _Conditional(log_likelihood=log_likelihood, means=means, covariances=inverse)
 
 
-def _unknowns(turns: Turns, prior: Prior, scales: Scales) -> tuple[Reals, Reals, Reals]:
-    """Which unknowns each slice has, shape (slices, unknowns), and their prior.
+def _unknowns(turns: Turns, prior: Prior, scales: Scales) -> tuple[Reals, Reals, list[Reals]]:
+    """Which unknowns each slice has, shape (slices, unknowns), and their prior for each trust.
 
     The contenders; and where there are several hosts, what each of them makes of each contender.
     """
     contenders, hosts = prior.mean.size, np.unique(turns.host)
     design = np.zeros((turns.log_speed.size, contenders))
     design[np.arange(len(design)), turns.contender] = 1.0
+    # Only differences mean anything, and small numbers lose nothing.
+    mean = prior.mean - prior.mean.mean()
+    covariances = [factor**2 * prior.covariance for factor, _ in _TRUSTS]
     if hosts.size < 2:
-        return design, prior.mean, prior.covariance
+        return design, mean, covariances
     pair = _numbers(turns.contender, turns.host)
     own = np.zeros((len(design), pair.max() + 1))
     own[np.arange(len(design)), pair] = 1.0
     extra = own.shape[1]
-    covariance = np.zeros((contenders + extra, contenders + extra))
-    covariance[:contenders, :contenders] = prior.covariance
-    covariance[contenders:, contenders:] = scales.host**2 * np.eye(extra)
-    mean = np.concatenate([prior.mean, np.zeros(extra)])
-    return np.concatenate([design, own], axis=1), mean, covariance
+    of_hosts = scales.host**2 * np.eye(extra)
+    return (
+        np.concatenate([design, own], axis=1),
+        np.concatenate([mean, np.zeros(extra)]),
+        [block_diag(covariance, of_hosts) for covariance in covariances],
+    )
