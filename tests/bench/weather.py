@@ -1,13 +1,17 @@
 """Noise of a real machine, as it was recorded, for simulated ones.
 
 Two recordings of the classifier under OpenVINO's THROUGHPUT hint on two CPUs of a shared machine,
-in stretches of 0.1 s (`make bench ARGS=record`).
+in stretches of 0.1 s (`make bench ARGS=record`; the first one by an earlier form of it).
 
 `first`, `tests/data/weather.npz`: ten minutes, one process. The logarithm of the rate has a
 standard deviation of 4.9 % over stretches of 0.1 s, 4.2 % over 0.5 s and 3.2 % over 4 s;
 neighbouring windows of 0.5 s differ by 3.1 %, as their correlation is 0.73.
 
-SECOND
+`second`, `tests/data/weather-2.npz`: ten minutes of another day, two processes in turns of half a
+second, fresh ones every minute, without what a process is faster or slower by. 7.5 % over 0.1 s,
+5.7 % over 0.5 s, 4.1 % over 4 s and 2.6 % over 30 s, where the first has 1.5 %: it drifts, too.
+Processes differed by 0.3 %, apart from a difference of 0.6 % between the one that was opened first,
+and had the first turn, and the other.
 """
 
 from pathlib import Path
