@@ -188,6 +188,7 @@ class Finals:
             tie_margin=margin,
             noise=noise,
             feed=self._spec.measure.feed,
+            of_one_search=True,
             seed=self._spec.search.seed,
         )
         log = self._log(entry, plan, trials)

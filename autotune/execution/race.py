@@ -29,7 +29,7 @@ from autotune.domain.race import (
 )
 from autotune.execution.measuring import take_slice, warm_up
 from autotune.execution.runner import Load, OpenModel
-from autotune.stats.choice import fastest, posterior_of
+from autotune.stats.choice import fastest
 from autotune.stats.judging import Field, judge
 from autotune.stats.standings import Record
 
@@ -72,6 +72,9 @@ class RacePlan:
     noise: float | None = None
     """The machine's calibrated A/A noise, for the record; `tie_margin` is what counts."""
     feed: Feed = Feed.BIND
+    of_one_search: bool = False
+    """Whether the contenders are what one search found: it is believed a little, and they are what
+    they are for having looked fast."""
     seed: int = 0
 
 
@@ -363,6 +366,7 @@ class Race:
             baseline=self.baseline,
             tie_margin=self.plan.tie_margin,
             feed=self.plan.feed,
+            of_one_search=self.plan.of_one_search,
             doubts=self._doubts,
         )
 
@@ -382,7 +386,7 @@ class Race:
         if any(i not in self._out and i not in barred for i in range(len(records))):
             self._unfit |= barred
         # Looked at anew each time: whoever was too slow beside one that has left may come back.
-        posterior = posterior_of(self.contenders, records)
+        posterior = self._field().posterior(records)
         leader = fastest(posterior, [i for i in ran if self._may_lead(i, records[i])])
         self._slower = set()
         if leader is not None:
@@ -412,7 +416,7 @@ class Race:
         not be faster at all unless it is equal, and the leader's throughput is known to 2 %.
         """
         records = self._field().records()
-        posterior = posterior_of(self.contenders, records)
+        posterior = self._field().posterior(records)
         leader = fastest(posterior, [i for i in seated if records[i].holds])
         half_width = None if leader is None else records[leader].throughput.half_width
         if leader is None or half_width is None or half_width > _PRECISE:

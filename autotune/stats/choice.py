@@ -73,10 +73,11 @@ def turns_of(records: Sequence[Record]) -> Turns:
     )
 
 
-def posterior_of(contenders: Sequence[Contender], records: Sequence[Record]) -> Posterior:
-    """What the search and the race together say of all contenders."""
-    goal = records[0].goal if records else Goal(Objective.THROUGHPUT, 99.0, None)
-    return fit(turns_of(records), prior_of(contenders, goal))
+def posterior_of(count: int, searched: Sequence[Contender], records: Sequence[Record]) -> Posterior:
+    """What the race says of so many contenders, and the search, if it was one that found them."""
+    if not searched:
+        return fit(turns_of(records), Prior.vague(count, _VAGUE))
+    return fit(turns_of(records), prior_of(searched, records[0].goal))
 
 
 def prior_of(contenders: Sequence[Contender], goal: Goal) -> Prior:

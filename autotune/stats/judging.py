@@ -43,6 +43,8 @@ class Field:
     baseline: int | None
     tie_margin: float
     feed: Feed = Feed.BIND
+    of_one_search: bool = False
+    """Whether the contenders are what one search found, so that what it saw of them counts."""
     doubts: Doubts = field(default_factory=Doubts)
     """What was found out since, or before anybody ran."""
 
@@ -61,6 +63,11 @@ class Field:
             )
             for position, contender in enumerate(self.contenders)
         ]
+
+    def posterior(self, records: Sequence[Record]) -> Posterior:
+        """What is believed of everybody's speed, after these records."""
+        contenders = self.contenders if self.of_one_search else ()
+        return posterior_of(len(self.contenders), contenders, records)
 
     def opening(self, position: int) -> Opening | None:
         """Of its last launch."""
@@ -90,7 +97,7 @@ def judge(field: Field, *, end: End, duration_s: float, noise: float | None = No
         noise: the machine's calibrated A/A noise, for the record.
     """
     records = field.records()
-    posterior = posterior_of(field.contenders, records)
+    posterior = field.posterior(records)
     choice = _choose(field, records, posterior)
     chosen = None if choice is None else choice.position
     standings = tuple(

@@ -237,6 +237,7 @@ def last_race(store: StudyStore, goal: Goal) -> StoredRace | None:
             baseline=race["baseline"],
             tie_margin=race["tie_margin"],
             feed=feed,
+            of_one_search=True,
             doubts=store.doubts(),
         ),
         end=end,

@@ -146,7 +146,7 @@ def race(case: Case) -> Claim:
     held = Race(
         picked,
         goal,
-        RacePlan(budget_s=_RACE_S, seed=case.seed),
+        RacePlan(budget_s=_RACE_S, of_one_search=True, seed=case.seed),
         Venue(
             open_model=lambda contender: runner.open(contender.configuration.compile_key),
             clock=runner.clock,

@@ -150,6 +150,24 @@ def test_a_likely_gain_is_not_given_up() -> None:
     assert 0 < result.undecided_s < 600
 
 
+@pytest.mark.parametrize("of_one_search", [True, False])
+def test_what_a_search_saw_counts_where_one_search_found_them(of_one_search: bool) -> None:
+    """It saw the first 20 % ahead; the race is of files otherwise, and takes nobody's word."""
+    field = [replace(contender("fast"), search_per_s=240.0), contender("plain")]
+    field[1] = replace(field[1], search_per_s=200.0)
+    result = judged(
+        turns(0, 200, rounds=JITTER),
+        turns(1, 200, rounds=JITTER[::-1]),
+        contenders=field,
+        baseline=1,
+        of_one_search=of_one_search,
+    )
+    ratio = result.standings[0].ratio
+    assert ratio is not None
+    assert (ratio.mean > 1.005) == of_one_search
+    assert ratio.mean < 1.1
+
+
 def test_a_doubtful_gain_is_given_up() -> None:
     """3 % ahead by its mean, but noisy: the hint, and how long it would take to decide."""
     result = judged(
