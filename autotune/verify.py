@@ -197,7 +197,7 @@ def _hint(entrant: Entrant, best: BestFile) -> Entrant | None:
 
     The better one, unless it is what was exported; then the other one.
     """
-    names = [name for name in _hint_speeds(best) if name != str(entrant.contender.configuration)]
+    names = [name for name in _hints_then(best) if name != str(entrant.contender.configuration)]
     better = [name for name in names if name == best.better_hint]
     name = next(iter([*better, *names]), None)
     if name is None:
@@ -208,18 +208,23 @@ def _hint(entrant: Entrant, best: BestFile) -> Entrant | None:
     return None
 
 
-def _hint_speeds(best: BestFile) -> dict[str, float]:
-    """Throughput of the hints by name when the file was made: of the race, else of the search."""
-    found = {f"{b.name} hint": b.throughput_per_s for b in best.baselines}
-    raced = best.certificate.contenders if best.certificate else []
-    found |= {c.name: c.throughput_per_s for c in raced if c.name in found and c.throughput_per_s}
+def _hints_then(best: BestFile) -> dict[str, tuple[float, float]]:
+    """Throughput and the goal's percentile of the hints by name when the file was made.
+
+    Of the race, else of the search.
+    """
+    found = {f"{b.name} hint": (b.throughput_per_s, b.latency_goal_ms) for b in best.baselines}
+    for raced in best.certificate.contenders if best.certificate else []:
+        if raced.name in found:
+            per_s, ms = found[raced.name]
+            found[raced.name] = (raced.throughput_per_s or per_s, raced.latency_ms or ms)
     return found
 
 
 def _machine_speed(best: BestFile, hint: Standing | None) -> float | None:
     if hint is None or hint.throughput is None:
         return None
-    then = _hint_speeds(best).get(hint.contender.name)
+    then, _ = _hints_then(best).get(hint.contender.name, (0.0, 0.0))
     return None if not then else hint.throughput.mean / then
 
 
@@ -230,16 +235,9 @@ def _machine_slowness(best: BestFile, hint: Standing | None) -> float | None:
     if speed:
         found.append(1 / speed)
     if hint is not None and hint.latency is not None:
-        then_ms = _hint_latencies_ms(best).get(hint.contender.name)
+        _, then_ms = _hints_then(best).get(hint.contender.name, (0.0, 0.0))
         found += [hint.latency.goal_ms / then_ms] if then_ms else []
     return max(found) - 1 if found else None
-
-
-def _hint_latencies_ms(best: BestFile) -> dict[str, float]:
-    """The goal's percentile of the hints by name when the file was made, as for `_hint_speeds`."""
-    found = {f"{b.name} hint": b.latency_goal_ms for b in best.baselines}
-    raced = best.certificate.contenders if best.certificate else []
-    return found | {c.name: c.latency_ms for c in raced if c.name in found and c.latency_ms}
 
 
 def _headroom(best: BestFile) -> float | None:
@@ -266,5 +264,5 @@ def _claim_ratio(best: BestFile, hint: Standing | None) -> Interval | None:
             if raced.name == hint.contender.name and seen is not None and seen.mean > 0:
                 low = None if not seen.high else 1 / seen.high
                 return Interval(1 / seen.mean, low, None if not seen.low else 1 / seen.low)
-    then = _hint_speeds(best).get(hint.contender.name)
+    then, _ = _hints_then(best).get(hint.contender.name, (0.0, 0.0))
     return Interval(best.measured.throughput_per_s / then, None, None) if then else None

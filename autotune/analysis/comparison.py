@@ -87,7 +87,7 @@ def differences(sides: Sequence[Side]) -> list[tuple[str, tuple[object, ...]]]:
         ("model", [side.identity.model_sha256[:12] for side in sides]),
         ("shapes and inputs", [side.identity.inputs for side in sides]),
         ("items per request", [side.identity.items_per_request for side in sides]),
-        ("goal", [_goal(side.identity.goal) for side in sides]),
+        ("goal", [str(side.identity.goal) for side in sides]),
         *((name, [side.machine.get(name) for side in sides]) for name in _MACHINE),
         *((name, [side.versions.get(name) for side in sides]) for name in _VERSIONS),
     ]
@@ -124,8 +124,3 @@ def carried_over(source: Side, target: Side) -> float | None:
     rate = target.rates.get(source.best.configuration)
     best = target.best.measurement.throughput_per_s
     return None if rate is None or best <= 0 else rate / best
-
-
-def _goal(goal: Goal) -> str:
-    cap = "no cap" if goal.cap_ms is None else f"{goal.cap_ms:g} ms"
-    return f"{goal.objective.value}, p{goal.percentile:g}, {cap}"

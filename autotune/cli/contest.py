@@ -9,6 +9,7 @@ from rich.console import Console
 
 from autotune.cli.output import (
     announce,
+    goal_json,
     patience_of,
     print_json,
     say,
@@ -216,10 +217,15 @@ def _slower_than_allowed(found: Verification) -> str:
 
 def _within_the_headroom(found: Verification) -> str:
     """Why it is the claim, and not the machine, as far as the hint can tell."""
-    if found.machine_slowness is None or found.headroom is None:
+    if found.machine_slowness is None:
         return "whether the machine is slower cannot be said, without a hint to compare with"
     if found.machine_slowness <= 0:
         return "the machine is no slower than then, by the hint: the claim was wrong"
+    if found.headroom is None:
+        slower = percent(found.machine_slowness)
+        return (
+            f"the machine is {slower} slower than then, by the hint, and the file has no headroom"
+        )
     return (
         f"the machine is {percent(found.machine_slowness)} slower than then, by the hint, and the "
         f"certificate has room for {percent(found.headroom)}: the claim was wrong"
@@ -326,7 +332,7 @@ def _race_json(
     entrants: Sequence[Entrant], result: RaceResult, goal: Goal, machine: Machine
 ) -> dict[str, Any]:
     return {
-        "goal": {"objective": goal.objective, "percentile": goal.percentile, "cap_ms": goal.cap_ms},
+        "goal": goal_json(goal),
         "tie_margin": result.tie_margin,
         "launches": result.launches,
         "rounds": result.rounds,
@@ -379,7 +385,5 @@ def _goal_of(found: Verification) -> Goal:
 def _goal(shared: Goal, max_latency: str | None, asked: float | None) -> Goal:
     if asked is not None and not 0 < asked < 100:
         raise UsageError(f"--percentile: must lie between 0 and 100, got {asked:g}")
-    cap_ms = (
-        shared.cap_ms if max_latency is None else 1000 * seconds_of("--max-latency", max_latency)
-    )
-    return Goal(shared.objective, shared.percentile if asked is None else asked, cap_ms)
+    cap_ms = None if max_latency is None else 1000 * seconds_of("--max-latency", max_latency)
+    return shared.asked(percentile=asked, cap_ms=cap_ms)

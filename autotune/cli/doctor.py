@@ -83,7 +83,7 @@ def run_calibration(
         if not as_json:
             say(console, f"A/A noise: {found}")
             margin = percent(tie_margin(found))
-            say(console, f"studies on this machine call differences below {margin} ties")
+            say(console, f"studies on this machine call what differs by less than {margin} equal")
             say(console, f"wrote {file}")
     if as_json:
         print_json({**asdict(found), "tie_margin": tie_margin(found), "file": str(file)})

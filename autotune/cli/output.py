@@ -7,11 +7,12 @@ import select
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
 from rich.measure import Measurement
 
+from autotune.domain.goal import Goal
 from autotune.domain.units import parse_duration
 from autotune.errors import UsageError
 from autotune.execution.locks import Patience
@@ -125,3 +126,13 @@ def patience_of(wait: str | None, tell: Callable[[str], None]) -> Patience:
         UsageError: it is no duration.
     """
     return Patience(left_s=0.0 if wait is None else seconds_of("--wait", wait), tell=tell)
+
+
+def goal_json(goal: Goal) -> dict[str, Any]:
+    """A goal for JSON output."""
+    return {
+        "objective": goal.objective.value,
+        "percentile": goal.percentile,
+        "cap_ms": goal.given_cap_ms,
+        "headroom": goal.headroom,
+    }

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,15 @@ from rich.console import Console
 from autotune.analysis.answer import Answer, answer, judged, raced, space_size
 from autotune.analysis.pareto import NOISE, pareto_front
 from autotune.analysis.what_if import Limits, lowest_cap
-from autotune.cli.output import STDOUT, csv_to, must_end_with, print_json, say, show
+from autotune.cli.output import (
+    STDOUT,
+    csv_to,
+    goal_json,
+    must_end_with,
+    print_json,
+    say,
+    show,
+)
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.ranking import (
     baselines,
@@ -316,27 +325,22 @@ def asked_goal(
         UsageError: it is no duration, no percentile or no share; headroom below no cap.
     """
     try:
-        given_ms = (
-            stored.given_cap_ms if max_latency is None else parse_duration(max_latency) * 1000
-        )
+        cap_ms = None if max_latency is None else parse_duration(max_latency) * 1000
     except ValueError as error:
         raise UsageError(f"--max-latency: {error}") from None
     try:
-        room = stored.headroom if headroom is None else parse_percent(headroom)
+        room = None if headroom is None else parse_percent(headroom)
     except ValueError as error:
         raise UsageError(f"--headroom: {error}") from None
-    if headroom is not None and given_ms is None:
+    if room is not None and stored.cap_ms is None and cap_ms is None:
         raise UsageError("--headroom: the study has no cap to keep it from; give --max-latency")
     if percentile is not None and not 1 <= percentile < 100:
         meant = f"; did you mean {100 * percentile:g}?" if 0 < percentile < 1 else ""
         raise UsageError(
             f"--percentile: must be at least 1 and below 100, got {percentile:g}{meant}"
         )
-    asked = percentile if percentile is not None else stored.percentile
-    objective = Objective.THROUGHPUT if max_latency is not None else stored.objective
-    if max_latency is None and headroom is None:
-        return Goal(objective, asked, stored.cap_ms, stored.headroom)
-    return Goal.with_headroom(objective, asked, given_ms, room)
+    asked = stored.asked(percentile=percentile, cap_ms=cap_ms, headroom=room)
+    return asked if cap_ms is None else replace(asked, objective=Objective.THROUGHPUT)
 
 
 def asked_limits(max_memory: str | None, device: str | None) -> Limits:
@@ -362,16 +366,6 @@ def terms_json(identity: Identity) -> dict[str, Any]:
         "items_per_request": identity.items_per_request,
         "data": "random" if inputs is None else "real",
         "data_warnings": [] if fed is None else list(fed.warnings),
-    }
-
-
-def goal_json(goal: Goal) -> dict[str, Any]:
-    """A goal for JSON output."""
-    return {
-        "objective": goal.objective.value,
-        "percentile": goal.percentile,
-        "cap_ms": goal.given_cap_ms,
-        "headroom": goal.headroom,
     }
 
 

@@ -210,8 +210,4 @@ def _goal(machine: RecordedMachine, cap_s: float | None, percentile: float | Non
     goal = parse_spec(machine.surface.identity.spec).goal.goal
     if percentile is not None and not 0 < percentile < 100:
         raise UsageError(f"--percentile {percentile:g}: give a number between 0 and 100")
-    return Goal(
-        goal.objective,
-        goal.percentile if percentile is None else percentile,
-        goal.cap_ms if cap_s is None else 1000 * cap_s,
-    )
+    return goal.asked(percentile=percentile, cap_ms=None if cap_s is None else 1000 * cap_s)

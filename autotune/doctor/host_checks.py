@@ -55,7 +55,7 @@ def calibration(reading: Devices | Missing) -> Check:
         name,
         grade(found.noise, _WARN_NOISE, _FAIL_NOISE),
         str(found),
-        "smaller differences than this are called ties",
+        "smaller differences than this are called equal",
         "calibrate again at a quieter hour",
     )
 

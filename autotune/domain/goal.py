@@ -1,6 +1,6 @@
 """What a study looks for, and the three answers that a test of the SLA can give."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -68,6 +68,29 @@ class Goal:
         if self.cap_ms is None or not self.headroom:
             return self.cap_ms
         return float(f"{self.cap_ms * (1 + self.headroom):.12g}")
+
+    def asked(
+        self,
+        *,
+        percentile: float | None = None,
+        cap_ms: float | None = None,
+        headroom: float | None = None,
+    ) -> "Goal":
+        """The same with another percentile, given cap or headroom; what is not named stays."""
+        asked = self if percentile is None else replace(self, percentile=percentile)
+        if cap_ms is None and headroom is None:
+            return asked
+        return Goal.with_headroom(
+            asked.objective,
+            asked.percentile,
+            self.given_cap_ms if cap_ms is None else cap_ms,
+            self.headroom if headroom is None else headroom,
+        )
+
+    def __str__(self) -> str:
+        cap = "no cap" if self.given_cap_ms is None else f"cap {self.given_cap_ms:g} ms"
+        room = f" with {100 * self.headroom:g} % headroom" if self.headroom else ""
+        return f"{self.objective}, p{self.percentile:g}, {cap}{room}"
 
     @property
     def sla(self) -> Sla | None:

@@ -85,7 +85,7 @@ class State(StrEnum):
     """How a contender ended."""
 
     CHOSEN = "chosen"  # what is exported
-    TIED = "tied"  # not shown to be slower than the chosen one by more than the tie margin
+    TIED = "tied"  # not told apart from the chosen one
     FASTER = "faster"  # faster than the chosen one, but its SLA was not shown to hold
     SLOWER = "slower"
     MISSED = "missed"  # the SLA is clearly missed
@@ -114,21 +114,21 @@ class End(StrEnum):
 
 
 class Choice(StrEnum):
-    """Why the chosen configuration was chosen among those that are tied with the fastest."""
+    """Why the chosen configuration was chosen among those that may be exported."""
 
-    FASTEST = "fastest"  # nothing is tied with it
-    DEFAULT = "default"  # nothing beats the runtime's own hint beyond the noise
-    MARGIN = "margin"  # of the tied, the one with more room below the cap
-    THREADS = "threads"  # of the tied, the one with fewer threads
-    MEMORY = "memory"  # of the tied, the one with less memory
-    TIED = "tied"  # as good as others in everything; the fastest by its mean
+    FASTEST = "fastest"  # most likely the fastest
+    DEFAULT = "default"  # the runtime's own hint: see `Advantage`
+    MARGIN = "margin"  # of the equals, the one with more room below the cap
+    THREADS = "threads"  # of the equals, the one with fewer threads
+    MEMORY = "memory"  # of the equals, the one with less memory
+    TIED = "tied"  # equal to others in everything; the fastest by its mean
 
 
 class Advantage(StrEnum):
     """What may be said of a race's choice against the better one of the runtime's own hints."""
 
     SHOWN = "shown faster"  # the 95 % interval of the ratio is beyond 1
-    LIKELY = "likely faster"  # chosen, but a tie is not excluded
+    LIKELY = "likely faster"  # chosen, but that it is no slower is not excluded
     EQUAL = "equal"  # shown to be within the tie margin, so that the hint is chosen
     NOT_SHOWN = "not shown"  # a gain is too doubtful, so that the hint is chosen
 
@@ -245,5 +245,5 @@ class RaceResult:
 
     @property
     def ties(self) -> tuple[Standing, ...]:
-        """Those that cannot be told from the chosen one."""
+        """Those that are not told apart from the chosen one."""
         return tuple(s for s in self.standings if s.state is State.TIED)

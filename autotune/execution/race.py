@@ -8,7 +8,6 @@ differs from process to process (Abedi and Brecht 2017; Kalibera and Jones 2013)
 
 import contextlib
 import itertools
-import math
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -29,18 +28,14 @@ from autotune.domain.race import (
 )
 from autotune.execution.measuring import take_slice, warm_up
 from autotune.execution.runner import Load, OpenModel
-from autotune.stats.choice import fastest
+from autotune.stats.choice import fastest, is_hopeless, may_win
 from autotune.stats.judging import Field, judge
-from autotune.stats.standings import Record
 
 MOST_LAUNCHES = 40
 _MOST_FAULTS = 2
 _MOST_ROUNDS = 40
 _SPARE_MEMORY = 1.25
 _PRECISE = 0.02
-_HOPELESS = 0.01
-"""Probability of being faster than the leader below which a contender leaves."""
-_DOUBT, _SURE = 0.025, 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +137,7 @@ class Race:
         self._unfit = {
             i for i, e in known.items() if e.failure is not None or e.dropped is Dropped.MISSED
         }
-        self._slower = {i for i, e in known.items() if e.dropped is Dropped.SLOWER}
+        self._slower: set[int] = set()
         self._without_room: set[int] = set()
         self._faults: Counter[int] = Counter()
         self.entries = known
@@ -376,9 +371,10 @@ class Race:
         One launch that clearly misses bars a certificate for good. Whoever has one goes as well, to
         give the time to those who may still get it, unless there is nobody.
         """
-        records = self._field().records()
         if not self.plan.drops:
             return
+        field = self._field()
+        records = field.records()
         before = self._out
         ran = [i for i, record in enumerate(records) if record.slices and not self._has_failed(i)]
         self._unfit |= {i for i in ran if records[i].verdict() is Verdict.MISSED}
@@ -386,13 +382,15 @@ class Race:
         if any(i not in self._out and i not in barred for i in range(len(records))):
             self._unfit |= barred
         # Looked at anew each time: whoever was too slow beside one that has left may come back.
-        posterior = self._field().posterior(records)
-        leader = fastest(posterior, [i for i in ran if self._may_lead(i, records[i])])
-        self._slower = set()
-        if leader is not None:
-            self._slower = {
-                i for i in ran if i != leader and posterior.chance_above(i, leader) < _HOPELESS
-            }
+        posterior = field.posterior(records)
+        leader = fastest(
+            posterior, [i for i in ran if i not in self._unfit and records[i].should_hold]
+        )
+        self._slower = {
+            i
+            for i in ran
+            if leader is not None and i != leader and is_hopeless(posterior, i, leader)
+        }
         for position in ran:
             why = None
             if position in self._unfit:
@@ -403,9 +401,6 @@ class Race:
         if self._out - before:  # there is room now for one that found none
             self._without_room = {i for i in self._without_room if self._keeps_seat(i)}
 
-    def _may_lead(self, position: int, record: Record) -> bool:
-        return position not in self._unfit and record.should_hold
-
     def _has_failed(self, position: int) -> bool:
         return self._entry(position).failure is not None
 
@@ -415,19 +410,15 @@ class Race:
         Nobody may still be faster than the leader by more than the tie margin, the better hint may
         not be faster at all unless it is equal, and the leader's throughput is known to 2 %.
         """
-        records = self._field().records()
-        posterior = self._field().posterior(records)
+        field = self._field()
+        records = field.records()
+        posterior = field.posterior(records)
         leader = fastest(posterior, [i for i in seated if records[i].holds])
         half_width = None if leader is None else records[leader].throughput.half_width
         if leader is None or half_width is None or half_width > _PRECISE:
             return False
-        margin = -math.log1p(-self.plan.tie_margin)
-        return all(
-            i == leader
-            or i in self._without_room
-            or i in self._unfit
-            or posterior.chance_above(i, leader) < _DOUBT
-            or (i != self.baseline and posterior.chance_above(i, leader, margin) < _DOUBT)
-            or posterior.chance_equal(i, leader, margin) >= _SURE
-            for i in seated
+        rivals = [i for i in seated if i != leader and i not in self._without_room | self._unfit]
+        margin = self.plan.tie_margin
+        return not any(
+            may_win(posterior, i, leader, margin, is_hint=i == self.baseline) for i in rivals
         )

@@ -55,7 +55,8 @@ class BestContender(Part):
     name: Text
     trial: Count | None
     state: State = Field(
-        description="tied, slower, missed, failed, waiting; faster: without a certified SLA."
+        description="tied: not told apart from the choice; slower, missed, failed, waiting; "
+        "faster: without a certified SLA."
     )
     throughput_per_s: Finite | None
     latency_ms: Finite | None = Field(description="The percentile of the goal.")

@@ -63,12 +63,17 @@ def seconds(value: float | None) -> str:
 
 
 def cap_in_words(goal: Goal) -> str:
-    """``p99 <= 20ms``, as in a study file, ``with 15 % headroom``; empty without a cap."""
-    cap_ms = goal.given_cap_ms
-    if cap_ms is None:
+    """``p99 <= 20ms``, as in a study file; empty without a cap.
+
+    With headroom also what requests are held to: ``p99 <= 10ms with 25 % headroom (8ms)``.
+    """
+    if goal.cap_ms is None or goal.given_cap_ms is None:
         return ""
-    room = f" with {percent(goal.headroom)} headroom" if goal.headroom else ""
-    return f"{percentile(goal.percentile)} <= {format_duration(cap_ms / 1000)}{room}"
+    said = f"{percentile(goal.percentile)} <= {format_duration(goal.given_cap_ms / 1000)}"
+    if not goal.headroom:
+        return said
+    held = format_duration(float(f"{goal.cap_ms / 1000:.4g}"))
+    return f"{said} with {percent(goal.headroom)} headroom ({held})"
 
 
 def limits_in_words(limits: Limits) -> str:

@@ -1,4 +1,4 @@
-"""A race in a table and in words: who was in it, what is tied, what was chosen and why."""
+"""A race in a table and in words: who was in it, what is close, what was chosen and why."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -164,7 +164,7 @@ def ratio_text(ratio: Interval | None) -> str:
 
 
 def conditions_lines(seen: Conditions, tie_margin: float) -> list[str]:
-    """What speaks against the numbers, and what counts as a tie."""
+    """What speaks against the numbers, and what counts as equal."""
     found = []
     if seen.most_steal_share is not None and seen.most_steal_share > _STEAL:
         mean = percent(seen.steal_share or 0.0)

@@ -112,7 +112,7 @@ def relaxed_in_words(lowest: tuple[int, int] | None, goal: Goal) -> str:
     cap, trial = lowest
     if goal.cap_ms is not None and cap <= cap_ticks(goal.cap_ms):
         return ""  # it was met, and that was not enough
-    exact = cap * TICK_MS
+    exact = cap * TICK_MS * (1 + goal.headroom)  # what must be given, to be held to that
     step = 10.0 ** (math.floor(math.log10(exact)) - 2) if exact > 0 else TICK_MS
     shown = format_duration(round(math.ceil(exact / step - 1e-9) * step, 9) / 1000)
     return f"; {percentile(goal.percentile)} <= {shown} would be met, by trial {trial}"

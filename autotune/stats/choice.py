@@ -19,6 +19,7 @@ _EQUAL = 0.95
 """Probability of being within the margin from which on two are equal."""
 _SHOWN = 0.975
 """Probability of being faster from which on that is shown: a 95 % interval beyond 1."""
+_HOPELESS = 0.01
 _WORSE_BY = 0.01
 _MOST_DOUBT = 0.10
 """Largest probability of being slower than the better hint, by more than `_WORSE_BY`, that is put
@@ -34,10 +35,10 @@ _VAGUE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What to export, and what may be said of it against the better hint."""
+    """What to export, if anything, and what may be said of it against the better hint."""
 
-    position: int
-    choice: Choice
+    position: int | None
+    choice: Choice | None
     advantage: Advantage | None = None
     """None where no hint meets the SLA, or where there is nothing but hints."""
     chance: float | None = None
@@ -54,6 +55,10 @@ class Chosen:
         if self.doubt is None or self.doubt <= 1:
             return None
         return (self.doubt**2 - 1) * duration_s
+
+
+NOTHING = Chosen(None, None)
+"""Of a race in which nobody may be exported."""
 
 
 def turns_of(records: Sequence[Record]) -> Turns:
@@ -117,8 +122,8 @@ def choose(
     posterior: Posterior,
     tie_margin: float,
     costs: Sequence[tuple[Choice, Callable[[int], float]]],
-) -> Chosen | None:
-    """The choice among those that may be exported; None without any.
+) -> Chosen:
+    """The choice among those that may be exported.
 
     Args:
         pool: their positions.
@@ -131,7 +136,7 @@ def choose(
     hint = fastest(posterior, [i for i in pool if is_hint(i)])
     rival = fastest(posterior, [i for i in pool if not is_hint(i)])
     if rival is None:
-        return None if hint is None else Chosen(hint, Choice.DEFAULT)
+        return NOTHING if hint is None else Chosen(hint, Choice.DEFAULT)
     if hint is None:
         return Chosen(*_best_of_equals(pool, rival, posterior, margin, costs))
 
@@ -180,6 +185,25 @@ def _best_of_equals(
         if len(equal) == 1:
             return equal[0], Choice.TIED if equal[0] == leader else choice
     return (leader if leader in equal else equal[0]), Choice.TIED
+
+
+def is_hopeless(posterior: Posterior, one: int, leader: int) -> bool:
+    """Whether a contender is all but certain to be slower than another."""
+    return posterior.chance_above(one, leader) < _HOPELESS
+
+
+def may_win(
+    posterior: Posterior, one: int, leader: int, tie_margin: float, *, is_hint: bool
+) -> bool:
+    """Whether more launches may show that one is to be chosen in place of the leader.
+
+    It may still be faster by more than the margin, and a hint may be as fast; but for those that
+    are shown to be equal.
+    """
+    margin = -math.log1p(-tie_margin)
+    least = 0.0 if is_hint else margin
+    is_slower = posterior.chance_above(one, leader, least) < 1 - _SHOWN
+    return not is_slower and posterior.chance_equal(one, leader, margin) < _EQUAL
 
 
 def fastest(posterior: Posterior, among: Sequence[int]) -> int | None:

@@ -99,7 +99,7 @@ def judge(field: Field, *, end: End, duration_s: float, noise: float | None = No
     records = field.records()
     posterior = field.posterior(records)
     choice = _choose(field, records, posterior)
-    chosen = None if choice is None else choice.position
+    chosen = choice.position
     standings = tuple(
         _standing(field, records, posterior, position, chosen) for position in range(len(records))
     )
@@ -110,10 +110,10 @@ def judge(field: Field, *, end: End, duration_s: float, noise: float | None = No
         chosen=chosen,
         baseline=field.baseline,
         status=_status(field, records, chosen, end),
-        choice=None if choice is None else choice.choice,
-        advantage=None if choice is None else choice.advantage,
-        chance=None if choice is None else choice.chance,
-        undecided_s=None if choice is None else choice.undecided_after(duration_s),
+        choice=choice.choice,
+        advantage=choice.advantage,
+        chance=choice.chance,
+        undecided_s=choice.undecided_after(duration_s),
         end=end,
         launches=len(launches),
         rounds=len(rounds),
@@ -147,7 +147,7 @@ def _status(field: Field, records: Sequence[Record], chosen: int | None, end: En
     return Status.PROVISIONAL if passes else Status.UNCONFIRMED
 
 
-def _choose(field: Field, records: Sequence[Record], posterior: Posterior) -> Chosen | None:
+def _choose(field: Field, records: Sequence[Record], posterior: Posterior) -> Chosen:
     """The best by the rules, and which rule decided.
 
     Among those whose SLA may be certified, else those that meet it, else those that do not clearly
@@ -170,14 +170,14 @@ def _choose(field: Field, records: Sequence[Record], posterior: Posterior) -> Ch
         posterior,
         field.tie_margin,
         (
-            (Choice.MARGIN, lambda i: _margin_steps(field, records[i], i)),
-            (Choice.THREADS, lambda i: _threads(field, records[i], i)),
-            (Choice.MEMORY, lambda i: _memory(field, records[i], i)),
+            (Choice.MARGIN, lambda i: _margin_steps(field, records[i])),
+            (Choice.THREADS, lambda i: _threads(field, i)),
+            (Choice.MEMORY, lambda i: _memory(field, i)),
         ),
     )
 
 
-def _margin_steps(field: Field, record: Record, _: int) -> float:
+def _margin_steps(field: Field, record: Record) -> float:
     """The latency bound in tenths of the cap, rounded up; the same for all without a cap."""
     if field.goal.cap_ms is None:
         return 0.0
@@ -187,13 +187,13 @@ def _margin_steps(field: Field, record: Record, _: int) -> float:
     return math.ceil(upper_ms / field.goal.cap_ms / _MARGIN_STEP)
 
 
-def _threads(field: Field, _: Record, position: int) -> float:
+def _threads(field: Field, position: int) -> float:
     opening = field.opening(position)
     text = opening.effective.properties.get("INFERENCE_NUM_THREADS") if opening else None
     return int(text) if text is not None and text.isdigit() else math.inf
 
 
-def _memory(field: Field, _: Record, position: int) -> float:
+def _memory(field: Field, position: int) -> float:
     peak = field.entries.get(position, Entry()).peak_rss_bytes
     return math.inf if peak is None else round(peak / 2**20, -1)
 
@@ -208,7 +208,7 @@ def _standing(
     record, entry = records[position], field.entries.get(position, Entry())
 
     def ratio_to(other: int | None) -> Interval | None:
-        if other is None or other == position or not _met(records, position, other):
+        if other is None or other == position or not _ran_together(records, position, other):
             return None
         return _ratio(posterior, position, other)
 
@@ -238,7 +238,7 @@ def _standing(
     )
 
 
-def _met(records: Sequence[Record], one: int, other: int) -> bool:
+def _ran_together(records: Sequence[Record], one: int, other: int) -> bool:
     """Whether both ran in some launch: else only the search has compared them."""
     return not records[one].launches.keys().isdisjoint(records[other].launches)
 

@@ -33,7 +33,6 @@ Indices = NDArray[np.int64]
 _COARSE, _FINE = 13, 9
 _SPAN = 3.0
 """How far a grid goes from its centre, in standard deviations."""
-_DRAWS = 4000
 _TRUSTS = ((1.0, 0.5), (2.0, 0.3), (4.0, 0.15), (8.0, 0.05))
 """How many times as wide as it says the prior of the contenders may be, and how likely: a search on
 a machine that was noisier than usual says less."""
@@ -126,24 +125,6 @@ class Posterior:
         """Equal-tailed interval of the log ratio."""
         tail = (1 - confidence) / 2
         return self._quantile(one, other, tail), self._quantile(one, other, 1 - tail)
-
-    def chances_best(self, among: Sequence[int]) -> Reals:
-        """Probability of each of these to be the fastest of them; shape (len(among),)."""
-        chosen = list(among)
-        counts = np.bincount(self.draws[:, chosen].argmax(axis=1), minlength=len(chosen))
-        found: Reals = counts / len(self.draws)
-        return found
-
-    @cached_property
-    def draws(self) -> Reals:
-        """A seeded sample; shape (draws, contenders)."""
-        random = np.random.default_rng(0)
-        nodes = random.choice(self.weights.size, _DRAWS, p=self.weights)
-        standard = random.standard_normal((_DRAWS, self.means.shape[1]))
-        values, vectors = np.linalg.eigh(self.covariances)
-        roots = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
-        found: Reals = self.means[nodes] + np.einsum("dij,dj->di", roots[nodes], standard)
-        return found
 
     def _difference(self, one: int, other: int) -> tuple[Reals, Reals]:
         c = self.covariances

@@ -1,4 +1,4 @@
-"""Who leads, who is tied, who is out: pure functions of the slices that a race has seen so far."""
+"""What the slices of one contender say by themselves: throughput, latency, verdict."""
 
 import math
 from collections import defaultdict

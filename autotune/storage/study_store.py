@@ -551,7 +551,7 @@ def _compare(stored: Identity, current: Identity, name: object) -> None:
             "them as then"
         )
     if stored.goal != current.goal:
-        faults.append(f"the goal has changed: {_goal(stored.goal)} then, {_goal(current.goal)} now")
+        faults.append(f"the goal has changed: {stored.goal} then, {current.goal} now")
     for dimension, choices in stored.space.items():
         now = current.space.get(dimension)
         if now != choices:
@@ -564,12 +564,6 @@ def _compare(stored: Identity, current: Identity, name: object) -> None:
         listed = "\n  ".join(faults)
         message = f"{name}: this study cannot go on:\n  {listed}\n{way_out}"
         raise StudyMismatchError(message)
-
-
-def _goal(goal: Goal) -> str:
-    cap = "no cap" if goal.given_cap_ms is None else f"cap {goal.given_cap_ms:g} ms"
-    room = f" with {100 * goal.headroom:g} % headroom" if goal.headroom else ""
-    return f"{goal.objective}, p{goal.percentile:g}, {cap}{room}"
 
 
 def _share(value: object) -> float:

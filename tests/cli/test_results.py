@@ -4,6 +4,7 @@ import csv
 import io
 import itertools
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -66,7 +67,19 @@ def test_best_with_headroom_is_the_best_under_less(autotune: Autotune, night: Pa
     assert room["sla"] == {**plain["sla"], "headroom": 0.6}
     assert plain["sla"]["headroom"] == 0.0
     said = autotune("best", night, "--headroom", "60%").out.splitlines()[0]
-    assert f"{cap_ms:g}ms with 60 % headroom" in said
+    assert f"{cap_ms:g}ms with 60 % headroom ({cap_ms / 1.6:g}ms)" in said
+
+
+def test_what_would_be_met_leaves_the_headroom(autotune: Autotune, night: Path) -> None:
+    """What is offered is a cap to be given: with it and the same headroom, something is met."""
+    done = autotune("best", night, "--max-latency", "2ms", "--headroom", "60%")
+    offered = re.search(r"p99 <= (\S+) would be met", done.out.replace("\n", " "))
+    assert (done.code, offered is not None) == (3, True)
+    assert offered is not None
+    cap = offered.group(1)
+    assert autotune("best", night, "--max-latency", cap, "--headroom", "60%").code == 0
+    plain = autotune("best", night, "--max-latency", "2ms").out.replace("\n", " ")
+    assert f"p99 <= {cap} would" not in plain
 
 
 def test_headroom_is_a_percentage_of_a_cap(autotune: Autotune, night: Path, tmp_path: Path) -> None:

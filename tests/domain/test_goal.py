@@ -51,3 +51,29 @@ def test_without_headroom_a_goal_is_what_it_was() -> None:
     assert goal == Goal(Objective.THROUGHPUT, 99, 9.3)
     assert goal.given_cap_ms == 9.3
     assert Goal.with_headroom(Objective.LATENCY, 99, None, 0.2).given_cap_ms is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "given_ms", "held_ms", "percentile"),
+    [
+        ({}, 10.0, 8.0, 99),
+        ({"percentile": 90.0}, 10.0, 8.0, 90.0),
+        ({"cap_ms": 20.0}, 20.0, 16.0, 99),
+        ({"headroom": 0.0}, 10.0, 10.0, 99),
+        ({"headroom": 1.0, "cap_ms": 4.0}, 4.0, 2.0, 99),
+    ],
+)
+def test_what_is_not_asked_otherwise_stays(
+    asked: dict[str, float], given_ms: float, held_ms: float, percentile: float
+) -> None:
+    """Of a cap of 10 ms with a quarter of headroom: another cap keeps it, too."""
+    goal = Goal.with_headroom(Objective.THROUGHPUT, 99, 10.0, 0.25).asked(**asked)
+    assert (goal.given_cap_ms, goal.cap_ms, goal.percentile) == (given_ms, held_ms, percentile)
+
+
+def test_a_goal_in_short() -> None:
+    """As messages name it."""
+    goal = Goal(Objective.THROUGHPUT, 99, 10.0)
+    assert str(goal) == "throughput, p99, cap 10 ms"
+    assert str(goal.asked(headroom=0.25)) == "throughput, p99, cap 10 ms with 25 % headroom"
+    assert str(Goal(Objective.LATENCY, 99.9, None)) == "latency, p99.9, no cap"

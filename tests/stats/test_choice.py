@@ -8,7 +8,7 @@ import pytest
 from autotune.domain.configuration import Configuration, PerformanceHint
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.race import Advantage, Choice, Contender
-from autotune.stats.choice import Chosen, choose, prior_of
+from autotune.stats.choice import NOTHING, Chosen, choose, prior_of
 from autotune.stats.race_model import Posterior
 from tests.builders import GOAL, make_configuration
 
@@ -27,7 +27,7 @@ def posterior(means: Sequence[float], sd: float) -> Posterior:
     )
 
 
-def chosen(means: Sequence[float], sd: float, hints: Sequence[int] = (0,)) -> Chosen | None:
+def chosen(means: Sequence[float], sd: float, hints: Sequence[int] = (0,)) -> Chosen:
     """Of all, with a margin of 1 % and nothing to break ties with."""
     everyone = range(len(means))
     return choose(everyone, lambda i: i in hints, posterior(means, sd), 0.01, ())
@@ -52,7 +52,6 @@ def test_what_is_said_against_the_hint(
 ) -> None:
     """Shown, likely, equal, not shown; a hint is exported in the last two."""
     found = chosen([0.0, gain], sd)
-    assert found is not None
     assert (found.position, found.advantage) == (position, advantage)
     assert found.chance is not None
     assert (found.chance > 0.5) == (gain > 0)
@@ -64,11 +63,9 @@ def test_what_is_said_against_the_hint(
 def test_after_the_time_that_it_names_it_is_decided(gain: float, sd: float) -> None:
     """Variances fall as one over the time."""
     found = chosen([0.0, gain], sd)
-    assert found is not None
     more_s = found.undecided_after(60.0)
     assert more_s is not None
     later = chosen([0.0, gain], sd * (60.0 / (60.0 + 1.02 * more_s)) ** 0.5)
-    assert later is not None
     assert later.undecided_after(60.0) is None
     assert later.advantage in {Advantage.SHOWN, Advantage.EQUAL}
 
@@ -76,13 +73,12 @@ def test_after_the_time_that_it_names_it_is_decided(gain: float, sd: float) -> N
 def test_only_hints_and_nobody() -> None:
     """The faster hint; or nothing."""
     assert chosen([0.0, 0.1], 0.01, hints=(0, 1)) == Chosen(1, Choice.DEFAULT)
-    assert chosen([], 0.01) is None
+    assert chosen([], 0.01) == NOTHING
 
 
 def test_the_better_hint_is_the_one_to_beat() -> None:
     """Three percent above the worse one is no gain."""
     found = chosen([0.0, 0.03, 0.03], 0.001, hints=(0, 1))
-    assert found is not None
     assert (found.position, found.advantage) == (1, Advantage.EQUAL)
 
 
