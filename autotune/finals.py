@@ -6,24 +6,26 @@ from dataclasses import dataclass, replace
 
 from autotune.domain.budget import Budget
 from autotune.domain.events import Event, LaunchFinished, Noted, RaceFinished, RaceStarted
-from autotune.domain.goal import Goal
+from autotune.domain.goal import Goal, Sla
 from autotune.domain.race import LEAST_LAUNCHES, Contender, End, RaceResult
 from autotune.domain.trial import Trial
 from autotune.execution.calibration import Calibration, tie_margin
 from autotune.execution.measuring import CONTENDER_FACTOR
 from autotune.execution.race import MOST_LAUNCHES, Race, RacePlan, Venue
 from autotune.execution.runner import Runner
-from autotune.search.finalists import contenders, launch_s, may_race, seats
+from autotune.search.finalists import contender, contenders, launch_s, may_race, seats
 from autotune.spec import StudySpec
-from autotune.stats.tail_test import advise
+from autotune.stats.tail_test import CERTIFICATE_ALPHA, requests_needed
 from autotune.storage.races import RaceLog, StoredRace, last_race
 from autotune.storage.study_store import StudyStore
 
-_LAUNCHES = 5
+_LAUNCHES = 7
 _UNTIMED_LAUNCHES = 12
-"""Where a budget gives no time: with five, processes that differ by 2 % hide a gain of 4 %."""
+"""Where a budget gives no time: with few, processes that differ by 2 % hide a gain of 4 %."""
 _FINALISTS = 3
-_RACERS = 6  # a handful of contenders, and as much again for opening them
+
+_TURN = 1.25
+"""Of a slice, with filling and draining."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,30 +83,35 @@ class Finals:
         """What the search must leave to the race of these trials.
 
         The study's share of the budget; more of a short one, as five launches cannot tell 4 % from
-        a tie; and less of a long one, when even the most launches do not need it.
+        a tie, and slow models need long for a certificate; and less of a long one, when even the
+        most launches do not need it.
         """
         length_s, race = budget.length_s or 0.0, self._spec.race
         share_s = race.share * length_s
         if not share_s or not any(may_race(trial, self._goal) for trial in trials):
             return share_s
         if self._dozen is None or self._dozen[0] != len(trials):  # asked twice for each trial
-            self._dozen = len(trials), enter(trials, self._goal, None, None).budget_s
+            dozen_s = enter(trials, self._goal, None, None).budget_s
+            self._dozen = len(trials), max(dozen_s, certificate_s(trials, self._goal))
         dozen_s = self._dozen[1]
         most_s = dozen_s * MOST_LAUNCHES / _UNTIMED_LAUNCHES
         return min(max(share_s, dozen_s), race.most_share * length_s, most_s)
 
     def advise(self, trial: Trial, budget: Budget) -> None:
-        """Say once, at the first measured trial, if the time cannot show the SLA."""
-        measured, sla = trial.measurement, self._goal.sla
-        if self._has_advised or measured is None or sla is None:
+        """Say once, at the first trial that may race, if the time cannot show the SLA."""
+        sla = self._goal.sla
+        if self._has_advised or trial.measurement is None or sla is None:
             return
-        self._has_advised = True
-        seconds = sum(block.duration_s for block in measured.counted)
-        rate = measured.latency.requests / seconds if seconds > 0 else math.inf
-        race_s = self.reserve_s(budget, [trial]) / _RACERS or None
-        advice = advise(sla, rate, CONTENDER_FACTOR * self._spec.limit_s, race_s)
-        if advice is not None:
-            self._on_event(Noted(text=advice))
+        advice = [_advice_for_trials(trial, sla, CONTENDER_FACTOR * self._spec.limit_s)]
+        if budget.length_s is not None and self._spec.race.share:
+            most_s = self._spec.race.most_share * budget.length_s
+            needed_s = certificate_s([trial], self._goal)
+            if needed_s > most_s:
+                length_s = needed_s / self._spec.race.most_share
+                advice.append(_advice_for_race(trial, sla, needed_s, most_s, length_s))
+        self._has_advised = any(advice) or may_race(trial, self._goal)
+        for text in filter(None, advice):
+            self._on_event(Noted(text=text))
 
     def race(self, trials: Sequence[Trial], budget: Budget) -> RaceResult | None:
         """The race over these trials; None where none is wanted, possible or affordable.
@@ -271,6 +278,60 @@ def enter(
         least_s=hints_s + sum(finalists_s[:places]),
         earlier=earlier,
     )
+
+
+def certificate_s(trials: Sequence[Trial], goal: Goal) -> float:
+    """Least time of a race in which the best of these trials and the better hint are certified.
+
+    One launch of the other hint, three of those two, and the requests that their verdicts take; of
+    one trial as if it were each of them.
+    """
+    entered, baseline = contenders(trials, goal)
+    if goal.sla is None or not entered:
+        return 0.0
+    numbers = {trial.number: trial for trial in trials}
+    pair = [numbers[c.trial] for c in (entered[0], entered[baseline or 0]) if c.trial is not None]
+    needed = requests_needed(0, goal.sla.percentile, CERTIFICATE_ALPHA)
+    loads_s = sum(_TURN * needed / _requests_per_s(trial) for trial in pair)
+    opening_s = sum(contender(trial).open_s for trial in pair)
+    return launch_s(pair[-1]) + LEAST_LAUNCHES * opening_s + loads_s
+
+
+def _requests_per_s(trial: Trial) -> float:
+    measured = trial.measurement
+    assert measured is not None  # noqa: S101 - only measured trials race
+    seconds = sum(block.duration_s for block in measured.counted)
+    return measured.latency.requests / seconds if seconds > 0 else math.inf
+
+
+def _advice_for_trials(trial: Trial, sla: Sla, longest_s: float) -> str | None:
+    """What to change where a trial cannot show the SLA even with no request over the cap."""
+    rate, needed = _requests_per_s(trial), requests_needed(0, sla.percentile)
+    if needed <= rate * longest_s:
+        return None
+    return (
+        f"p{sla.percentile:g} needs at least {needed} requests for a verdict, "
+        f"{_span(needed / rate)} at {rate:.3g} requests/s, but a trial may take "
+        f"{_span(longest_s)}: give a longer [measure] limit or budget, or a lower percentile"
+    )
+
+
+def _advice_for_race(
+    trial: Trial, sla: Sla, needed_s: float, most_s: float, length_s: float
+) -> str:
+    """What to change where the race cannot."""
+    needed = requests_needed(0, sla.percentile, CERTIFICATE_ALPHA)
+    return (
+        f"a certificate of p{sla.percentile:g} takes at least {needed} requests each of the best "
+        f"and of the hint: at {_requests_per_s(trial):.3g} requests/s a race of "
+        f"{_span(needed_s)}, and this budget has {_span(most_s)} for it; give at least "
+        f"{_span(length_s)}, or the result stays provisional"
+    )
+
+
+def _span(seconds: float) -> str:
+    """At least so long, in seconds or minutes."""
+    return f"{math.ceil(seconds)} s" if seconds < 120 else f"{math.ceil(seconds / 60)} min"
 
 
 def _why_new(stored: StoredRace, spec: StudySpec) -> str:

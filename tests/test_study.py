@@ -36,7 +36,7 @@ def make_spec(duration: str = "60s", **sections: dict[str, Any]) -> StudySpec:
     """A minute on a small space."""
     values: dict[str, dict[str, Any]] = {
         "model": {"path": "model.onnx"},
-        "goal": {"max_latency": "20ms"},
+        "goal": {"max_latency": "25ms"},
         "budget": {"duration": duration},
         "space": {"pinning": True, "requests_per_stream": [1, 2]},
         "measure": {"limit": "1s"},

@@ -35,7 +35,7 @@ from autotune.errors import StudyMismatchError
 from autotune.execution.calibration import Calibration, save_calibration
 from autotune.execution.machine import Machine, versions
 from autotune.execution.protocol import Inspected
-from autotune.execution.simulated import SimulatedModel, SimulatedRunner, Weather
+from autotune.execution.simulated import SimulatedCpu, SimulatedModel, SimulatedRunner, Weather
 from autotune.export.from_study import best_of_study
 from autotune.spec import StudySpec, build_spec
 from autotune.storage.races import RaceLog, StoredRace, last_race
@@ -631,16 +631,34 @@ def test_a_percentile_beyond_the_budget_is_said_at_the_first_trial(
 
 
 def test_a_race_too_short_for_the_percentile_is_said(folder: Path) -> None:
-    """A trial may decide it, a contender of the race may not."""
+    """A trial may decide it, the race may not: with what it takes, and the budget that would do."""
     told = Told()
+    cpu = SimulatedCpu(cpus=2, item_ms=100.0, serial=0.0, contention=0.0)
     spec = make_spec(
-        goal={"max_latency": "20ms", "percentile": 99.9},
-        budget={"duration": "25s"},
-        measure={"limit": "10s"},
-        race={"share": 0.05},
+        goal={"max_latency": "500ms"}, budget={"duration": "60s"}, measure={"limit": "40s"}
     )
-    tune(spec, folder, runner=SimulatedRunner(), on_event=told)
-    assert any("for a certificate" in note and "provisional" in note for note in told.notes())
+    tune(spec, folder, runner=SimulatedRunner(cpu=cpu), on_event=told)
+    (note,) = [note for note in told.notes() if "certificate of p99" in note]
+    found = re.search(
+        r"at least 608 requests each of the best and of the hint: at ([\d.]+) requests/s a race of "
+        r"(\d+) s, and this budget has 24 s for it; give at least (\d+) min, or the result stays",
+        note,
+    )
+    assert found is not None, note
+    rate, race_s, minutes = map(float, found.groups())
+    assert 2 * 608 / rate < race_s < 1.3 * 2 * 608 / rate + 15
+    assert 60 * minutes >= race_s / 0.4 > 60 * (minutes - 1)
+
+
+def test_the_least_budget_for_a_certificate_is_enough(folder: Path) -> None:
+    """What is said to do does, and is not said to be too little."""
+    told = Told()
+    cpu = SimulatedCpu(cpus=2, item_ms=100.0, serial=0.0, contention=0.0)
+    spec = make_spec(goal={"max_latency": "500ms"}, budget={"duration": "4m"})
+    outcome = tune(spec, folder, runner=SimulatedRunner(cpu=cpu), on_event=told)
+    assert not [note for note in told.notes() if "certificate" in note]
+    assert outcome.race is not None
+    assert outcome.race.status is Status.CERTIFIED
 
 
 # --- the reference

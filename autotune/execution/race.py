@@ -8,6 +8,7 @@ differs from process to process (Abedi and Brecht 2017; Kalibera and Jones 2013)
 
 import contextlib
 import itertools
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -30,12 +31,15 @@ from autotune.execution.measuring import take_slice, warm_up
 from autotune.execution.runner import Load, OpenModel
 from autotune.stats.choice import fastest, is_hopeless, may_win
 from autotune.stats.judging import Field, judge
+from autotune.stats.standings import Record
 
 MOST_LAUNCHES = 40
 _MOST_FAULTS = 2
 _MOST_ROUNDS = 40
 _SPARE_MEMORY = 1.25
 _PRECISE = 0.02
+_IDLE, _LONGEST_SLICE = 0.25, 4
+"""Filling and draining over a slice, and how many times longer slices may become for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,8 @@ class RacePlan:
 
     budget_s: float
     launches: int = 5
-    """Launches to aim at: rounds are cut for them where the budget is short."""
+    """Launches to aim at: rounds are cut for them where the budget is short, but not so far that
+    the requests of a verdict are not reached: then it is launches that are cut."""
     least_launches: int = 5
     """Nothing counts as settled before so many, or those aimed at if they are fewer."""
     most_launches: int = MOST_LAUNCHES
@@ -62,7 +67,9 @@ class RacePlan:
     """Whether those leave who clearly miss the SLA or are shown to be slower, so that the others
     get their time; else only a failure ends a contender's turns."""
     slice_s: float = 0.5
-    warmup_s: float = 0.5
+    warmup_s: float = 0.25
+    """Fresh processes of the five example models were 2 to 9 % slower in their first 0.2 s, and
+    within 1 % of what they did later from then on."""
     tie_margin: float = 0.01
     noise: float | None = None
     """The machine's calibrated A/A noise, for the record; `tie_margin` is what counts."""
@@ -142,7 +149,13 @@ class Race:
         self._faults: Counter[int] = Counter()
         self.entries = known
         self._open_s = {i: contender.open_s for i, contender in enumerate(contenders)}
-        self._slice_s: dict[int, float] = {}
+        self._turns: dict[int, tuple[float, float]] = {}
+        """Seconds of a contender's last turn, and of the slice in it."""
+        self._slice_s = plan.slice_s
+        self._lacking_s: dict[int, float] = {}
+        """Load that a contender's verdict lacks, if no request is over the cap."""
+        self._promise: list[int] = []
+        """Who may still be exported, the likeliest first."""
         self._end: End | None = None
         if earlier:
             self._drop()
@@ -189,7 +202,29 @@ class Race:
         kept = [i for i in everyone if self._keeps_seat(i)]
         gone = self._unfit | self._without_room
         line = [i for i in everyone if not self._keeps_seat(i) and i not in gone]
-        return sorted(i for i in (*kept, *line[: self.plan.seats]) if i not in self._out)
+        seated = [i for i in (*kept, *line[: self.plan.seats]) if i not in self._out]
+        return sorted(self._affordable(seated) if self.plan.drops else seated)
+
+    def _affordable(self, seated: Sequence[int]) -> Sequence[int]:
+        """Of these, those whose verdicts there is time for, the likeliest to be exported first.
+
+        Whoever has a seat has a turn in every round, and there are rounds until the verdict of each
+        of them has its requests; the baseline stays in any case. Before the first launch nobody
+        knows whom to prefer, and where there is no time for anybody it goes to the likeliest.
+        """
+        if not self._promise or not self._is_lacking:
+            return seated
+        launches = max(1, LEAST_LAUNCHES - self.launches)
+        newcomers = [i for i in seated if i not in self._promise]
+        line = [i for i in (*self._promise, *newcomers) if i in seated]
+        kept, rounds = {i for i in seated if i == self.baseline}, 0
+        for position in line:
+            more = {*kept, position}
+            needed = max(rounds, self._lacking_turns(position))
+            opening_s = launches * sum(self._open_s[i] for i in more)
+            if opening_s + needed * self._round_s(more) <= self.left_s:
+                kept, rounds = more, needed
+        return sorted(kept if rounds else {*kept, *line[:1]})
 
     @property
     def _out(self) -> set[int]:
@@ -223,11 +258,21 @@ class Race:
         return End.BUDGET if self.launches and cost_s > self.left_s else None
 
     def _rounds(self, seated: Sequence[int]) -> int:
-        """Rounds of the next launch, so that the launches aimed at fit in the budget."""
-        launches_left = max(1, self.plan.launches - self.launches)
-        share_s = self.left_s / launches_left - sum(self._open_s[i] for i in seated)
-        fitting = int(share_s / self._round_s(seated))
-        return max(self._least_rounds, min(self.plan.rounds, fitting))
+        """Rounds of the next launch, so that the launches aimed at fit in the budget.
+
+        Fewer launches where opening them would take the time for the requests that verdicts lack.
+        """
+        opening_s, round_s = sum(self._open_s[i] for i in seated), self._round_s(seated)
+        lacking = max((self._lacking_turns(i) for i in seated), default=0)
+        fitting = int((self.left_s - lacking * round_s) / max(opening_s, 1e-3))
+        launches = max(LEAST_LAUNCHES - self.launches, min(self._launches_left, fitting), 1)
+        share_s = self.left_s / launches - opening_s
+        most = max(self.plan.rounds, math.ceil(lacking / launches))
+        return max(self._least_rounds, min(most, int(share_s / round_s)))
+
+    @property
+    def _launches_left(self) -> int:
+        return self.plan.launches - self.launches
 
     def _has_time(self, number: int, planned: int, residents: Collection[int]) -> bool:
         """Whether another round fits, and is planned or the best use of the time.
@@ -240,18 +285,41 @@ class Race:
         return round_s <= self.left_s and (number < planned or (is_last and number < _MOST_ROUNDS))
 
     def _round_s(self, seated: Collection[int]) -> float:
-        return sum(self._slice_s.get(i, 1.1 * self.plan.slice_s) for i in seated)
+        return sum(self._turn_s(i) for i in seated)
+
+    def _turn_s(self, position: int) -> float:
+        """Of the next turn: no less than a slice, filling and draining."""
+        turn_s, slice_s = self._turns.get(position, (1.1 * self.plan.slice_s, self.plan.slice_s))
+        return turn_s + max(0.0, self._slice_s - slice_s)
+
+    @property
+    def _is_lacking(self) -> bool:
+        return any(self._lacking_s.values())
+
+    def _lacking_turns(self, position: int) -> int:
+        """Turns until the requests of a verdict are there; of whom nobody knows, what others lack.
+
+        One to spare, as the last one of them may be cut off.
+        """
+        lacking_s = self._lacking_s.get(position, max(self._lacking_s.values(), default=0.0))
+        _, slice_s = self._turns.get(position, (0.0, 0.0))
+        return math.ceil(lacking_s / max(slice_s, self._slice_s)) + 1 if lacking_s else 0
+
+    def _next_slice_s(self) -> float:
+        """Longer slices where verdicts lack requests: most of a turn is then under load."""
+        idle_s = max((turn_s - slice_s for turn_s, slice_s in self._turns.values()), default=0.0)
+        longest_s = _LONGEST_SLICE * self.plan.slice_s if self._is_lacking else self.plan.slice_s
+        return min(max(self.plan.slice_s, idle_s / _IDLE), longest_s)
 
     # --- one launch
 
     def _launch(self) -> None:
         """Fresh processes for everyone, then rounds of turns."""
+        self._slice_s = self._next_slice_s()
         seated = self._seated()
-        # Memory may not be enough for all: first whoever keeps a seat, then in order of promise.
-        order = sorted(seated, key=lambda position: (not self._keeps_seat(position), position))
         residents: dict[int, OpenModel] = {}
         try:
-            for position in order:
+            for position in self._order(seated):
                 if self._is_stopped():
                     break
                 self._open(position, residents)
@@ -272,6 +340,18 @@ class Race:
         self.launches += 1
         self._drop()
         self._on_launch(self)
+
+    def _order(self, seated: Sequence[int]) -> list[int]:
+        """In which they are opened: at random.
+
+        Processes opened first have been seen to be 0.7 % faster (docs/decisions/0008). Where memory
+        is not enough for all, first whoever keeps a seat, then in order of promise.
+        """
+        free = self._venue.free_memory()
+        needs = [self.contenders[i].peak_rss_bytes or 0 for i in seated]
+        if free is None or sum(needs) * _SPARE_MEMORY <= free:
+            return self._random.sample(seated, len(seated))
+        return sorted(seated, key=lambda position: (not self._keeps_seat(position), position))
 
     def _open(self, position: int, residents: dict[int, OpenModel]) -> None:
         """Open and warm up; what fails or finds no memory stays out of this launch."""
@@ -317,7 +397,7 @@ class Race:
         except TrialFault as fault:
             self._fail(position, fault.failure, residents)
             return
-        self._slice_s[position] = self._venue.clock() - begun_s
+        self._turns[position] = self._venue.clock() - begun_s, block.duration_s
         at_s = self._before_s + self.elapsed_s
         taken.append(Slice(self.launches, number, position, at_s, block))
 
@@ -327,8 +407,8 @@ class Race:
             num_requests=model.opening.effective.requests(configuration),
             api=configuration.api,
             feed=self.plan.feed,
-            block_s=self.plan.slice_s,
-            limit_s=60 * self.plan.slice_s,
+            block_s=self._slice_s,
+            limit_s=60 * self._slice_s,
         )
 
     def _fail(self, position: int, failure: Failure, residents: dict[int, OpenModel]) -> None:
@@ -371,26 +451,28 @@ class Race:
         One launch that clearly misses bars a certificate for good. Whoever has one goes as well, to
         give the time to those who may still get it, unless there is nobody.
         """
-        if not self.plan.drops:
-            return
         field = self._field()
         records = field.records()
-        before = self._out
         ran = [i for i, record in enumerate(records) if record.slices and not self._has_failed(i)]
+        self._lacking_s = {i: 0.0 if i in self._unfit else _lacking_s(records[i]) for i in ran}
+        if not self.plan.drops:
+            return
+        before = self._out
         self._unfit |= {i for i in ran if records[i].verdict() is Verdict.MISSED}
         barred = {i for i in ran if records[i].missed_launches}
         if any(i not in self._out and i not in barred for i in range(len(records))):
             self._unfit |= barred
         # Looked at anew each time: whoever was too slow beside one that has left may come back.
+        able = [i for i in ran if i not in self._unfit]
         posterior = field.posterior(records)
-        leader = fastest(
-            posterior, [i for i in ran if i not in self._unfit and records[i].should_hold]
-        )
+        leader = fastest(posterior, [i for i in able if records[i].should_hold])
         self._slower = {
             i
             for i in ran
             if leader is not None and i != leader and is_hopeless(posterior, i, leader)
         }
+        self._lacking_s |= dict.fromkeys(self._unfit, 0.0)
+        self._promise = sorted(able, key=lambda i: (not records[i].should_hold, -posterior.mean[i]))
         for position in ran:
             why = None
             if position in self._unfit:
@@ -422,3 +504,9 @@ class Race:
         return not any(
             may_win(posterior, i, leader, margin, is_hint=i == self.baseline) for i in rivals
         )
+
+
+def _lacking_s(record: Record) -> float:
+    """Load at the rate so far until the requests of its verdict are there, if none is late."""
+    spent_s = sum(taken.block.duration_s for taken in record.slices)
+    return record.lacking * spent_s / max(1, record.requests)

@@ -14,7 +14,7 @@ _RESERVES = 6
 """How many more wait in line for a seat that becomes free."""
 _NEAR = 1.02
 _ROOM = 0.75
-_WARM_UP_S = 0.75
+_WARM_UP_S = 0.4
 _LEAST_SLICES = 3
 _SLICE_S = 0.55
 _ROUNDS_OF_REQUESTS = 5

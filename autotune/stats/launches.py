@@ -10,6 +10,9 @@ from autotune.domain.measurement import Interval
 from autotune.domain.race import LEAST_LAUNCHES
 
 _LEAST_VALUES = 3
+_PRIOR_LAUNCHES = 3
+"""How many launches the expected spread counts for: what the F distribution of spreads about it
+says, of 1,706 contenders in replays of five recorded surfaces (docs/decisions/0008)."""
 _POOL_LEVEL = 0.25
 """Level of the test that launches differ; above 5 % because a missed difference costs more."""
 
@@ -44,16 +47,31 @@ def launch_interval(launches: Sequence[Sequence[float]], confidence: float = 0.9
     return _t_interval(pooled, confidence)
 
 
-def launch_upper_bound(values: Sequence[float], confidence: float) -> float | None:
-    """One-sided upper t bound of the mean of one value for each launch.
+def launch_upper_bound(
+    values: Sequence[float], confidence: float, expected_sd: float
+) -> float | None:
+    """One-sided upper bound of the mean of one value for each launch, by a moderated t.
 
-    None below three launches: the bound of two is valid, and says nothing (32 standard errors at
-    99 %).
+    A few launches say little of what launches differ by, and bounds from them alone are wide where
+    it is small. So their variance is drawn towards an expected one, which counts for three more
+    degrees of freedom, in the variance and in the quantile (Smyth 2004, Statistical Applications in
+    Genetics and Molecular Biology 3).
+
+    Args:
+        values: one for each launch.
+        confidence: one-sided.
+        expected_sd: what launches are expected to differ by.
+
+    Returns:
+        None below three launches: two may share what the others do not.
     """
     if len(values) < LEAST_LAUNCHES:
         return None
-    found = _t_interval(np.asarray(values, dtype=float), 2 * confidence - 1)
-    return found.high
+    found = np.asarray(values, dtype=float)
+    freedom = _PRIOR_LAUNCHES + found.size - 1
+    squares = _PRIOR_LAUNCHES * expected_sd**2 + float(((found - found.mean()) ** 2).sum())
+    error = math.sqrt(squares / freedom / found.size)
+    return float(found.mean() + stdtrit(freedom, confidence) * error)
 
 
 def _launches_differ(groups: Sequence[np.ndarray]) -> bool:

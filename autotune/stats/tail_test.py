@@ -68,41 +68,6 @@ def requests_needed(over: int, percentile: float, alpha: float = SEARCH_ALPHA) -
     return high
 
 
-def advise(sla: Sla, requests_per_s: float, trial_s: float, race_s: float | None) -> str | None:
-    """What to change where the time cannot show the SLA even with no request over the cap.
-
-    Args:
-        sla: what is to be shown.
-        requests_per_s: a rate that was seen.
-        trial_s: most time under load for one trial.
-        race_s: time under load that a contender of the race may hope for; None without a race.
-
-    Returns:
-        One sentence, or None where the time is enough.
-    """
-    wanted = requests_needed(0, sla.percentile)
-    sure = requests_needed(0, sla.percentile, CERTIFICATE_ALPHA)
-    name = f"p{sla.percentile:g}"
-    rate = f"{requests_per_s:.3g} requests/s"
-    if wanted > requests_per_s * trial_s:
-        return (
-            f"{name} needs at least {wanted} requests for a verdict, "
-            f"{_span(wanted / requests_per_s)} at {rate}, but a trial may take {_span(trial_s)}: "
-            "give a longer [measure] limit or budget, or a lower percentile"
-        )
-    if race_s is not None and sure > requests_per_s * race_s:
-        return (
-            f"{name} needs at least {sure} requests for a certificate, "
-            f"{_span(sure / requests_per_s)} for each contender at {rate}, but the race has about "
-            f"{_span(race_s)}: without a longer budget the result stays provisional"
-        )
-    return None
-
-
-def _span(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-
-
 def most_over_to_meet(
     requests: Counts, over_rate: float, alpha: float = SEARCH_ALPHA
 ) -> NDArray[np.int64]:

@@ -31,6 +31,8 @@ class Job:
     seed: int
     noise: str = surfaces.OWN
     strength: float = 1.0
+    percentile: float | None = None
+    """Of the goal; that of the model's example study without one."""
 
     @property
     def machine(self) -> RecordedMachine:
@@ -40,7 +42,7 @@ class Job:
     @property
     def goal(self) -> Goal:
         """Throughput under the cap."""
-        percentile = surfaces.percentile(self.surface)
+        percentile = self.percentile or surfaces.percentile(self.surface)
         (cap_ms,) = caps_ms(self.machine, percentile, [self.share])
         # As users give caps: two digits. The latency of a cell itself would always put one at the
         # cap, where nothing can be certified.

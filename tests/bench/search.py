@@ -3,7 +3,7 @@
 import argparse
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from autotune.domain.configuration import Configuration
 from autotune.domain.sampler import Sampler
 from autotune.execution.recorded import RecordedRunner
 from autotune.replay import regret, replay, trace
-from tests.bench import budgets, surfaces
+from tests.bench import budgets, slow, surfaces
 from tests.bench.jobs import Job, hint_regret, jobs, knowing, run_jobs
 from tests.bench.peers import Limit, hints_alone, model_analyzer_quick, plain_optuna
 from tests.bench.weather import NOISES
@@ -313,6 +313,19 @@ class Run:
         """The same where the search knows the surface: what the race loses."""
         self._budgets(knows=True)
 
+    def slow(self) -> None:
+        """Certificates of slow models: simulated ones, and the slow ones of those recorded."""
+        todo = [
+            slow.Todo(replace(job, surface=name, percentile=99.0), duration_s)
+            for duration_s in slow.BUDGETS_S
+            for name in (*surfaces.SLOW, *slow.RECORDED)
+            for job in self.todo
+            if job.surface == self.names[0]
+        ]
+        found = run_jobs(slow.study, todo)
+        slow.show(self.console, "slow models, p99", found)
+        _keep("slow", [asdict(one) for one in found])
+
     def trials(self) -> None:
         """Exports of studies of some trials."""
         self._budgets(knows=False, in_trials=True)
@@ -398,7 +411,7 @@ class Run:
 
 
 _WHAT = (
-    *("budgets", "limits", "trials", "export", "plain", "analyzer"),
+    *("budgets", "limits", "slow", "trials", "export", "plain", "analyzer"),
     *("oracle", "stages", "stable", "hints"),
 )
 

@@ -26,6 +26,8 @@ PERCENTILES = {
     "resnet50": 90.0,
 }
 """Of each model's example study."""
+SLOW = {f"slow {rate}/s": 2000 / rate for rate in (20, 50, 100, 200)}
+"""Simulated models on two CPUs by their rate, with the milliseconds of an item on one thread."""
 SHARES = (0.1, 0.3, 0.6)
 """Caps: what a tenth, three tenths and six tenths of the cells meet."""
 SIMULATED_CPUS = 16
@@ -45,7 +47,7 @@ def simulated() -> list[str]:
 
 def percentile(name: str) -> float:
     """Of the model's example study."""
-    return PERCENTILES[name.split(maxsplit=1)[0]]
+    return PERCENTILES.get(name.split(maxsplit=1)[0], 99.0)
 
 
 @cache
@@ -57,17 +59,17 @@ def machine(name: str, noise: str = OWN, strength: float = 1.0) -> RecordedMachi
         noise: its own, or one of `weather.NOISES`.
         strength: of the noise.
     """
-    surface = (
-        load_surface(FOLDER / name / "surface.db")
-        if name in PERCENTILES
-        else _simulated(name.split(maxsplit=1)[0])
-    )
+    if name in PERCENTILES:
+        surface = load_surface(FOLDER / name / "surface.db")
+    elif name in SLOW:
+        surface = _simulated(name, SimulatedCpu(cpus=2, item_ms=SLOW[name], overhead_ms=1.0))
+    else:
+        surface = _simulated(name, calibrated(name.split(maxsplit=1)[0])[0])
     return RecordedMachine(surface, None if noise == OWN else surface_noise(noise), strength)
 
 
-def _simulated(name: str) -> Surface:
-    """The surface of a simulated machine with many CPUs, recorded as a real one is."""
-    cpu, _ = calibrated(name)
+def _simulated(name: str, cpu: SimulatedCpu) -> Surface:
+    """The surface of a simulated machine, recorded as a real one is."""
     runner = SimulatedRunner(
         cpu=cpu, weather=weather(1), launch_noise=LAUNCH_NOISE["first"], tail_noise=0.03, seed=1
     )

@@ -172,7 +172,7 @@ def test_a_contender_is_what_the_search_knew() -> None:
     assert (found.name, found.trial, found.configuration) == ("trial 7", 7, trial.configuration)
     assert (found.search_per_s, found.search_latency_ms) == (123.0, 18.0)
     assert found.peak_rss_bytes == 2**27
-    assert found.open_s == pytest.approx(2.75 + 0.75)
+    assert found.open_s == pytest.approx(2.75 + 0.4)
 
 
 def test_a_hint_is_called_what_it_is() -> None:
@@ -181,7 +181,7 @@ def test_a_hint_is_called_what_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("latency_ms", "slice_s", "warm_up_s"), [(10.0, 0.55, 0.75), (4000.0, 10.0, None)]
+    ("latency_ms", "slice_s", "warm_up_s"), [(10.0, 0.55, 0.4), (4000.0, 10.0, None)]
 )
 def test_a_launch_costs_an_opening_and_three_slices(
     latency_ms: float, slice_s: float, warm_up_s: float | None
@@ -196,7 +196,7 @@ def test_a_launch_costs_an_opening_and_three_slices(
         mean_s = trial.measurement.latency.mean_ms / 1000
         slice_s = 5 * mean_s
         warm_up_s = 30 * mean_s / trial.measurement.num_requests
-    open_s = contender(trial).open_s - 0.75
+    open_s = contender(trial).open_s - 0.4
     assert launch_s(trial) == pytest.approx(open_s + warm_up_s + 3 * slice_s)
 
 

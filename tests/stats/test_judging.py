@@ -240,10 +240,10 @@ def test_a_tie_is_not_broken_in_favour_of_one_that_is_not_shown_to_be_equal() ->
 
 
 def test_room_of_less_than_a_tenth_of_the_cap_is_no_difference() -> None:
-    """7.1 and 7.9 ms are both eight tenths; then fewer threads decide, before memory."""
+    """7.1 and 7.6 ms are both eight tenths; then fewer threads decide, before memory."""
     result = judged(
         turns(0, 200, launches=MANY, latency_ms=7.1),
-        turns(1, 199.5, launches=MANY, latency_ms=7.9),
+        turns(1, 199.5, launches=MANY, latency_ms=7.6),
         entries={
             0: Entry(opening=with_threads(4), peak_rss_bytes=2**20),
             1: Entry(opening=with_threads(2), peak_rss_bytes=2**30),
@@ -351,7 +351,11 @@ def test_latency_decides_where_it_is_the_goal() -> None:
 
 
 def test_certified() -> None:
-    """Three launches, all requests under the cap, nothing against it; the numbers say so."""
+    """Three launches, all requests under the cap, nothing against it; the numbers say so.
+
+    Three that agree do not show that the next one will: 8 % for what launches are known to differ
+    by.
+    """
     result = judged(turns(0))
     winner = result.winner
     assert winner is not None
@@ -362,7 +366,7 @@ def test_certified() -> None:
     assert winner.measured_s == pytest.approx(4.5)
     assert winner.throughput is not None
     assert winner.throughput.mean == pytest.approx(200)
-    assert winner.latency_upper_ms == pytest.approx(5.0)
+    assert winner.latency_upper_ms == pytest.approx(5.39, abs=0.01)
     assert winner.missed_launches == 0
 
 

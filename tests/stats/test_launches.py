@@ -172,22 +172,40 @@ def test_pooling_where_launches_agree_narrows_the_interval() -> None:
 
 
 @pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
-def test_the_upper_bound_is_students_and_one_sided(confidence: float) -> None:
-    """Mean plus the one-sided quantile times the standard error."""
-    values = [1.0, 2.0, 4.0, 4.5]
-    error = float(np.std(values, ddof=1)) / 2
-    expected = np.mean(values) + student.ppf(confidence, 3) * error
-    assert launch_upper_bound(values, confidence) == pytest.approx(expected)
+def test_the_upper_bound_is_a_moderated_t(confidence: float) -> None:
+    """Three launches' worth of the expected variance, in the variance and in the quantile."""
+    values, expected_sd = [1.0, 2.0, 4.0, 4.5], 0.5
+    variance = (3 * expected_sd**2 + 3 * float(np.var(values, ddof=1))) / 6
+    expected = np.mean(values) + student.ppf(confidence, 6) * math.sqrt(variance / 4)
+    assert launch_upper_bound(values, confidence, expected_sd) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("values", [[], [3.0], [3.0, 3.1]])
 def test_two_launches_bound_nothing(values: list[float]) -> None:
-    """What differs between launches is next to unknown then."""
-    assert launch_upper_bound(values, 0.99) is None
+    """Both may share what the next ones do not."""
+    assert launch_upper_bound(values, 0.99, 0.1) is None
 
 
-def test_the_upper_bound_holds_as_often_as_it_says() -> None:
-    """At 99 %, from three launches."""
-    draws = np.random.default_rng(14).normal(size=(4000, 3))
-    held = [(launch_upper_bound(draw, 0.99) or 0.0) >= 0 for draw in draws.tolist()]
+def test_launches_without_any_spread_are_not_taken_for_certain() -> None:
+    """Three that agree do not show that the next one will."""
+    bound = launch_upper_bound([1.0, 1.0, 1.0], 0.99, 0.05)
+    assert bound is not None
+    assert 1.05 < bound < 1.1
+
+
+@pytest.mark.parametrize("launches", [3, 5, 8])
+def test_the_upper_bound_holds_as_often_as_it_says(launches: int) -> None:
+    """At 99 %, where variances are scattered about the expected one as they are assumed to be."""
+    random = np.random.default_rng(14)
+    sds = np.sqrt(3 / random.chisquare(3, size=4000))
+    draws = random.normal(size=(4000, launches)) * sds[:, None]
+    held = [(launch_upper_bound(draw, 0.99, 1.0) or 0.0) >= 0 for draw in draws.tolist()]
     assert 0.985 <= np.mean(held) <= 0.995
+
+
+@pytest.mark.parametrize(("times", "least"), [(0.5, 0.99), (1.0, 0.98), (2.0, 0.965), (4.0, 0.96)])
+def test_the_upper_bound_bears_launches_that_differ_by_more(times: float, least: float) -> None:
+    """Of five launches, however far the expected spread is from the true one."""
+    draws = np.random.default_rng(15).normal(scale=times, size=(4000, 5))
+    held = [(launch_upper_bound(draw, 0.99, 1.0) or 0.0) >= 0 for draw in draws.tolist()]
+    assert np.mean(held) >= least

@@ -140,9 +140,9 @@ def test_the_upper_bound_is_the_larger_of_two() -> None:
     alike = record_of(slice_of(n % 4, n, random.uniform(1, 2, 500).tolist()) for n in range(20))
     pooled = percentile_bounds_ms(ticks_of(s.block for s in alike.slices), 99, 0.99)[1]
     apart = record_of(slice_of(n, 0, (1.0 + n / 10,) * 500) for n in range(4))
-    spread = launch_upper_bound([math.log(1.0 + n / 10) for n in range(4)], 0.99)
+    spread = launch_upper_bound([math.log(1.0 + n / 10) for n in range(4)], 0.99, 0.05)
     assert pooled is not None
-    assert pooled <= (alike.latency_upper_ms or 0) < 2.01
+    assert pooled <= (alike.latency_upper_ms or 0) < 2.15
     assert spread is not None
     assert apart.latency_upper_ms == pytest.approx(math.exp(spread))
     assert math.exp(spread) > 1.3
@@ -199,7 +199,8 @@ def test_the_upper_bound_is_no_less_than_the_percentile(
         pytest.param(record(rounds=2), False, False, id="600 requests"),
         pytest.param(record(over=1), False, False, id="one of 100 over"),
         pytest.param(record(over=50), False, False, id="half over"),
-        pytest.param(record(latency_ms=9.9), True, True, id="all just below"),
+        pytest.param(record(latency_ms=9.2), True, True, id="all below, with room for a launch"),
+        pytest.param(record(latency_ms=9.9), False, False, id="all just below"),
     ],
 )
 def test_what_holds_and_what_should(found: Record, *, holds: bool, should_hold: bool) -> None:
