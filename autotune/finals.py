@@ -13,7 +13,14 @@ from autotune.execution.calibration import Calibration, tie_margin
 from autotune.execution.measuring import CONTENDER_FACTOR
 from autotune.execution.race import MOST_LAUNCHES, Race, RacePlan, Venue
 from autotune.execution.runner import Runner
-from autotune.search.finalists import contender, contenders, launch_s, may_race, seats
+from autotune.search.finalists import (
+    contender,
+    contenders,
+    launch_s,
+    load_s,
+    may_race,
+    seats,
+)
 from autotune.spec import StudySpec
 from autotune.stats.tail_test import CERTIFICATE_ALPHA, requests_needed
 from autotune.storage.races import RaceLog, StoredRace, last_race
@@ -23,9 +30,6 @@ _LAUNCHES = 7
 _UNTIMED_LAUNCHES = 12
 """Where a budget gives no time: with few, processes that differ by 2 % hide a gain of 4 %."""
 _FINALISTS = 3
-
-_TURN = 1.25
-"""Of a slice, with filling and draining."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +86,7 @@ class Finals:
     def reserve_s(self, budget: Budget, trials: Sequence[Trial]) -> float:
         """What the search must leave to the race of these trials.
 
-        The study's share of the budget; more of a short one, as five launches cannot tell 4 % from
+        The study's share of the budget; more of a short one, as few launches cannot tell 4 % from
         a tie, and slow models need long for a certificate; and less of a long one, when even the
         most launches do not need it.
         """
@@ -92,7 +96,8 @@ class Finals:
             return share_s
         if self._dozen is None or self._dozen[0] != len(trials):  # asked twice for each trial
             dozen_s = enter(trials, self._goal, None, None).budget_s
-            self._dozen = len(trials), max(dozen_s, certificate_s(trials, self._goal))
+            certified_s = certificate_s(trials, self._goal, self._items_per_request)
+            self._dozen = len(trials), max(dozen_s, certified_s)
         dozen_s = self._dozen[1]
         most_s = dozen_s * MOST_LAUNCHES / _UNTIMED_LAUNCHES
         return min(max(share_s, dozen_s), race.most_share * length_s, most_s)
@@ -100,16 +105,16 @@ class Finals:
     def advise(self, trial: Trial, budget: Budget) -> None:
         """Say once, at the first trial that may race, if the time cannot show the SLA."""
         sla = self._goal.sla
-        if self._has_advised or trial.measurement is None or sla is None:
+        if self._has_advised or sla is None or not may_race(trial, self._goal):
             return
+        self._has_advised = True
         advice = [_advice_for_trials(trial, sla, CONTENDER_FACTOR * self._spec.limit_s)]
         if budget.length_s is not None and self._spec.race.share:
             most_s = self._spec.race.most_share * budget.length_s
-            needed_s = certificate_s([trial], self._goal)
+            needed_s = certificate_s([trial], self._goal, self._items_per_request)
             if needed_s > most_s:
                 length_s = needed_s / self._spec.race.most_share
                 advice.append(_advice_for_race(trial, sla, needed_s, most_s, length_s))
-        self._has_advised = any(advice) or may_race(trial, self._goal)
         for text in filter(None, advice):
             self._on_event(Noted(text=text))
 
@@ -280,11 +285,11 @@ def enter(
     )
 
 
-def certificate_s(trials: Sequence[Trial], goal: Goal) -> float:
+def certificate_s(trials: Sequence[Trial], goal: Goal, items_per_request: int = 1) -> float:
     """Least time of a race in which the best of these trials and the better hint are certified.
 
-    One launch of the other hint, three of those two, and the requests that their verdicts take; of
-    one trial as if it were each of them.
+    A launch of two others, three of those two, and the requests that their verdicts take; of one
+    trial as if it were each of them.
     """
     entered, baseline = contenders(trials, goal)
     if goal.sla is None or not entered:
@@ -292,9 +297,9 @@ def certificate_s(trials: Sequence[Trial], goal: Goal) -> float:
     numbers = {trial.number: trial for trial in trials}
     pair = [numbers[c.trial] for c in (entered[0], entered[baseline or 0]) if c.trial is not None]
     needed = requests_needed(0, goal.sla.percentile, CERTIFICATE_ALPHA)
-    loads_s = sum(_TURN * needed / _requests_per_s(trial) for trial in pair)
+    loads_s = sum(load_s(trial, needed, items_per_request) for trial in pair)
     opening_s = sum(contender(trial).open_s for trial in pair)
-    return launch_s(pair[-1]) + LEAST_LAUNCHES * opening_s + loads_s
+    return 2 * launch_s(pair[-1]) + LEAST_LAUNCHES * opening_s + loads_s
 
 
 def _requests_per_s(trial: Trial) -> float:

@@ -646,7 +646,7 @@ def test_a_race_too_short_for_the_percentile_is_said(folder: Path) -> None:
     )
     assert found is not None, note
     rate, race_s, minutes = map(float, found.groups())
-    assert 2 * 608 / rate < race_s < 1.3 * 2 * 608 / rate + 15
+    assert 2 * 608 / rate < race_s < 1.5 * 2 * 608 / rate + 15
     assert 60 * minutes >= race_s / 0.4 > 60 * (minutes - 1)
 
 
@@ -654,7 +654,7 @@ def test_the_least_budget_for_a_certificate_is_enough(folder: Path) -> None:
     """What is said to do does, and is not said to be too little."""
     told = Told()
     cpu = SimulatedCpu(cpus=2, item_ms=100.0, serial=0.0, contention=0.0)
-    spec = make_spec(goal={"max_latency": "500ms"}, budget={"duration": "4m"})
+    spec = make_spec(goal={"max_latency": "500ms"}, budget={"duration": "5m"})
     outcome = tune(spec, folder, runner=SimulatedRunner(cpu=cpu), on_event=told)
     assert not [note for note in told.notes() if "certificate" in note]
     assert outcome.race is not None

@@ -38,6 +38,8 @@ _MOST_FAULTS = 2
 _MOST_ROUNDS = 40
 _SPARE_MEMORY = 1.25
 _PRECISE = 0.02
+_TURN = 1.1
+"""Of a slice, with filling and draining, as long as nobody knows."""
 _IDLE, _LONGEST_SLICE = 0.25, 4
 """Filling and draining over a slice, and how many times longer slices may become for it."""
 
@@ -58,7 +60,7 @@ class RacePlan:
     """Nothing counts as settled before so many, or those aimed at if they are fewer."""
     most_launches: int = MOST_LAUNCHES
     rounds: int = 5
-    """Most rounds of a launch: beyond them another launch tells more than another round. The best
+    """Most rounds of a launch, unless verdicts lack requests: another launch tells more. The best
     number is sqrt(launch cost / slice cost x slice variance / launch variance) (Kalibera and
     Jones 2013), measured as 3.5 with 1.6 s, 0.5 s, 2.5 % and 1.3 %."""
     seats: int = 4
@@ -78,6 +80,18 @@ class RacePlan:
     """Whether the contenders are what one search found: it is believed a little, and they are what
     they are for having looked fast."""
     seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Next:
+    """The next launch."""
+
+    wanted: Sequence[int]
+    """Who would have a seat if there were time."""
+    seated: Sequence[int]
+    """Who has one."""
+    lacking: int
+    """Rounds until the verdicts of those whom it was given for have their requests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,13 +163,16 @@ class Race:
         self._faults: Counter[int] = Counter()
         self.entries = known
         self._open_s = {i: contender.open_s for i, contender in enumerate(contenders)}
-        self._turns: dict[int, tuple[float, float]] = {}
+        self._turns = {
+            taken.contender: (_TURN * taken.block.duration_s, taken.block.duration_s)
+            for taken in earlier
+        }
         """Seconds of a contender's last turn, and of the slice in it."""
-        self._slice_s = plan.slice_s
         self._lacking_s: dict[int, float] = {}
-        """Load that a contender's verdict lacks, if no request is over the cap."""
+        """Load that a contender's verdict lacks, if no request is over the cap; 0 of those who miss
+        it."""
         self._promise: list[int] = []
-        """Who may still be exported, the likeliest first."""
+        """Who may still be exported: first those who should hold, and the faster ones first."""
         self._end: End | None = None
         if earlier:
             self._drop()
@@ -164,9 +181,10 @@ class Race:
         """Launch after launch, until there is a reason to end."""
         try:
             while self._end is None:
-                self._end = self._why_end()
+                following = self._next()
+                self._end = self._why_end(following)
                 if self._end is None:
-                    self._launch()
+                    self._launch(following)
         except KeyboardInterrupt:
             self._end = End.STOPPED
         return self.result()
@@ -192,8 +210,8 @@ class Race:
 
     # --- who runs
 
-    def _seated(self) -> list[int]:
-        """Contenders of the next launch.
+    def _next(self) -> "_Next":
+        """Who has a seat in the next launch, and who would have one if there were time.
 
         Whoever missed the SLA, failed or found no memory is replaced by the next in line. Whoever
         was slower is not: the next in line is unlikely to be faster, and the others need the time.
@@ -202,29 +220,31 @@ class Race:
         kept = [i for i in everyone if self._keeps_seat(i)]
         gone = self._unfit | self._without_room
         line = [i for i in everyone if not self._keeps_seat(i) and i not in gone]
-        seated = [i for i in (*kept, *line[: self.plan.seats]) if i not in self._out]
-        return sorted(self._affordable(seated) if self.plan.drops else seated)
+        wanted = sorted(i for i in (*kept, *line[: self.plan.seats]) if i not in self._out)
+        if not self.plan.drops or not any(self._lacking_s.get(i) for i in wanted):
+            return _Next(wanted, wanted, 0)
+        return self._affordable(wanted)
 
-    def _affordable(self, seated: Sequence[int]) -> Sequence[int]:
-        """Of these, those whose verdicts there is time for, the likeliest to be exported first.
+    def _affordable(self, wanted: Sequence[int]) -> "_Next":
+        """Of these, those whose verdicts there is time for, the most promising first.
 
         Whoever has a seat has a turn in every round, and there are rounds until the verdict of each
-        of them has its requests; the baseline stays in any case. Before the first launch nobody
-        knows whom to prefer, and where there is no time for anybody it goes to the likeliest.
+        of them has its requests. The baseline stays in any case, and is the one where there is time
+        for one verdict only. Where there is time for none, it goes to the most promising.
         """
-        if not self._promise or not self._is_lacking:
-            return seated
         launches = max(1, LEAST_LAUNCHES - self.launches)
-        newcomers = [i for i in seated if i not in self._promise]
-        line = [i for i in (*self._promise, *newcomers) if i in seated]
-        kept, rounds = {i for i in seated if i == self.baseline}, 0
+        line = [i for i in self._promise if i in wanted]
+        line += [i for i in wanted if i not in self._promise]
+        kept, rounds = {i for i in wanted if i == self.baseline}, 0
         for position in line:
             more = {*kept, position}
             needed = max(rounds, self._lacking_turns(position))
             opening_s = launches * sum(self._open_s[i] for i in more)
             if opening_s + needed * self._round_s(more) <= self.left_s:
                 kept, rounds = more, needed
-        return sorted(kept if rounds else {*kept, *line[:1]})
+        if not rounds:
+            kept |= set(line[:1])
+        return _Next(wanted, sorted(kept), rounds)
 
     @property
     def _out(self) -> set[int]:
@@ -243,36 +263,35 @@ class Race:
     def _keeps_seat(self, position: int) -> bool:
         return position == self.baseline or self.contenders[position].is_default
 
-    def _why_end(self) -> End | None:
+    def _why_end(self, following: "_Next") -> End | None:
         if self._is_stopped():
             return End.STOPPED
-        seated = self._seated()
+        seated = following.seated
         if not seated or (seated == [self.baseline] and self.baseline in self._unfit):
             return End.EMPTY
         if self.launches >= self.plan.most_launches:
             return End.LAUNCHES
         least = min(self.plan.launches, self.plan.least_launches)
         if self.launches >= least and self._is_settled(seated):
-            return End.DECIDED
+            # Nothing is settled for those who only gave up their seats for want of time.
+            return End.DECIDED if self._is_settled(following.wanted) else End.BUDGET
         cost_s = sum(self._open_s[i] for i in seated) + self._least_rounds * self._round_s(seated)
         return End.BUDGET if self.launches and cost_s > self.left_s else None
 
-    def _rounds(self, seated: Sequence[int]) -> int:
-        """Rounds of the next launch, so that the launches aimed at fit in the budget.
+    def _rounds(self, following: "_Next") -> int:
+        """Rounds of the launch that was opened, so that the launches aimed at fit in the budget.
 
         Fewer launches where opening them would take the time for the requests that verdicts lack.
         """
+        seated, lacking = following.seated, following.lacking
         opening_s, round_s = sum(self._open_s[i] for i in seated), self._round_s(seated)
-        lacking = max((self._lacking_turns(i) for i in seated), default=0)
-        fitting = int((self.left_s - lacking * round_s) / max(opening_s, 1e-3))
-        launches = max(LEAST_LAUNCHES - self.launches, min(self._launches_left, fitting), 1)
-        share_s = self.left_s / launches - opening_s
-        most = max(self.plan.rounds, math.ceil(lacking / launches))
+        launches, most = max(1, self.plan.launches - self.launches), self.plan.rounds
+        if lacking and self.launches < self.plan.launches:
+            fitting = 1 + int((self.left_s - lacking * round_s) / max(opening_s, 1e-3))
+            launches = max(1, LEAST_LAUNCHES - self.launches, min(launches, fitting))
+            most = max(most, math.ceil(lacking / launches))
+        share_s = (self.left_s - (launches - 1) * opening_s) / launches
         return max(self._least_rounds, min(most, int(share_s / round_s)))
-
-    @property
-    def _launches_left(self) -> int:
-        return self.plan.launches - self.launches
 
     def _has_time(self, number: int, planned: int, residents: Collection[int]) -> bool:
         """Whether another round fits, and is planned or the best use of the time.
@@ -288,35 +307,40 @@ class Race:
         return sum(self._turn_s(i) for i in seated)
 
     def _turn_s(self, position: int) -> float:
-        """Of the next turn: no less than a slice, filling and draining."""
-        turn_s, slice_s = self._turns.get(position, (1.1 * self.plan.slice_s, self.plan.slice_s))
-        return turn_s + max(0.0, self._slice_s - slice_s)
+        """Of the next turn: a slice, filling and draining."""
+        turn_s, slice_s = self._last_turn(position)
+        return turn_s + max(0.0, self._slice_s(position) - slice_s)
 
-    @property
-    def _is_lacking(self) -> bool:
-        return any(self._lacking_s.values())
+    def _last_turn(self, position: int) -> tuple[float, float]:
+        usual = _TURN * self.plan.slice_s, self.plan.slice_s
+        return self._turns.get(position, usual)
+
+    def _slice_s(self, position: int) -> float:
+        """Of the next slice: longer where a verdict lacks requests.
+
+        Filling and draining then take less of its turns.
+        """
+        if not self._lacking_s.get(position):
+            return self.plan.slice_s
+        turn_s, slice_s = self._last_turn(position)
+        longest_s = _LONGEST_SLICE * self.plan.slice_s
+        return min(max(self.plan.slice_s, (turn_s - slice_s) / _IDLE), longest_s)
 
     def _lacking_turns(self, position: int) -> int:
-        """Turns until the requests of a verdict are there; of whom nobody knows, what others lack.
+        """Turns until the requests of a verdict are there: none of those who miss the SLA.
 
-        One to spare, as the last one of them may be cut off.
+        One to spare, as the last one of them may be cut off. Of one that never ran, what those lack
+        who lack most.
         """
         lacking_s = self._lacking_s.get(position, max(self._lacking_s.values(), default=0.0))
-        _, slice_s = self._turns.get(position, (0.0, 0.0))
-        return math.ceil(lacking_s / max(slice_s, self._slice_s)) + 1 if lacking_s else 0
-
-    def _next_slice_s(self) -> float:
-        """Longer slices where verdicts lack requests: most of a turn is then under load."""
-        idle_s = max((turn_s - slice_s for turn_s, slice_s in self._turns.values()), default=0.0)
-        longest_s = _LONGEST_SLICE * self.plan.slice_s if self._is_lacking else self.plan.slice_s
-        return min(max(self.plan.slice_s, idle_s / _IDLE), longest_s)
+        slice_s = max(self._last_turn(position)[1], self._slice_s(position))
+        return math.ceil(lacking_s / slice_s) + 1 if lacking_s else 0
 
     # --- one launch
 
-    def _launch(self) -> None:
+    def _launch(self, following: "_Next") -> None:
         """Fresh processes for everyone, then rounds of turns."""
-        self._slice_s = self._next_slice_s()
-        seated = self._seated()
+        seated = following.seated
         residents: dict[int, OpenModel] = {}
         try:
             for position in self._order(seated):
@@ -326,7 +350,7 @@ class Race:
             if self._without_room.issuperset(seated):
                 self._end = End.EMPTY
                 return
-            planned = self._rounds(seated)
+            planned = self._rounds(following)
             for number in itertools.count():
                 if self._is_stopped() or not residents:
                     break
@@ -407,8 +431,8 @@ class Race:
             num_requests=model.opening.effective.requests(configuration),
             api=configuration.api,
             feed=self.plan.feed,
-            block_s=self._slice_s,
-            limit_s=60 * self._slice_s,
+            block_s=self._slice_s(position),
+            limit_s=60 * self._slice_s(position),
         )
 
     def _fail(self, position: int, failure: Failure, residents: dict[int, OpenModel]) -> None:
@@ -454,7 +478,7 @@ class Race:
         field = self._field()
         records = field.records()
         ran = [i for i, record in enumerate(records) if record.slices and not self._has_failed(i)]
-        self._lacking_s = {i: 0.0 if i in self._unfit else _lacking_s(records[i]) for i in ran}
+        self._lacking_s = {i: _lacking_s(records[i]) for i in ran}
         if not self.plan.drops:
             return
         before = self._out
@@ -471,7 +495,6 @@ class Race:
             for i in ran
             if leader is not None and i != leader and is_hopeless(posterior, i, leader)
         }
-        self._lacking_s |= dict.fromkeys(self._unfit, 0.0)
         self._promise = sorted(able, key=lambda i: (not records[i].should_hold, -posterior.mean[i]))
         for position in ran:
             why = None
@@ -507,6 +530,11 @@ class Race:
 
 
 def _lacking_s(record: Record) -> float:
-    """Load at the rate so far until the requests of its verdict are there, if none is late."""
+    """Load at the rate so far until the requests of its verdict are there, if none is late.
+
+    0 of one that cannot be certified any more.
+    """
+    if record.verdict() is Verdict.MISSED or record.missed_launches:
+        return 0.0
     spent_s = sum(taken.block.duration_s for taken in record.slices)
     return record.lacking * spent_s / max(1, record.requests)

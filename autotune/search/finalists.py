@@ -8,16 +8,18 @@ from autotune.domain.race import Contender
 from autotune.domain.ranking import baselines, better_hint, merit
 from autotune.domain.trial import Trial
 
-MOST_FINALISTS = 4
+MOST_FINALISTS = 7
 """Most that have a seat beside the hints."""
 _RESERVES = 6
 """How many more wait in line for a seat that becomes free."""
 _NEAR = 1.02
 _ROOM = 0.75
-_WARM_UP_S = 0.4
+_WARM_UP_S, _LONGEST_WARM_UP_S = 0.4, 1.0
 _LEAST_SLICES = 3
-_SLICE_S = 0.55
+_SLICE_S, _LONGEST_SLICE_S = 0.5, 2.0
 _ROUNDS_OF_REQUESTS = 5
+_IDLE_ROUNDS = 3
+"""Filling, one round that is not counted, draining."""
 _WARM_UP_REQUESTS = 30
 
 
@@ -58,7 +60,7 @@ def contender(trial: Trial, items_per_request: int = 1) -> Contender:
         trial=trial.number,
         search_per_s=measured.throughput_per_s,
         search_latency_ms=measured.latency.goal_ms,
-        open_s=opening.start_s + opening.read_s + opening.compile_s + _WARM_UP_S,
+        open_s=opening.start_s + opening.read_s + opening.compile_s + _warm_up_s(measured),
         peak_rss_bytes=measured.peak_rss_bytes,
         items_per_request=items_per_request,
     )
@@ -68,10 +70,28 @@ def launch_s(trial: Trial) -> float:
     """Least time that a trial's configuration needs in one launch of a race."""
     measured = trial.measurement
     assert measured is not None  # noqa: S101 - only measured trials race
-    latency_s = measured.latency.mean_ms / 1000
-    warm_up_s = max(0.0, _WARM_UP_REQUESTS * latency_s / measured.num_requests - _WARM_UP_S)
-    slice_s = max(_SLICE_S, _ROUNDS_OF_REQUESTS * latency_s)
-    return contender(trial).open_s + warm_up_s + _LEAST_SLICES * slice_s
+    round_s = measured.latency.mean_ms / 1000
+    slice_s = max(_SLICE_S, _ROUNDS_OF_REQUESTS * round_s)
+    return contender(trial).open_s + _LEAST_SLICES * (slice_s + _IDLE_ROUNDS * round_s)
+
+
+def load_s(trial: Trial, requests: int, items_per_request: int = 1) -> float:
+    """Time that so many requests of a trial's configuration take in turns of a race."""
+    measured = trial.measurement
+    assert measured is not None  # noqa: S101 - only measured trials race
+    round_s = measured.latency.mean_ms / 1000
+    slice_s = max(_SLICE_S, min(4 * _IDLE_ROUNDS * round_s, _LONGEST_SLICE_S))
+    slice_s = max(slice_s, _ROUNDS_OF_REQUESTS * round_s)
+    requests_per_s = measured.throughput_per_s / contender(trial, items_per_request).items
+    return requests / max(requests_per_s, 1e-9) * (1 + _IDLE_ROUNDS * round_s / slice_s)
+
+
+def _warm_up_s(measured: Measurement) -> float:
+    """Until thirty requests are done or a second has passed, with the round that is under way."""
+    round_s = measured.latency.mean_ms / 1000
+    requests_s = _WARM_UP_REQUESTS * round_s / measured.num_requests
+    longest_s = max(_LONGEST_WARM_UP_S, _ROUNDS_OF_REQUESTS * round_s)
+    return max(_WARM_UP_S, min(requests_s, longest_s) + _IDLE_ROUNDS * round_s)
 
 
 def seats(costs_s: Sequence[float], budget_s: float, launches: int) -> int:
@@ -83,7 +103,7 @@ def seats(costs_s: Sequence[float], budget_s: float, launches: int) -> int:
         launches: that must fit.
 
     Returns:
-        At least one where there is one, whatever the budget; at most four.
+        At least one where there is one, whatever the budget; at most seven.
     """
     counts = range(1, min(len(costs_s), MOST_FINALISTS) + 1)
     fitting = [count for count in counts if launches * sum(costs_s[:count]) <= budget_s]

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from autotune.domain.goal import Goal
 from autotune.domain.race import Contender, RaceResult, Status
-from autotune.execution.race import Race, RacePlan, Venue
+from autotune.execution.race import Race, RacePlan, Venue, _Next
 from autotune.execution.recorded import RecordedMachine, RecordedRunner
 from autotune.replay import regret, replay
 from tests.bench.jobs import Job
@@ -47,11 +47,13 @@ class OracleRace(Race):
 
     best: int
 
-    def _seated(self) -> list[int]:
-        seated = super()._seated()
+    def _next(self) -> _Next:
+        following = super()._next()
         if not self.launches:
-            return seated
-        return [i for i in seated if i in {self.best, self.baseline}]
+            return following
+        return replace(
+            following, seated=[i for i in following.wanted if i in {self.best, self.baseline}]
+        )
 
 
 def study(todo: Todo) -> Found:

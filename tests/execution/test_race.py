@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from autotune.domain.configuration import CompileKey, Configuration, PerformanceHint
 from autotune.domain.failure import Failure, FailureKind, TrialFault
-from autotune.domain.goal import Goal, Objective
+from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Block, Feed
-from autotune.domain.race import Contender, Dropped, End, Slice, State, Status
+from autotune.domain.race import Advantage, Choice, Contender, Dropped, End, Slice, State, Status
 from autotune.execution.race import Race, RacePlan, Venue
 from autotune.execution.runner import Load
 from autotune.execution.simulated import SimulatedCpu, SimulatedModel, SimulatedRunner, Weather
@@ -464,6 +466,74 @@ def test_a_slow_model_is_certified_where_there_is_time_for_two(
     assert max(requests[1:]) < 608 <= requests[0]
 
 
+@pytest.mark.parametrize("drops", [True, False])
+def test_no_time_is_given_to_the_verdict_of_one_that_misses(*, drops: bool) -> None:
+    """However many requests it would take to show that it does not: launches go on as planned."""
+    stage = Stage(contenders=equals(2), runner=slowed({1: 3.0}))
+    result = stage.race(replace(PLAN, drops=drops, most_launches=4)).hold()
+    assert result.standings[1].verdict is Verdict.MISSED
+    assert result.rounds == 5 * result.launches
+    assert result.duration_s < 60.0
+
+
+def test_no_launch_grows_for_a_verdict_that_does_not_come() -> None:
+    """One in a hundred requests is over the cap: more of them decide nothing."""
+
+    def late(position: int, number: int, block: Block) -> Block:
+        ticks = np.frombuffer(block.latency_ticks, "<u4").copy()
+        ticks[-max(1, ticks.size // 100) :] = 300_000
+        return replace(block, latency_ticks=ticks.tobytes()) if position == 1 else block
+
+    stage = Stage(contenders=equals(2), alter=late, runner=SimulatedRunner(noise=0.05))
+    race = stage.race(replace(PLAN, launches=5, budget_s=200.0))
+    race.hold()
+    rounds = Counter(launch for launch, _ in {(p.launch, p.round) for p in race.slices})
+    assert len(rounds) >= 8
+    assert all(count <= 12 for launch, count in rounds.items() if launch < len(rounds) - 1)
+
+
+def test_a_slow_one_makes_only_its_own_turns_longer() -> None:
+    """Filling and draining take most of its turns of half a second; the other has its verdict."""
+
+    @dataclass
+    class Draining(Stage):
+        def open_model(self, contender: Contender) -> Watched:
+            model = super().open_model(contender)
+            plain = model.load
+
+            def load(load: Load) -> Generator[Block]:
+                try:
+                    yield from plain(load)
+                finally:
+                    if model.position == 1:
+                        self.runner.advance(0.6)
+
+            model.load = load  # type: ignore[method-assign]
+            return model
+
+    def few(position: int, _: int, block: Block) -> Block:
+        ticks = np.frombuffer(block.latency_ticks, "<u4")
+        some = ticks[: ticks.size // 10].tobytes()
+        return replace(block, latency_ticks=some) if position == 1 else block
+
+    one, other = equals(2)
+    stage = Draining(contenders=[one, replace(other, items_per_request=10)], alter=few)
+    stage.race(replace(PLAN, launches=4, budget_s=120.0)).hold()
+    lengths = {load.block_s for load in stage.loads if load.block_s >= PLAN.slice_s}
+    assert len(lengths) > 1
+    assert max(lengths) <= 4 * PLAN.slice_s
+    assert Counter(load.block_s for load in stage.loads)[0.5] > stage.slices[0]
+
+
+def test_nothing_is_decided_for_those_who_had_no_time() -> None:
+    """They gave up their seats, and a longer budget would have them back."""
+    stage = Stage(contenders=equals(5), runner=slow(300, NEARLY))
+    goal = Goal(Objective.THROUGHPUT, 99.0, 1200.0)
+    result = stage.race(replace(PLAN, budget_s=200.0, launches=3), goal).hold()
+    assert result.status is Status.CERTIFIED
+    assert result.end is End.BUDGET
+
+
 def test_with_time_for_everybody_nobody_gives_up_a_seat() -> None:
     """As before: who is not shown to be slower stays."""
     stage = Stage(contenders=equals(5), runner=slow(100, NEARLY))
@@ -660,6 +730,49 @@ def test_a_race_that_was_cut_off_goes_on(questions: int) -> None:
     assert result.standings[1].state is State.SLOWER
 
 
+def on_tape(seed: int) -> Callable[[int, int, Block], Block]:
+    """Slices that depend on their number alone, and not on when they are taken.
+
+    Contenders differ by a few percent, launches of five slices and the slices themselves by less.
+    """
+    own = np.random.default_rng([seed, 0]).normal(0, 0.04, 9)
+
+    def alter(position: int, number: int, block: Block) -> Block:
+        launch = np.random.default_rng([seed, 1, position, number // 5]).normal(0, 0.01)
+        rest = np.random.default_rng([seed, 2, position, number]).normal(0, 0.01)
+        return replace(block, duration_s=0.5 * float(np.exp(own[position] + launch + rest)))
+
+    return alter
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), held=st.integers(1, 4), count=st.integers(1, 4))
+def test_cut_off_or_not_the_decision_is_the_same(seed: int, held: int, count: int) -> None:
+    """Whatever the contenders do, and after whichever launch it is cut off."""
+    plan = replace(PLAN, launches=5, most_launches=6)
+    configurations = [HINT, *EQUALS[:count]]
+    whole = Stage(contenders=contenders(*configurations), alter=on_tape(seed)).race(plan).hold()
+
+    cut = Stage(contenders=contenders(*configurations), alter=on_tape(seed)).race(plan)
+    cut.plan = replace(plan, most_launches=held)
+    cut.hold()
+    again = Stage(contenders=contenders(*configurations), alter=on_tape(seed))
+    again.slices.update(piece.contender for piece in cut.slices)
+    resumed = again.race(plan, earlier=cut.slices, entries=cut.entries).hold()
+
+    assert (resumed.chosen, resumed.choice, resumed.advantage) == (
+        whole.chosen,
+        whole.choice,
+        whole.advantage,
+    )
+    assert (resumed.end, resumed.launches, resumed.status) == (
+        whole.end,
+        whole.launches,
+        whole.status,
+    )
+    assert [s.state for s in resumed.standings] == [s.state for s in whole.standings]
+
+
 def test_one_that_had_failed_is_not_opened_again() -> None:
     """Its reason is remembered."""
     failure = make_failure(FailureKind.CRASH, phase="open")
@@ -845,6 +958,52 @@ def test_a_twin_that_is_five_percent_slower_is_found(seed: int) -> None:
     assert ratio is not None
     assert ratio.mean == pytest.approx(0.95, abs=0.03)
     assert (ratio.low or 0.0) <= 0.95 <= (ratio.high or 1.0)
+
+
+@pytest.mark.parametrize("at_s", [7.0, 9.5, 12.0])
+def test_a_machine_that_halves_its_speed_in_a_launch_halves_it_for_all(at_s: float) -> None:
+    """Ratios stay what they are; what is claimed is no more than the slow half bears out."""
+    bins = np.concatenate([np.ones(int(10 * at_s)), np.full(10_000, 2.0)])
+    runner = slowed({1: 1 / 0.9}, weather=Weather(bins=bins, spread=np.ones(1)))
+    stage = Stage(contenders=equals(2), runner=runner)
+    result = stage.race(replace(PLAN, most_launches=5), replace(GOAL, cap_ms=40.0)).hold()
+    assert result.chosen == 0
+    ratio, winner = result.standings[1].ratio, result.winner
+    assert ratio is not None
+    assert (ratio.low or 0.0) <= 0.9 <= (ratio.high or 0.0)
+    assert winner is not None
+    assert winner.throughput is not None
+    assert winner.latency_upper_ms is not None
+    after_s = runner.predict(EQUALS[0])
+    assert (winner.throughput.low or 0.0) <= 1.01 * after_s.throughput_per_s / 2
+    assert winner.latency_upper_ms >= 0.99 * 2 * after_s.latency_ms
+
+
+def test_a_hint_that_misses_the_cap_is_no_rival() -> None:
+    """The best of the others is certified; there is no hint to be better than."""
+    entered = contenders(HINT, make_configuration(streams=1, threads_per_stream=4, num_requests=1))
+    result = Stage(contenders=entered).race(PLAN, replace(GOAL, cap_ms=4.0)).hold()
+    assert result.standings[0].state is State.MISSED
+    assert (result.chosen, result.status) == (1, Status.CERTIFIED)
+    assert (result.advantage, result.chance) == (None, None)
+
+
+def test_of_hints_alone_the_faster_is_exported() -> None:
+    """Without a word about an advantage: nobody else was there."""
+    result = Stage(contenders=contenders(HINT, LATENCY_HINT)).race().hold()
+    assert (result.chosen, result.status) == (0, Status.CERTIFIED)
+    assert (result.choice, result.advantage) == (Choice.DEFAULT, None)
+
+
+def test_two_launches_prove_nothing_but_choose() -> None:
+    """The faster one, with its word; provisional."""
+    tuned = make_configuration(streams=4, threads_per_stream=1, num_requests=4)
+    entered = contenders(HINT, tuned)
+    runner = SimulatedRunner(noise=QUIET, launch_noise=0.005, slower={tuned.compile_key: 0.8})
+    plan = replace(PLAN, most_launches=2)
+    result = Stage(contenders=entered, runner=runner).race(plan).hold()
+    assert (result.chosen, result.status, result.launches) == (1, Status.PROVISIONAL, 2)
+    assert result.advantage in {Advantage.SHOWN, Advantage.LIKELY}
 
 
 def test_a_hint_that_nothing_beats_is_kept() -> None:
