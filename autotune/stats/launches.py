@@ -12,7 +12,7 @@ from autotune.domain.race import LEAST_LAUNCHES
 _LEAST_VALUES = 3
 _PRIOR_LAUNCHES = 3
 """How many launches the expected spread counts for: what the F distribution of spreads about it
-says, of 1,706 contenders in replays of five recorded surfaces (docs/decisions/0008)."""
+says, of 1,700 contenders in replays of five recorded surfaces (docs/decisions/0008)."""
 _POOL_LEVEL = 0.25
 """Level of the test that launches differ; above 5 % because a missed difference costs more."""
 
