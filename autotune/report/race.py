@@ -27,6 +27,7 @@ from autotune.report.format import (
     percent,
     percentile,
     seconds,
+    several,
     times,
 )
 from autotune.report.tables import UNPROVEN, flags_in_words, verdict_text
@@ -97,7 +98,8 @@ def race_table(
 def race_lines(result: RaceResult, goal: Goal) -> list[str]:
     """What was chosen and why, what it may claim, and under which conditions."""
     head = (
-        f"race of {result.rounds} rounds in {result.launches} launches, "
+        f"race of {several(result.rounds, 'round')} in "
+        f"{several(result.launches, 'launch', 'launches')}, "
         f"{seconds(result.duration_s)}; {_ENDS[result.end]}"
     )
     winner = result.winner
@@ -242,7 +244,8 @@ def _claim(winner: Standing, goal: Goal) -> str:
             f"{percentile(goal.percentile)} at most {milliseconds(winner.latency_upper_ms)}"
         )
     over = f", {winner.over_cap} of them over the cap" if goal.cap_ms is not None else ""
-    evidence = f"{winner.requests} requests{over}, {winner.launches} launches"
+    launches = several(winner.launches, "launch", "launches")
+    evidence = f"{several(winner.requests, 'request')}{over}, {launches}"
     return f"{' and '.join(parts)} ({evidence})"
 
 

@@ -333,7 +333,7 @@ def test_without_a_cap_nothing_is_over_it() -> None:
     )
     text = said(make_result(winner=few, status=Status.PROVISIONAL), goal)
     assert "over the cap" not in text
-    assert "throughput not bounded (10000 requests, 1 launches)" in text
+    assert "throughput not bounded (10000 requests, 1 launch)" in text
 
 
 def test_a_name_is_not_said_twice() -> None:
