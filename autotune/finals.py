@@ -11,7 +11,7 @@ from autotune.domain.race import LEAST_LAUNCHES, Contender, End, RaceResult
 from autotune.domain.trial import Trial
 from autotune.execution.calibration import Calibration, tie_margin
 from autotune.execution.measuring import CONTENDER_FACTOR
-from autotune.execution.race import MOST_LAUNCHES, Race, RacePlan, Venue
+from autotune.execution.race import LAUNCHES, MOST_LAUNCHES, Race, RacePlan, Venue
 from autotune.execution.runner import Runner
 from autotune.search.finalists import (
     contender,
@@ -19,6 +19,7 @@ from autotune.search.finalists import (
     launch_s,
     load_s,
     may_race,
+    requests_per_s,
     seats,
 )
 from autotune.spec import StudySpec
@@ -26,7 +27,6 @@ from autotune.stats.tail_test import CERTIFICATE_ALPHA, requests_needed
 from autotune.storage.races import RaceLog, StoredRace, last_race
 from autotune.storage.study_store import StudyStore
 
-_LAUNCHES = 7
 _UNTIMED_LAUNCHES = 12
 """Where a budget gives no time: with few, processes that differ by 2 % hide a gain of 4 %."""
 _FINALISTS = 3
@@ -81,7 +81,7 @@ class Finals:
         self._elapsed_s = elapsed_s
         self._is_stopped = is_stopped
         self._has_advised = False
-        self._dozen: tuple[int, float] | None = None
+        self._wanted: tuple[int, float] | None = None
 
     def reserve_s(self, budget: Budget, trials: Sequence[Trial]) -> float:
         """What the search must leave to the race of these trials.
@@ -94,13 +94,13 @@ class Finals:
         share_s = race.share * length_s
         if not share_s or not any(may_race(trial, self._goal) for trial in trials):
             return share_s
-        if self._dozen is None or self._dozen[0] != len(trials):  # asked twice for each trial
+        if self._wanted is None or self._wanted[0] != len(trials):  # asked twice for each trial
             dozen_s = enter(trials, self._goal, None, None).budget_s
             certified_s = certificate_s(trials, self._goal, self._items_per_request)
-            self._dozen = len(trials), max(dozen_s, certified_s)
-        dozen_s = self._dozen[1]
-        most_s = dozen_s * MOST_LAUNCHES / _UNTIMED_LAUNCHES
-        return min(max(share_s, dozen_s), race.most_share * length_s, most_s)
+            self._wanted = len(trials), max(dozen_s, certified_s)
+        wanted_s = self._wanted[1]
+        most_s = wanted_s * MOST_LAUNCHES / _UNTIMED_LAUNCHES
+        return min(max(share_s, wanted_s), race.most_share * length_s, most_s)
 
     def advise(self, trial: Trial, budget: Budget) -> None:
         """Say once, at the first trial that may race, if the time cannot show the SLA."""
@@ -108,13 +108,14 @@ class Finals:
         if self._has_advised or sla is None or not may_race(trial, self._goal):
             return
         self._has_advised = True
-        advice = [_advice_for_trials(trial, sla, CONTENDER_FACTOR * self._spec.limit_s)]
+        rate = requests_per_s(trial, self._items_per_request)
+        advice = [_advice_for_trials(rate, sla, CONTENDER_FACTOR * self._spec.limit_s)]
         if budget.length_s is not None and self._spec.race.share:
             most_s = self._spec.race.most_share * budget.length_s
             needed_s = certificate_s([trial], self._goal, self._items_per_request)
             if needed_s > most_s:
                 length_s = needed_s / self._spec.race.most_share
-                advice.append(_advice_for_race(trial, sla, needed_s, most_s, length_s))
+                advice.append(_advice_for_race(rate, sla, needed_s, most_s, length_s))
         for text in filter(None, advice):
             self._on_event(Noted(text=text))
 
@@ -195,7 +196,6 @@ class Finals:
         plan = RacePlan(
             budget_s=entry.budget_s,
             launches=entry.launches,
-            least_launches=_LAUNCHES,
             seats=entry.seats,
             tie_margin=margin,
             noise=noise,
@@ -266,7 +266,7 @@ def enter(
     costs = [0.0 if c.trial is None else launch_s(numbers[c.trial]) for c in entered]
     hints_s = sum(cost for c, cost in zip(entered, costs, strict=True) if c.is_default)
     finalists_s = [cost for c, cost in zip(entered, costs, strict=True) if not c.is_default]
-    aim = _LAUNCHES
+    aim = LAUNCHES
     if budget_s is None:
         aim = _UNTIMED_LAUNCHES
         budget_s = _UNTIMED_LAUNCHES * (hints_s + sum(finalists_s[:_FINALISTS]))
@@ -302,16 +302,9 @@ def certificate_s(trials: Sequence[Trial], goal: Goal, items_per_request: int = 
     return 2 * launch_s(pair[-1]) + LEAST_LAUNCHES * opening_s + loads_s
 
 
-def _requests_per_s(trial: Trial) -> float:
-    measured = trial.measurement
-    assert measured is not None  # noqa: S101 - only measured trials race
-    seconds = sum(block.duration_s for block in measured.counted)
-    return measured.latency.requests / seconds if seconds > 0 else math.inf
-
-
-def _advice_for_trials(trial: Trial, sla: Sla, longest_s: float) -> str | None:
+def _advice_for_trials(rate: float, sla: Sla, longest_s: float) -> str | None:
     """What to change where a trial cannot show the SLA even with no request over the cap."""
-    rate, needed = _requests_per_s(trial), requests_needed(0, sla.percentile)
+    needed = requests_needed(0, sla.percentile)
     if needed <= rate * longest_s:
         return None
     return (
@@ -321,14 +314,12 @@ def _advice_for_trials(trial: Trial, sla: Sla, longest_s: float) -> str | None:
     )
 
 
-def _advice_for_race(
-    trial: Trial, sla: Sla, needed_s: float, most_s: float, length_s: float
-) -> str:
+def _advice_for_race(rate: float, sla: Sla, needed_s: float, most_s: float, length_s: float) -> str:
     """What to change where the race cannot."""
     needed = requests_needed(0, sla.percentile, CERTIFICATE_ALPHA)
     return (
         f"a certificate of p{sla.percentile:g} takes at least {needed} requests each of the best "
-        f"and of the hint: at {_requests_per_s(trial):.3g} requests/s a race of "
+        f"and of the hint: at {rate:.3g} requests/s a race of "
         f"{_span(needed_s)}, and this budget has {_span(most_s)} for it; give at least "
         f"{_span(length_s)}, or the result stays provisional"
     )

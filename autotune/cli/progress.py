@@ -30,6 +30,7 @@ from autotune.domain.goal import Verdict
 from autotune.domain.measurement import Measurement, StopReason
 from autotune.domain.ranking import ratio
 from autotune.domain.trial import Trial
+from autotune.domain.units import several
 from autotune.report.format import goal_in_words, milliseconds, per_second, seconds, times
 from autotune.report.race import race_lines, race_table, ratio_text
 from autotune.report.tables import verdict_text
@@ -260,7 +261,7 @@ def _opened_lines(event: StudyOpened) -> list[str]:
     budget = [seconds(event.budget_s)] if event.budget_s is not None else []
     budget += [f"{event.budget_trials} trials"] if event.budget_trials is not None else []
     budget += [] if budget else ["until told to stop"]
-    size = f"{event.space_size} configuration{'' if event.space_size == 1 else 's'}"
+    size = several(event.space_size, "configuration")
     found = [
         f"study {event.name}: {goal_in_words(event.goal)}",
         f"{event.machine}; {size}; budget {' or '.join(budget)}",

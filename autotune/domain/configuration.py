@@ -8,6 +8,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Self
 
+from autotune.domain.units import several
+
 # Properties that decide how a compiled model runs. The hint is not among them: two hints that
 # resolve to the same streams, threads, pinning and precision are one and the same deployment.
 _EFFECTIVE_KEY_PROPERTIES = (
@@ -135,7 +137,7 @@ class Configuration:
             parts.append(
                 "optimal requests"
                 if self.num_requests is None
-                else _count(self.num_requests, "request")
+                else several(self.num_requests, "request")
             )
         parts.append(f"batch {self.batch_size}")
         parts += [self.precision] if self.precision else []
@@ -147,9 +149,9 @@ class Configuration:
         """Streams and threads in words, or the hint that decides them."""
         if self.streams is None:
             return f"{self.hint} hint"
-        streams = _count(self.streams, "stream")
+        streams = several(self.streams, "stream")
         threads = self.threads_per_stream
-        return streams if threads is None else f"{streams} x {_count(threads, 'thread')}"
+        return streams if threads is None else f"{streams} x {several(threads, 'thread')}"
 
 
 _FIELDS: dict[str, tuple[type, bool]] = {
@@ -203,10 +205,6 @@ def _is(value: object, kind: type) -> bool:
 def _takes_streams(device: str) -> bool:
     """Meta devices pass on or refuse NUM_STREAMS as they please, so they are left to their hint."""
     return device.split(":", maxsplit=1)[0] not in {"AUTO", "MULTI", "HETERO", "BATCH"}
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _digest(value: object) -> str:

@@ -63,7 +63,7 @@ class Dropped(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One turn of one contender: an uninterrupted stretch of load of about half a second."""
+    """One turn of one contender: an uninterrupted stretch of load, half a second or a few."""
 
     launch: int
     """Which set of fresh processes, from 0."""

@@ -1,4 +1,4 @@
-"""Hold a race: for each launch fresh processes, resident side by side, in turns of half a second.
+"""Hold a race: for each launch fresh processes, resident side by side, in short turns.
 
 Noise of a shared machine comes in bursts of seconds and hits whoever runs. Contenders that take
 turns within a second are hit alike, so their ratio is known long before either of them is; random
@@ -31,8 +31,8 @@ from autotune.execution.measuring import take_slice, warm_up
 from autotune.execution.runner import Load, OpenModel
 from autotune.stats.choice import fastest, is_hopeless, may_win
 from autotune.stats.judging import Field, judge
-from autotune.stats.standings import Record
 
+LAUNCHES = 7
 MOST_LAUNCHES = 40
 _MOST_FAULTS = 2
 _MOST_ROUNDS = 40
@@ -40,6 +40,8 @@ _SPARE_MEMORY = 1.25
 _PRECISE = 0.02
 _TURN = 1.1
 """Of a slice, with filling and draining, as long as nobody knows."""
+WARM_UP_S = 0.25
+SLICE_S = 0.5
 _IDLE, _LONGEST_SLICE = 0.25, 4
 """Filling and draining over a slice, and how many times longer slices may become for it."""
 
@@ -53,10 +55,10 @@ class RacePlan:
     """
 
     budget_s: float
-    launches: int = 5
+    launches: int = LAUNCHES
     """Launches to aim at: rounds are cut for them where the budget is short, but not so far that
     the requests of a verdict are not reached: then it is launches that are cut."""
-    least_launches: int = 5
+    least_launches: int = LAUNCHES
     """Nothing counts as settled before so many, or those aimed at if they are fewer."""
     most_launches: int = MOST_LAUNCHES
     rounds: int = 5
@@ -68,8 +70,8 @@ class RacePlan:
     drops: bool = True
     """Whether those leave who clearly miss the SLA or are shown to be slower, so that the others
     get their time; else only a failure ends a contender's turns."""
-    slice_s: float = 0.5
-    warmup_s: float = 0.25
+    slice_s: float = SLICE_S
+    warmup_s: float = WARM_UP_S
     """Fresh processes of the five example models were 2 to 9 % slower in their first 0.2 s, and
     within 1 % of what they did later from then on."""
     tie_margin: float = 0.01
@@ -242,7 +244,7 @@ class Race:
             opening_s = launches * sum(self._open_s[i] for i in more)
             if opening_s + needed * self._round_s(more) <= self.left_s:
                 kept, rounds = more, needed
-        if not rounds:
+        if not rounds and kept <= {self.baseline}:
             kept |= set(line[:1])
         return _Next(wanted, sorted(kept), rounds)
 
@@ -316,15 +318,11 @@ class Race:
         return self._turns.get(position, usual)
 
     def _slice_s(self, position: int) -> float:
-        """Of the next slice: longer where a verdict lacks requests.
-
-        Filling and draining then take less of its turns.
-        """
+        """Of the next slice: longer where a verdict lacks requests."""
         if not self._lacking_s.get(position):
             return self.plan.slice_s
         turn_s, slice_s = self._last_turn(position)
-        longest_s = _LONGEST_SLICE * self.plan.slice_s
-        return min(max(self.plan.slice_s, (turn_s - slice_s) / _IDLE), longest_s)
+        return longer_slice_s(self.plan.slice_s, turn_s - slice_s)
 
     def _lacking_turns(self, position: int) -> int:
         """Turns until the requests of a verdict are there: none of those who miss the SLA.
@@ -478,7 +476,7 @@ class Race:
         field = self._field()
         records = field.records()
         ran = [i for i, record in enumerate(records) if record.slices and not self._has_failed(i)]
-        self._lacking_s = {i: _lacking_s(records[i]) for i in ran}
+        self._lacking_s = {i: records[i].lacking_s for i in ran}
         if not self.plan.drops:
             return
         before = self._out
@@ -529,12 +527,6 @@ class Race:
         )
 
 
-def _lacking_s(record: Record) -> float:
-    """Load at the rate so far until the requests of its verdict are there, if none is late.
-
-    0 of one that cannot be certified any more.
-    """
-    if record.verdict() is Verdict.MISSED or record.missed_launches:
-        return 0.0
-    spent_s = sum(taken.block.duration_s for taken in record.slices)
-    return record.lacking * spent_s / max(1, record.requests)
+def longer_slice_s(slice_s: float, idle_s: float) -> float:
+    """Length of a slice where load is short: filling and draining take a fifth of its turn."""
+    return min(max(slice_s, idle_s / _IDLE), _LONGEST_SLICE * slice_s)

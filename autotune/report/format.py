@@ -62,11 +62,6 @@ def seconds(value: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def several(count: int, what: str, more: str | None = None) -> str:
-    """`1 launch`, `2 launches`."""
-    return f"{count} {what if count == 1 else more or what + 's'}"
-
-
 def cap_in_words(goal: Goal) -> str:
     """``p99 <= 20ms``, as in a study file; empty without a cap.
 

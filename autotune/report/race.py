@@ -20,6 +20,7 @@ from autotune.domain.race import (
     State,
     Status,
 )
+from autotune.domain.units import several
 from autotune.report.format import (
     cap_in_words,
     milliseconds,
@@ -27,7 +28,6 @@ from autotune.report.format import (
     percent,
     percentile,
     seconds,
-    several,
     times,
 )
 from autotune.report.tables import UNPROVEN, flags_in_words, verdict_text

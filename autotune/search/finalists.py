@@ -7,6 +7,8 @@ from autotune.domain.measurement import Measurement
 from autotune.domain.race import Contender
 from autotune.domain.ranking import baselines, better_hint, merit
 from autotune.domain.trial import Trial
+from autotune.execution.measuring import LONGEST_WARM_UP
+from autotune.execution.race import SLICE_S, WARM_UP_S, longer_slice_s
 
 MOST_FINALISTS = 7
 """Most that have a seat beside the hints."""
@@ -14,9 +16,9 @@ _RESERVES = 6
 """How many more wait in line for a seat that becomes free."""
 _NEAR = 1.02
 _ROOM = 0.75
-_WARM_UP_S, _LONGEST_WARM_UP_S = 0.4, 1.0
+_LEAST_WARM_UP_S = 0.4
+"""Until it is steady, of models that are fast."""
 _LEAST_SLICES = 3
-_SLICE_S, _LONGEST_SLICE_S = 0.5, 2.0
 _ROUNDS_OF_REQUESTS = 5
 _IDLE_ROUNDS = 3
 """Filling, one round that is not counted, draining."""
@@ -68,30 +70,36 @@ def contender(trial: Trial, items_per_request: int = 1) -> Contender:
 
 def launch_s(trial: Trial) -> float:
     """Least time that a trial's configuration needs in one launch of a race."""
-    measured = trial.measurement
-    assert measured is not None  # noqa: S101 - only measured trials race
-    round_s = measured.latency.mean_ms / 1000
-    slice_s = max(_SLICE_S, _ROUNDS_OF_REQUESTS * round_s)
+    round_s = _round_s(trial.measurement)
+    slice_s = max(SLICE_S, _ROUNDS_OF_REQUESTS * round_s)
     return contender(trial).open_s + _LEAST_SLICES * (slice_s + _IDLE_ROUNDS * round_s)
 
 
 def load_s(trial: Trial, requests: int, items_per_request: int = 1) -> float:
     """Time that so many requests of a trial's configuration take in turns of a race."""
-    measured = trial.measurement
+    round_s = _round_s(trial.measurement)
+    idle_s = _IDLE_ROUNDS * round_s
+    slice_s = max(longer_slice_s(SLICE_S, idle_s), _ROUNDS_OF_REQUESTS * round_s)
+    return requests / requests_per_s(trial, items_per_request) * (1 + idle_s / slice_s)
+
+
+def requests_per_s(trial: Trial, items_per_request: int = 1) -> float:
+    """Of a trial's configuration in the search, as far as it is known."""
+    seen = contender(trial, items_per_request)
+    return max(seen.search_per_s or 0.0, 1e-9) / seen.items
+
+
+def _round_s(measured: Measurement | None) -> float:
     assert measured is not None  # noqa: S101 - only measured trials race
-    round_s = measured.latency.mean_ms / 1000
-    slice_s = max(_SLICE_S, min(4 * _IDLE_ROUNDS * round_s, _LONGEST_SLICE_S))
-    slice_s = max(slice_s, _ROUNDS_OF_REQUESTS * round_s)
-    requests_per_s = measured.throughput_per_s / contender(trial, items_per_request).items
-    return requests / max(requests_per_s, 1e-9) * (1 + _IDLE_ROUNDS * round_s / slice_s)
+    return measured.latency.mean_ms / 1000
 
 
 def _warm_up_s(measured: Measurement) -> float:
     """Until thirty requests are done or a second has passed, with the round that is under way."""
-    round_s = measured.latency.mean_ms / 1000
+    round_s = _round_s(measured)
     requests_s = _WARM_UP_REQUESTS * round_s / measured.num_requests
-    longest_s = max(_LONGEST_WARM_UP_S, _ROUNDS_OF_REQUESTS * round_s)
-    return max(_WARM_UP_S, min(requests_s, longest_s) + _IDLE_ROUNDS * round_s)
+    longest_s = max(LONGEST_WARM_UP * WARM_UP_S, _ROUNDS_OF_REQUESTS * round_s)
+    return max(_LEAST_WARM_UP_S, min(requests_s, longest_s) + _IDLE_ROUNDS * round_s)
 
 
 def seats(costs_s: Sequence[float], budget_s: float, launches: int) -> int:

@@ -92,14 +92,18 @@ class Record:
         """Of all slices together; None without a cap."""
         return self._verdict(list(self.launches), alpha)
 
-    @cached_property
-    def lacking(self) -> int:
-        """Least requests that a certificate still needs: none without a cap."""
+    @property
+    def lacking_s(self) -> float:
+        """Load at the rate so far until a certificate has its requests, if none of them is late.
+
+        0 without a cap, and of one that cannot be certified any more.
+        """
         sla = self.goal.sla
-        if sla is None:
-            return 0
-        needed = requests_needed(self.over_cap, sla.percentile, CERTIFICATE_ALPHA)
-        return max(0, needed - self.requests)
+        if sla is None or self.verdict() is Verdict.MISSED or self.missed_launches:
+            return 0.0
+        lacking = requests_needed(self.over_cap, sla.percentile, CERTIFICATE_ALPHA) - self.requests
+        spent_s = sum(taken.block.duration_s for taken in self.slices)
+        return max(0, lacking) * spent_s / max(1, self.requests)
 
     @cached_property
     def missed_launches(self) -> int:

@@ -1,8 +1,8 @@
 """What studies of two, three and ten minutes export, and where they lose what they lose."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from rich.console import Console
@@ -12,6 +12,8 @@ from autotune.domain.race import Status
 from autotune.domain.sampler import Sampler
 from autotune.replay import Replayed, regret, replay
 from tests.bench.jobs import Job, hint_regret, knowing
+
+T = TypeVar("T")
 
 BUDGETS_S = (120.0, 180.0, 600.0)
 """Of time."""
@@ -88,21 +90,33 @@ def _least(regrets: Sequence[float]) -> float:
 
 def show(console: Console, title: str, found: Sequence[Ended]) -> None:
     """Regrets by budget and surface."""
+    names = (
+        *("studies", "seen", "ran", "exported: median", "mean", "p90", "bar"),
+        *("certified", "of these missed", "below hint > 1 %", "hints"),
+    )
+    show_by_budget(console, title, names, {one.todo: one for one in found}, _cells)
+
+
+def show_by_budget(
+    console: Console,
+    title: str,
+    names: Sequence[str],
+    found: Mapping[Budgeted, T],
+    cells: Callable[[Sequence[T]], Sequence[str]],
+) -> None:
+    """A row for each budget and surface, and one for each budget."""
     table = Table(title=title, box=None, title_justify="left")
     for name in ("budget", "surface"):
         table.add_column(name)
-    for name in (
-        *("studies", "seen", "ran", "exported: median", "mean", "p90", "bar"),
-        *("certified", "of these missed", "below hint > 1 %", "hints"),
-    ):
+    for name in names:
         table.add_column(name, justify="right")
-    for duration_s, trials in dict.fromkeys((e.todo.duration_s, e.todo.trials) for e in found):
-        mine = [e for e in found if (e.todo.duration_s, e.todo.trials) == (duration_s, trials)]
+    for duration_s, trials in dict.fromkeys((e.duration_s, e.trials) for e in found):
+        mine = [e for e in found if (e.duration_s, e.trials) == (duration_s, trials)]
         name = f"{duration_s:.0f} s" if duration_s else f"{trials} trials"
-        for surface in dict.fromkeys(e.todo.job.surface for e in mine):
-            part = [e for e in mine if e.todo.job.surface == surface]
-            table.add_row(name, surface, *_cells(part))
-        table.add_row(name, "all", *_cells(mine), style="bold")
+        for surface in dict.fromkeys(e.job.surface for e in mine):
+            part = [found[e] for e in mine if e.job.surface == surface]
+            table.add_row(name, surface, *cells(part))
+        table.add_row(name, "all", *cells([found[e] for e in mine]), style="bold")
     console.print(table)
 
 

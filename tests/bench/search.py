@@ -316,7 +316,7 @@ class Run:
     def slow(self) -> None:
         """Certificates of slow models: simulated ones, and the slow ones of those recorded."""
         todo = [
-            slow.Todo(replace(job, surface=name, percentile=99.0), duration_s)
+            budgets.Budgeted(replace(job, surface=name, percentile=99.0), duration_s=duration_s)
             for duration_s in slow.BUDGETS_S
             for name in (*surfaces.SLOW, *slow.RECORDED)
             for job in self.todo

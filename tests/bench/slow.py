@@ -9,32 +9,23 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from autotune.domain.goal import Goal
 from autotune.domain.race import Contender, RaceResult, Status
 from autotune.execution.race import Race, RacePlan, Venue, _Next
 from autotune.execution.recorded import RecordedMachine, RecordedRunner
 from autotune.replay import regret, replay
-from tests.bench.jobs import Job
+from tests.bench.budgets import Budgeted, show_by_budget
 
 RECORDED = ("detector", "resnet50")
 BUDGETS_S = (180.0, 300.0, 600.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Todo:
-    """A study of a slow model."""
-
-    job: Job
-    duration_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class Found:
     """What it came to, and what an oracle's race in the same time came to."""
 
-    todo: Todo
+    todo: Budgeted
     is_certified: bool
     misses: bool
     regret: float
@@ -56,7 +47,7 @@ class OracleRace(Race):
         )
 
 
-def study(todo: Todo) -> Found:
+def study(todo: Budgeted) -> Found:
     """Replay one, and the oracle's race after it."""
     job = todo.job
     machine, goal = job.machine, job.goal
@@ -95,7 +86,7 @@ def _oracle(machine: RecordedMachine, goal: Goal, race: RaceResult, seed: int) -
     held = OracleRace(
         [replace(contender, search_per_s=None) for contender in entered],
         goal,
-        RacePlan(budget_s=race.duration_s, launches=7, seed=seed),
+        RacePlan(budget_s=race.duration_s, seed=seed),
         Venue(
             open_model=lambda contender: runner.open(contender.configuration.compile_key),
             clock=runner.clock,
@@ -108,21 +99,11 @@ def _oracle(machine: RecordedMachine, goal: Goal, race: RaceResult, seed: int) -
 
 def show(console: Console, title: str, found: Sequence[Found]) -> None:
     """Certified studies by budget and model."""
-    table = Table(title=title, box=None, title_justify="left")
-    for name in ("budget", "model"):
-        table.add_column(name)
-    for name in (
+    names = (
         *("studies", "certified", "oracle certified", "of these certified", "bar"),
         *("wrongly", "regret: mean", "oracle's"),
-    ):
-        table.add_column(name, justify="right")
-    for duration_s in dict.fromkeys(f.todo.duration_s for f in found):
-        mine = [f for f in found if f.todo.duration_s == duration_s]
-        for surface in dict.fromkeys(f.todo.job.surface for f in mine):
-            part = [f for f in mine if f.todo.job.surface == surface]
-            table.add_row(f"{duration_s:.0f} s", surface, *_cells(part))
-    table.add_row("all", "", *_cells(found), style="bold")
-    console.print(table)
+    )
+    show_by_budget(console, title, names, {one.todo: one for one in found}, _cells)
 
 
 def _cells(found: Sequence[Found]) -> list[str]:

@@ -525,6 +525,26 @@ def test_a_slow_one_makes_only_its_own_turns_longer() -> None:
     assert Counter(load.block_s for load in stage.loads)[0.5] > stage.slices[0]
 
 
+def test_one_without_time_has_no_seat_though_the_others_lack_nothing() -> None:
+    """The fastest has few requests to its rate; the other two have theirs after a launch."""
+
+    def few(position: int, _: int, block: Block) -> Block:
+        some = block.latency_ticks[: 4 * (block.completions // 50)]
+        return replace(block, latency_ticks=some) if position == 2 else block
+
+    one, other, fast = equals(3)
+    entered = [one, other, replace(fast, items_per_request=60)]
+    runner = slowed({0: 1.02, 1: 1.01}, noise=0.02)
+    race = Stage(contenders=entered, runner=runner, alter=few).race(
+        replace(PLAN, budget_s=40.0, launches=5),
+        replace(GOAL, cap_ms=12.0),  # near enough for speed to decide who is promising
+    )
+    race.hold()
+    there = seats(race.slices)
+    assert there[0] == {0, 1, 2}
+    assert all(2 not in there[launch] for launch in there if launch)
+
+
 def test_nothing_is_decided_for_those_who_had_no_time() -> None:
     """They gave up their seats, and a longer budget would have them back."""
     stage = Stage(contenders=equals(5), runner=slow(300, NEARLY))

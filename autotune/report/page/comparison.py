@@ -15,6 +15,7 @@ from autotune.analysis.comparison import (
 from autotune.analysis.pareto import NOISE, pareto_front
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.ranking import ratio
+from autotune.domain.units import several
 from autotune.report.format import (
     goal_in_words,
     memory,
@@ -137,7 +138,7 @@ def _best_rate(side: Side) -> float | None:
 def _shared_sentence(found: Sequence[Shared], name: str, other: str) -> str:
     middle = median_ratio(found)
     return (
-        f"{len(found)} configuration{'' if len(found) == 1 else 's'} measured in both: {other} "
+        f"{several(len(found), 'configuration')} measured in both: {other} "
         f"reaches {times(middle)} the throughput of {name} in the median, "
         f"{times(found[0].ratio)} to {times(found[-1].ratio)}."
     )
