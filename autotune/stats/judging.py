@@ -150,8 +150,9 @@ def _status(field: Field, records: Sequence[Record], chosen: int | None, end: En
 def _choose(field: Field, records: Sequence[Record], posterior: Posterior) -> Chosen:
     """The best by the rules, and which rule decided.
 
-    Among those whose SLA may be certified, else those that meet it, else those that do not clearly
-    miss it. Of those that are equal, first more room below the cap, then fewer threads, then less
+    Among those whose SLA may be certified, else those that meet it, else those whose percentile is
+    within the cap as far as was seen; else the one that is nearest to it, unless it clearly misses
+    it. Of those that are equal, first more room below the cap, then fewer threads, then less
     memory.
     """
     able = [
@@ -159,10 +160,13 @@ def _choose(field: Field, records: Sequence[Record], posterior: Posterior) -> Ch
         for i, record in enumerate(records)
         if record.slices and field.entries.get(i, Entry()).failure is None
     ]
+    unclear = [i for i in able if records[i].verdict() is Verdict.UNCLEAR]
+    over_cap = {i: _over_cap(records[i]) for i in unclear}
     pool = (
         [i for i in able if records[i].holds and len(records[i].launches) >= LEAST_LAUNCHES]
         or [i for i in able if records[i].verdict() in {None, Verdict.MET}]
-        or [i for i in able if records[i].verdict() is Verdict.UNCLEAR]
+        or [i for i in unclear if over_cap[i] <= 1]
+        or sorted(unclear, key=over_cap.__getitem__)[:1]
     )
     return choose(
         pool,
@@ -175,6 +179,12 @@ def _choose(field: Field, records: Sequence[Record], posterior: Posterior) -> Ch
             (Choice.MEMORY, lambda i: _memory(field, i)),
         ),
     )
+
+
+def _over_cap(record: Record) -> float:
+    """The goal's percentile over the cap, as far as was seen."""
+    latency, cap_ms = record.latency, record.goal.cap_ms
+    return math.inf if latency is None or cap_ms is None else latency.goal_ms / cap_ms
 
 
 def _margin_steps(field: Field, record: Record) -> float:

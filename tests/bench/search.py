@@ -285,6 +285,7 @@ def _given() -> argparse.Namespace:
     parser.add_argument(
         "--simulated", action="store_true", help="simulated surfaces, not real ones"
     )
+    parser.add_argument("--small", action="store_true", help="two dozen cells of the real ones")
     parser.add_argument("--surface", action="append", help="only these")
     parser.add_argument("--noise", default=surfaces.OWN, choices=[surfaces.OWN, *NOISES])
     parser.add_argument("--strength", type=float, default=1.0, help="of the noise")
@@ -299,7 +300,7 @@ class Run:
 
     console: Console
     kind: str
-    """Recorded or simulated surfaces: never both in one table."""
+    """Recorded, small or simulated surfaces: never two of them in one table."""
     names: list[str]
     todo: list[Job]
     sampler: str
@@ -340,6 +341,7 @@ class Run:
         who = "an oracle's" if knows else "the product's"
         budgets.show(self.console, f"{self.kind}, {noise}: mean regret of {who} exports", ended)
         what = f"{'limits' if knows else 'budgets'}-{job.noise}-{job.strength:g}"
+        what += "-small" if job.surface in surfaces.small() else ""
         _keep(f"{what}-trials" if in_trials else what, [asdict(one) for one in ended])
 
     def export(self) -> None:
@@ -420,14 +422,19 @@ def main() -> None:
     """Run what is asked for, print the tables, and keep the raw figures in build/search."""
     given = _given()
     console = Console(width=200)
-    names = given.surface or (surfaces.simulated() if given.simulated else surfaces.real())
+    kind, names = "recorded surfaces", surfaces.real()
+    if given.small:
+        kind, names = "small surfaces", surfaces.small()
+    if given.simulated:
+        kind, names = "simulated surfaces", surfaces.simulated()
+    names = given.surface or names
     if given.simulated:
         for name in names:
             cpu, error = surfaces.calibrated(name.split()[0])
             console.print(f"{name}: median error of the calibration {_share(error)}; {cpu}")
     run = Run(
         console=console,
-        kind="simulated surfaces" if given.simulated else "recorded surfaces",
+        kind=kind,
         names=names,
         todo=jobs(given.seeds, names, given.noise, given.strength),
         sampler=given.sampler,

@@ -1,7 +1,9 @@
 """The recorded surfaces of studies/surfaces, and simulated ones of a larger machine."""
 
 import os
+import re
 import tempfile
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from autotune.domain.configuration import Configuration
+from autotune.domain.space import SearchSpace
 from autotune.domain.surface import RecordPlan, Surface
 from autotune.execution.recorded import RecordedMachine
 from autotune.execution.simulated import SimulatedCpu, SimulatedRunner
@@ -31,6 +34,8 @@ SLOW = {f"slow {rate}/s": 2000 / rate for rate in (20, 50, 100, 200)}
 SHARES = (0.1, 0.3, 0.6)
 """Caps: what a tenth, three tenths and six tenths of the cells meet."""
 SIMULATED_CPUS = 16
+_SMALL = "batch 1"
+_MOST_REQUESTS = 4
 OWN = "own"
 """The noise that a surface was recorded with."""
 
@@ -45,9 +50,14 @@ def simulated() -> list[str]:
     return [f"{name} on {SIMULATED_CPUS}" for name in real()]
 
 
+def small() -> list[str]:
+    """Of each recorded surface the two dozen cells of a model that cannot be batched."""
+    return [f"{name}, {_SMALL}" for name in real()]
+
+
 def percentile(name: str) -> float:
     """Of the model's example study."""
-    return PERCENTILES.get(name.split(maxsplit=1)[0], 99.0)
+    return PERCENTILES.get(re.split("[, ]", name)[0], 99.0)
 
 
 @cache
@@ -61,11 +71,45 @@ def machine(name: str, noise: str = OWN, strength: float = 1.0) -> RecordedMachi
     """
     if name in PERCENTILES:
         surface = load_surface(FOLDER / name / "surface.db")
+    elif name.endswith(_SMALL):
+        surface = unbatched(load_surface(FOLDER / name.removesuffix(f", {_SMALL}") / "surface.db"))
     elif name in SLOW:
         surface = _simulated(name, SimulatedCpu(cpus=2, item_ms=SLOW[name], overhead_ms=1.0))
     else:
         surface = _simulated(name, calibrated(name.split(maxsplit=1)[0])[0])
     return RecordedMachine(surface, None if noise == OWN else surface_noise(noise), strength)
+
+
+def unbatched(surface: Surface) -> Surface:
+    """What a surface of the same model would be if it could not be batched.
+
+    One sample and four requests at most, asynchronous, in one precision.
+    """
+    identity = surface.identity
+    choices = identity.space.to_dict()
+    few = [n for n in choices["requests_per_stream"] if n <= _MOST_REQUESTS]
+    choices |= {"batch": [1], "api": ["async"], "requests_per_stream": few}
+    choices["precision"] = choices["precision"][:1]
+    space = SearchSpace.from_dict(choices)
+    kept = {space.configuration(point) for point in space.points()}
+    numbers = [i for i, cell in enumerate(surface.cells) if cell.is_hint or cell in kept]
+    cells = {number: position for position, number in enumerate(numbers)}
+    launches = [
+        replace(
+            launch,
+            slices=tuple(
+                replace(taken, cell=cells[taken.cell])
+                for taken in launch.slices
+                if taken.cell in cells
+            ),
+        )
+        for launch in surface.launches
+    ]
+    return Surface(
+        identity=replace(identity, space=space),
+        cells=tuple(surface.cells[number] for number in numbers),
+        launches=tuple(launch for launch in launches if launch.slices),
+    )
 
 
 def _simulated(name: str, cpu: SimulatedCpu) -> Surface:

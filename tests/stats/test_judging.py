@@ -327,6 +327,26 @@ def test_an_unclear_one_is_better_than_none() -> None:
     assert states(result) == [State.CHOSEN, State.MISSED]
 
 
+@pytest.mark.parametrize(("over", "latency_ms"), [(0, 9.9), (1, 5.0)])
+def test_of_the_unclear_the_fastest_within_the_cap_is_chosen(over: int, latency_ms: float) -> None:
+    """Three of a hundred requests over the cap are beyond the 99th percentile, too few to miss."""
+    within = turns(0, 100, over=over, latency_ms=latency_ms, rounds=[1.0])
+    beyond = turns(1, 200, over=3, rounds=[1.0])
+    result = judged(within, beyond)
+    assert [s.verdict for s in result.standings] == [Verdict.UNCLEAR] * 2
+    assert (result.chosen, result.status) == (0, Status.UNCONFIRMED)
+
+
+def test_of_the_unclear_beyond_the_cap_the_nearest_is_chosen() -> None:
+    """However fast the others are."""
+    far = turns(0, 200, over=3, rounds=[1.0])
+    near = turns(1, 100, latency_ms=9.0, rounds=[1.0], over=0)
+    near = [replace(t, block=make_block((9.0,) * 97 + (10.5,) * 3, 1.0)) for t in near]
+    result = judged(far, near)
+    assert [s.verdict for s in result.standings] == [Verdict.UNCLEAR] * 2
+    assert result.chosen == 1
+
+
 def test_without_a_common_launch_no_gain_is_shown() -> None:
     """The hint never ran beside the other: nothing was compared, so the hint is chosen."""
     result = judged(
