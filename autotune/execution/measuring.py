@@ -13,7 +13,7 @@ from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.goal import Goal, Sla, Verdict
 from autotune.domain.measurement import Block, Feed, Flag, Interval, Measurement, StopReason
 from autotune.execution.runner import Load, OpenModel
-from autotune.stats.block_means import is_steady, mean_interval
+from autotune.stats.block_means import is_steady, mean_interval, sample_interval
 from autotune.stats.latency import cap_ticks, over_cap, summarise, ticks_of
 from autotune.stats.tail_test import sla_verdict
 
@@ -102,7 +102,7 @@ def measure(
         warmup_blocks=len(progress.warmup),
         verdict=progress.verdict,
         stop_reason=progress.stop_reason or StopReason.LIMIT,
-        throughput=progress.throughput,
+        throughput=mean_interval(block_rates(counted, items)),
         latency=summarise(counted, goal.percentile),
         over_cap=sum(progress.over),
         occupancy=_per_time(counted, sum(b.occupancy * b.duration_s for b in counted)),
@@ -129,7 +129,8 @@ class Progress:
         self.counted: list[Block] = []
         self.over: list[int] = []
         self.verdict: Verdict | None = None
-        self.throughput = Interval(0.0, None, None)
+        self.seen = Interval(0.0, None, None)
+        """Items per second, as these blocks have it."""
         self.stop_reason: StopReason | None = None
 
     def add(self, block: Block) -> None:
@@ -153,7 +154,7 @@ class Progress:
 
     def _count(self, block: Block) -> None:
         self.counted.append(block)
-        self.throughput = mean_interval(block_rates(self.counted, self._items))
+        self.seen = sample_interval(block_rates(self.counted, self._items))
         sla = self._goal.sla
         if sla is not None:
             self.over.append(over_cap(block, sla.cap_ms))
@@ -165,15 +166,15 @@ class Progress:
         spent = sum(block.duration_s for block in self.counted)
         if self.verdict is Verdict.MISSED:
             return StopReason.MISSED
-        if self.throughput.high is not None and self.throughput.high < self._to_beat_per_s:
+        if self.seen.high is not None and self.seen.high < self._to_beat_per_s:
             return StopReason.DOMINATED
-        half_width = self.throughput.half_width
+        half_width = self.seen.half_width
         precise = (
             len(self.counted) >= _MIN_BLOCKS and half_width is not None and half_width <= _PRECISE
         )
         if precise and self.verdict in (None, Verdict.MET):
             return StopReason.DECIDED
-        contends = self.verdict is Verdict.UNCLEAR and self.throughput.mean >= self._to_beat_per_s
+        contends = self.verdict is Verdict.UNCLEAR and self.seen.mean >= self._to_beat_per_s
         limit = self._plan.longest_s if contends else self._plan.limit_s
         return StopReason.LIMIT if spent >= limit else None
 

@@ -29,6 +29,7 @@ _SHARES = (np.arange(400) + 0.5) / 400
 _WEATHERS = 32
 _WINDOW_S = 30.0
 _LEAST_IN_WINDOW = 5
+_BLOCK_S = 0.5
 _PAUSE_S = 0.3
 """Longest time between two slices of a round that counts as part of the recording."""
 
@@ -59,13 +60,21 @@ class Noise:
         return float(np.median([(1 / part).mean() for part in self.windows()]))
 
     def usual_slowness(self) -> Reals:
-        """How slow a usual half minute is at its fastest, …, at its slowest; shape (shares,).
+        """How slow a usual half minute is for its fastest request, …, its slowest; shape (shares,).
 
         The median over all half minutes of each quantile: a burst that only some of them know
-        says nothing about the others.
+        says nothing about the others. Of stretches as long as a block, as the latencies within one
+        have their own spread; a slow stretch has fewer requests.
         """
         shares = (np.arange(_WEATHERS) + 0.5) / _WEATHERS
-        found: Reals = np.median([np.quantile(p, shares) for p in self.windows()], axis=0)
+        count, each = max(1, round(self.length_s / _BLOCK_S)), round(_WINDOW_S / _BLOCK_S)
+        stretches = np.array(
+            [self.over(_BLOCK_S * n, _BLOCK_S * (n + 1)) for n in range(count)], dtype=np.float64
+        )
+        whole = [stretches[n : n + each] for n in range(0, count - each + 1, each)] or [stretches]
+        found: Reals = np.median(
+            [np.quantile(p, shares, method="inverted_cdf", weights=1 / p) for p in whole], axis=0
+        )
         return found
 
     def over(self, begin_s: float, end_s: float) -> float:

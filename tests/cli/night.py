@@ -85,7 +85,7 @@ def _unread() -> None:
 
 
 def _send(number: signal.Signals) -> None:
-    os.kill(os.getpid(), number)
+    signal.raise_signal(number)
 
 
 def _raises(error: Exception) -> Callable[[], None]:

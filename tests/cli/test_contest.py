@@ -320,7 +320,7 @@ def test_sigterm_is_no_end_of_the_budget(
 
     def called(*given: Any) -> Any:
         if next(calls) == count:
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
         return plain(*given)
 
     monkeypatch.setattr(simulated, at, called)

@@ -1,6 +1,5 @@
 """What signals do to work that takes its time."""
 
-import os
 import signal
 from collections.abc import Iterator
 from functools import partial
@@ -26,8 +25,8 @@ def _as_before() -> Iterator[None]:
 
 
 def send(number: signal.Signals) -> None:
-    """To this process, and the handler has run when it returns."""
-    os.kill(os.getpid(), number)
+    """To this thread: its handler has run when this returns, whatever other threads there are."""
+    signal.raise_signal(number)
 
 
 def test_ctrl_c_once_asks_and_twice_interrupts(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,6 @@
 """`autotune record` and `autotune replay` as a user meets them; one of a real model."""
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -71,7 +70,7 @@ class Interrupted(SimulatedRunner):
         """Numbered from 0; Ctrl-C before it."""
         self.openings.append(key)
         for _ in range(self.presses.count(len(self.openings) - 1)):
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         return super().open(key)
 
 

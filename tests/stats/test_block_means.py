@@ -1,6 +1,7 @@
 """Throughput intervals from block means, and the end of a warm-up."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -9,7 +10,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from autotune.stats.block_means import is_steady, lag1_correlation, mean_interval
+from autotune.domain.measurement import Interval
+from autotune.stats.block_means import (
+    is_steady,
+    lag1_correlation,
+    mean_interval,
+    sample_interval,
+)
 
 RATES = st.lists(st.floats(1, 1e6), min_size=3, max_size=30)
 
@@ -32,7 +39,7 @@ def autoregressive(
 @given(RATES, st.sampled_from([0.9, 0.95, 0.99]))
 def test_interval_is_students_without_correlation(rates: list[float], confidence: float) -> None:
     """Without positive correlation it is scipy's t interval; with it, wider by the AR(1) factor."""
-    interval = mean_interval(rates, confidence)
+    interval = sample_interval(rates, confidence)
     mean, error = float(np.mean(rates)), float(np.std(rates, ddof=1)) / math.sqrt(len(rates))
     correlation = min(max(lag1_correlation(rates), 0.0), 0.9)
     error *= math.sqrt((1 + correlation) / (1 - correlation))
@@ -48,7 +55,7 @@ def test_interval_is_students_without_correlation(rates: list[float], confidence
 def test_alternating_rates_give_the_plain_t_interval() -> None:
     """Negative correlation never narrows the interval below Student's."""
     rates = [98.0, 102.0] * 5
-    interval = mean_interval(rates)
+    interval = sample_interval(rates)
     low, high = student.interval(0.95, 9, loc=100, scale=np.std(rates, ddof=1) / math.sqrt(10))
     assert lag1_correlation(rates) < 0
     assert (interval.low, interval.high) == pytest.approx((low, high))
@@ -64,18 +71,49 @@ def test_correlation_widens_the_interval() -> None:
     assert drifting.half_width > 2 * mixed.half_width
 
 
+@given(RATES, st.sampled_from([0.9, 0.95, 0.99]))
+def test_few_blocks_are_believed_little(rates: list[float], confidence: float) -> None:
+    """Three more degrees of freedom of 4 %, twenty more blocks that are correlated by 0.7."""
+    interval, count = mean_interval(rates, confidence), len(rates)
+    mean, freedom = float(np.mean(rates)), count + 2
+    squares = 3 * (0.04 * mean) ** 2 + float(((np.array(rates) - mean) ** 2).sum())
+    correlation = (count * lag1_correlation(rates) + 1 + 14) / (count + 20)
+    factor = (1 + correlation) / (1 - correlation)
+    error = math.sqrt(squares / freedom / count * factor)
+    low, high = student.interval(confidence, freedom, loc=mean, scale=error)
+    assert (interval.low, interval.high) == pytest.approx((low, high))
+
+
+@pytest.mark.parametrize("interval", [mean_interval, sample_interval])
 @pytest.mark.parametrize("rates", [[100.0], [100.0, 104.0]])
-def test_two_blocks_have_no_interval(rates: list[float]) -> None:
+def test_two_blocks_have_no_interval(
+    rates: list[float], interval: Callable[[list[float]], Interval]
+) -> None:
     """Below three blocks there is a mean and nothing more."""
-    interval = mean_interval(rates)
-    assert interval.mean == np.mean(rates)
-    assert (interval.low, interval.high, interval.half_width) == (None, None, None)
+    found = interval(rates)
+    assert found.mean == np.mean(rates)
+    assert (found.low, found.high, found.half_width) == (None, None, None)
+
+
+@pytest.mark.parametrize("blocks", [3, 4, 6, 12])
+def test_few_correlated_blocks_are_covered(blocks: int) -> None:
+    """As a machine has them: 5 %, correlated by 0.7; far less by what they say themselves."""
+    series = autoregressive(np.random.default_rng(8), 2000, blocks + 20, 0.7)[:, 20:]
+    series = 100 + 5 * (series - 100) * math.sqrt(1 - 0.7**2)
+
+    def covered(interval: Callable[[list[float]], Interval]) -> float:
+        found = [interval(rates) for rates in series.tolist()]
+        return float(np.mean([i.low <= 100 <= i.high for i in found if i.low and i.high]))
+
+    assert covered(mean_interval) >= 0.9
+    assert covered(sample_interval) < 0.85
 
 
 def test_a_constant_rate_is_known_exactly() -> None:
-    """Equal blocks give an interval of width zero, and no division by zero."""
-    interval = mean_interval([250.0] * 6)
+    """By itself; but other blocks of this machine would differ. No division by zero."""
+    interval = sample_interval([250.0] * 6)
     assert (interval.low, interval.mean, interval.high) == (250.0, 250.0, 250.0)
+    assert mean_interval([250.0] * 6).half_width == pytest.approx(0.0445, abs=1e-4)
 
 
 @given(RATES, st.floats(0.001, 1000))
