@@ -4,7 +4,8 @@ Each race follows a search of its own, so that its contenders were chosen for lo
 and two dozen configurations whose speeds differ by a few percent, one trial each; then the one to
 five that looked best race the hint for a minute, and the race ends early where it is settled. What
 it claims is compared with the truth of the machine *as it was meanwhile*: the mean over all
-launches that might have been held in just that stretch of the recording.
+launches that might have been held in just that stretch of the recording; for a trial of the search,
+in the half minute around it.
 """
 
 import math
@@ -36,6 +37,8 @@ _SPEED_SD = 0.03
 _TAIL_SD = 0.03
 _CPU = SimulatedCpu(cpus=2, item_ms=2.0, overhead_ms=0.0, serial=0.0, contention=0.0)
 _STRETCH_S = 0.5
+_AROUND_S = 30.0
+"""For how long the interval of a trial is to hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +140,12 @@ def race(case: Case) -> Claim:
     assert runner.weather is not None
     usual_ms = _p99_ms(runner, hint, runner.weather, 0.0, _RACE_S)
     goal = Goal(Objective.THROUGHPUT, 99.0, usual_ms * float(random.uniform(1.1, 1.6)))
-    trials = [_trial(runner, c, number, goal) for number, c in enumerate([hint, *others])]
-    search = tuple(ends for trial in trials if (ends := _search_ends(runner, trial)) is not None)
+    trials: list[Trial] = []
+    search: list[tuple[float, float]] = []
+    for number, configuration in enumerate([hint, *others]):
+        trials.append(_trial(runner, configuration, number, goal))
+        ends = _search_ends(runner, trials[-1])
+        search += [] if ends is None else [ends]
     entered, baseline = contenders(trials, goal)
     picked = [c for c in entered if not c.is_default][: count - 1]
     picked += [c for c in entered if c.is_default]
@@ -154,7 +161,7 @@ def race(case: Case) -> Claim:
         baseline=None if baseline is None else len(picked) - 1,
     )
     result = held.hold()
-    return _claim(runner, result, search, (begun_s, runner.clock()))
+    return _claim(runner, result, tuple(search), (begun_s, runner.clock()))
 
 
 def _trial(runner: SimulatedRunner, configuration: Configuration, number: int, goal: Goal) -> Trial:
@@ -165,10 +172,13 @@ def _trial(runner: SimulatedRunner, configuration: Configuration, number: int, g
 
 
 def _search_ends(runner: SimulatedRunner, trial: Trial) -> tuple[float, float] | None:
-    """Ends of a trial's interval over the truth of the whole recording; None without any."""
+    """Ends of the last trial's interval over the truth of its half minute; None without any."""
     measured = trial.measurement
     assert measured is not None
-    seen, truth = measured.throughput, _rate(runner, trial.configuration) * _mean_rate(runner)
+    assert runner.weather is not None
+    middle_s = runner.clock() - measured.measure_s / 2
+    half_minute = runner.weather.slowness(middle_s - _AROUND_S / 2, middle_s + _AROUND_S / 2)
+    seen, truth = measured.throughput, _rate(runner, trial.configuration) / half_minute
     if seen.low is None or seen.high is None or seen.low <= 0:
         return None
     return math.log(seen.low / truth), math.log(seen.high / truth)
@@ -220,11 +230,6 @@ def _rate(runner: SimulatedRunner, configuration: Configuration) -> float:
     planted = runner.slower.get(configuration.compile_key, 1.0)
     launches = math.exp(runner.launch_noise**2 / 2)
     return runner.predict(configuration).throughput_per_s / planted * launches
-
-
-def _mean_rate(runner: SimulatedRunner) -> float:
-    assert runner.weather is not None
-    return float((1 / runner.weather.bins).mean())
 
 
 @cache
