@@ -85,7 +85,7 @@ class State(StrEnum):
     """How a contender ended."""
 
     CHOSEN = "chosen"  # what is exported
-    TIED = "tied"  # not told apart from the chosen one
+    TIED = "tied"  # not shown to be slower than the chosen one, by over the tie margin
     FASTER = "faster"  # faster than the chosen one, but its SLA was not shown to hold
     SLOWER = "slower"
     MISSED = "missed"  # the SLA is clearly missed
@@ -245,5 +245,5 @@ class RaceResult:
 
     @property
     def ties(self) -> tuple[Standing, ...]:
-        """Those that are not told apart from the chosen one."""
+        """Those that are not shown to be slower than the chosen one, by over the tie margin."""
         return tuple(s for s in self.standings if s.state is State.TIED)

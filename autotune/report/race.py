@@ -233,7 +233,7 @@ def _gain(winner: Standing) -> str:
 
 def _ties(result: RaceResult) -> list[str]:
     names = [f"{s.contender.name} {ratio_text(s.to_chosen)}" for s in result.ties]
-    return [f"not told apart from it: {', '.join(names)}"] if names else []
+    return [f"close to it: {', '.join(names)}"] if names else []
 
 
 def _claim(winner: Standing, goal: Goal) -> str:

@@ -322,7 +322,7 @@ def test_nothing_chosen_is_said() -> None:
 def test_ties_are_named_with_their_ratio() -> None:
     """To the chosen one."""
     tied = make_standing("trial 9", State.TIED, to_chosen=Interval(0.997, 0.985, 1.009))
-    assert "not told apart from it: trial 9 1.00x (0.98-1.01)" in said(make_result(tied))
+    assert "close to it: trial 9 1.00x (0.98-1.01)" in said(make_result(tied))
 
 
 def test_without_a_cap_nothing_is_over_it() -> None:
