@@ -30,6 +30,7 @@ _WEATHERS = 32
 _WINDOW_S = 30.0
 _LEAST_IN_WINDOW = 5
 _BLOCK_S = 0.5
+"""Within one, latencies have the spread of the slice that they are drawn from, and no other."""
 _PAUSE_S = 0.3
 """Longest time between two slices of a round that counts as part of the recording."""
 

@@ -55,8 +55,8 @@ class BestContender(Part):
     name: Text
     trial: Count | None
     state: State = Field(
-        description="tied: not told apart from the choice; slower, missed, failed, waiting; "
-        "faster: without a certified SLA."
+        description="tied: not shown to be slower, by over the tie margin; slower, missed, failed, "
+        "waiting; faster: without a certified SLA."
     )
     throughput_per_s: Finite | None
     latency_ms: Finite | None = Field(description="The percentile of the goal.")
