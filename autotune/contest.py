@@ -1,13 +1,15 @@
 """A race without a study: entrants head to head, on this machine, now."""
 
+import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Feed
 from autotune.domain.model_file import fault_of
+from autotune.domain.race import Contender
 from autotune.entrants import Entrant, Model
 from autotune.errors import ModelError, StudyMismatchError
 from autotune.execution.calibration import load_calibration, tie_margin
@@ -90,9 +92,19 @@ def contest(  # noqa: PLR0913 - the parts of a race
             for entrant in entrants
         ]
         owners = {id(c): made[_key(e.model)][0] for c, e in zip(contenders, entrants, strict=True)}
+
+        @contextlib.contextmanager
+        def side_by_side(seated: Sequence[Contender]) -> Iterator[None]:
+            with contextlib.ExitStack() as stack:
+                for runner, _ in found:
+                    keys = [c.configuration.compile_key for c in seated if owners[id(c)] is runner]
+                    stack.enter_context(runner.side_by_side(keys))
+                yield
+
         venue = Venue(
             open_model=lambda c: owners[id(c)].open(c.configuration.compile_key),
             clock=found[0][0].clock,
+            side_by_side=side_by_side,
             free_memory=found[0][0].free_memory,
         )
         race = Race(

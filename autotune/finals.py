@@ -218,6 +218,9 @@ class Finals:
             Venue(
                 open_model=lambda contender: runner.open(contender.configuration.compile_key),
                 clock=runner.clock,
+                side_by_side=lambda contenders: runner.side_by_side(
+                    [contender.configuration.compile_key for contender in contenders]
+                ),
                 free_memory=runner.free_memory,
             ),
             baseline=entry.baseline,

@@ -104,6 +104,10 @@ class Venue:
     """A fresh process with the contender's model; raises `TrialFault`."""
     clock: Callable[[], float]
     """Monotonic seconds."""
+    side_by_side: Callable[[Sequence[Contender]], contextlib.AbstractContextManager[None]] = (
+        lambda _: contextlib.nullcontext()
+    )
+    """Inside, the models of these are opened side by side."""
     free_memory: Callable[[], int | None] = lambda: None
     """Bytes that may be taken without swapping; None where nobody knows."""
 
@@ -341,10 +345,7 @@ class Race:
         seated = following.seated
         residents: dict[int, OpenModel] = {}
         try:
-            for position in self._order(seated):
-                if self._is_stopped():
-                    break
-                self._open(position, residents)
+            self._open_all(seated, residents)
             if self._without_room.issuperset(seated):
                 self._end = End.EMPTY
                 return
@@ -363,35 +364,59 @@ class Race:
         self._drop()
         self._on_launch(self)
 
-    def _order(self, seated: Sequence[int]) -> list[int]:
-        """In which they are opened: at random.
+    def _open_all(self, seated: Sequence[int], residents: dict[int, OpenModel]) -> None:
+        """Open, then warm up; what fails or finds no memory stays out of this launch.
 
-        Processes opened first have been seen to be 0.7 % faster (docs/decisions/0008). Where memory
-        is not enough for all, first whoever keeps a seat, then in order of promise.
+        Side by side where memory is enough for all, in random order: processes opened first have
+        been seen to be 0.7 % faster (docs/decisions/0008). Else one after another, first whoever
+        keeps a seat, then in order of promise.
         """
-        free = self._venue.free_memory()
+        begun_s, free = self._venue.clock(), self._venue.free_memory()
         needs = [self.contenders[i].peak_rss_bytes or 0 for i in seated]
-        if free is None or sum(needs) * _SPARE_MEMORY <= free:
-            return self._random.sample(seated, len(seated))
-        return sorted(seated, key=lambda position: (not self._keeps_seat(position), position))
+        is_tight = free is not None and sum(needs) * _SPARE_MEMORY > free
+        if is_tight:
+            order = sorted(seated, key=lambda i: (not self._keeps_seat(i), i))
+        else:
+            order = self._random.sample(seated, len(seated))
+        at_once = [] if is_tight else [self.contenders[i] for i in order]
+        self._without_room -= set(seated)
+        with self._venue.side_by_side(at_once):
+            for position in order:
+                if self._is_stopped():
+                    return
+                if is_tight and not self._has_room(position):
+                    self._without_room.add(position)
+                else:
+                    self._open(position, residents)
+        for position in list(residents):
+            self._warm_up(position, residents)
+        self._learn_opening(self._venue.clock() - begun_s, set(seated) - self._without_room)
+
+    def _learn_opening(self, took_s: float, opened: Collection[int]) -> None:
+        """What opening these will take: of the time for all, a share as expected of each."""
+        expected_s = sum(self._open_s[i] for i in opened)
+        if expected_s:
+            self._open_s |= {i: took_s / expected_s * self._open_s[i] for i in opened}
+
+    def _has_room(self, position: int) -> bool:
+        free, need = self._venue.free_memory(), self.contenders[position].peak_rss_bytes
+        return free is None or need is None or need * _SPARE_MEMORY <= free
 
     def _open(self, position: int, residents: dict[int, OpenModel]) -> None:
-        """Open and warm up; what fails or finds no memory stays out of this launch."""
-        contender = self.contenders[position]
-        free, need = self._venue.free_memory(), contender.peak_rss_bytes
-        if free is not None and need is not None and need * _SPARE_MEMORY > free:
-            self._without_room.add(position)
-            return
-        self._without_room.discard(position)
-        begun_s = self._venue.clock()
         try:
-            model = self._venue.open_model(contender)
-            residents[position] = model
-            self._note_opening(position, model.opening)
+            model = self._venue.open_model(self.contenders[position])
+        except TrialFault as fault:
+            self._fail(position, fault.failure, residents)
+            return
+        residents[position] = model
+        self._note_opening(position, model.opening)
+
+    def _warm_up(self, position: int, residents: dict[int, OpenModel]) -> None:
+        model = residents[position]
+        try:
             warm_up(model, self._load(position, model), self.plan.warmup_s)
         except TrialFault as fault:
             self._fail(position, fault.failure, residents)
-        self._open_s[position] = self._venue.clock() - begun_s
 
     def _note_opening(self, position: int, opening: Opening) -> None:
         """Slices of all launches count together, so what one could not prove none has proved."""

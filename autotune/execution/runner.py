@@ -119,6 +119,9 @@ class Runner(Protocol):
             TrialFault: refused, failed, crashed, or late.
         """
 
+    def side_by_side(self, keys: Sequence[CompileKey]) -> contextlib.AbstractContextManager[None]:
+        """Inside, all of these are begun at once, for `open` to wait for; the rest is let go."""
+
     def machine(self, facts: Inspected) -> Machine:
         """Where it measures: what must stay the same for numbers to be compared."""
 
@@ -127,6 +130,10 @@ class Runner(Protocol):
 
     def free_memory(self) -> int | None:
         """Bytes that one more resident model may take; None where nobody knows."""
+
+
+_Opening = Generator[None, None, "WorkerModel"]
+"""The steps to an open model, for several to take them together."""
 
 
 class SubprocessRunner:
@@ -156,6 +163,7 @@ class SubprocessRunner:
         self._logs = WorkerLogs(log_folder)
         self._deadlines = deadlines or deadlines_of(DeadlineSpec(), source.path)
         self._command = command
+        self._begun: list[tuple[CompileKey, _Opening]] = []
 
     def clock(self) -> float:
         """The machine's monotonic clock."""
@@ -173,7 +181,7 @@ class SubprocessRunner:
     def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspected:
         """Ask a worker of its own, which leaves afterwards."""
         try:
-            worker, _ = self._spawn()
+            worker = self._spawn()
             try:
                 worker.tell(
                     "inspect", devices=list(devices), try_batch=try_batch, **self._source.fields()
@@ -196,9 +204,36 @@ class SubprocessRunner:
         raise ModelError(message)
 
     def open(self, key: CompileKey) -> "WorkerModel":
-        """Spawn a worker and have it compile."""
-        worker, start_s = self._spawn()
+        """Spawn a worker and have it compile, unless that was begun."""
+        found = next((begun for begun in self._begun if begun[0] == key), None)
+        if found is not None:
+            self._begun.remove(found)
+        return _finish(self._opening(key) if found is None else found[1])
+
+    @contextlib.contextmanager
+    def side_by_side(self, keys: Sequence[CompileKey]) -> Iterator[None]:
+        """All start, then all compile: both take little more than one CPU each.
+
+        So does their memory: it is for the caller to know that there is enough for all.
+        """
+        self._begun = [(key, self._opening(key)) for key in keys]
         try:
+            for _ in range(2):
+                self._begun = [(key, _step(opening)) for key, opening in self._begun]
+            yield
+        finally:
+            for _, opening in self._begun:
+                opening.close()
+            self._begun = []
+
+    def _opening(self, key: CompileKey) -> "_Opening":
+        """Start a worker; have it compile; wait for it. Closed before that, it ends the worker."""
+        begun_s = time.monotonic()
+        worker = self._start()
+        try:
+            yield
+            _expect(_last_answer(worker, self._deadlines.start), Ready, "start")
+            start_s = time.monotonic() - begun_s
             worker.tell(
                 "open",
                 device=key.device,
@@ -206,6 +241,7 @@ class SubprocessRunner:
                 batch_size=key.batch_size,
                 **self._source.fields(),
             )
+            yield
             answer = _expect(_last_answer(worker, self._deadlines.compile), Opened, "open")
         except BaseException:
             worker.kill()
@@ -221,21 +257,23 @@ class SubprocessRunner:
         )
         return WorkerModel(worker, opening, self._deadlines)
 
-    def _spawn(self) -> tuple[WorkerProcess, float]:
-        begun = time.monotonic()
-        try:
-            worker = self._started(self._logs.begin())
-        except OSError as error:  # no memory, no process, no space: the machine's fault
-            message = f"a worker cannot be started: {error}"
-            raise TrialFault(Failure(FailureKind.LOST, message, "start")) from error
+    def _spawn(self) -> WorkerProcess:
+        worker = self._start()
         try:
             _expect(_last_answer(worker, self._deadlines.start), Ready, "start")
         except BaseException:
             worker.kill()
             raise
-        return worker, time.monotonic() - begun
+        return worker
 
-    def _started(self, log: Path) -> WorkerProcess:
+    def _start(self) -> WorkerProcess:
+        try:
+            return self._logged(self._logs.begin())
+        except OSError as error:  # no memory, no process, no space: the machine's fault
+            message = f"a worker cannot be started: {error}"
+            raise TrialFault(Failure(FailureKind.LOST, message, "start")) from error
+
+    def _logged(self, log: Path) -> WorkerProcess:
         def end(well: bool) -> None:  # noqa: FBT001 - as a callback
             self._logs.end(log, failed=not well)
 
@@ -319,6 +357,29 @@ class WorkerModel:
         if isinstance(answer, Stopped):
             self._peak_rss_bytes = answer.peak_rss_bytes
         return answer
+
+
+def _step(opening: _Opening) -> _Opening:
+    """The same after its next step; one that failed fails when it is waited for."""
+    try:
+        next(opening)
+    except TrialFault as fault:
+        return _failed(fault)
+    return opening
+
+
+def _failed(fault: TrialFault) -> _Opening:
+    yield from ()
+    raise fault
+
+
+def _finish(opening: _Opening) -> "WorkerModel":
+    while True:
+        try:
+            next(opening)
+        except StopIteration as end:
+            model: WorkerModel = end.value
+            return model
 
 
 @contextlib.contextmanager

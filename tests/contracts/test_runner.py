@@ -205,6 +205,36 @@ def test_an_unknown_property_is_an_invalid_configuration(
     runner.open(LATENCY.compile_key).close()
 
 
+def test_models_are_opened_side_by_side(runner: Runner, inspected: Inspected) -> None:
+    """In whatever order they are waited for, twins too; each is what it is when it is alone."""
+    keys = [THROUGHPUT.compile_key, LATENCY.compile_key, THROUGHPUT.compile_key]
+    with runner.side_by_side(keys):
+        opened = [runner.open(key) for key in reversed(keys)]
+    effective = [model.opening.effective for model in opened]
+    assert effective[0] == effective[2] != effective[1]
+    assert effective[1].optimal_requests == 1
+    for model in opened:
+        assert first_blocks(model, load(1), 1)
+        model.close()
+
+
+def test_side_by_side_a_fault_is_its_own(runner: Runner, inspected: Inspected) -> None:
+    """It is raised where that model is opened, and the others open."""
+    bad = CompileKey("CPU", (("NO_SUCH", "1"),), 1)
+    with runner.side_by_side([bad, LATENCY.compile_key]):
+        runner.open(LATENCY.compile_key).close()
+        with pytest.raises(TrialFault, match="NO_SUCH") as caught:
+            runner.open(bad)
+    assert caught.value.failure.kind is FailureKind.INVALID_CONFIGURATION
+
+
+def test_what_was_not_begun_is_opened_alone(runner: Runner, inspected: Inspected) -> None:
+    """Also amid others, and after them."""
+    with runner.side_by_side([LATENCY.compile_key]):
+        runner.open(THROUGHPUT.compile_key).close()
+    runner.open(LATENCY.compile_key).close()
+
+
 @pytest.mark.parametrize(
     ("wanted", "num_requests"),
     [(load(1), 1), (load(4), 4), (load(num_requests=1, api=Api.SYNC), 1)],

@@ -28,9 +28,18 @@ def hear():
 def opened():
     say("ready")
     hear()
+    compiled()
+
+def compiled():
     say("opened", effective={"NUM_STREAMS": "1"}, optimal_requests=1, read_s=0.0, compile_s=0.0,
         first_inference_ms=1.0, output_error=0.0)
     hear()
+
+def together(step, count):
+    '''Wait until so many workers in this folder are at this step.'''
+    open(f"{step}-{os.getpid()}", "w").close()
+    while sum(name.startswith(step) for name in os.listdir()) < count:
+        time.sleep(0.01)
 
 def block(ticks="ECcAAA=="):
     say("block", duration_s=0.5, latency_ticks=ticks, occupancy=1.0, loop_cpu_s=0.0,

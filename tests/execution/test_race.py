@@ -1,7 +1,8 @@
 """The race on a simulated machine: turns, seats, faults, ends, and what it finds."""
 
+import contextlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Block, Feed
 from autotune.domain.race import Advantage, Choice, Contender, Dropped, End, Slice, State, Status
-from autotune.execution.race import Race, RacePlan, Venue
+from autotune.execution.race import WARM_UP_S, Race, RacePlan, Venue
 from autotune.execution.runner import Load
 from autotune.execution.simulated import SimulatedCpu, SimulatedModel, SimulatedRunner, Weather
 from tests.builders import make_configuration, make_failure
@@ -56,6 +57,14 @@ class Stage:
     loads: list[Load] = field(default_factory=list)
     kept: list[list[Slice]] = field(default_factory=list)
     slices: Counter[int] = field(default_factory=Counter)
+    begun: list[list[int]] = field(default_factory=list)
+    """Who was opened side by side, launch by launch."""
+
+    @contextlib.contextmanager
+    def side_by_side(self, entered: Sequence[Contender]) -> Iterator[None]:
+        """Noted."""
+        self.begun.append([self.contenders.index(contender) for contender in entered])
+        yield
 
     def open_model(self, contender: Contender) -> "Watched":
         """By the simulated runner."""
@@ -73,7 +82,10 @@ class Stage:
     def race(self, plan: RacePlan = PLAN, goal: Goal = GOAL, **fields: Any) -> Race:
         """A race on this stage; the first contender is the baseline."""
         venue = Venue(
-            open_model=self.open_model, clock=self.runner.clock, free_memory=self.free_memory
+            open_model=self.open_model,
+            clock=self.runner.clock,
+            side_by_side=self.side_by_side,
+            free_memory=self.free_memory,
         )
         values: dict[str, Any] = {"baseline": 0, "keep": lambda s: self.kept.append(list(s))}
         return Race(self.contenders, goal, plan, venue, **{**values, **fields})
@@ -192,6 +204,32 @@ def test_every_launch_is_a_fresh_process_for_everyone() -> None:
     assert {tuple(sorted(order)) for order in orders} == {(0, 1, 2)}
     assert len(set(orders)) > 1
     assert stage.is_tidy
+
+
+def test_a_launch_is_opened_side_by_side_and_then_warmed_up() -> None:
+    """In the order in which the models are waited for; a warm-up has the machine for itself."""
+    stage = Stage(contenders=equals(3))
+    before: list[int] = []
+    plain = stage.open_model
+
+    def open_model(contender: Contender) -> Watched:
+        before.append(len(stage.loads))
+        return plain(contender)
+
+    stage.open_model = open_model  # type: ignore[method-assign]
+    stage.race(replace(PLAN, most_launches=1, least_launches=1, launches=1)).hold()
+    assert stage.begun == [[model.position for model in stage.models]]
+    assert before == [0, 0, 0]
+    assert [load.block_s for load in stage.loads[:4]] == [*[WARM_UP_S / 2] * 3, PLAN.slice_s]
+
+
+@pytest.mark.parametrize(("memory", "begun"), [(375, 3), (374, 0)])
+def test_where_memory_is_short_models_are_opened_one_by_one(memory: int, begun: int) -> None:
+    """Each takes its own before the next one asks; a quarter is to spare."""
+    stage = Stage(contenders=equals(3, peak_rss_bytes=100), memory=memory)
+    stage.race(replace(PLAN, most_launches=1)).hold()
+    assert [len(those) for those in stage.begun] == [begun]
+    assert len(stage.models) == 3
 
 
 def test_the_same_seed_is_the_same_race() -> None:

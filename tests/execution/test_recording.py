@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from itertools import count, pairwise
 from typing import Any
@@ -74,6 +75,10 @@ class Stage:
     def machine(self, facts: Inspected) -> Machine:
         """As simulated."""
         return self.inner.machine(facts)
+
+    def side_by_side(self, keys: Sequence[CompileKey]) -> AbstractContextManager[None]:
+        """Nobody asks for it."""
+        return self.inner.side_by_side(keys)
 
     def open(self, key: CompileKey) -> OpenModel:
         """By the simulated runner."""

@@ -1,5 +1,6 @@
 """What the subprocess runner makes of a worker's answers, phase by phase."""
 
+import contextlib
 import errno
 import os
 import re
@@ -22,7 +23,7 @@ from autotune.execution.runner import (
     look,
     write_sample_model,
 )
-from tests.execution.fakes import fake_worker
+from tests.execution.fakes import fake_worker, is_gone
 
 KEY = CompileKey("CPU", (("PERFORMANCE_HINT", "LATENCY"),), 1)
 LOAD = Load(num_requests=1, block_s=0.01, limit_s=60.0)
@@ -111,6 +112,47 @@ except MemoryError:
 hear()
 """
     assert open_failure(tmp_path, body).kind is FailureKind.OUT_OF_MEMORY
+
+
+def test_those_opened_side_by_side_start_and_compile_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None is ready before all have started, none compiled before all compile."""
+    monkeypatch.chdir(tmp_path)
+    body = "together('start', 3); say('ready'); hear(); together('compile', 3); compiled()"
+    runner = runner_of(tmp_path, body)
+    with runner.side_by_side([KEY] * 3):
+        models = [runner.open(KEY) for _ in range(3)]
+    for model in models:
+        model.close()
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt(), RuntimeError("a bug")])
+def test_what_nobody_waited_for_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException | None
+) -> None:
+    """However that came about, and it leaves no log."""
+    monkeypatch.chdir(tmp_path)
+    body = "together('start', 3); say('ready'); hear(); time.sleep(1000)"
+    runner = runner_of(tmp_path, body)
+    with contextlib.suppress(KeyboardInterrupt, RuntimeError), runner.side_by_side([KEY] * 3):
+        if error is not None:
+            raise error
+    groups = [int(path.name.partition("-")[2]) for path in tmp_path.glob("start-*")]
+    assert len(groups) == 3
+    assert all(is_gone(group) for group in groups)
+    assert list((tmp_path / "logs").iterdir()) == []
+
+
+@pytest.mark.parametrize("start", ["os._exit(3)", "say('stopped', peak_rss_bytes=1)"])
+def test_side_by_side_a_failed_start_is_told_where_that_one_is_opened(
+    tmp_path: Path, start: str
+) -> None:
+    """Once, with its phase."""
+    runner = runner_of(tmp_path, start)
+    with runner.side_by_side([KEY]), pytest.raises(TrialFault) as caught:
+        runner.open(KEY)
+    assert caught.value.failure.phase == "start"
 
 
 @pytest.mark.parametrize(
