@@ -27,7 +27,7 @@ from autotune.domain.race import (
     RaceResult,
     Slice,
 )
-from autotune.execution.measuring import take_slice, warm_up
+from autotune.execution.measuring import take_slice
 from autotune.execution.runner import Load, OpenModel
 from autotune.stats.choice import fastest, is_hopeless, may_win
 from autotune.stats.judging import Field, judge
@@ -41,6 +41,8 @@ _PRECISE = 0.02
 _TURN = 1.1
 """Of a slice, with filling and draining, as long as nobody knows."""
 WARM_UP_S = 0.25
+_WARM_ROUNDS = 3
+"""Of all requests, at least, where that takes longer."""
 SLICE_S = 0.5
 _IDLE, _LONGEST_SLICE = 0.25, 4
 """Filling and draining over a slice, and how many times longer slices may become for it."""
@@ -413,8 +415,9 @@ class Race:
 
     def _warm_up(self, position: int, residents: dict[int, OpenModel]) -> None:
         model = residents[position]
+        load = self._load(position, model)
         try:
-            warm_up(model, self._load(position, model), self.plan.warmup_s)
+            take_slice(model, replace(load, block_s=self.plan.warmup_s, block_rounds=_WARM_ROUNDS))
         except TrialFault as fault:
             self._fail(position, fault.failure, residents)
 

@@ -283,12 +283,14 @@ class SimulatedModel:
         while self._runner.clock() < end_s:
             block = self._block(load)
             self._runner.advance(block.duration_s)
-            yield block
-            if self._failure is not None:
-                self.close()
-                raise TrialFault(self._failure)
             rss_bytes = _BASE_RSS_BYTES + load.num_requests * _REQUEST_RSS_BYTES
             self.peak_rss_bytes = max(rss_bytes, self.peak_rss_bytes or 0)
+            try:
+                yield block
+            finally:  # also where nobody waits for another
+                if self._failure is not None:
+                    self.close()
+                    raise TrialFault(self._failure)
 
     def close(self) -> None:
         """No load after this."""

@@ -220,7 +220,7 @@ def test_a_launch_is_opened_side_by_side_and_then_warmed_up() -> None:
     stage.race(replace(PLAN, most_launches=1, least_launches=1, launches=1)).hold()
     assert stage.begun == [[model.position for model in stage.models]]
     assert before == [0, 0, 0]
-    assert [load.block_s for load in stage.loads[:4]] == [*[WARM_UP_S / 2] * 3, PLAN.slice_s]
+    assert [load.block_s for load in stage.loads[:4]] == [*[WARM_UP_S] * 3, PLAN.slice_s]
 
 
 @pytest.mark.parametrize(("memory", "begun"), [(375, 3), (374, 0)])
@@ -260,7 +260,7 @@ def test_the_load_of_a_turn(feed: Feed) -> None:
     stage.race(replace(PLAN, feed=feed, most_launches=1)).hold()
     assert {load.feed for load in stage.loads} == {feed}
     assert {load.num_requests for load in stage.loads} == {4}
-    assert [load.block_s for load in stage.loads] == [0.125, *(0.5,) * 5]
+    assert [load.block_s for load in stage.loads] == [WARM_UP_S, *(0.5,) * 5]
 
 
 def test_the_result_may_be_asked_after_every_launch() -> None:
@@ -387,7 +387,8 @@ def test_a_crash_in_a_turn_costs_that_contender_only() -> None:
 )
 def test_a_fault_of_the_machine_gets_one_more_chance(failure: Failure) -> None:
     """In the next launch; a second one is the end."""
-    once = Stage(contenders=equals(3), strike=striking(1, [1], TrialFault(failure)))
+    slower = slowed({1: 1.003})
+    once = Stage(contenders=equals(3), runner=slower, strike=striking(1, [1], TrialFault(failure)))
     race = once.race()
     result = race.hold()
     assert seats(race.slices)[1] == {0, 1, 2}
@@ -522,7 +523,8 @@ def test_no_launch_grows_for_a_verdict_that_does_not_come() -> None:
         ticks[-max(1, ticks.size // 100) :] = 300_000
         return replace(block, latency_ticks=ticks.tobytes()) if position == 1 else block
 
-    stage = Stage(contenders=equals(2), alter=late, runner=SimulatedRunner(noise=0.05))
+    runner = SimulatedRunner(noise=0.05, seed=2)  # one that is not decided early
+    stage = Stage(contenders=equals(2), alter=late, runner=runner)
     race = stage.race(replace(PLAN, launches=5, budget_s=200.0))
     race.hold()
     rounds = Counter(launch for launch, _ in {(p.launch, p.round) for p in race.slices})
@@ -809,12 +811,19 @@ def test_cut_off_or_not_the_decision_is_the_same(seed: int, held: int, count: in
     """Whatever the contenders do, and after whichever launch it is cut off."""
     plan = replace(PLAN, launches=5, most_launches=6)
     configurations = [HINT, *EQUALS[:count]]
-    whole = Stage(contenders=contenders(*configurations), alter=on_tape(seed)).race(plan).hold()
 
-    cut = Stage(contenders=contenders(*configurations), alter=on_tape(seed)).race(plan)
+    def stage() -> Stage:
+        return Stage(
+            contenders=contenders(*configurations),
+            runner=SimulatedRunner(noise=0.0),  # the tape has it all
+            alter=on_tape(seed),
+        )
+
+    whole = stage().race(plan).hold()
+    cut = stage().race(plan)
     cut.plan = replace(plan, most_launches=held)
     cut.hold()
-    again = Stage(contenders=contenders(*configurations), alter=on_tape(seed))
+    again = stage()
     again.slices.update(piece.contender for piece in cut.slices)
     resumed = again.race(plan, earlier=cut.slices, entries=cut.entries).hold()
 
