@@ -41,7 +41,7 @@ _PRECISE = 0.02
 _TURN = 1.1
 """Of a slice, with filling and draining, as long as nobody knows."""
 WARM_UP_S = 0.25
-_WARM_ROUNDS = 3
+WARM_ROUNDS = 3
 """Of all requests, at least, where that takes longer."""
 SLICE_S = 0.5
 _IDLE, _LONGEST_SLICE = 0.25, 4
@@ -417,7 +417,7 @@ class Race:
         model = residents[position]
         load = self._load(position, model)
         try:
-            take_slice(model, replace(load, block_s=self.plan.warmup_s, block_rounds=_WARM_ROUNDS))
+            take_slice(model, replace(load, block_s=self.plan.warmup_s, block_rounds=WARM_ROUNDS))
         except TrialFault as fault:
             self._fail(position, fault.failure, residents)
 

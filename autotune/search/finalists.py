@@ -7,8 +7,7 @@ from autotune.domain.measurement import Measurement
 from autotune.domain.race import Contender
 from autotune.domain.ranking import baselines, better_hint, merit
 from autotune.domain.trial import Trial
-from autotune.execution.measuring import LONGEST_WARM_UP
-from autotune.execution.race import SLICE_S, WARM_UP_S, longer_slice_s
+from autotune.execution.race import SLICE_S, WARM_ROUNDS, WARM_UP_S, longer_slice_s
 
 MOST_FINALISTS = 7
 """Most that have a seat beside the hints."""
@@ -16,13 +15,10 @@ _RESERVES = 6
 """How many more wait in line for a seat that becomes free."""
 _NEAR = 1.02
 _ROOM = 0.75
-_LEAST_WARM_UP_S = 0.4
-"""Until it is steady, of models that are fast."""
 _LEAST_SLICES = 3
 _ROUNDS_OF_REQUESTS = 5
 _IDLE_ROUNDS = 3
 """Filling, one round that is not counted, draining."""
-_WARM_UP_REQUESTS = 30
 
 
 def contenders(
@@ -95,11 +91,9 @@ def _round_s(measured: Measurement | None) -> float:
 
 
 def _warm_up_s(measured: Measurement) -> float:
-    """Until thirty requests are done or a second has passed, with the round that is under way."""
+    """A short block, filled and drained."""
     round_s = _round_s(measured)
-    requests_s = _WARM_UP_REQUESTS * round_s / measured.num_requests
-    longest_s = max(LONGEST_WARM_UP * WARM_UP_S, _ROUNDS_OF_REQUESTS * round_s)
-    return max(_LEAST_WARM_UP_S, min(requests_s, longest_s) + _IDLE_ROUNDS * round_s)
+    return max(WARM_UP_S, WARM_ROUNDS * round_s) + _IDLE_ROUNDS * round_s
 
 
 def seats(costs_s: Sequence[float], budget_s: float, launches: int) -> int:

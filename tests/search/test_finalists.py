@@ -174,7 +174,7 @@ def test_a_contender_is_what_the_search_knew() -> None:
     assert (found.name, found.trial, found.configuration) == ("trial 7", 7, trial.configuration)
     assert (found.search_per_s, found.search_latency_ms) == (123.0, 18.0)
     assert found.peak_rss_bytes == 2**27
-    assert found.open_s == pytest.approx(2.75 + 0.4)
+    assert found.open_s == pytest.approx(2.75 + 0.25 + 3 * measured.latency.mean_ms / 1000)
 
 
 def test_a_hint_is_called_what_it_is() -> None:
@@ -197,15 +197,15 @@ def test_a_launch_costs_an_opening_and_three_turns(
 
 
 @pytest.mark.parametrize("latency_ms", [1.0, 10.0, 100.0, 1000.0])
-def test_a_warm_up_ends_after_thirty_requests_or_a_second(latency_ms: float) -> None:
-    """With the round that is under way then; it takes 0.4 s at least."""
+def test_a_warm_up_is_a_quarter_of_a_second_or_three_rounds(latency_ms: float) -> None:
+    """And what fills and drains it."""
     trial = tuned(0, 100, latency_ms)
     measured = trial.measurement
     assert measured is not None
     opening, round_s = measured.opening, measured.latency.mean_ms / 1000
-    loaded_s = min(30 * round_s / measured.num_requests, max(1.0, 5 * round_s)) + 3 * round_s
     opened_s = opening.start_s + opening.read_s + opening.compile_s
-    assert contender(trial).open_s == pytest.approx(opened_s + max(0.4, loaded_s))
+    loaded_s = max(0.25, 3 * round_s) + 3 * round_s
+    assert contender(trial).open_s == pytest.approx(opened_s + loaded_s)
 
 
 @pytest.mark.parametrize(
