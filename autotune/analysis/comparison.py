@@ -52,7 +52,7 @@ class Side:
             trials=trials,
             best=found.best,
             race=found.race,
-            hint=better_hint(trials, goal),
+            hint=better_hint(trials, goal, found.race),
             machine=sessions[-1].machine if sessions else {},
             versions=sessions[-1].versions if sessions else {},
         )

@@ -66,7 +66,7 @@ class Evidence:
             trials=trials,
             race=race,
             leader=leader,
-            hint=better_hint(trials, goal),
+            hint=better_hint(trials, goal, race),
             space_size=space_size(identity, store.name),
             moments=store.moments(),
             caps=cap_ranges(trials, percentiles, store.latencies()),

@@ -139,7 +139,8 @@ class Race:
             goal: decides the verdicts, and by what contenders are compared.
             plan: how long.
             venue: where.
-            baseline: position of the contender that ratios are taken to.
+            baseline: position of the contender that ratios are taken to, until the race knows of a
+                better hint.
             earlier: slices of the same race before it was cut off.
             entries: what that part knew of the contenders, by position; who was dropped then stays
                 out.
@@ -515,6 +516,7 @@ class Race:
         # Looked at anew each time: whoever was too slow beside one that has left may come back.
         able = [i for i in ran if i not in self._unfit]
         posterior = field.posterior(records)
+        self.baseline = field.better_hint(records, posterior)
         leader = fastest(posterior, [i for i in able if records[i].should_hold])
         self._slower = {
             i

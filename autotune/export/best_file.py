@@ -187,7 +187,7 @@ def best_file(  # noqa: PLR0913 - the parts of the file
         race = None
     winner = None if race is None else race.winner
     unproven = measurement.opening.unproven if winner is None else winner.unproven
-    hint = better_hint(trials, goal)
+    hint = better_hint(trials, goal, race)
     return BestFile(
         format_version=4,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from autotune.domain.doubts import Doubts
 from autotune.domain.goal import Goal, Verdict
@@ -21,7 +21,7 @@ from autotune.domain.race import (
     State,
     Status,
 )
-from autotune.stats.choice import Chosen, choose, posterior_of
+from autotune.stats.choice import Chosen, choose, fastest, posterior_of
 from autotune.stats.race_model import Posterior
 from autotune.stats.standings import Record
 from autotune.stats.tail_test import SEARCH_ALPHA
@@ -69,6 +69,28 @@ class Field:
         contenders = self.contenders if self.of_one_search else ()
         return posterior_of(len(self.contenders), contenders, records)
 
+    def better_hint(self, records: Sequence[Record], posterior: Posterior) -> int | None:
+        """Position of the baseline: of one search's finalists, the better hint as the race has it.
+
+        The fastest of the hints that may be certified, else of those that may keep the SLA, else of
+        all that ran. What the search took for the better one is so only until then: it measured
+        each of them once, at its own moment.
+        """
+        hints = [
+            i
+            for i, contender in enumerate(self.contenders)
+            if contender.is_default and records[i].slices and not self.has_failed(i)
+        ]
+        if not self.of_one_search or self.baseline is None or not hints:
+            return self.baseline
+        able = [i for i in hints if records[i].holds]
+        able = able or [i for i in hints if records[i].verdict() is not Verdict.MISSED]
+        return fastest(posterior, able or hints)
+
+    def has_failed(self, position: int) -> bool:
+        """Whether it is out, for a failure."""
+        return self.entries.get(position, Entry()).failure is not None
+
     def opening(self, position: int) -> Opening | None:
         """Of its last launch."""
         return self.entries.get(position, Entry()).opening
@@ -98,6 +120,7 @@ def judge(field: Field, *, end: End, duration_s: float, noise: float | None = No
     """
     records = field.records()
     posterior = field.posterior(records)
+    field = replace(field, baseline=field.better_hint(records, posterior))
     choice = _choose(field, records, posterior)
     chosen = choice.position
     standings = tuple(
@@ -155,11 +178,7 @@ def _choose(field: Field, records: Sequence[Record], posterior: Posterior) -> Ch
     it. Of those that are equal, first more room below the cap, then fewer threads, then less
     memory.
     """
-    able = [
-        i
-        for i, record in enumerate(records)
-        if record.slices and field.entries.get(i, Entry()).failure is None
-    ]
+    able = [i for i, record in enumerate(records) if record.slices and not field.has_failed(i)]
     unclear = [i for i in able if records[i].verdict() is Verdict.UNCLEAR]
     over_cap = {i: _over_cap(records[i]) for i in unclear}
     pool = (

@@ -235,7 +235,7 @@ RACE = Table(
     Column("session_id", ForeignKey("autotune_session.id"), nullable=False),
     _text("started_at", "UTC, ISO 8601."),
     _whole("trials", "Recorded trials when it began.", nullable=False),
-    _whole("baseline", "Position of the contender that ratios are taken to: the better hint."),
+    _whole("baseline", "Position of the search's better hint; ratios are taken to the race's."),
     Column("feed", String(8), nullable=False, comment="bind or copy, as for measurements."),
     _real("tie_margin", "Relative difference below which contenders are equal.", nullable=False),
     _real("noise", "The machine's calibrated A/A noise; null where never calibrated."),

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from autotune.domain.configuration import Configuration, PerformanceHint
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective, Verdict
+from autotune.domain.race import Contender, End
 from autotune.domain.ranking import (
     baselines,
     best,
@@ -17,6 +18,7 @@ from autotune.domain.ranking import (
     ratio,
 )
 from autotune.domain.trial import Trial
+from autotune.stats.judging import Field, judge
 from tests.domain.builders import make_measurement, make_trial
 
 CAPPED = Goal(Objective.THROUGHPUT, 99, 10)
@@ -98,6 +100,19 @@ def test_the_hint_to_beat_is_the_better_feasible_one() -> None:
     assert better_hint([slow, fast], CAPPED) is slow
     assert better_hint([slower, fast], CAPPED) is fast
     assert better_hint([make_trial()], CAPPED) is None
+
+
+def test_the_hint_to_beat_is_the_race_s_where_there_was_one() -> None:
+    """It measured both beside each other; what it knows of no trial counts for nothing."""
+    slow = make_trial(0, LATENCY, throughput_per_s=50)
+    fast = make_trial(1, THROUGHPUT, throughput_per_s=90)
+    for number, better in ((0, slow), (1, fast), (7, fast), (None, fast)):
+        raced = Contender(name="hint", configuration=LATENCY, trial=number)
+        field = Field(
+            contenders=[raced], entries={}, slices=[], goal=CAPPED, baseline=0, tie_margin=0.01
+        )
+        race = judge(field, end=End.BUDGET, duration_s=1.0)
+        assert better_hint([slow, fast], CAPPED, race) is better
 
 
 def test_ratios_are_better_above_one() -> None:

@@ -311,6 +311,19 @@ def test_the_baseline_stays_though_it_is_slower() -> None:
     assert ratio.mean == pytest.approx(1.5, rel=1e-3)
 
 
+def test_the_baseline_is_the_hint_that_the_race_shows_to_be_better() -> None:
+    """Whatever the search thought: the slower hint leaves, the better one stays to the end."""
+    entered = contenders(LATENCY_HINT, HINT, EQUALS[0], EQUALS[1], search_per_s=400.0)
+    factors = {LATENCY_HINT.compile_key: 3.0, HINT.compile_key: 1.3}
+    stage = Stage(contenders=entered, runner=SimulatedRunner(noise=QUIET, slower=factors))
+    race = stage.race(replace(PLAN, of_one_search=True, launches=4))
+    result = race.hold()
+    there = seats(race.slices)
+    assert there[0] == {0, 1, 2, 3}
+    assert all(0 not in there[launch] and 1 in there[launch] for launch in there if launch)
+    assert result.better_hint is result.standings[1]
+
+
 def test_seats_are_for_those_beside_the_baseline_and_the_hints() -> None:
     """Two seats: the baseline, both hints, and the first two in line."""
     entered = contenders(EQUALS[0], EQUALS[1], HINT, EQUALS[2], LATENCY_HINT, EQUALS[3])

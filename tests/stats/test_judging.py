@@ -168,6 +168,52 @@ def test_what_a_search_saw_counts_where_one_search_found_them(of_one_search: boo
     assert ratio.mean < 1.1
 
 
+def hinted(*slices: Sequence[Slice], **fields: Any) -> RaceResult:
+    """Of one tuned configuration and both hints, of which the search took the first for better."""
+    latency = Configuration(device="CPU", hint=PerformanceHint.LATENCY)
+    seen = {"trial 0": 220.0, "LATENCY": 205.0, "THROUGHPUT": 200.0}
+    settings = {"trial 0": make_configuration(), "LATENCY": latency, "THROUGHPUT": HINT}
+    entered = [
+        replace(contender(name, configuration=settings[name]), search_per_s=per_s)
+        for name, per_s in seen.items()
+    ]
+    values: dict[str, Any] = {"baseline": 1, "of_one_search": True, **fields}
+    return judged(turns(0, 220), *slices, contenders=entered, **values)
+
+
+def test_the_better_hint_is_the_one_that_the_race_shows() -> None:
+    """Ratios are to it: 1.1 times the faster one is 1.2 times the other, and that is no claim."""
+    result = hinted(turns(1, 183), turns(2, 200))
+    assert result.better_hint is result.standings[2]
+    ratio = result.standings[0].ratio
+    assert ratio is not None
+    assert ratio.mean == pytest.approx(1.1, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("slices", "fields", "better"),
+    [
+        pytest.param([turns(1, 183), turns(2, 200)], {"of_one_search": False}, 1, id="given"),
+        pytest.param([turns(1, 183), turns(2, 200)], {"baseline": None}, None, id="no hint"),
+        pytest.param([turns(1, 183), turns(2, 200, over=20)], {}, 1, id="the faster misses"),
+        pytest.param([turns(1, 183, over=9), turns(2, 200, over=9)], {}, 2, id="both miss"),
+        pytest.param([turns(1, 183)], {}, 1, id="the other never ran"),
+        pytest.param([], {}, 1, id="neither ran"),
+        pytest.param(
+            [turns(1, 183), turns(2, 200)],
+            {"entries": {2: Entry(failure=make_failure())}},
+            1,
+            id="the faster failed",
+        ),
+    ],
+)
+def test_which_hint_is_the_better_one(
+    slices: list[list[Slice]], fields: dict[str, Any], better: int | None
+) -> None:
+    """Of one search: the fastest that may keep the SLA, of those that ran; else what was given."""
+    assert hinted(*slices, **fields).baseline == better
+
+
 def test_a_doubtful_gain_is_given_up() -> None:
     """3 % ahead by its mean, but noisy: the hint, and how long it would take to decide."""
     result = judged(
