@@ -182,7 +182,8 @@ def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_
         f"{len(rows)} of {len(measured)} measurements are on the front: "
         f"each has over {percent(NOISE)} more throughput than the one above it"
     )
-    show(console, trials_table(rows, goal, better_hint(trials, goal), title))
+    race = raced(store, store.trials()) if goal == stored else None  # of no other goal
+    show(console, trials_table(rows, goal, better_hint(trials, goal, race), title))
     say(console, terms_of(identity))
     if csv is not None:
         say(console, f"wrote {csv}")

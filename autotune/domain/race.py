@@ -46,7 +46,7 @@ class Entry:
     """What is known of a contender beside its slices."""
 
     opening: Opening | None = None
-    """Of its last launch; None before the first."""
+    """Of its last launch, its times beside those of others; None before the first."""
     failure: Failure | None = None
     """Why it is out, if it failed."""
     dropped: "Dropped | None" = None

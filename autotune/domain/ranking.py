@@ -56,11 +56,10 @@ def better_hint(
     trials: Sequence[Trial], goal: Goal, race: RaceResult | None = None
 ) -> Trial | None:
     """The hint to beat: of the race, else the best feasible one of the search, else the fastest."""
-    raced = None if race is None else race.better_hint
     hints = list(baselines(trials).values())
-    for hint in hints:
-        if raced is not None and hint.number == raced.contender.trial:
-            return hint
+    raced = None if race is None else race.better_hint
+    if raced is not None and (found := [t for t in hints if t.number == raced.contender.trial]):
+        return found[0]
     return best(hints, goal) or max(hints, key=lambda trial: merit(trial, goal), default=None)
 
 

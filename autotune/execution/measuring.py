@@ -19,7 +19,7 @@ from autotune.stats.tail_test import sla_verdict
 
 CONTENDER_FACTOR = 4
 """How many times the limit a contender may take whose verdict is still open."""
-LONGEST_WARM_UP = 4
+_LONGEST_WARM_UP = 4
 """How many times its least length the warm-up of a turn may take."""
 _PRECISE = 0.02
 _MIN_BLOCKS = 4
@@ -180,7 +180,7 @@ class Progress:
 
 
 def warm_up(model: OpenModel, load: Load, least_s: float) -> None:
-    """Load that is not counted, until it is steady, for `LONGEST_WARM_UP` times `least_s` at most.
+    """Load that is not counted, until it is steady, for `_LONGEST_WARM_UP` times `least_s` at most.
 
     Raises:
         TrialFault: the worker failed.
@@ -190,7 +190,7 @@ def warm_up(model: OpenModel, load: Load, least_s: float) -> None:
     with contextlib.closing(model.load(load)) as blocks:
         for block in blocks:
             done.append(block)
-            if is_warm(done, load.num_requests, least_s, LONGEST_WARM_UP * least_s):
+            if is_warm(done, load.num_requests, least_s, _LONGEST_WARM_UP * least_s):
                 return
 
 

@@ -152,7 +152,7 @@ class Race:
         self.contenders = tuple(contenders)
         self.goal = goal
         self.plan = plan
-        self.baseline = baseline
+        self.baseline = self._given_baseline = baseline
         self.slices: list[Slice] = list(earlier)
         self.launches = 1 + max((taken.launch for taken in earlier), default=-1)
         self._doubts = doubts or Doubts()
@@ -393,7 +393,8 @@ class Race:
                     self._open(position, residents)
         for position in list(residents):
             self._warm_up(position, residents)
-        self._learn_opening(self._venue.clock() - begun_s, set(seated) - self._without_room)
+        if residents.keys() == set(seated) - self._without_room:  # what fails may take very long
+            self._learn_opening(self._venue.clock() - begun_s, residents)
 
     def _learn_opening(self, took_s: float, opened: Collection[int]) -> None:
         """What opening these will take: of the time for all, a share as expected of each."""
@@ -489,7 +490,7 @@ class Race:
             entries=self.entries,
             slices=self.slices,
             goal=self.goal,
-            baseline=self.baseline,
+            baseline=self._given_baseline,
             tie_margin=self.plan.tie_margin,
             feed=self.plan.feed,
             of_one_search=self.plan.of_one_search,
@@ -504,7 +505,7 @@ class Race:
         """
         field = self._field()
         records = field.records()
-        ran = [i for i, record in enumerate(records) if record.slices and not self._has_failed(i)]
+        ran = [i for i, record in enumerate(records) if record.slices and not field.has_failed(i)]
         self._lacking_s = {i: records[i].lacking_s for i in ran}
         if not self.plan.drops:
             return
@@ -516,7 +517,7 @@ class Race:
         # Looked at anew each time: whoever was too slow beside one that has left may come back.
         able = [i for i in ran if i not in self._unfit]
         posterior = field.posterior(records)
-        self.baseline = field.better_hint(records, posterior)
+        self.baseline = field.baseline_by(records, posterior)
         leader = fastest(posterior, [i for i in able if records[i].should_hold])
         self._slower = {
             i
@@ -533,9 +534,6 @@ class Race:
             self.entries[position] = replace(self._entry(position), dropped=why)
         if self._out - before:  # there is room now for one that found none
             self._without_room = {i for i in self._without_room if self._keeps_seat(i)}
-
-    def _has_failed(self, position: int) -> bool:
-        return self._entry(position).failure is not None
 
     def _is_settled(self, seated: Sequence[int]) -> bool:
         """Whether more launches would change nothing.

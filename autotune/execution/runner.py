@@ -132,7 +132,7 @@ class Runner(Protocol):
         """Bytes that one more resident model may take; None where nobody knows."""
 
 
-_Opening = Generator[None, None, "WorkerModel"]
+_Steps = Generator[None, None, "WorkerModel"]
 """The steps to an open model, for several to take them together."""
 
 
@@ -163,7 +163,7 @@ class SubprocessRunner:
         self._logs = WorkerLogs(log_folder)
         self._deadlines = deadlines or deadlines_of(DeadlineSpec(), source.path)
         self._command = command
-        self._begun: list[tuple[CompileKey, _Opening]] = []
+        self._begun: list[tuple[CompileKey, _Steps]] = []
 
     def clock(self) -> float:
         """The machine's monotonic clock."""
@@ -208,29 +208,28 @@ class SubprocessRunner:
         found = next((begun for begun in self._begun if begun[0] == key), None)
         if found is not None:
             self._begun.remove(found)
-        return _finish(self._opening(key) if found is None else found[1])
+        return _finish(self._steps(key) if found is None else found[1])
 
     @contextlib.contextmanager
     def side_by_side(self, keys: Sequence[CompileKey]) -> Iterator[None]:
-        """All start, then all compile: both take little more than one CPU each.
+        """All start, then all compile, as each takes little more than one CPU.
 
-        So does their memory: it is for the caller to know that there is enough for all.
+        Memory is taken for all of them at once: that there is enough is for the caller to know.
         """
-        self._begun = [(key, self._opening(key)) for key in keys]
+        self._begun = [(key, self._steps(key)) for key in keys]
         try:
             for _ in range(2):
-                self._begun = [(key, _step(opening)) for key, opening in self._begun]
+                self._begun = [(key, _step(steps)) for key, steps in self._begun]
             yield
         finally:
-            for _, opening in self._begun:
-                opening.close()
+            for _, steps in self._begun:
+                steps.close()
             self._begun = []
 
-    def _opening(self, key: CompileKey) -> "_Opening":
+    def _steps(self, key: CompileKey) -> "_Steps":
         """Start a worker; have it compile; wait for it. Closed before that, it ends the worker."""
         begun_s = time.monotonic()
-        worker = self._start()
-        try:
+        with _killed_on_error(self._start()) as worker:
             yield
             _expect(_last_answer(worker, self._deadlines.start), Ready, "start")
             start_s = time.monotonic() - begun_s
@@ -243,9 +242,6 @@ class SubprocessRunner:
             )
             yield
             answer = _expect(_last_answer(worker, self._deadlines.compile), Opened, "open")
-        except BaseException:
-            worker.kill()
-            raise
         opening = Opening(
             effective=Effective(answer.effective, answer.optimal_requests),
             start_s=start_s,
@@ -258,12 +254,8 @@ class SubprocessRunner:
         return WorkerModel(worker, opening, self._deadlines)
 
     def _spawn(self) -> WorkerProcess:
-        worker = self._start()
-        try:
+        with _killed_on_error(self._start()) as worker:
             _expect(_last_answer(worker, self._deadlines.start), Ready, "start")
-        except BaseException:
-            worker.kill()
-            raise
         return worker
 
     def _start(self) -> WorkerProcess:
@@ -359,24 +351,33 @@ class WorkerModel:
         return answer
 
 
-def _step(opening: _Opening) -> _Opening:
+@contextlib.contextmanager
+def _killed_on_error(worker: WorkerProcess) -> Iterator[WorkerProcess]:
+    try:
+        yield worker
+    except BaseException:
+        worker.kill()
+        raise
+
+
+def _step(steps: _Steps) -> _Steps:
     """The same after its next step; one that failed fails when it is waited for."""
     try:
-        next(opening)
+        next(steps)
     except TrialFault as fault:
         return _failed(fault)
-    return opening
+    return steps
 
 
-def _failed(fault: TrialFault) -> _Opening:
+def _failed(fault: TrialFault) -> _Steps:
     yield from ()
     raise fault
 
 
-def _finish(opening: _Opening) -> "WorkerModel":
+def _finish(steps: _Steps) -> "WorkerModel":
     while True:
         try:
-            next(opening)
+            next(steps)
         except StopIteration as end:
             model: WorkerModel = end.value
             return model

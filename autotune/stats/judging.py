@@ -69,7 +69,7 @@ class Field:
         contenders = self.contenders if self.of_one_search else ()
         return posterior_of(len(self.contenders), contenders, records)
 
-    def better_hint(self, records: Sequence[Record], posterior: Posterior) -> int | None:
+    def baseline_by(self, records: Sequence[Record], posterior: Posterior) -> int | None:
         """Position of the baseline: of one search's finalists, the better hint as the race has it.
 
         The fastest of the hints that may be certified, else of those that may keep the SLA, else of
@@ -120,7 +120,7 @@ def judge(field: Field, *, end: End, duration_s: float, noise: float | None = No
     """
     records = field.records()
     posterior = field.posterior(records)
-    field = replace(field, baseline=field.better_hint(records, posterior))
+    field = replace(field, baseline=field.baseline_by(records, posterior))
     choice = _choose(field, records, posterior)
     chosen = choice.position
     standings = tuple(

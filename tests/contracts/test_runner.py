@@ -231,8 +231,11 @@ def test_side_by_side_a_fault_is_its_own(runner: Runner, inspected: Inspected) -
 def test_what_was_not_begun_is_opened_alone(runner: Runner, inspected: Inspected) -> None:
     """Also amid others, and after them."""
     with runner.side_by_side([LATENCY.compile_key]):
-        runner.open(THROUGHPUT.compile_key).close()
-    runner.open(LATENCY.compile_key).close()
+        amid = runner.open(THROUGHPUT.compile_key)
+    after = runner.open(LATENCY.compile_key)
+    for opened in (amid, after):
+        assert first_blocks(opened, load(1), 1)
+        opened.close()
 
 
 @pytest.mark.parametrize(

@@ -324,6 +324,24 @@ def test_the_baseline_is_the_hint_that_the_race_shows_to_be_better() -> None:
     assert result.better_hint is result.standings[1]
 
 
+def test_without_any_hint_the_baseline_is_the_search_s_again() -> None:
+    """As whoever reads the stored slices will find: each hint crashes in a launch of its own."""
+    crash, last = TrialFault(make_failure(FailureKind.CRASH)), PLAN.rounds - 1
+
+    def strike(position: int, number: int) -> None:
+        if (position, number) in {(0, last), (1, last + 1)}:
+            raise crash
+
+    entered = contenders(LATENCY_HINT, HINT, EQUALS[0], EQUALS[1], search_per_s=400.0)
+    during: list[int | None] = []
+    race = Stage(contenders=entered, strike=strike).race(
+        replace(PLAN, of_one_search=True),
+        on_launch=lambda held: during.append(held.result().baseline),
+    )
+    assert race.hold().baseline == 0
+    assert during[:2] == [1, 0]
+
+
 def test_seats_are_for_those_beside_the_baseline_and_the_hints() -> None:
     """Two seats: the baseline, both hints, and the first two in line."""
     entered = contenders(EQUALS[0], EQUALS[1], HINT, EQUALS[2], LATENCY_HINT, EQUALS[3])
@@ -676,6 +694,16 @@ def test_the_budget_is_kept(budget_s: float, seed: int) -> None:
     assert result.launches >= min(3, budget_s // 15)
     assert result.duration_s == runner.clock()
     assert 0.6 * budget_s < runner.clock() <= budget_s + 1.0
+
+
+def test_what_takes_long_to_fail_is_not_what_the_others_take() -> None:
+    """Two thirds of the time went into one that does not open: the rest is for launches."""
+    failure = make_failure(FailureKind.CRASH, phase="open")
+    faults = {EQUALS[1].compile_key: [failure]}
+    runner = SimulatedRunner(noise=QUIET, faults=faults, fault_s=200.0)
+    race = Stage(contenders=equals(3), runner=runner).race(replace(PLAN, budget_s=300.0))
+    race.hold()
+    assert race.launches >= 3
 
 
 def test_turns_that_grow_longer_are_fewer() -> None:

@@ -307,6 +307,22 @@ def test_latencies_are_those_that_were_seen() -> None:
 # --- the clock
 
 
+@pytest.mark.parametrize(("count", "share"), [(1, 1.0), (3, 0.6)])
+def test_side_by_side_openings_take_six_tenths(count: int, share: float) -> None:
+    """Of what each takes alone, where there are several; afterwards each is alone again."""
+    runner = RecordedRunner(recorded=machine_of(quiet()))
+    key = runner.recorded.surface.cells[0].compile_key
+
+    def opened_s() -> float:
+        before, opening = runner.clock(), runner.open(key).opening
+        assert opening.start_s + opening.read_s + opening.compile_s == pytest.approx(1.0)
+        return runner.clock() - before
+
+    with runner.side_by_side([key] * count):
+        assert [opened_s() for _ in range(count)] == pytest.approx([share] * count)
+    assert opened_s() == pytest.approx(1.0)
+
+
 def test_the_clock_counts_openings_fillings_and_blocks() -> None:
     """Start, reading, compiling; two rounds before the first block; one to drain at the end."""
     machine = machine_of(quiet())

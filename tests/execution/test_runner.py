@@ -123,6 +123,8 @@ def test_those_opened_side_by_side_start_and_compile_at_once(
     runner = runner_of(tmp_path, body)
     with runner.side_by_side([KEY] * 3):
         models = [runner.open(KEY) for _ in range(3)]
+    assert [len(list(tmp_path.glob(f"{step}-*"))) for step in ("start", "compile")] == [3, 3]
+    assert all(model.is_open for model in models)
     for model in models:
         model.close()
 
@@ -148,7 +150,7 @@ def test_what_nobody_waited_for_is_let_go(
 def test_side_by_side_a_failed_start_is_told_where_that_one_is_opened(
     tmp_path: Path, start: str
 ) -> None:
-    """Once, with its phase."""
+    """With its phase."""
     runner = runner_of(tmp_path, start)
     with runner.side_by_side([KEY]), pytest.raises(TrialFault) as caught:
         runner.open(KEY)
