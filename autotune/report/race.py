@@ -41,6 +41,7 @@ STATES = {
     State.FAILED: ("failed", "magenta"),
     State.WAITING: ("no turn", "dim"),
 }
+_IN_QUESTION = {State.TIED, State.FASTER}
 _CHOICES = {
     Choice.FASTEST: "it is most likely the fastest",
     Choice.DEFAULT: "nothing is faster than OpenVINO's own hint beyond the noise",
@@ -106,10 +107,9 @@ def race_lines(result: RaceResult, goal: Goal) -> list[str]:
     if winner is None:
         nothing = "nothing was chosen: no contender can be said to meet the cap"
         return [head, nothing, *failure_lines(result)]
-    reason = _CHOICES[result.choice or Choice.FASTEST]
     return [
         head,
-        f"chosen: {words(winner)}{_gain(winner)}, because {reason}",
+        f"chosen: {words(winner)}{_gain(winner)}, because {_because(result, winner)}",
         *advantage_lines(result),
         *_ties(result),
         f"{result.status}: {_claim(winner, goal)}{_why_not(result, goal)}",
@@ -118,6 +118,15 @@ def race_lines(result: RaceResult, goal: Goal) -> list[str]:
         *failure_lines(result),
         *conditions_lines(result.conditions, result.tie_margin),
     ]
+
+
+def _because(result: RaceResult, winner: Standing) -> str:
+    """Why it was chosen, also where somebody looks faster whose SLA is not certain enough."""
+    reason = _CHOICES[result.choice or Choice.FASTEST]
+    unsure = (s for s in result.standings if s.state in _IN_QUESTION and not s.holds)
+    looks_faster = any(s.to_chosen is not None and s.to_chosen.mean > 1 for s in unsure)
+    is_limited = winner.holds and looks_faster
+    return f"{reason}, of those that can be certified" if is_limited else reason
 
 
 def advantage_lines(result: RaceResult) -> list[str]:

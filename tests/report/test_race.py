@@ -234,6 +234,24 @@ def test_a_certified_race_in_words() -> None:
     assert "not certified" not in text
 
 
+@pytest.mark.parametrize("choice", list(Choice))
+def test_a_faster_one_that_cannot_be_certified_is_no_contradiction(choice: Choice) -> None:
+    """The table shows it above the choice, which is the best of the others."""
+    limited = "of those that can be certified"
+    faster = make_standing("trial 3", State.TIED, holds=False, to_chosen=Interval(1.01, 0.99, 1.03))
+    winner = make_standing(holds=True)
+
+    def line(other: Standing, winner: Standing = winner) -> str:
+        return race_lines(make_result(other, winner=winner, choice=choice), GOAL)[1]
+
+    assert line(faster).endswith(f", {limited}")
+    assert limited not in line(replace(faster, holds=True))
+    assert limited not in line(replace(faster, to_chosen=Interval(0.99, 0.98, 1.0)))
+    assert limited not in line(replace(faster, to_chosen=None))
+    assert limited not in line(replace(faster, state=State.MISSED))
+    assert limited not in line(faster, replace(winner, holds=False))
+
+
 @pytest.mark.parametrize("end", list(End))
 def test_every_end_is_a_reason(end: End) -> None:
     """In words of its own."""
