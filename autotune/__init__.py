@@ -16,24 +16,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from autotune.analysis.frames import frame
     from autotune.analysis.pareto import pareto_front
-    from autotune.domain.configuration import Configuration
     from autotune.domain.goal import Goal, Objective, Sla, Verdict
     from autotune.domain.measurement import Measurement
     from autotune.domain.trial import Trial
     from autotune.errors import AutotuneError
     from autotune.export.deployment import Deployment, load_best
+    from autotune.space.configuration import Configuration
     from autotune.spec import StudySpec, load_spec, parse_spec
     from autotune.storage.study_store import StudyStore
-    from autotune.tuner import Outcome, tune
+    from autotune.tuning.loop import Outcome, tune
 
 _HOMES = {
     "AutotuneError": "errors",
-    "Configuration": "domain.configuration",
+    "Configuration": "space.configuration",
     "Deployment": "export.deployment",
     "Goal": "domain.goal",
     "Measurement": "domain.measurement",
     "Objective": "domain.goal",
-    "Outcome": "tuner",
+    "Outcome": "tuning.loop",
     "Sla": "domain.goal",
     "StudySpec": "spec",
     "StudyStore": "storage.study_store",
@@ -44,7 +44,7 @@ _HOMES = {
     "load_spec": "spec",
     "pareto_front": "analysis.pareto",
     "parse_spec": "spec",
-    "tune": "tuner",
+    "tune": "tuning.loop",
 }
 
 __all__ = [

@@ -21,12 +21,12 @@ from pydantic import (
 )
 
 from autotune.domain.budget import Budget, seconds_until
-from autotune.domain.configuration import Api
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Feed
 from autotune.domain.sampler import Sampler
 from autotune.domain.units import format_duration, format_percent, parse_duration, parse_percent
 from autotune.errors import SpecError
+from autotune.space.configuration import Api
 
 STUDY_FILE = "study.toml"
 Precision = Literal["f32", "bf16", "f16"]

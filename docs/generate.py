@@ -16,8 +16,8 @@ from autotune.domain.units import format_duration
 from autotune.export.best_file import BestFile, json_schema
 from autotune.spec import StudySpec
 from autotune.storage.schema import METADATA, SCHEMA_VERSION
-from autotune.storage.surface import METADATA as SURFACE_METADATA
-from autotune.storage.surface import SURFACE_SCHEMA_VERSION
+from autotune.surfaces.file import METADATA as SURFACE_METADATA
+from autotune.surfaces.file import SURFACE_SCHEMA_VERSION
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"

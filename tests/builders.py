@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from autotune.domain.configuration import Configuration, Effective, PerformanceHint
 from autotune.domain.failure import Failure, FailureKind
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import (
@@ -18,6 +17,7 @@ from autotune.domain.measurement import (
     StopReason,
 )
 from autotune.domain.trial import Origin, Trial
+from autotune.space.configuration import Configuration, Effective, PerformanceHint
 
 GOAL = Goal(Objective.THROUGHPUT, 99.0, 10.0)
 

@@ -11,25 +11,25 @@ from pathlib import Path
 import pytest
 
 import autotune as package
-from autotune import study as beginning
 from autotune.domain.history import History
 from autotune.domain.race import State, Status
 from autotune.domain.trial import Trial
 from autotune.errors import StudyMismatchError
-from autotune.execution.machine import Machine
-from autotune.execution.protocol import Inspected
-from autotune.execution.runner import SubprocessRunner
-from autotune.execution.simulated import SimulatedCpu, SimulatedRunner
 from autotune.export.best_file import read_best
 from autotune.export.from_study import best_of_study
 from autotune.export.targets import TARGETS
+from autotune.machines.fingerprint import Machine
+from autotune.machines.protocol import Inspected
+from autotune.machines.workers import SubprocessRunner
+from autotune.racing.verify import verify
 from autotune.spec import StudySpec, build_spec, load_spec
 from autotune.storage.races import last_race
 from autotune.storage.schema import SCHEMA_VERSION
 from autotune.storage.study_store import StudyStore
-from autotune.storage.surface import load_surface
-from autotune.tuner import tune
-from autotune.verify import verify
+from autotune.surfaces.file import load_surface
+from autotune.testing.simulated import SimulatedCpu, SimulatedRunner
+from autotune.tuning import prepare as beginning
+from autotune.tuning.loop import tune
 from tests.command import Autotune
 
 ARTEFACTS = Path(__file__).parent / "artefacts"
@@ -364,7 +364,7 @@ def test_a_race_that_was_cut_off_goes_on_where_it_was_held(tmp_path: Path) -> No
             return Machine(**session.machine)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("autotune.tuner.versions", lambda: session.versions)
+        patch.setattr("autotune.tuning.loop.versions", lambda: session.versions)
         runner = SameRunner(cpu=SimulatedCpu(cpus=2, speed={"bf16": 1.5, "f32": 1.0}))
         tune(grown(folder, 0), folder, runner=runner, trust=True)
     before = slices(ARTEFACTS / "cut", race=1)

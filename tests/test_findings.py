@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
+from autotune.analysis.story import What, story
 from autotune.cli.progress import lines
 from autotune.domain.events import Event, StudyOpened
 from autotune.domain.fed import Fed
-from autotune.execution.simulated import SimulatedRunner
 from autotune.export.from_study import best_of_study
 from autotune.report.words import terms_in_words, terms_of
 from autotune.spec import StudySpec, build_spec
-from autotune.storage.story import What, story
 from autotune.storage.study_store import Identity, StudyStore
-from autotune.tuner import tune
+from autotune.testing.simulated import SimulatedRunner
+from autotune.tuning.loop import tune
 from tests.command import Autotune
 from tests.report.studies import view
 

@@ -8,22 +8,22 @@ from typing import Any
 
 import pytest
 
-from autotune.contest import contest
-from autotune.domain.configuration import Configuration, PerformanceHint
 from autotune.domain.events import Event, LaunchFinished, RaceFinished, StudyOpened, TrialFinished
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.race import Contender, End, Slice
-from autotune.entrants import Entrant, Model
 from autotune.errors import StudyMismatchError
-from autotune.execution.measuring import Plan, measure
-from autotune.execution.runner import Runner
-from autotune.execution.simulated import SimulatedRunner
+from autotune.machines.ports import Runner
+from autotune.measuring.measure import Plan, measure
+from autotune.racing.contest import contest
+from autotune.racing.entrants import Entrant, Model
 from autotune.report.drift import drift_json
+from autotune.space.configuration import Configuration, PerformanceHint
 from autotune.spec import StudySpec, build_spec
 from autotune.stats.judging import Field, judge
 from autotune.storage.races import last_race
 from autotune.storage.study_store import StudyStore
-from autotune.tuner import Outcome, tune
+from autotune.testing.simulated import SimulatedRunner
+from autotune.tuning.loop import Outcome, tune
 from tests.builders import GOAL, make_block, make_configuration
 
 FREE = Goal(Objective.THROUGHPUT, 99.0, None)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from autotune.domain.events import Event, TrialFinished
 from autotune.domain.measurement import Block
-from autotune.execution.simulated import SimulatedCpu, SimulatedRunner
 from autotune.spec import parse_spec
-from autotune.tuner import tune
+from autotune.testing.simulated import SimulatedCpu, SimulatedRunner
+from autotune.tuning.loop import tune
 
 STUDY = """
 [model]

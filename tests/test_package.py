@@ -15,8 +15,8 @@ import pytest
 
 from autotune.analysis.frames import frame, to_parquet
 from autotune.errors import UsageError
-from autotune.execution.machine import versions
 from autotune.export.targets import TARGETS
+from autotune.machines.fingerprint import versions
 from tests.export.targets.builders import make_tuned
 
 ROOT = Path(__file__).parent.parent

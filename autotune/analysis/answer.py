@@ -7,8 +7,8 @@ from autotune.analysis.what_if import NO_LIMITS, Limits, deciding, needs_judging
 from autotune.domain.goal import Goal
 from autotune.domain.race import RaceResult
 from autotune.domain.ranking import best, chosen
-from autotune.domain.space import SearchSpace
 from autotune.domain.trial import Trial
+from autotune.space.space import SearchSpace
 from autotune.storage.database import rows_explained
 from autotune.storage.races import last_race
 from autotune.storage.study_store import Identity, StudyStore

@@ -6,11 +6,11 @@ from statistics import median
 from typing import Any, Self
 
 from autotune.analysis.answer import answer, judged
-from autotune.domain.configuration import Configuration
 from autotune.domain.goal import Goal
 from autotune.domain.race import RaceResult
 from autotune.domain.ranking import better_hint
 from autotune.domain.trial import Trial
+from autotune.space.configuration import Configuration
 from autotune.storage.study_store import Identity, StudyStore
 
 _MACHINE = (

@@ -19,16 +19,17 @@ from autotune.cli.output import (
 )
 from autotune.cli.stop import Stop
 from autotune.cli.streams import optional_output
-from autotune.contest import common_goal, contest
 from autotune.domain.goal import Goal, Verdict
 from autotune.domain.measurement import Feed, Interval
 from autotune.domain.model_file import located
 from autotune.domain.race import RaceResult, Standing, State
-from autotune.entrants import Entrant, Model, entrant_of_file, entrants_of
 from autotune.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_VERIFICATION, UsageError
-from autotune.execution.locks import Patience
-from autotune.execution.machine import Machine
 from autotune.export.certificate import best_ratio
+from autotune.machines.fingerprint import Machine
+from autotune.machines.locks import Patience
+from autotune.racing.contest import common_goal, contest
+from autotune.racing.entrants import Entrant, Model, entrant_of_file, entrants_of
+from autotune.racing.verify import Finding, Verification, verify
 from autotune.report.format import (
     cap_in_words,
     goal_in_words,
@@ -39,7 +40,6 @@ from autotune.report.format import (
 from autotune.report.race import conditions_lines, failure_lines, race_table, ratio_text, words
 from autotune.report.words import terms_in_words
 from autotune.spec import parse_shapes
-from autotune.verify import Finding, Verification, verify
 
 
 def run_verify(

@@ -11,7 +11,7 @@ from autotune.cli.output import say
 from autotune.cli.results import opened
 from autotune.domain.goal import Objective
 from autotune.errors import AutotuneError, UsageError
-from autotune.execution.scratch import scratch_folder
+from autotune.machines.scratch import scratch_folder
 from autotune.storage.dashboard_copy import dashboard_copy
 
 _HOST = "127.0.0.1"

@@ -12,7 +12,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from autotune.calibrate import calibrate
 from autotune.cli.output import (
     announce,
     patience_of,
@@ -29,9 +28,10 @@ from autotune.doctor.checks import is_fit, judge
 from autotune.doctor.probes import Tell, examine
 from autotune.doctor.readings import Readings
 from autotune.domain.model_file import located
-from autotune.entrants import Model
 from autotune.errors import EXIT_ERROR, EXIT_OK
-from autotune.execution.calibration import tie_margin
+from autotune.racing.calibrate import calibrate
+from autotune.racing.calibration import tie_margin
+from autotune.racing.entrants import Model
 from autotune.report.format import percent, seconds
 from autotune.spec import parse_shapes
 

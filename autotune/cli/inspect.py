@@ -10,8 +10,8 @@ from autotune.cli.output import print_json
 from autotune.cli.shapes import example
 from autotune.domain.model_file import fault_of, located
 from autotune.errors import ModelError
-from autotune.execution.runner import look
 from autotune.host.cpus import cpus
+from autotune.machines.workers import look
 
 
 def show_devices(*, as_json: bool) -> None:

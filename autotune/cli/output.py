@@ -15,12 +15,12 @@ from rich.measure import Measurement
 from autotune.domain.goal import Goal
 from autotune.domain.units import parse_duration
 from autotune.errors import UsageError
-from autotune.execution.locks import Patience
 from autotune.export.files import write_atomically
+from autotune.machines.locks import Patience
 from autotune.report.format import per_second, seconds
 
 if TYPE_CHECKING:  # viewers print too, and are quick
-    from autotune.execution.race import Race
+    from autotune.racing.race import Race
 
 
 def print_json(value: object) -> None:
@@ -35,7 +35,7 @@ def say(console: Console, text: str) -> None:
 
 def say_what_is_not_passed_on(console: Console) -> None:
     """Of the variables set here, those that measured processes do not get; nothing without any."""
-    from autotune.execution.process import scrubbed_note
+    from autotune.machines.process import scrubbed_note
 
     note = scrubbed_note(os.environ)
     if note is not None:

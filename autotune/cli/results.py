@@ -10,6 +10,7 @@ from rich.console import Console
 
 from autotune.analysis.answer import Answer, answer, judged, raced, space_size
 from autotune.analysis.pareto import NOISE, pareto_front
+from autotune.analysis.story import story
 from autotune.analysis.what_if import Limits, lowest_cap
 from autotune.cli.output import (
     STDOUT,
@@ -33,9 +34,9 @@ from autotune.domain.ranking import (
 from autotune.domain.trial import Trial
 from autotune.domain.units import parse_bytes, parse_duration, parse_percent
 from autotune.errors import EXIT_NO_FEASIBLE, EXIT_OK, AutotuneError, SpecError, UsageError
-from autotune.execution.locks import holder_of_study
 from autotune.export.best_file import BestFile, read_best, write_best
 from autotune.export.from_study import best_of_study
+from autotune.machines.locks import holder_of_study
 from autotune.report.chart import pareto_chart
 from autotune.report.drift import drift_json, drift_lines
 from autotune.report.format import goal_in_words, limits_in_words, memory, percent, seconds
@@ -51,7 +52,6 @@ from autotune.report.words import (
 )
 from autotune.spec import STUDY_FILE, parse_spec
 from autotune.storage.database import DATABASE
-from autotune.storage.story import story
 from autotune.storage.study_store import Identity, StudyStore
 
 _RECENT = 10

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Protocol, Self
 
-from autotune.execution.locks import Patience
+from autotune.machines.locks import Patience
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

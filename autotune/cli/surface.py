@@ -25,17 +25,17 @@ from autotune.cli.streams import optional_output
 from autotune.domain.goal import Goal
 from autotune.domain.paths import absolute
 from autotune.domain.sampler import Sampler
-from autotune.domain.surface import RecordPlan, Surface
 from autotune.errors import EXIT_INTERRUPTED, EXIT_OK, StorageError, UsageError
-from autotune.execution.recorded import RecordedMachine
-from autotune.execution.recording import Progress
 from autotune.export.files import write_atomically
-from autotune.record import SURFACE_FILE, record
-from autotune.replay import Trace, spec_for, trace
 from autotune.report.format import goal_in_words, seconds
 from autotune.report.regret import Curve, regret_page, regret_table
 from autotune.spec import STUDY_FILE, load_spec, parse_spec
-from autotune.storage.surface import load_surface
+from autotune.surfaces.file import load_surface
+from autotune.surfaces.machine import RecordedMachine
+from autotune.surfaces.record import SURFACE_FILE, record
+from autotune.surfaces.recording import Progress
+from autotune.surfaces.replay import Trace, spec_for, trace
+from autotune.surfaces.surface import RecordPlan, Surface
 
 
 def run_record(

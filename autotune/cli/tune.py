@@ -43,7 +43,6 @@ from autotune.errors import (
     StorageError,
     UsageError,
 )
-from autotune.execution.locks import STUDY_LOCK, study_lock
 from autotune.export.best_file import (
     BestMeasured,
     read_best,
@@ -51,6 +50,7 @@ from autotune.export.best_file import (
     write_best,
 )
 from autotune.export.from_study import best_of_study
+from autotune.machines.locks import STUDY_LOCK, study_lock
 from autotune.report.format import (
     goal_in_words,
     milliseconds,
@@ -64,9 +64,9 @@ from autotune.report.words import search_in_words, terms_in_words, why_nothing
 from autotune.spec import STUDY_FILE, StudySpec, build_spec, load_spec, parse_shapes, to_toml
 from autotune.storage.database import DATABASE
 from autotune.storage.study_store import StudyStore
-from autotune.tuner import Outcome
-from autotune.tuner import Stop as Asked
-from autotune.tuner import tune as run
+from autotune.tuning.loop import Outcome
+from autotune.tuning.loop import Stop as Asked
+from autotune.tuning.loop import tune as run
 
 _LOG = "tune.log"
 _OPTIONS = {

@@ -13,12 +13,12 @@ from autotune.doctor import hardware, space, timing
 from autotune.doctor.files import attempt
 from autotune.doctor.readings import Devices, Lock, Missing, Readings
 from autotune.errors import AutotuneError, BusyError
-from autotune.execution.calibration import load_calibration
-from autotune.execution.locks import Patience, machine_lock
-from autotune.execution.machine import fingerprint
-from autotune.execution.runner import look
 from autotune.host.cpus import cpus, usable_cpus
 from autotune.host.memory import memory
+from autotune.machines.fingerprint import fingerprint
+from autotune.machines.locks import Patience, machine_lock
+from autotune.machines.workers import look
+from autotune.racing.calibration import load_calibration
 
 T = TypeVar("T")
 Tell = Callable[[str], None]

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import TypeVar
 
-from autotune.execution.calibration import Calibration
 from autotune.host.counters import CpuTime, QuotaPeriods
 from autotune.host.cpus import Cpus
 from autotune.host.memory import Memory
+from autotune.racing.calibration import Calibration
 
 T = TypeVar("T")
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
-from autotune.domain.configuration import Configuration, Effective
 from autotune.domain.trial import Trial
+from autotune.space.configuration import Configuration, Effective
 
 _PRECISION = "INFERENCE_PRECISION_HINT"
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from autotune.domain.configuration import Configuration
 from autotune.domain.goal import Goal
 from autotune.domain.race import RaceResult
 from autotune.domain.trial import Origin, Trial
+from autotune.space.configuration import Configuration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from autotune.domain.configuration import Configuration, Effective
 from autotune.domain.measurement import NOISE, Flag
 from autotune.domain.trial import Trial
+from autotune.space.configuration import Configuration, Effective
 
 MOST_REFUSALS = 5
 """How many models a device may refuse before it is ruled out."""

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from autotune.domain.configuration import Configuration, Effective
 from autotune.domain.goal import Verdict
+from autotune.space.configuration import Configuration, Effective
 
 TICK_MS = 1e-4
 """Latencies are whole ticks of 100 ns, so that every count against a cap can be repeated."""

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from autotune.domain.configuration import Configuration, Effective
 from autotune.domain.failure import Failure
 from autotune.domain.goal import Verdict
 from autotune.domain.measurement import Block, Feed, Flag, Interval, Latency, Opening
+from autotune.space.configuration import Configuration, Effective
 
 LEAST_LAUNCHES = 3
 """Launches that a certificate needs: two say next to nothing about how much launches differ."""

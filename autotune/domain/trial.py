@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from autotune.domain.configuration import Configuration
 from autotune.domain.failure import Failure
 from autotune.domain.measurement import Measurement
+from autotune.space.configuration import Configuration
 
 
 class Origin(StrEnum):

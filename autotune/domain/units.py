@@ -104,8 +104,3 @@ def format_duration(seconds: float) -> str:
         if unit == "us" or (value >= 1 and (unit in {"s", "ms"} or value == int(value))):
             break
     return f"{value.normalize():f}{unit}"  # never with an exponent
-
-
-def several(count: int, what: str, more: str | None = None) -> str:
-    """`1 launch`, `2 launches`."""
-    return f"{count} {what if count == 1 else more or what + 's'}"

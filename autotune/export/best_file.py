@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from autotune.domain.configuration import Api
 from autotune.domain.fed import Fed
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Feed, Flag, Measurement
@@ -36,6 +35,7 @@ from autotune.export.certificate import (
     certificate,
 )
 from autotune.export.files import write_atomically
+from autotune.space.configuration import Api
 from autotune.storage.digests import digest_of
 
 FORMAT_VERSION = 4

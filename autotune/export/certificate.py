@@ -4,7 +4,6 @@ from typing import Annotated, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from autotune.domain.configuration import Configuration
 from autotune.domain.goal import Verdict
 from autotune.domain.measurement import Feed, Flag, Interval, Latency
 from autotune.domain.race import (
@@ -16,6 +15,7 @@ from autotune.domain.race import (
     Standing,
     State,
 )
+from autotune.space.configuration import Configuration
 
 Text = Annotated[str, Field(max_length=10_000)]
 Count = Annotated[int, Field(ge=0)]

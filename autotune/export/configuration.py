@@ -1,8 +1,8 @@
 """The configuration in a best.json: what autotune never writes is refused before it is run."""
 
-from autotune.domain.configuration import Configuration, PerformanceHint
 from autotune.errors import UsageError
 from autotune.export.best_file import BestFile
+from autotune.space.configuration import Configuration, PerformanceHint
 
 
 def configuration_of(best: BestFile, name: object) -> Configuration:

@@ -7,13 +7,13 @@ from pathlib import Path
 from autotune.domain.model_file import model_files
 from autotune.domain.paths import relative
 from autotune.errors import AutotuneError
-from autotune.execution import protocol
-from autotune.execution.runner import look
 from autotune.export.best_file import BestFile, model_of, read_best
 from autotune.export.configuration import configuration_of
 from autotune.export.files import write_atomically
 from autotune.export.targets import TARGETS
 from autotune.export.targets.target import Exported, Port, Tuned, UnsupportedError, render
+from autotune.machines import protocol
+from autotune.machines.workers import look
 
 NOTES = "README.md"
 

@@ -20,7 +20,6 @@ from autotune.domain.race import (
     State,
     Status,
 )
-from autotune.domain.units import several
 from autotune.report.format import (
     cap_in_words,
     milliseconds,
@@ -31,6 +30,7 @@ from autotune.report.format import (
     times,
 )
 from autotune.report.tables import UNPROVEN, flags_in_words, verdict_text
+from autotune.space.words import several
 
 STATES = {
     State.CHOSEN: ("chosen", "bold green"),

@@ -7,8 +7,8 @@ import numpy as np
 from rich.table import Table
 
 from autotune.domain.goal import Goal
-from autotune.replay import Trace
 from autotune.report.format import goal_in_words, percent, seconds
+from autotune.surfaces.replay import Trace
 
 _SHADES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito 2008
 _LEAST = 0.01

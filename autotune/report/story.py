@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from autotune.analysis.story import Occurrence, What
 from autotune.report.format import milliseconds, per_second, percentile, seconds
-from autotune.storage.story import Occurrence, What
 
 _TAIL_LINES = 12
 _LISTED = ("cpu_model", "usable_cpus", "openvino")

@@ -6,12 +6,12 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from autotune.domain.configuration import Api
 from autotune.domain.goal import Goal, Verdict
 from autotune.domain.measurement import Flag, Measurement
 from autotune.domain.ranking import ratio
 from autotune.domain.trial import Trial
 from autotune.report.format import milliseconds, per_second, percentile, times
+from autotune.space.configuration import Api
 
 STYLES = {Verdict.MET: "green", Verdict.MISSED: "red", Verdict.UNCLEAR: "yellow", None: ""}
 SIGNS = {Verdict.MET: "+", Verdict.MISSED: "x", Verdict.UNCLEAR: "?", None: " "}

@@ -6,11 +6,11 @@ from optuna.trial import FrozenTrial
 
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.sampler import Sampler
-from autotune.domain.space import SearchSpace
 from autotune.search.gp import MOST_OBSERVED, Gp
 from autotune.search.points import PointTable
 from autotune.search.sampler import Exhaustive, Grid, Strategy, Tpe, Uniform
 from autotune.search.search import Search
+from autotune.space.space import SearchSpace
 
 
 class GpThenTpe:

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from autotune.domain.configuration import Configuration, PerformanceHint
-from autotune.domain.space import SearchSpace, is_cpu
 from autotune.errors import SpecError
+from autotune.space.configuration import Configuration, PerformanceHint
+from autotune.space.space import SearchSpace, is_cpu
 from autotune.spec import SpaceSpec
 
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)

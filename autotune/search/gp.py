@@ -19,12 +19,12 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 from scipy.special import erfcx, log_ndtr
 
-from autotune.domain.configuration import Api
 from autotune.domain.goal import Goal, Objective
-from autotune.domain.space import DIMENSIONS, SearchSpace
 from autotune.search.points import PointTable
 from autotune.search.sampler import point_of
 from autotune.search.score import constraint_of, is_failure
+from autotune.space.configuration import Api
+from autotune.space.space import DIMENSIONS, SearchSpace
 from autotune.stats.gaussian_process import (
     GaussianProcess,
     Prior,

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.domain.space import Point, SearchSpace
+from autotune.space.space import Point, SearchSpace
 
 Rows = NDArray[np.int64]
 

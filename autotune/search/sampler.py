@@ -11,8 +11,8 @@ from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial
 
-from autotune.domain.space import DIMENSIONS, Point, SearchSpace
 from autotune.search.points import PointTable
+from autotune.space.space import DIMENSIONS, Point, SearchSpace
 
 _STARTUP_TRIALS = 10
 

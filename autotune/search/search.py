@@ -8,10 +8,8 @@ import optuna
 from optuna.trial import Trial as OptunaTrial
 from optuna.trial import TrialState
 
-from autotune.domain.configuration import Configuration
 from autotune.domain.goal import Goal
 from autotune.domain.history import History, is_machine_fault
-from autotune.domain.space import Point
 from autotune.domain.trial import Trial
 from autotune.search.gp import Gp
 from autotune.search.points import PointTable
@@ -23,6 +21,8 @@ from autotune.search.sampler import (
     point_of,
 )
 from autotune.search.score import CONSTRAINT, score
+from autotune.space.configuration import Configuration
+from autotune.space.space import Point
 from autotune.storage.optuna_study import make_lean, optuna_faults_explained
 
 _WORDS = "configuration"

@@ -2,7 +2,7 @@
 
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Measurement
-from autotune.domain.space import DIMENSIONS, Point, SearchSpace
+from autotune.space.space import DIMENSIONS, Point, SearchSpace
 
 _WORTHWHILE = 0.3
 _PROMISING = 0.5

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from autotune.domain.configuration import Configuration, Effective
 from autotune.domain.failure import Failure, FailureKind
 from autotune.domain.goal import Verdict
 from autotune.domain.measurement import (
@@ -23,6 +22,7 @@ from autotune.domain.measurement import (
     StopReason,
 )
 from autotune.domain.race import Contender, Dropped, Entry, Slice
+from autotune.space.configuration import Configuration, Effective
 
 _MAX_LATENCY_BYTES = 256 * 2**20
 

@@ -11,7 +11,6 @@ from typing import Any, Self
 
 from sqlalchemy import Column, Engine, func, insert, inspect, select, update
 
-from autotune.domain.configuration import Configuration
 from autotune.domain.doubts import Doubts
 from autotune.domain.fed import Fed
 from autotune.domain.goal import Goal, Objective
@@ -19,6 +18,7 @@ from autotune.domain.measurement import Block, Measurement
 from autotune.domain.place import Place
 from autotune.domain.trial import Origin, Trial
 from autotune.errors import StorageError, StudyMismatchError
+from autotune.space.configuration import Configuration
 from autotune.storage import codec
 from autotune.storage.database import (
     check_schema,

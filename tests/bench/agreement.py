@@ -6,9 +6,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from autotune.domain.configuration import CompileKey
-from autotune.execution.runner import Load, ModelSource, SubprocessRunner
 from autotune.export.deployment import load_best
+from autotune.machines.ports import Load
+from autotune.machines.workers import ModelSource, SubprocessRunner
+from autotune.space.configuration import CompileKey
 from tests.bench.figure import Figure, figure
 
 _RUNS = 5

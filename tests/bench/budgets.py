@@ -10,7 +10,7 @@ from rich.table import Table
 
 from autotune.domain.race import Status
 from autotune.domain.sampler import Sampler
-from autotune.replay import Replayed, regret, replay
+from autotune.surfaces.replay import Replayed, regret, replay
 from tests.bench.jobs import Job, hint_regret, knowing
 
 T = TypeVar("T")

@@ -17,15 +17,15 @@ from functools import cache
 import numpy as np
 from scipy.stats import norm
 
-from autotune.domain.configuration import Configuration, PerformanceHint
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Interval
 from autotune.domain.race import RaceResult, Status
 from autotune.domain.trial import Origin, Trial
-from autotune.execution.measuring import Plan, measure
-from autotune.execution.race import Race, RacePlan, Venue
-from autotune.execution.simulated import SimulatedCpu, SimulatedRunner, Weather
-from autotune.search.finalists import contenders
+from autotune.measuring.measure import Plan, measure
+from autotune.racing.nomination import contenders
+from autotune.racing.race import Race, RacePlan, Venue
+from autotune.space.configuration import Configuration, PerformanceHint
+from autotune.testing.simulated import SimulatedCpu, SimulatedRunner, Weather
 from tests.bench.figure import Figure, figure
 from tests.bench.weather import LAUNCH_NOISE, NOISES, weather
 

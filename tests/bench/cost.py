@@ -9,18 +9,18 @@ from pathlib import Path
 
 import optuna
 
-from autotune.domain.configuration import Api
 from autotune.domain.events import Event, TrialFinished, TrialStarted
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Measurement
 from autotune.domain.sampler import Sampler
-from autotune.domain.space import SearchSpace
 from autotune.domain.trial import Trial
-from autotune.execution.simulated import SimulatedCpu, SimulatedRunner
 from autotune.search.choose import search_of
+from autotune.space.configuration import Api
+from autotune.space.space import SearchSpace
 from autotune.spec import parse_spec
 from autotune.storage.optuna_study import study_in_memory
-from autotune.tuner import tune
+from autotune.testing.simulated import SimulatedCpu, SimulatedRunner
+from autotune.tuning.loop import tune
 from tests.bench.figure import Figure, figure
 from tests.domain.builders import make_trial
 

@@ -11,11 +11,11 @@ from optuna.trial import FrozenTrial
 
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.sampler import Sampler
-from autotune.execution.recorded import RecordedMachine
-from autotune.replay import caps_ms, regret, spec_for
 from autotune.search.points import PointTable
 from autotune.search.sampler import Strategy
 from autotune.spec import StudySpec
+from autotune.surfaces.machine import RecordedMachine
+from autotune.surfaces.replay import caps_ms, regret, spec_for
 from tests.bench import surfaces
 
 T = TypeVar("T")

@@ -7,10 +7,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from autotune.contest import contest
-from autotune.domain.configuration import Configuration
-from autotune.entrants import Entrant, Model, entrant_of_file, entrant_of_words
 from autotune.export.best_file import read_best
+from autotune.racing.contest import contest
+from autotune.racing.entrants import Entrant, Model, entrant_of_file, entrant_of_words
+from autotune.space.configuration import Configuration
 from autotune.spec import load_spec, parse_shapes
 from tests.bench import surfaces
 from tests.bench.figure import Figure, figure

@@ -18,15 +18,15 @@ import optuna
 from optuna.samplers import TPESampler
 from optuna.trial import Trial
 
-from autotune.domain.configuration import Api, CompileKey, Configuration
 from autotune.domain.failure import TrialFault
 from autotune.domain.goal import Goal
 from autotune.domain.measurement import Block
-from autotune.domain.space import DIMENSIONS, Point, SearchSpace, is_cpu
-from autotune.execution.recorded import RecordedModel, RecordedRunner
-from autotune.execution.runner import Load
+from autotune.machines.ports import Load
 from autotune.search.derive import seeds
+from autotune.space.configuration import Api, CompileKey, Configuration
+from autotune.space.space import DIMENSIONS, Point, SearchSpace, is_cpu
 from autotune.stats.latency import percentile_ms, ticks_of
+from autotune.surfaces.machine import RecordedModel, RecordedRunner
 
 MEASURE_S = 5.0
 """Counted load of one measurement. Generous to the peers: benchmark_app's own default is 60 s, and

@@ -14,15 +14,16 @@ import numpy as np
 import psutil
 from scipy.special import stdtrit
 
-from autotune.contest import contest
-from autotune.domain.configuration import CompileKey
 from autotune.domain.goal import Goal, Objective
-from autotune.entrants import Entrant, Model, entrant_of_words
-from autotune.execution.measuring import warm_up
-from autotune.execution.runner import Load, ModelSource, OpenModel, SubprocessRunner
 from autotune.export.best_file import read_best
+from autotune.machines.ports import Load, OpenModel
+from autotune.machines.workers import ModelSource, SubprocessRunner
+from autotune.measuring.measure import warm_up
+from autotune.racing.contest import contest
+from autotune.racing.entrants import Entrant, Model, entrant_of_words
+from autotune.racing.verify import verify
+from autotune.space.configuration import CompileKey
 from autotune.stats.launches import launch_interval
-from autotune.verify import verify
 from tests.bench.figure import Figure, figure
 
 _STUDIES = ("classifier", "recogniser", "squeezenet", "resnet50")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from autotune.execution.measuring import warm_up
-from autotune.execution.runner import Load, OpenModel
+from autotune.machines.ports import Load, OpenModel
+from autotune.measuring.measure import warm_up
 from tests.bench.figure import Figure, figure
 from tests.bench.races import workplace
 

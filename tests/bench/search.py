@@ -12,10 +12,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from autotune.domain.configuration import Configuration
 from autotune.domain.sampler import Sampler
-from autotune.execution.recorded import RecordedRunner
-from autotune.replay import regret, replay, trace
+from autotune.space.configuration import Configuration
+from autotune.surfaces.machine import RecordedRunner
+from autotune.surfaces.replay import regret, replay, trace
 from tests.bench import budgets, slow, surfaces
 from tests.bench.jobs import Job, hint_regret, jobs, knowing, run_jobs
 from tests.bench.peers import Limit, hints_alone, model_analyzer_quick, plain_optuna

@@ -12,9 +12,9 @@ from rich.console import Console
 
 from autotune.domain.goal import Goal
 from autotune.domain.race import Contender, RaceResult, Status
-from autotune.execution.race import Race, RacePlan, Venue, _Next
-from autotune.execution.recorded import RecordedMachine, RecordedRunner
-from autotune.replay import regret, replay
+from autotune.racing.race import Race, RacePlan, Venue, _Next
+from autotune.surfaces.machine import RecordedMachine, RecordedRunner
+from autotune.surfaces.replay import regret, replay
 from tests.bench.budgets import Budgeted, show_by_budget
 
 RECORDED = ("detector", "resnet50")

@@ -17,9 +17,9 @@ import numpy as np
 import psutil
 
 from autotune.domain.events import Event, TrialFinished
-from autotune.execution.simulated import SimulatedCpu, SimulatedRunner
 from autotune.spec import parse_spec
-from autotune.tuner import tune
+from autotune.testing.simulated import SimulatedCpu, SimulatedRunner
+from autotune.tuning.loop import tune
 from tests import models
 from tests.bench.figure import Figure, figure
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import least_squares
 
-from autotune.domain.configuration import Configuration
-from autotune.domain.space import SearchSpace
-from autotune.domain.surface import RecordPlan, Surface
-from autotune.execution.recorded import RecordedMachine
-from autotune.execution.simulated import SimulatedCpu, SimulatedRunner
-from autotune.record import record
+from autotune.space.configuration import Configuration
+from autotune.space.space import SearchSpace
 from autotune.spec import build_spec
-from autotune.storage.surface import load_surface
+from autotune.surfaces.file import load_surface
+from autotune.surfaces.machine import RecordedMachine
+from autotune.surfaces.record import record
+from autotune.surfaces.surface import RecordPlan, Surface
+from autotune.testing.simulated import SimulatedCpu, SimulatedRunner
 from tests.bench.weather import LAUNCH_NOISE, surface_noise, weather
 
 FOLDER = Path(__file__).resolve().parents[2] / "studies" / "surfaces"

@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import binom, norm
 
-from autotune.domain.configuration import Configuration
 from autotune.domain.goal import Goal, Objective, Sla, Verdict
 from autotune.domain.measurement import TICK_MS
 from autotune.domain.race import Contender, RaceResult, Status
 from autotune.domain.trial import Origin, Trial
-from autotune.execution.measuring import Plan, measure
-from autotune.execution.race import Race, RacePlan, Venue
-from autotune.execution.simulated import SimulatedCpu, SimulatedRunner
-from autotune.search.finalists import contenders
+from autotune.measuring.measure import Plan, measure
+from autotune.racing.nomination import contenders
+from autotune.racing.race import Race, RacePlan, Venue
+from autotune.space.configuration import Configuration
 from autotune.spec import parse_spec
 from autotune.stats.latency import percentile_bounds_ms
 from autotune.stats.tail_test import log_e_pass, requests_needed, sla_verdict
-from autotune.tuner import tune
+from autotune.testing.simulated import SimulatedCpu, SimulatedRunner
+from autotune.tuning.loop import tune
 from tests.bench.figure import Figure, figure
 from tests.bench.weather import LAUNCH_NOISE, mean_rate, weather
 

@@ -13,12 +13,12 @@ from playwright.sync_api import sync_playwright
 
 from autotune.analysis.pareto import pareto_front
 from autotune.analysis.what_if import judge
-from autotune.domain.configuration import Api, Configuration, Effective, PerformanceHint
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Block, Interval
-from autotune.domain.space import SearchSpace
 from autotune.domain.trial import Origin, Trial
+from autotune.space.configuration import Api, Configuration, Effective, PerformanceHint
+from autotune.space.space import SearchSpace
 from autotune.spec import build_spec, to_toml
 from autotune.storage.optuna_study import open_study
 from autotune.storage.study_store import Identity, StudyStore

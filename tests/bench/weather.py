@@ -22,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from autotune.execution.recorded import Noise
-from autotune.execution.simulated import Weather
+from autotune.surfaces.machine import Noise
+from autotune.testing.simulated import Weather
 
 _FOLDER = Path(__file__).resolve().parent.parent / "data"
 _FILES = {"first": "weather.npz", "second": "weather-2.npz", "third": "weather-3.npz"}

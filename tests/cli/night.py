@@ -11,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from autotune import tuner
 from autotune.cli import tune as command
 from autotune.cli.main import main as autotune
 from autotune.domain.events import Event, RaceStarted, StudyFinished, TrialFinished
 from autotune.errors import MachineFaultError, StorageError
-from autotune.execution.simulated import SimulatedRunner
+from autotune.testing.simulated import SimulatedRunner
+from autotune.tuning import loop as tuner
 
 PHASES = {"search": TrialFinished, "race": RaceStarted, "end": StudyFinished}
 IGNORED_BEFORE = "AUTOTUNE_NIGHT_IGNORES"

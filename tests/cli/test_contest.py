@@ -16,18 +16,18 @@ from typing import Any
 
 import pytest
 
-from autotune.calibrate import calibrate
 from autotune.cli.contest import comparison
 from autotune.cli.output import print_json
-from autotune.contest import contest
-from autotune.domain.configuration import Configuration
 from autotune.domain.measurement import Interval
 from autotune.domain.race import Contender, Standing, State
-from autotune.entrants import Model
 from autotune.errors import EXIT_INTERRUPTED
-from autotune.execution.runner import Runner
-from autotune.execution.simulated import SimulatedRunner
-from autotune.verify import verify
+from autotune.machines.ports import Runner
+from autotune.racing.calibrate import calibrate
+from autotune.racing.contest import contest
+from autotune.racing.entrants import Model
+from autotune.racing.verify import verify
+from autotune.space.configuration import Configuration
+from autotune.testing.simulated import SimulatedRunner
 from tests import models
 from tests.command import Autotune
 

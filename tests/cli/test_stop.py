@@ -9,7 +9,7 @@ from rich.console import Console
 
 from autotune.cli.output import announce
 from autotune.cli.stop import Stop
-from autotune.execution.locks import Patience
+from autotune.machines.locks import Patience
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ASKING = (signal.SIGINT, signal.SIGHUP)

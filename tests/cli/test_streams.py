@@ -14,7 +14,7 @@ from rich.console import Console
 
 from autotune.cli.output import announce
 from tests.report.studies import make_study
-from tests.test_replay import recorded
+from tests.surfaces.test_replay import recorded
 
 AUTOTUNE = (sys.executable, "-m", "autotune")
 VIEWERS = {
@@ -102,7 +102,7 @@ def test_a_viewer_without_output_ends_with_a_line_or_less(
 
 
 SIMULATED = (
-    "from autotune import contest; from autotune.execution.simulated import SimulatedRunner; "
+    "from autotune.racing import contest; from autotune.testing.simulated import SimulatedRunner; "
     "contest._subprocess_runner = lambda model, folder: SimulatedRunner(); "
     "from autotune.cli.main import main; main()"
 )

@@ -15,14 +15,14 @@ from typing import Any, NoReturn, Self
 
 import pytest
 
-from autotune.domain.configuration import CompileKey
 from autotune.domain.failure import FailureKind
-from autotune.execution.simulated import SimulatedModel, SimulatedRunner
-from autotune.storage.surface import load_surface
+from autotune.space.configuration import CompileKey
+from autotune.surfaces.file import load_surface
+from autotune.testing.simulated import SimulatedModel, SimulatedRunner
 from tests import models
 from tests.builders import make_failure
 from tests.command import Autotune
-from tests.test_replay import make_spec, recorded
+from tests.surfaces.test_replay import make_spec, recorded
 
 pytestmark = pytest.mark.usefixtures("home")
 STUDY = """
@@ -110,7 +110,7 @@ def simulate(monkeypatch: pytest.MonkeyPatch) -> Callable[[SimulatedRunner], Non
     """From now on, recordings are on this machine."""
 
     def use(runner: SimulatedRunner) -> None:
-        monkeypatch.setattr("autotune.record.SubprocessRunner", lambda *_: runner)
+        monkeypatch.setattr("autotune.surfaces.record.SubprocessRunner", lambda *_: runner)
 
     return use
 

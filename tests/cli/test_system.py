@@ -18,7 +18,7 @@ from autotune.export.best_file import write_best
 from tests.builders import make_trial
 from tests.export.test_best_file import make_best
 from tests.storage.test_study_store import IDENTITY, opened
-from tests.storage.test_surface import SPACE, whole
+from tests.surfaces.test_file import SPACE, whole
 
 Result = tuple[int, str, str]
 _CAPABILITIES = (1, 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH

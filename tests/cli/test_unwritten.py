@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from autotune import tuner
 from autotune.cli import tune as command
 from autotune.domain.events import Event, TrialFinished
 from autotune.errors import MachineFaultError
-from autotune.execution.machine import Machine
-from autotune.execution.protocol import Inspected
-from autotune.execution.simulated import SimulatedRunner
+from autotune.machines.fingerprint import Machine
+from autotune.machines.protocol import Inspected
+from autotune.testing.simulated import SimulatedRunner
+from autotune.tuning import loop as tuner
 from tests.command import Autotune
 
 STUDY = """

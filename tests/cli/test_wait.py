@@ -13,10 +13,10 @@ import pytest
 
 from autotune.cli import tune as command
 from autotune.errors import BusyError
-from autotune.execution.locks import study_lock
+from autotune.machines.locks import study_lock
 from tests.cli.test_night import ROOT, STUDY
 from tests.command import Autotune
-from tests.execution.test_locks import hold
+from tests.machines.test_locks import hold
 from tests.report.studies import make_study
 
 MEASURING: dict[str, tuple[str, ...]] = {

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from autotune.domain.configuration import Api, CompileKey, Configuration, PerformanceHint
 from autotune.domain.failure import FailureKind, TrialFault
 from autotune.domain.measurement import Block
-from autotune.domain.surface import RecordedLaunch, RecordPlan, Surface, SurfaceIdentity
 from autotune.errors import DeviceError
-from autotune.execution.protocol import Inspected
-from autotune.execution.recorded import RecordedMachine, RecordedRunner
-from autotune.execution.recording import Recording
-from autotune.execution.runner import Load, ModelSource, OpenModel, Runner, SubprocessRunner
-from autotune.execution.simulated import SimulatedRunner
+from autotune.machines.ports import Load, OpenModel, Runner
+from autotune.machines.protocol import Inspected
+from autotune.machines.workers import ModelSource, SubprocessRunner
+from autotune.space.configuration import Api, CompileKey, Configuration, PerformanceHint
+from autotune.surfaces.machine import RecordedMachine, RecordedRunner
+from autotune.surfaces.recording import Recording
+from autotune.surfaces.surface import RecordedLaunch, RecordPlan, Surface, SurfaceIdentity
+from autotune.testing.simulated import SimulatedRunner
 from tests import models
 from tests.search.surface import make_space
 

@@ -17,10 +17,10 @@ from autotune.doctor.readings import (
     Topology,
     Work,
 )
-from autotune.execution.calibration import Calibration
 from autotune.host.counters import CpuTime, QuotaPeriods
 from autotune.host.cpus import Cpus
 from autotune.host.memory import Memory
+from autotune.racing.calibration import Calibration
 
 GIB = 2**30
 

@@ -19,8 +19,8 @@ from autotune.doctor.readings import (
     Temperature,
     Topology,
 )
-from autotune.execution.locks import machine_lock
 from autotune.host.files import read
+from autotune.machines.locks import machine_lock
 
 Tree = Callable[[dict[str, str]], Path]
 SHORT = Effort(idle_s=0.1, load_s=0.5, rounds=3, round_s=0.005, sleeps=5, writes=2, limit_s=1.0)

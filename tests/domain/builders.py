@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from autotune.domain.configuration import Configuration, Effective
 from autotune.domain.failure import Failure, FailureKind
 from autotune.domain.goal import Verdict
 from autotune.domain.measurement import (
@@ -17,6 +16,7 @@ from autotune.domain.measurement import (
     StopReason,
 )
 from autotune.domain.trial import Origin, Trial
+from autotune.space.configuration import Configuration, Effective
 
 
 def make_block(

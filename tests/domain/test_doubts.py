@@ -2,8 +2,8 @@
 
 import pytest
 
-from autotune.domain.configuration import Effective
 from autotune.domain.doubts import Doubts
+from autotune.space.configuration import Effective
 from tests.builders import (
     make_configuration,
     make_failure,

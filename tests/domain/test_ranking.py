@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.domain.configuration import Configuration, PerformanceHint
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.race import Contender, End
@@ -18,6 +17,7 @@ from autotune.domain.ranking import (
     ratio,
 )
 from autotune.domain.trial import Trial
+from autotune.space.configuration import Configuration, PerformanceHint
 from autotune.stats.judging import Field, judge
 from tests.domain.builders import make_measurement, make_trial
 

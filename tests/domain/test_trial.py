@@ -2,10 +2,10 @@
 
 import pytest
 
-from autotune.domain.configuration import Configuration
 from autotune.domain.failure import FailureKind, TrialFault
 from autotune.domain.measurement import Block, Flag, Interval
 from autotune.domain.trial import Origin, Trial
+from autotune.space.configuration import Configuration
 from tests.domain.builders import make_block, make_failure, make_measurement, make_trial
 
 

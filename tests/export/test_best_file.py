@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.domain.configuration import Configuration, PerformanceHint
 from autotune.domain.fed import Fed
 from autotune.domain.race import Status
 from autotune.errors import AutotuneError
@@ -20,6 +19,7 @@ from autotune.export.best_file import (
     relative_model_path,
     write_best,
 )
+from autotune.space.configuration import Configuration, PerformanceHint
 from tests.builders import GOAL, make_failure, make_measurement, make_opening, make_trial
 
 HINT = make_trial(0, configuration=Configuration(device="CPU", hint=PerformanceHint.THROUGHPUT))

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.domain.configuration import Api, Configuration, PerformanceHint
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Feed, Flag, Interval
 from autotune.domain.race import (
@@ -30,6 +29,7 @@ from autotune.domain.race import (
 from autotune.errors import AutotuneError
 from autotune.export.best_file import FORMAT_VERSION, BestFile, BestModel, best_file, read_best
 from autotune.export.certificate import best_ratio, certificate, load_in_words
+from autotune.space.configuration import Api, Configuration, PerformanceHint
 from autotune.stats.judging import Field, judge
 from tests.builders import (
     GOAL,

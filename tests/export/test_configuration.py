@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from autotune import load_best
-from autotune.entrants import entrant_of_file
 from autotune.errors import UsageError
 from autotune.export.to_targets import export
+from autotune.racing.entrants import entrant_of_file
 from tests import models
 from tests.export.test_deployment import write
 

@@ -16,16 +16,18 @@ from typing import Any
 
 import psutil
 
-from autotune import tuner
 from autotune.cli import tune as command
 from autotune.cli.main import main as autotune
-from autotune.execution import measuring, process, runner
-from autotune.execution.deadlines import Deadlines
-from autotune.execution.machine import fingerprint
-from autotune.execution.runner import SubprocessRunner
+from autotune.machines import process
+from autotune.machines import workers as runner
+from autotune.machines.deadlines import Deadlines
+from autotune.machines.fingerprint import fingerprint
+from autotune.machines.workers import SubprocessRunner
+from autotune.measuring import measure as measuring
 from autotune.search.search import Search
 from autotune.storage import codec, migrations
 from autotune.storage.races import RaceLog
+from autotune.tuning import loop as tuner
 
 _WORKER = (sys.executable, "-m", "tests.faults.worker")
 _DEADLINES = Deadlines(open_s=6.0, block_s=4.0)

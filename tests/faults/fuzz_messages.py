@@ -7,10 +7,8 @@ from tempfile import TemporaryDirectory
 
 import atheris
 
-with atheris.instrument_imports(
-    include=["autotune.execution.protocol", "autotune.worker.readings"]
-):
-    from autotune.execution.protocol import parse_answer
+with atheris.instrument_imports(include=["autotune.machines.protocol", "autotune.worker.readings"]):
+    from autotune.machines.protocol import parse_answer
 
 from tests.faults.test_fuzz import ANSWERS
 

@@ -20,12 +20,13 @@ from autotune.analysis.answer import answer
 from autotune.analysis.comparison import Side
 from autotune.analysis.evidence import Evidence
 from autotune.analysis.frames import frame, to_csv, to_records
+from autotune.analysis.story import story
 from autotune.analysis.what_if import Limits
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.ranking import better_hint, ratio
 from autotune.errors import AutotuneError, SpecError
-from autotune.execution.protocol import parse_answer
 from autotune.export.best_file import BestFile, read_best
+from autotune.machines.protocol import parse_answer
 from autotune.report.chart import pareto_chart
 from autotune.report.page import render_comparison
 from autotune.report.page.comparison import comparison_view
@@ -34,7 +35,6 @@ from autotune.report.story import story_json, story_lines
 from autotune.report.words import why_nothing
 from autotune.spec import parse_spec, to_toml
 from autotune.storage.races import last_race
-from autotune.storage.story import story
 from autotune.storage.study_store import StudyStore
 from tests.builders import GOAL
 from tests.export.test_best_file import make_best

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from autotune.analysis.evidence import Evidence
-from autotune.domain.configuration import CompileKey
 from autotune.domain.failure import FailureKind, TrialFault
-from autotune.execution.simulated import SimulatedModel, SimulatedRunner
 from autotune.report.page import render
 from autotune.report.page.view import View, view_of
+from autotune.space.configuration import CompileKey
 from autotune.spec import build_spec
 from autotune.storage.study_store import StudyStore
-from autotune.tuner import tune
+from autotune.testing.simulated import SimulatedModel, SimulatedRunner
+from autotune.tuning.loop import tune
 from tests.builders import make_failure
 
 

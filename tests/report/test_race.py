@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from autotune.domain.configuration import Configuration, PerformanceHint
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Feed, Flag, Interval, Latency
 from autotune.domain.race import (
@@ -32,6 +31,7 @@ from autotune.report.race import (
     ratio_text,
     words,
 )
+from autotune.space.configuration import Configuration, PerformanceHint
 from tests.builders import GOAL, make_configuration, make_failure
 
 QUIET = Conditions(

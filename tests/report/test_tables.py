@@ -3,10 +3,10 @@ import io
 import pytest
 from rich.console import Console
 
-from autotune.domain.configuration import Configuration, PerformanceHint
 from autotune.domain.goal import Verdict
 from autotune.domain.measurement import Flag
 from autotune.report.tables import trials_table
+from autotune.space.configuration import Configuration, PerformanceHint
 from tests.builders import GOAL, make_failure, make_measurement, make_opening, make_trial
 
 HINT = make_trial(0, configuration=Configuration(device="CPU", hint=PerformanceHint.LATENCY))

@@ -9,9 +9,9 @@ from optuna.storages import BaseStorage, InMemoryStorage
 
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.sampler import Sampler
-from autotune.domain.space import SearchSpace
 from autotune.search.choose import search_of
 from autotune.search.search import Search
+from autotune.space.space import SearchSpace
 from autotune.storage.optuna_study import DIRECTIONS, open_study
 
 CAPPED = Goal(Objective.THROUGHPUT, 99, 10)

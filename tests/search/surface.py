@@ -4,12 +4,12 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from autotune.domain.configuration import Api, Configuration
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Verdict
-from autotune.domain.space import Point, SearchSpace
 from autotune.domain.trial import Trial
 from autotune.search.search import Proposal, Search
+from autotune.space.configuration import Api, Configuration
+from autotune.space.space import Point, SearchSpace
 from tests.domain.builders import make_trial
 
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.domain.configuration import Api, Configuration, PerformanceHint
-from autotune.domain.space import SearchSpace
 from autotune.errors import SpecError
 from autotune.search.derive import derive_space, seeds, trusted_precisions
+from autotune.space.configuration import Api, Configuration, PerformanceHint
+from autotune.space.space import SearchSpace
 from autotune.spec import SpaceSpec
 
 

@@ -13,10 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from autotune.domain.configuration import Api, Configuration
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.sampler import Sampler
-from autotune.domain.space import Point, SearchSpace
 from autotune.domain.trial import Trial
 from autotune.search.choose import search_of
 from autotune.search.gp import (
@@ -30,11 +28,13 @@ from autotune.search.gp import (
 )
 from autotune.search.points import PointTable
 from autotune.search.search import Proposal, Search
+from autotune.space.configuration import Api, Configuration
+from autotune.space.space import Point, SearchSpace
 from autotune.storage.optuna_study import study_in_memory
 from tests.domain.builders import make_trial
-from tests.domain.test_space import point_at, spaces
 from tests.search.conftest import CAPPED
 from tests.search.surface import LARGE, advance, failed, make_space, measured, missed
+from tests.space.test_space import point_at, spaces
 
 SMALL = make_space()
 UNCAPPED = Goal(Objective.THROUGHPUT, 99, None)

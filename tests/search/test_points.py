@@ -4,10 +4,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.domain.space import DIMENSIONS, SearchSpace
 from autotune.search.points import PointTable
-from tests.domain.test_space import spaces
+from autotune.space.space import DIMENSIONS, SearchSpace
 from tests.search.surface import make_space
+from tests.space.test_space import spaces
 
 SMALL = make_space()
 ILLEGAL = (0, 2, 2, 0, 0, 0, 0, 0)

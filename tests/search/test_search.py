@@ -9,12 +9,10 @@ import pytest
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from autotune.domain.configuration import Api, Configuration
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.history import History
 from autotune.domain.sampler import Sampler
-from autotune.domain.space import SearchSpace
 from autotune.domain.trial import Trial
 from autotune.search.choose import search_of
 from autotune.search.derive import seeds
@@ -29,6 +27,8 @@ from autotune.search.sampler import (
 )
 from autotune.search.score import CLIP, CONSTRAINT
 from autotune.search.search import Proposal, Search
+from autotune.space.configuration import Api, Configuration
+from autotune.space.space import SearchSpace
 from tests.domain.builders import make_trial
 from tests.search.conftest import NewSearch
 from tests.search.surface import LARGE, advance, failed, make_space, measured, missed, points_of

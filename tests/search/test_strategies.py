@@ -7,11 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.domain.configuration import Api, Configuration
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.sampler import Sampler
-from autotune.domain.space import DIMENSIONS, SearchSpace
 from autotune.domain.trial import Trial
 from autotune.search.choose import GpThenTpe, search_of, strategy_of
 from autotune.search.derive import seeds
@@ -19,10 +17,12 @@ from autotune.search.gp import Gp
 from autotune.search.points import PointTable
 from autotune.search.sampler import Exhaustive, Grid, Tpe, Uniform
 from autotune.search.search import Proposal, Search
+from autotune.space.configuration import Api, Configuration
+from autotune.space.space import DIMENSIONS, SearchSpace
 from autotune.storage.optuna_study import study_in_memory
-from tests.domain.test_space import spaces
 from tests.search.conftest import CAPPED, NewSearch
 from tests.search.surface import LARGE, advance, failed, make_space, measured, missed, points_of
+from tests.space.test_space import spaces
 
 SMALL = make_space()
 ONLY = make_space(threads_per_stream=(2,), streams=(2,), requests_per_stream=(1,), batch=(1,))

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.domain.configuration import Api
 from autotune.domain.goal import Goal, Objective
-from autotune.domain.space import DIMENSIONS, Point
 from autotune.search.sweep import is_worthwhile, next_point
+from autotune.space.configuration import Api
+from autotune.space.space import DIMENSIONS, Point
 from tests.domain.builders import make_measurement
 from tests.search.surface import make_space
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from autotune.domain.configuration import Configuration, Effective, PerformanceHint
 from autotune.domain.doubts import Doubts
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Feed, Flag, Opening
@@ -22,6 +21,7 @@ from autotune.domain.race import (
     State,
     Status,
 )
+from autotune.space.configuration import Configuration, Effective, PerformanceHint
 from autotune.stats.judging import Field, judge
 from tests.builders import GOAL, make_block, make_configuration, make_failure, make_opening
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.domain.configuration import Api, Configuration, Effective, PerformanceHint
 from autotune.domain.failure import Failure, FailureKind
 from autotune.domain.goal import Verdict
 from autotune.domain.measurement import (
@@ -22,6 +21,7 @@ from autotune.domain.measurement import (
     StopReason,
 )
 from autotune.domain.race import Contender, Dropped, Entry, Slice
+from autotune.space.configuration import Api, Configuration, Effective, PerformanceHint
 from autotune.storage.codec import (
     block_of,
     block_row,

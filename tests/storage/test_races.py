@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from autotune.domain.configuration import Configuration, PerformanceHint
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Feed
 from autotune.domain.race import Contender, Dropped, End, Entry, Slice, State, Status
 from autotune.errors import StorageError
+from autotune.space.configuration import Configuration, PerformanceHint
 from autotune.storage.races import RaceLog, StoredRace, last_race, race_session
 from autotune.storage.study_store import StudyStore
 from tests.builders import (

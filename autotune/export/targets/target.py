@@ -10,10 +10,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from autotune.domain.configuration import Api
 from autotune.domain.measurement import Feed
 from autotune.errors import AutotuneError
 from autotune.export.best_file import BestFile
+from autotune.space.configuration import Api
 
 _PACKAGE = "autotune.export.targets"
 _LONGEST_NAME = 63

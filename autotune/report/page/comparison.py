@@ -15,7 +15,6 @@ from autotune.analysis.comparison import (
 from autotune.analysis.pareto import NOISE, pareto_front
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.ranking import ratio
-from autotune.domain.units import several
 from autotune.report.format import (
     goal_in_words,
     memory,
@@ -28,6 +27,7 @@ from autotune.report.format import (
 from autotune.report.page.charts import Figure, down, plain
 from autotune.report.race import ratio_text
 from autotune.report.words import terms_of
+from autotune.space.words import several
 
 _COLORS = ("var:met", "var:missed", "var:cap", "var:good", "var:unclear", "var:plain")
 _SYMBOLS = ("circle", "x", "square", "diamond", "triangle-up", "star")

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from autotune.domain.configuration import Api, Configuration, PerformanceHint
 from autotune.domain.measurement import Feed
 from autotune.export.best_file import BestFile, BestModel, best_file
 from autotune.export.targets.target import Port, Tuned
+from autotune.space.configuration import Api, Configuration, PerformanceHint
 from tests.builders import (
     GOAL,
     make_configuration,

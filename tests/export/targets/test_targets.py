@@ -16,7 +16,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.domain.configuration import Api, Effective, PerformanceHint
 from autotune.domain.measurement import Feed
 from autotune.domain.race import Status
 from autotune.export.targets import TARGETS
@@ -31,6 +30,7 @@ from autotune.export.targets.target import (
     render,
     yaml_string,
 )
+from autotune.space.configuration import Api, Effective, PerformanceHint
 from tests.export.targets.builders import make_file, make_tuned
 
 NASTY = st.text(min_size=1, max_size=40) | st.sampled_from(

@@ -1,1 +1,0 @@
-"""Workers and the machine: spawn, give turns, watch deadlines, classify faults, measure."""

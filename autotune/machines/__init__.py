@@ -1,0 +1,1 @@
+"""Real processes on a real machine: ports, workers, their turns, deadlines and locks."""

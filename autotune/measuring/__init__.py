@@ -1,0 +1,1 @@
+"""One configuration under load: blocks, and when to stop."""

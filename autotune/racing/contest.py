@@ -1,0 +1,185 @@
+"""A race without a study: entrants head to head, on this machine, now."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from autotune.domain.goal import Goal, Objective
+from autotune.domain.measurement import Feed
+from autotune.domain.model_file import fault_of
+from autotune.domain.race import Contender
+from autotune.errors import ModelError, StudyMismatchError
+from autotune.machines.deadlines import deadlines_of
+from autotune.machines.fingerprint import Machine
+from autotune.machines.locks import Patience, machine_lock
+from autotune.machines.ports import Runner
+from autotune.machines.protocol import Inspected
+from autotune.machines.scratch import scratch_folder
+from autotune.machines.workers import ModelSource, SubprocessRunner
+from autotune.racing.calibration import load_calibration, tie_margin
+from autotune.racing.entrants import Entrant, Model
+from autotune.racing.race import Race, RacePlan, Venue
+
+LAUNCHES = 3
+
+
+def contest(  # noqa: PLR0913 - the parts of a race
+    entrants: Sequence[Entrant],
+    goal: Goal,
+    budget_s: float,
+    *,
+    baseline: int = 0,
+    launches: int = LAUNCHES,
+    margin: float | None = None,
+    anyway: bool = False,
+    feed: Feed = Feed.BIND,
+    seed: int = 0,
+    on_launch: Callable[[Race], None] = lambda _: None,
+    is_stopped: Callable[[], bool] = lambda: False,
+    patience: Patience | None = None,
+    runners: Callable[[Model, Path], Runner] | None = None,
+) -> tuple[Race, Machine]:
+    """Race the entrants head to head; nobody is dropped but for a failure.
+
+    Entrants of the same model count the same items: what one of them says, else what is found.
+
+    Args:
+        entrants: at least one; of several models if need be.
+        goal: decides the verdicts.
+        budget_s: longest time, opening included.
+        baseline: position of the one that ratios are taken to.
+        launches: launches to aim at.
+        margin: relative difference that is a tie; the machine's own without one.
+        anyway: race also those that were tuned on another machine or runtime.
+        feed: how requests get their inputs.
+        seed: of the order of turns.
+        on_launch: hears of every finished launch.
+        is_stopped: asked after every round.
+        patience: how long to wait while another process measures; not at all without.
+        runners: how a model is run, given a folder for logs; worker processes by default.
+
+    Raises:
+        BusyError: another measurement runs on this machine.
+        StudyMismatchError: an entrant was tuned elsewhere.
+        ModelError, DeviceError: a model or device cannot be used.
+    """
+    with machine_lock(patience), scratch_folder() as folder:
+        made = _runners(entrants, folder, runners or _subprocess_runner)
+        found = list(made.values())
+        batched = {_key(e.model) for e in entrants if e.contender.configuration.batch_size > 1}
+        facts = {
+            key: runner.inspect(devices, try_batch=key in batched)
+            for key, (runner, devices) in made.items()
+        }
+        machine = found[0][0].machine(next(iter(facts.values())))
+        if not anyway:
+            _check_machine(entrants, machine)
+        calibration = load_calibration(machine)
+        plan = RacePlan(
+            budget_s=budget_s,
+            launches=launches,
+            least_launches=launches,
+            seats=len(entrants),
+            drops=False,
+            tie_margin=tie_margin(calibration) if margin is None else margin,
+            noise=None if calibration is None else calibration.noise,
+            feed=feed,
+            seed=seed,
+        )
+        contenders = [
+            replace(entrant.contender, items_per_request=_items(entrant, entrants, facts))
+            for entrant in entrants
+        ]
+        owners = {id(c): made[_key(e.model)][0] for c, e in zip(contenders, entrants, strict=True)}
+
+        @contextlib.contextmanager
+        def side_by_side(seated: Sequence[Contender]) -> Iterator[None]:
+            with contextlib.ExitStack() as stack:
+                for runner, _ in found:
+                    keys = [c.configuration.compile_key for c in seated if owners[id(c)] is runner]
+                    stack.enter_context(runner.side_by_side(keys))
+                yield
+
+        venue = Venue(
+            open_model=lambda c: owners[id(c)].open(c.configuration.compile_key),
+            clock=found[0][0].clock,
+            side_by_side=side_by_side,
+            free_memory=found[0][0].free_memory,
+        )
+        race = Race(
+            contenders,
+            goal,
+            plan,
+            venue,
+            baseline=baseline,
+            on_launch=on_launch,
+            is_stopped=is_stopped,
+        )
+        race.hold()
+        return race, machine
+
+
+def common_goal(entrants: Sequence[Entrant]) -> Goal:
+    """The goal that all entrants with one share; without a cap where they differ or have none."""
+    goals = {entrant.goal for entrant in entrants if entrant.goal is not None}
+    if len(goals) == 1:
+        return goals.pop()
+    return Goal(Objective.THROUGHPUT, 99.0, None)
+
+
+def _items(entrant: Entrant, entrants: Sequence[Entrant], facts: Mapping[str, Inspected]) -> int:
+    """Items in a request of an entrant at batch 1: ratios are taken to others of its model."""
+    said = [
+        other.model.items_per_request
+        for other in entrants
+        if other.model.items_per_request is not None
+        and (other.model.path, other.model.shapes) == (entrant.model.path, entrant.model.shapes)
+    ]
+    return max(said, default=facts[_key(entrant.model)].items_per_request)
+
+
+def _check_machine(entrants: Sequence[Entrant], machine: Machine) -> None:
+    for entrant in entrants:
+        found = [] if entrant.machine is None else machine.differences(entrant.machine)
+        if found:
+            listed = "\n  ".join(found)
+            raise StudyMismatchError(
+                f"{entrant.contender.name}: tuned on another machine or runtime:\n  {listed}\n"
+                "what it claims was not measured here; see what it does here with --anyway"
+            )
+
+
+def _runners(
+    entrants: Sequence[Entrant], folder: Path, make: Callable[[Model, Path], Runner]
+) -> dict[str, tuple[Runner, list[str]]]:
+    """A runner for every model, with the devices that it needs."""
+    found: dict[str, tuple[Runner, list[str]]] = {}
+    for entrant in entrants:
+        key = _key(entrant.model)
+        if key not in found:
+            found[key] = (make(entrant.model, folder / str(len(found))), [])
+        devices = found[key][1]
+        if entrant.contender.configuration.device not in devices:
+            devices.append(entrant.contender.configuration.device)
+    return found
+
+
+def _subprocess_runner(model: Model, folder: Path) -> Runner:
+    fault = fault_of(model.path)
+    if fault is not None:
+        moved_away = "; give --model if it was moved"
+        raise ModelError(fault if os.path.lexists(model.path) else fault + moved_away)
+    folder.mkdir()
+    source = ModelSource(
+        path=model.path,
+        shapes=model.shapes,
+        inputs=model.inputs,
+        reference=folder / "reference.npz",
+    )
+    return SubprocessRunner(source, folder, deadlines_of(model.deadline, model.path))
+
+
+def _key(model: Model) -> str:
+    return repr((model.path, sorted(model.shapes.items()), model.inputs))

@@ -1,0 +1,277 @@
+"""Who races without a study: a best.json, a trial, a hint, or settings, by name."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from autotune.domain.goal import Goal
+from autotune.domain.model_file import located
+from autotune.domain.paths import absolute, unwritable_name
+from autotune.domain.race import Contender
+from autotune.errors import ModelError, SpecError, UsageError
+from autotune.export.best_file import BestFile, model_of, read_best
+from autotune.export.configuration import configuration_of
+from autotune.racing.nomination import contender as contender_of_trial
+from autotune.space.configuration import Api, Configuration, PerformanceHint
+from autotune.spec import DeadlineSpec, load_spec, parse_shapes, parse_spec
+from autotune.storage.study_store import StudyStore
+
+_KEYS = (
+    "device, hint, streams, threads_per_stream, requests, batch, pinning, precision, api; "
+    "or OpenVINO's PERFORMANCE_HINT, NUM_STREAMS, INFERENCE_NUM_THREADS, ENABLE_CPU_PINNING, "
+    "INFERENCE_PRECISION_HINT"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """What a contender runs: a model file with static shapes, and the data that it is fed."""
+
+    path: Path
+    shapes: dict[str, list[int]]
+    inputs: Path | None = None
+    deadline: DeadlineSpec = field(default_factory=DeadlineSpec)
+    """Of the study that it is from."""
+    items_per_request: int | None = None
+    """At batch 1, as the file or the study counts them; None where nobody has said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entrant:
+    """A contender and where it comes from."""
+
+    contender: Contender
+    model: Model
+    goal: Goal | None = None
+    """The goal that it was tuned for; None for hints and options."""
+    best: BestFile | None = None
+    """The file with its claim, if it comes from one."""
+    machine: dict[str, Any] | None = None
+    """Fingerprint of the machine that it was tuned on, if known."""
+
+
+def trial_of(text: str) -> tuple[Path, int] | None:
+    """The study's folder and the trial's number in ``STUDY:TRIAL``; None for another form."""
+    folder, colon, number = text.rpartition(":")
+    if not colon or not number.isascii() or not number.isdigit() or not folder:
+        return None
+    return Path(folder), int(number)
+
+
+def entrants_of(names: Sequence[str], model: Model | None, device: str) -> list[Entrant]:
+    """Every name that the command line takes: a file, STUDY:TRIAL, a hint, options.
+
+    Hints and options run `model`, or else the model of the first file or trial.
+
+    Raises:
+        UsageError: a name that is none of these, or no model to run.
+    """
+    found: list[Entrant | None] = [_with_model(name, model) for name in names]
+    first = next((entrant.model for entrant in found if entrant is not None), model)
+    for position, name in enumerate(names):
+        if found[position] is None:
+            if first is None:
+                raise UsageError(f"{name!r} needs a model: give --model, or a best.json first")
+            found[position] = entrant_of_words(name, first, device)
+    return [entrant for entrant in found if entrant is not None]
+
+
+def _with_model(name: str, model: Model | None) -> Entrant | None:
+    trial = trial_of(name)
+    if Path(name).is_file():
+        return entrant_of_file(Path(name), None if model is None else model.path)
+    if trial is not None:
+        return entrant_of_trial(*trial)
+    if name.endswith(".json"):
+        raise UsageError(f"{name}: there is no such file")
+    return None
+
+
+def entrant_of_file(path: Path, model: Path | None = None) -> Entrant:
+    """A best.json.
+
+    Args:
+        path: the file.
+        model: the model file, if it was moved.
+
+    Raises:
+        AutotuneError: no valid best.json, or its properties are none that autotune sets.
+        ModelError: the model is missing, or not the one that was tuned.
+    """
+    best = read_best(path)
+    found = model_of(best, path, model)
+    claim = best.certificate
+    return Entrant(
+        contender=Contender(
+            name=str(path),
+            configuration=configuration_of(best, path),
+            trial=best.trial,
+            search_per_s=claim.throughput_per_s if claim else best.measured.throughput_per_s,
+            search_latency_ms=best.measured.latency_ms.goal,
+        ),
+        model=Model(
+            path=found,
+            shapes=best.model.shapes,
+            inputs=_inputs(best, path),
+            deadline=_deadline(path.parent),
+            items_per_request=best.model.items_per_request if best.format_version >= 4 else None,
+        ),
+        goal=Goal(
+            best.objective,
+            best.sla.percentile if best.sla else 99.0,
+            best.sla.cap_ms if best.sla else None,
+        ),
+        best=best,
+        machine=best.machine,
+    )
+
+
+def _inputs(best: BestFile, path: Path) -> Path | None:
+    """The file with input data.
+
+    Raises:
+        ModelError: it is missing: other data may take other time.
+    """
+    if best.model.inputs is None:
+        return None
+    file = absolute(path.parent / best.model.inputs)
+    fault = unwritable_name(file)
+    if fault is not None:
+        raise ModelError(fault)
+    if not file.is_file():
+        raise ModelError(f"{file}: the input data of {path} is not there; put it back")
+    return file
+
+
+def _deadline(folder: Path) -> DeadlineSpec:
+    """What the study of a folder allows its workers; the defaults where there is none to be read.
+
+    They change no number, so what study.toml says now holds, and not what the study began with.
+    """
+    try:
+        return load_spec(folder).deadline
+    except SpecError:
+        return DeadlineSpec()
+
+
+def entrant_of_trial(folder: Path, number: int) -> Entrant:
+    """A measured trial of a study.
+
+    Raises:
+        UsageError: the study has no such trial, or it was not measured.
+    """
+    if not folder.is_dir() and (Path("studies") / folder).is_dir():
+        folder = Path("studies") / folder
+    if not folder.is_dir():
+        raise UsageError(f"{folder}:{number}: no such study; give its folder, studies/NAME")
+    store = StudyStore.read_only(folder)
+    with contextlib.closing(store):
+        identity, trials = store.identity(), store.trials()
+        measured = [t for t in trials if t.measurement is not None and t.number == number]
+        machine = store.session_of(number).machine if measured else None
+    trial = next((t for t in trials if t.number == number), None)
+    if trial is None or trial.measurement is None:
+        numbers = [t.number for t in trials if t.measurement is not None]
+        known = f"{numbers[0]} to {numbers[-1]}" if numbers else "none"
+        raise UsageError(f"{folder}:{number}: no measured trial of that number; there are {known}")
+    spec = parse_spec(identity.spec, f"{store.name}: stored study")
+    return Entrant(
+        contender=replace(contender_of_trial(trial), name=f"{folder.name}:{number}"),
+        model=Model(
+            path=located(folder / spec.model.path),
+            shapes=parse_shapes(spec.model.shape),
+            inputs=None if spec.model.inputs is None else absolute(folder / spec.model.inputs),
+            deadline=_deadline(folder),
+            items_per_request=identity.items_per_request,
+        ),
+        goal=identity.goal,
+        machine=machine,
+    )
+
+
+def entrant_of_words(text: str, model: Model, device: str = "CPU") -> Entrant:
+    """A hint by its name, or options such as ``streams=2,threads_per_stream=1,batch=8``.
+
+    Raises:
+        UsageError: neither of the two.
+    """
+    if text.upper() in PerformanceHint.__members__:
+        configuration = Configuration(device=device, hint=PerformanceHint(text.upper()))
+        return Entrant(contender=_plain(str(configuration), configuration), model=model)
+    configuration = parse_configuration(text, device)
+    return Entrant(contender=_plain(text, configuration), model=model)
+
+
+def parse_configuration(text: str, device: str = "CPU") -> Configuration:
+    """A configuration in ``key=value`` pairs between commas.
+
+    Raises:
+        UsageError: an unknown key, or a value of another kind.
+    """
+    values = {"device": device}
+    for part in text.split(","):
+        key, equals, value = part.partition("=")
+        name = _NAMES.get(key.strip(), key.strip().lower())
+        if not equals or name not in _READERS:
+            raise UsageError(
+                f"{text!r}: {part.strip()!r} is no setting; give a best.json, STUDY:TRIAL, "
+                f"LATENCY, THROUGHPUT, or key=value pairs with the keys {_KEYS}"
+            )
+        values[name] = value.strip()
+    try:
+        found = {name: _READERS[name](value) for name, value in values.items()}
+    except ValueError as error:
+        raise UsageError(f"{text!r}: {error}") from None
+    threads = found.pop("threads", None)
+    if threads is not None:
+        streams = found.get("streams")
+        if streams is None or threads % streams:
+            raise UsageError(f"{text!r}: {threads} threads need streams that divide them")
+        found["threads_per_stream"] = threads // streams
+    if found.get("threads_per_stream") and not found.get("streams"):
+        raise UsageError(f"{text!r}: threads_per_stream needs streams")
+    return Configuration(**found)
+
+
+def _plain(name: str, configuration: Configuration) -> Contender:
+    return Contender(name=name, configuration=configuration)
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 65536:
+        message = f"{text!r} is no whole number from 1 to 65536"
+        raise ValueError(message)
+    return int(text)
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in {"yes", "no", "true", "false"}:
+        message = f"{text!r} is neither yes nor no"
+        raise ValueError(message)
+    return text.lower() in {"yes", "true"}
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "device": str,
+    "hint": lambda text: PerformanceHint(text.upper()),
+    "streams": _whole,
+    "threads_per_stream": _whole,
+    "threads": _whole,
+    "num_requests": _whole,
+    "batch_size": _whole,
+    "pinning": _switch,
+    "precision": str,
+    "api": lambda text: Api(text.lower()),
+}
+_NAMES = {
+    "requests": "num_requests",
+    "nireq": "num_requests",
+    "batch": "batch_size",
+    "PERFORMANCE_HINT": "hint",
+    "NUM_STREAMS": "streams",
+    "INFERENCE_NUM_THREADS": "threads",
+    "ENABLE_CPU_PINNING": "pinning",
+    "INFERENCE_PRECISION_HINT": "precision",
+}

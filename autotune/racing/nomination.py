@@ -1,0 +1,129 @@
+"""Who races: the best of the search, one with room below the cap, and the runtime's own hints."""
+
+from collections.abc import Sequence
+
+from autotune.domain.goal import Goal, Objective, Verdict
+from autotune.domain.measurement import Measurement
+from autotune.domain.race import Contender
+from autotune.domain.ranking import baselines, better_hint, merit
+from autotune.domain.trial import Trial
+from autotune.racing.race import SLICE_S, WARM_ROUNDS, WARM_UP_S, longer_slice_s
+
+MOST_FINALISTS = 7
+"""Most that have a seat beside the hints."""
+_RESERVES = 6
+"""How many more wait in line for a seat that becomes free."""
+_NEAR = 1.02
+_ROOM = 0.75
+_LEAST_SLICES = 3
+_ROUNDS_OF_REQUESTS = 5
+_IDLE_ROUNDS = 3
+"""Filling, one round that is not counted, draining."""
+
+
+def contenders(
+    trials: Sequence[Trial], goal: Goal, items_per_request: int = 1
+) -> tuple[list[Contender], int | None]:
+    """Everyone who may race, in order of promise, the hints last; and the better hint's position.
+
+    First the two best by what they can claim, then the best that leaves a quarter of the cap free,
+    in case the others turn out to be too near to it, then the next best. Only trials whose verdict
+    is met, or open with a percentile at the cap at most; none that repeats another's measurement.
+    """
+    able = sorted(
+        (trial for trial in trials if may_race(trial, goal)), key=lambda trial: merit(trial, goal)
+    )
+    # A configuration that was measured twice races once, for its better measurement.
+    able = list({trial.configuration: trial for trial in able}.values())[::-1]
+    safe = next((t for t in able if t.measurement and _has_room(t.measurement, goal)), None)
+    ranked = [*able[:2], *([safe] if safe else []), *able[2:]]
+    hints = list(baselines(trials).values())
+    chosen = {t.number: t for t in ranked if not t.configuration.is_hint}
+    entered = [*list(chosen.values())[: MOST_FINALISTS + _RESERVES], *hints]
+    better = better_hint(trials, goal)
+    numbers = [trial.number for trial in entered]
+    baseline = None if better is None else numbers.index(better.number)
+    return [contender(trial, items_per_request) for trial in entered], baseline
+
+
+def contender(trial: Trial, items_per_request: int = 1) -> Contender:
+    """A measured trial as a contender; of a model with so many items in a request at batch 1."""
+    measured = trial.measurement
+    assert measured is not None  # noqa: S101 - only measured trials race
+    opening = measured.opening
+    name = str(trial.configuration) if trial.configuration.is_hint else f"trial {trial.number}"
+    return Contender(
+        name=name,
+        configuration=trial.configuration,
+        trial=trial.number,
+        search_per_s=measured.throughput_per_s,
+        search_latency_ms=measured.latency.goal_ms,
+        open_s=opening.start_s + opening.read_s + opening.compile_s + _warm_up_s(measured),
+        peak_rss_bytes=measured.peak_rss_bytes,
+        items_per_request=items_per_request,
+    )
+
+
+def launch_s(trial: Trial) -> float:
+    """Least time that a trial's configuration needs in one launch of a race."""
+    round_s = _round_s(trial.measurement)
+    slice_s = max(SLICE_S, _ROUNDS_OF_REQUESTS * round_s)
+    return contender(trial).open_s + _LEAST_SLICES * (slice_s + _IDLE_ROUNDS * round_s)
+
+
+def load_s(trial: Trial, requests: int, items_per_request: int = 1) -> float:
+    """Time that so many requests of a trial's configuration take in turns of a race."""
+    round_s = _round_s(trial.measurement)
+    idle_s = _IDLE_ROUNDS * round_s
+    slice_s = max(longer_slice_s(SLICE_S, idle_s), _ROUNDS_OF_REQUESTS * round_s)
+    return requests / requests_per_s(trial, items_per_request) * (1 + idle_s / slice_s)
+
+
+def requests_per_s(trial: Trial, items_per_request: int = 1) -> float:
+    """Of a trial's configuration in the search, as far as it is known."""
+    seen = contender(trial, items_per_request)
+    return max(seen.search_per_s or 0.0, 1e-9) / seen.items
+
+
+def _round_s(measured: Measurement | None) -> float:
+    assert measured is not None  # noqa: S101 - only measured trials race
+    return measured.latency.mean_ms / 1000
+
+
+def _warm_up_s(measured: Measurement) -> float:
+    """A short block, filled and drained."""
+    round_s = _round_s(measured)
+    return max(WARM_UP_S, WARM_ROUNDS * round_s) + _IDLE_ROUNDS * round_s
+
+
+def seats(costs_s: Sequence[float], budget_s: float, launches: int) -> int:
+    """How many finalists may run in every launch so that so many launches fit into the budget.
+
+    Args:
+        costs_s: least time of each finalist in one launch, in order of promise.
+        budget_s: for all of them and all launches.
+        launches: that must fit.
+
+    Returns:
+        At least one where there is one, whatever the budget; at most seven.
+    """
+    counts = range(1, min(len(costs_s), MOST_FINALISTS) + 1)
+    fitting = [count for count in counts if launches * sum(costs_s[:count]) <= budget_s]
+    return max(fitting, default=min(1, len(costs_s)))
+
+
+def may_race(trial: Trial, goal: Goal) -> bool:
+    """Whether a trial's verdict is met, or open with a percentile at the cap at most."""
+    measured = trial.measurement
+    if measured is None or trial.reused_from is not None:
+        return False
+    if goal.cap_ms is None or goal.objective is Objective.PARETO:
+        return True
+    if measured.verdict is Verdict.UNCLEAR:
+        return measured.latency.goal_ms <= _NEAR * goal.cap_ms
+    return measured.verdict is Verdict.MET
+
+
+def _has_room(measured: Measurement, goal: Goal) -> bool:
+    met = measured.verdict is Verdict.MET
+    return goal.cap_ms is not None and met and measured.latency.goal_ms <= _ROOM * goal.cap_ms

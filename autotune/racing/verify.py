@@ -1,0 +1,268 @@
+"""Does a best.json hold? Raced again from the file alone, in fresh processes, on this machine."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from autotune.domain.failure import FailureKind
+from autotune.domain.goal import Goal, Objective, Verdict
+from autotune.domain.measurement import Interval
+from autotune.domain.race import RaceResult, Standing, headroom
+from autotune.export.best_file import BestFile
+from autotune.machines.fingerprint import Machine
+from autotune.machines.locks import Patience
+from autotune.machines.ports import Runner
+from autotune.racing.contest import contest
+from autotune.racing.entrants import Entrant, Model, entrant_of_file, entrant_of_words
+from autotune.racing.race import Race
+from autotune.space.configuration import PerformanceHint
+
+TOLERANCE = 0.02
+"""A throughput within 2 % of the claim keeps it: MLPerf's bound for a material difference."""
+_PRECISE = 0.05
+"""An interval wider than this to each side reaches too much to show anything by its end."""
+
+
+class Finding(StrEnum):
+    """What became of one claim."""
+
+    HOLDS = "holds"
+    # A throughput holds against the hint, as the machine itself is slower now; an SLA was not shown
+    # to hold, as the machine is slower than the certificate allows for.
+    RELATIVE = "relative"
+    BROKEN = "broken"
+    UNSHOWN = "unshown"  # too little was seen to say
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """One file's claims against what was measured now."""
+
+    path: Path
+    best: BestFile
+    standing: Standing
+    answers: Finding | None
+    """Whether they are those of single requests; None where the file itself says that this could
+    not be proven."""
+    sla: Finding | None
+    """None without a cap."""
+    throughput: Finding
+    claim_per_s: float
+    """Throughput lower bound that the file claims."""
+    machine_speed: float | None
+    """How fast this machine runs the hint now, against when the file was made; None where the
+    file has no hint to compare with."""
+    headroom: float | None
+    """How much slower the file allows requests to become before its SLA is at risk."""
+    machine_slowness: float | None
+    """How much longer the hint's requests take now than then, by rate or by the percentile,
+    whichever is more: 0.1 for 10 %; None as for `machine_speed`."""
+    claim_ratio: Interval | None
+    """Throughput over the hint's that the file claims."""
+    ratio: Interval | None
+    """The same now."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether every claim holds."""
+        kept = {Finding.HOLDS, Finding.RELATIVE}
+        others = {self.answers, self.sla}
+        return self.throughput in kept and others <= {None, Finding.HOLDS}
+
+
+def verify(  # noqa: PLR0913 - one argument for each option
+    path: Path,
+    budget_s: float,
+    *,
+    model: Path | None = None,
+    anyway: bool = False,
+    on_launch: Callable[[Race], None] = lambda _: None,
+    is_stopped: Callable[[], bool] = lambda: False,
+    patience: Patience | None = None,
+    runners: Callable[[Model, Path], Runner] | None = None,
+) -> tuple[Verification, RaceResult, Machine]:
+    """Race a file's configuration against the hint beside it, and judge the file's claims.
+
+    Its answers are looked at again, as before the study: those of a batch or a precision that were
+    not proven then, by an older version, and are not now, do not hold.
+    The SLA holds if it is met at 5 %; where it is not, the hint tells a machine that is slower than
+    the certificate's headroom allows for from a claim that was wrong. The throughput holds if the
+    interval seen now reaches 98 % of the claimed lower bound; where the machine itself has become
+    slower, as the hint shows, if the ratio to the hint reaches 98 % of the ratio that is claimed.
+
+    Args:
+        path: a best.json.
+        budget_s: longest time.
+        model: the model file, if it was moved.
+        anyway: also on another machine or runtime than the file's.
+        on_launch: hears of every finished launch.
+        is_stopped: asked after every round.
+        patience: how long to wait while another process measures; not at all without.
+        runners: how a model is run; worker processes by default.
+
+    Raises:
+        AutotuneError: no valid file; another model, machine or runtime.
+    """
+    entrant = entrant_of_file(path, model)
+    best = entrant.best
+    assert best is not None  # noqa: S101 - it comes from a file
+    # Whatever the model holds: the claims were counted so.
+    counted = replace(entrant.model, items_per_request=best.model.items_per_request)
+    entrant = replace(entrant, model=counted)
+    hint = _hint(entrant, best)
+    entrants = [entrant, *([] if hint is None else [hint])]
+    goal = entrant.goal or Goal(Objective.THROUGHPUT, 99.0, None)
+    race, machine = contest(
+        entrants,
+        goal,
+        budget_s,
+        baseline=len(entrants) - 1,
+        anyway=anyway,
+        feed=best.measured.feed,
+        on_launch=on_launch,
+        is_stopped=is_stopped,
+        patience=patience,
+        runners=runners,
+    )
+    result = race.result()
+    return judge_claims(path, best, result, goal), result, machine
+
+
+def judge_claims(path: Path, best: BestFile, result: RaceResult, goal: Goal) -> Verification:
+    """The file's claims against a race of its configuration (first) and its hint (last)."""
+    standing = result.standings[0]
+    hint = result.standings[-1] if len(result.standings) > 1 else None
+    speed, slowness = _machine_speed(best, hint), _machine_slowness(best, hint)
+    allowed = _headroom(best)
+    claim, claim_ratio = _claim_per_s(best), _claim_ratio(best, hint)
+    return Verification(
+        path=path,
+        best=best,
+        standing=standing,
+        answers=None if best.unproven is not None else _answers(standing),
+        sla=None if goal.sla is None else _sla(standing.search_verdict, allowed, slowness),
+        throughput=_throughput(standing, claim, speed, claim_ratio),
+        claim_per_s=claim,
+        machine_speed=speed,
+        headroom=allowed,
+        machine_slowness=slowness,
+        claim_ratio=claim_ratio,
+        ratio=standing.ratio,
+    )
+
+
+def _answers(standing: Standing) -> Finding:
+    failure = standing.failure
+    if failure is not None and failure.kind is FailureKind.WRONG_OUTPUT:
+        return Finding.BROKEN
+    return Finding.HOLDS if standing.unproven is None else Finding.UNSHOWN
+
+
+def _sla(verdict: Verdict | None, allowed: float | None, slowness: float | None) -> Finding:
+    if verdict is Verdict.MET:
+        return Finding.HOLDS
+    if allowed is not None and slowness is not None and slowness > allowed:
+        return Finding.RELATIVE
+    return Finding.BROKEN if verdict is Verdict.MISSED else Finding.UNSHOWN
+
+
+def _throughput(
+    standing: Standing, claim_per_s: float, speed: float | None, claim_ratio: Interval | None
+) -> Finding:
+    seen, ratio = standing.throughput, standing.ratio
+    if seen is None:
+        return Finding.UNSHOWN
+    if _keeps(seen, claim_per_s):
+        return Finding.HOLDS
+    is_slower = speed is not None and speed < 1
+    if is_slower and ratio is not None and claim_ratio is not None:
+        low = claim_ratio.mean if claim_ratio.low is None else claim_ratio.low
+        if _keeps(ratio, low):
+            return Finding.RELATIVE
+    least = (1 - TOLERANCE) * claim_per_s
+    return Finding.BROKEN if seen.high is not None and seen.high < least else Finding.UNSHOWN
+
+
+def _keeps(seen: Interval, claim: float) -> bool:
+    """Whether the interval reaches the claim, and not only because it is wide."""
+    least = (1 - TOLERANCE) * claim
+    if seen.high is None or seen.high < least:
+        return False
+    return seen.mean >= least or (seen.half_width or 0.0) <= _PRECISE
+
+
+def _hint(entrant: Entrant, best: BestFile) -> Entrant | None:
+    """The hint that shows how fast the machine is.
+
+    The better one, unless it is what was exported; then the other one.
+    """
+    names = [name for name in _hints_then(best) if name != str(entrant.contender.configuration)]
+    better = [name for name in names if name == best.better_hint]
+    name = next(iter([*better, *names]), None)
+    if name is None:
+        return None
+    for hint in PerformanceHint:
+        if name == f"{best.device} {hint} hint":
+            return entrant_of_words(hint.value, entrant.model, best.device)
+    return None
+
+
+def _hints_then(best: BestFile) -> dict[str, tuple[float, float]]:
+    """Throughput and the goal's percentile of the hints by name when the file was made.
+
+    Of the race, else of the search.
+    """
+    found = {f"{b.name} hint": (b.throughput_per_s, b.latency_goal_ms) for b in best.baselines}
+    for raced in best.certificate.contenders if best.certificate else []:
+        if raced.name in found:
+            per_s, ms = found[raced.name]
+            found[raced.name] = (raced.throughput_per_s or per_s, raced.latency_ms or ms)
+    return found
+
+
+def _machine_speed(best: BestFile, hint: Standing | None) -> float | None:
+    if hint is None or hint.throughput is None:
+        return None
+    then, _ = _hints_then(best).get(hint.contender.name, (0.0, 0.0))
+    return None if not then else hint.throughput.mean / then
+
+
+def _machine_slowness(best: BestFile, hint: Standing | None) -> float | None:
+    """By rate, and by the percentile: what slows every request down a little may leave the rate."""
+    found = []
+    speed = _machine_speed(best, hint)
+    if speed:
+        found.append(1 / speed)
+    if hint is not None and hint.latency is not None:
+        _, then_ms = _hints_then(best).get(hint.contender.name, (0.0, 0.0))
+        found += [hint.latency.goal_ms / then_ms] if then_ms else []
+    return max(found) - 1 if found else None
+
+
+def _headroom(best: BestFile) -> float | None:
+    """Of the certificate; files of older versions have what it follows from."""
+    if best.certificate is None or best.sla is None:
+        return None
+    return headroom(best.sla.cap_ms, best.certificate.latency_upper_ms)
+
+
+def _claim_per_s(best: BestFile) -> float:
+    claim = best.certificate
+    found = best.measured if claim is None else claim
+    low = found.throughput_low_per_s
+    return found.throughput_per_s if low is None else low
+
+
+def _claim_ratio(best: BestFile, hint: Standing | None) -> Interval | None:
+    """The file's throughput over the hint's: paired by the race, else from the search's means."""
+    if hint is None:
+        return None
+    if best.certificate is not None:
+        for raced in best.certificate.contenders:
+            seen = raced.ratio_to_chosen
+            if raced.name == hint.contender.name and seen is not None and seen.mean > 0:
+                low = None if not seen.high else 1 / seen.high
+                return Interval(1 / seen.mean, low, None if not seen.low else 1 / seen.low)
+    then, _ = _hints_then(best).get(hint.contender.name, (0.0, 0.0))
+    return Interval(best.measured.throughput_per_s / then, None, None) if then else None

@@ -1,0 +1,1 @@
+"""Configurations and the space that they are points of."""

@@ -1,0 +1,1 @@
+"""Recorded surfaces: to record, to keep and to replay them."""

@@ -1,0 +1,94 @@
+"""`autotune record`: a study's whole space, measured exhaustively into a surface file."""
+
+import contextlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from autotune.domain.paths import absolute
+from autotune.machines.deadlines import deadlines_of
+from autotune.machines.fingerprint import versions
+from autotune.machines.locks import Patience, machine_lock, study_lock
+from autotune.machines.ports import Runner
+from autotune.machines.workers import SubprocessRunner
+from autotune.search.derive import seeds
+from autotune.spec import StudySpec, parse_shapes, to_toml
+from autotune.storage.digests import digest_of
+from autotune.surfaces.file import SurfaceFile, load_surface
+from autotune.surfaces.recording import Progress, Recording
+from autotune.surfaces.surface import RecordPlan, Surface, SurfaceIdentity
+from autotune.tuning import prepare as study
+
+SURFACE_FILE = "surface.db"
+
+
+def record(  # noqa: PLR0913 - one argument for each option
+    spec: StudySpec,
+    folder: Path,
+    out: Path,
+    plan: RecordPlan,
+    *,
+    runner: Runner | None = None,
+    on_group: Callable[[Progress], None] = lambda _: None,
+    is_stopped: Callable[[], bool] = lambda: False,
+    patience: Patience | None = None,
+) -> Surface:
+    """Record the surface of a study, or go on with one that was cut off.
+
+    Args:
+        spec: its model and its space count; its goal and budget do not.
+        folder: of the study; paths in the spec are relative to it.
+        out: the surface file.
+        plan: launches, rounds, slices.
+        runner: how configurations are measured; worker processes by default.
+        on_group: hears of every group of models that was measured.
+        is_stopped: asked before every group.
+        patience: how long to wait for the study and the machine, in all; not at all without.
+
+    Raises:
+        ModelError, DeviceError, SpecError: the input cannot be used; no file was made.
+        StudyMismatchError: the file holds the surface of something else.
+        BusyError: another process holds the study or the machine.
+        StorageError: the file cannot be used.
+    """
+    source = study.source(spec, folder)
+    runner = runner or SubprocessRunner(
+        source, folder / "logs", deadlines_of(spec.deadline, source.path)
+    )
+    with (
+        study_lock(folder, patience),
+        machine_lock(patience),
+        study.no_longer_than_this(source.reference),
+    ):
+        facts = runner.inspect(spec.space.device, try_batch=spec.space.batch != (1,))
+        machine = runner.machine(facts)
+        begun = load_surface(out).identity.space if out.is_file() else None
+        space = study.space(spec, facts, machine.usable_cpus, begun)
+        cells = list(dict.fromkeys([*seeds(space), *map(space.configuration, space.points())]))
+        digest = digest_of(source.path)
+        identity = SurfaceIdentity(
+            name=absolute(folder).name,
+            spec=to_toml(spec),
+            model_sha256=digest.sha256,
+            earlier_sha256=digest.earlier,
+            shapes=parse_shapes(spec.model.shape),
+            machine=machine.to_dict(),
+            versions=versions(),
+            space=space,
+            plan=plan,
+            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        with contextlib.closing(SurfaceFile.begin(out, identity, cells)) as file:
+            earlier = file.recorded()
+            ends = [taken.at_s for launch in earlier for taken in launch.slices]
+            Recording(
+                cells,
+                plan,
+                runner,
+                keep=file.keep,
+                done=[(launch.key, launch.launch) for launch in earlier],
+                before_s=max(ends, default=0.0),
+                on_group=on_group,
+                is_stopped=is_stopped,
+            ).run()
+    return load_surface(out)

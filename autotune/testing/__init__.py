@@ -1,0 +1,1 @@
+"""For people who test their own code against autotune: a machine made of formulas."""

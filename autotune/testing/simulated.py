@@ -1,0 +1,324 @@
+"""A machine made of formulas: the whole tuner runs against it on a virtual clock, nothing sleeps.
+
+The device is a closed queueing system. Its streams are the servers, the requests in flight are
+customers who come back at once, and requests beyond the streams wait. Without noise every number
+is exactly what `SimulatedRunner.predict` says.
+"""
+
+import math
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotune.domain.failure import Failure, FailureKind, TrialFault
+from autotune.domain.measurement import TICK_MS, Block, Opening
+from autotune.errors import DeviceError
+from autotune.machines.fingerprint import Machine
+from autotune.machines.ports import Load
+from autotune.machines.protocol import Device, Inspected, Port
+from autotune.space.configuration import CompileKey, Configuration, Effective, PerformanceHint
+
+_PROPERTIES = {
+    "PERFORMANCE_HINT",
+    "NUM_STREAMS",
+    "INFERENCE_NUM_THREADS",
+    "ENABLE_CPU_PINNING",
+    "INFERENCE_PRECISION_HINT",
+}
+_CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
+_BASE_RSS_BYTES, _REQUEST_RSS_BYTES = 100 * 2**20, 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What a load settles to."""
+
+    requests_per_s: float
+    throughput_per_s: float
+    """Items, not requests."""
+    latency_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedCpu:
+    """A CPU and a model on it.
+
+    With `threads` of its own and `busy` streams at work, one stream takes for one request::
+
+        (overhead_ms + batch * item_ms / speed * (serial + (1 - serial) / threads))
+            * (1 + contention * (busy - 1))
+    """
+
+    cpus: int = 4
+    item_ms: float = 4.0
+    """Work of one item on one thread in f32."""
+    overhead_ms: float = 0.5
+    """Cost of a request, whatever its batch."""
+    serial: float = 0.2
+    """Share of the work that more threads do not speed up."""
+    contention: float = 0.05
+    """What each further busy stream costs all of them: caches and memory are shared."""
+    speed: Mapping[str, float] = field(default_factory=lambda: {"f32": 1.0})
+    """Speed of every precision that the hardware has, against f32; the first is the default."""
+
+    def effective(self, key: CompileKey) -> Effective:
+        """What becomes of the requested properties; clamped without a word, as OpenVINO does."""
+        asked = dict(key.properties)
+        latency = asked.get("PERFORMANCE_HINT") == PerformanceHint.LATENCY
+        threads = min(self.cpus, int(asked.get("INFERENCE_NUM_THREADS", self.cpus)))
+        streams = min(threads, int(asked.get("NUM_STREAMS", 1 if latency else threads)))
+        precision = asked.get("INFERENCE_PRECISION_HINT", self.default)
+        properties = {
+            "PERFORMANCE_HINT": asked.get("PERFORMANCE_HINT", PerformanceHint.LATENCY),
+            "NUM_STREAMS": str(streams),
+            "INFERENCE_NUM_THREADS": str(threads // streams * streams),
+            "ENABLE_CPU_PINNING": asked.get("ENABLE_CPU_PINNING", "YES"),
+            "INFERENCE_PRECISION_HINT": precision if precision in self.speed else self.default,
+            "EXECUTION_DEVICES": key.device,
+            "OPTIMAL_NUMBER_OF_INFER_REQUESTS": str(streams),
+        }
+        return Effective(properties, streams)
+
+    @property
+    def default(self) -> str:
+        """The precision used where none is asked for."""
+        return next(iter(self.speed))
+
+    def flow(self, effective: Effective, batch_size: int, num_requests: int) -> Flow:
+        """Steady throughput and latency of `num_requests` in a closed loop."""
+        streams = int(effective.properties["NUM_STREAMS"])
+        threads = int(effective.properties["INFERENCE_NUM_THREADS"]) // streams
+        speed = self.speed[effective.properties["INFERENCE_PRECISION_HINT"]]
+        busy = min(num_requests, streams)
+        work_ms = batch_size * self.item_ms / speed * (self.serial + (1 - self.serial) / threads)
+        service_ms = (self.overhead_ms + work_ms) * (1 + self.contention * (busy - 1))
+        requests_per_s = 1000 * busy / service_ms
+        # Little's law: requests in the system = rate x time in the system.
+        latency_ms = num_requests * service_ms / busy
+        return Flow(requests_per_s, batch_size * requests_per_s, latency_ms)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weather:
+    """Noise as it was recorded on a real machine, replayed on the virtual clock.
+
+    Bursts last for seconds, so neighbours in time see the same; that is what races live on.
+    """
+
+    bins: NDArray[np.float64]
+    """Time of a request over its usual time, for each stretch of `bin_s`; shape (stretches,)."""
+    spread: NDArray[np.float64]
+    """Latencies over the mean latency of their stretch; shape (requests,)."""
+    bin_s: float = 0.1
+    start: int = 0
+    """Stretch at which the virtual clock begins; after the last one comes the first."""
+
+    def slowness(self, begin_s: float, end_s: float) -> float:
+        """Mean over a stretch of the virtual clock, by rate."""
+        first = self.start + int(begin_s / self.bin_s)
+        last = max(first + 1, self.start + math.ceil(end_s / self.bin_s))
+        rates = 1 / self.bins[np.arange(first, last) % self.bins.size]
+        return 1 / float(rates.mean())
+
+
+@dataclass(kw_only=True)
+class SimulatedRunner:
+    """A `Runner` whose seconds are counted, not spent."""
+
+    cpu: SimulatedCpu = field(default_factory=SimulatedCpu)
+    noise: float = 0.0
+    """Standard deviation of the logarithm of every block's speed and of every latency."""
+    weather: "Weather | None" = None
+    """What a real machine did, in place of `noise`: shared by whoever runs at a time."""
+    launch_noise: float = 0.0
+    """Standard deviation of the logarithm of every opened model's speed."""
+    tail_noise: float = 0.0
+    """Standard deviation of the logarithm of every opened model's latencies, at equal speed."""
+    slower: Mapping[CompileKey, float] = field(default_factory=dict)
+    """How many times longer requests of a key take: a planted difference."""
+    seed: int = 0
+    start_s: float = 0.6
+    compile_s: float = 0.4
+    faults: Mapping[CompileKey, Iterable[Failure]] = field(default_factory=dict)
+    """What goes wrong with a key: each opening takes the next failure until there is none left. It
+    strikes after the first block where its phase is load, and instead of the opening otherwise."""
+    fault_s: float = 0.0
+    """What a failed opening costs, such as a deadline."""
+    why_no_batch: str | None = None
+    unproven_batch: str | None = None
+    unproven_precisions: Mapping[str, str] = field(default_factory=dict)
+    items_per_request: int = 1
+    """What inspection finds."""
+    fed_warnings: tuple[str, ...] = ()
+    first_dimension: int = 1
+    openvino: str = "simulated"
+    opened: list[CompileKey] = field(default_factory=list)
+    """Every key asked for, in order."""
+
+    def __post_init__(self) -> None:
+        self._now_s = 0.0
+        self._openings = 0
+        self._keys: dict[CompileKey, CompileKey] = {}
+        self._faults = {key: iter(failures) for key, failures in self.faults.items()}
+
+    def clock(self) -> float:
+        """Virtual seconds."""
+        return self._now_s
+
+    def free_memory(self) -> None:
+        """Nobody knows: a formula has no memory."""
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._now_s += seconds
+
+    def machine(self, facts: Inspected) -> Machine:
+        """The same wherever the simulation runs."""
+        return Machine(
+            cpu_model="simulated CPU",
+            logical_cpus=self.cpu.cpus,
+            usable_cpus=self.cpu.cpus,
+            memory_bytes=8 * 2**30,
+            system="simulation",
+            openvino=facts.openvino,
+            devices={name: device.name for name, device in facts.devices.items()},
+        )
+
+    def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspected:
+        """A model with one image-like input, on a CPU."""
+        for device in devices:
+            if device != "CPU":
+                raise DeviceError(f"{device!r} is not here: the runtime has CPU")
+        self.advance(self.start_s + self.compile_s)
+        return Inspected(
+            say="inspected",
+            openvino=self.openvino,
+            devices={
+                "CPU": Device(
+                    name="simulated CPU",
+                    capabilities=[_CAPABILITIES[name] for name in self.cpu.speed],
+                    streams=[1, self.cpu.cpus],
+                )
+            },
+            default_precision=self.cpu.default,
+            precision_errors={name: 0.0 if name == "f32" else 0.01 for name in self.cpu.speed},
+            why_no_batch=self.why_no_batch if try_batch else None,
+            unproven_batch=self.unproven_batch if try_batch else None,
+            untrusted=dict(self.unproven_precisions),
+            unproven_precisions={"CPU": dict(self.unproven_precisions)},
+            static_shapes={"x": [self.first_dimension, 3, 32, 32]},
+            inputs=[Port(name="x", shape="[1,3,32,32]", type="f32")],
+            outputs=[Port(name="y", shape="[1,10]", type="f32")],
+            items_per_request=self.items_per_request,
+            fed_warnings=list(self.fed_warnings),
+        )
+
+    def open(self, key: CompileKey) -> "SimulatedModel":
+        """Resident after `start_s + compile_s`, unless a fault stands against it."""
+        self.opened.append(self._keys.setdefault(key, key))
+        unknown = sorted({name for name, _ in key.properties} - _PROPERTIES)
+        if unknown:
+            message = f"NotFound: Unsupported property {unknown[0]} by CPU plugin."
+            raise TrialFault(Failure(FailureKind.INVALID_CONFIGURATION, message, "open"))
+        failure = next(self._faults.get(key, iter(())), None)
+        if failure is not None and failure.phase != "load":
+            self.advance(self.fault_s)
+            raise TrialFault(failure)
+        self.advance(self.start_s + self.compile_s)
+        self._openings += 1
+        return SimulatedModel(self, key, failure, self._openings)
+
+    def side_by_side(self, keys: Sequence[CompileKey]) -> AbstractContextManager[None]:  # noqa: ARG002
+        """No time is gained: each is opened when it is waited for."""
+        return nullcontext()
+
+    def predict(self, configuration: Configuration) -> Flow:
+        """What a measurement of `configuration` shows without noise."""
+        effective = self.cpu.effective(configuration.compile_key)
+        requests = effective.requests(configuration)
+        flow = self.cpu.flow(effective, configuration.batch_size, requests)
+        return replace(flow, throughput_per_s=self.items_per_request * flow.throughput_per_s)
+
+
+class SimulatedModel:
+    """An `OpenModel` on the runner's clock."""
+
+    def __init__(
+        self, runner: SimulatedRunner, key: CompileKey, failure: Failure | None, opening: int = 0
+    ) -> None:
+        self._runner = runner
+        self._key = key
+        self._failure = failure
+        self._is_open = True
+        self._random = np.random.default_rng([runner.seed, int(key.key, 16), opening])
+        launch = float(self._random.normal(0.0, runner.launch_noise))
+        self._tail = math.exp(float(self._random.normal(0.0, runner.tail_noise)))
+        self._slowness = runner.slower.get(key, 1.0) * math.exp(launch)
+        self.peak_rss_bytes: int | None = None
+        effective = runner.cpu.effective(key)
+        self.opening = Opening(
+            effective=effective,
+            start_s=runner.start_s,
+            read_s=0.0,
+            compile_s=runner.compile_s,
+            first_inference_ms=runner.cpu.flow(effective, key.batch_size, 1).latency_ms,
+            output_error=0.0,
+            unproven=(runner.unproven_batch if key.batch_size > 1 else None)
+            or runner.unproven_precisions.get(effective.properties["INFERENCE_PRECISION_HINT"]),
+        )
+
+    @property
+    def is_open(self) -> bool:
+        """Until it is closed, or has failed."""
+        return self._is_open
+
+    def load(self, load: Load) -> Generator[Block]:
+        """Blocks, each as long on the virtual clock as its requests take."""
+        if not self._is_open:
+            raise TrialFault(Failure(FailureKind.LOST, "the model is no longer open", "load"))
+        end_s = self._runner.clock() + load.limit_s
+        while self._runner.clock() < end_s:
+            block = self._block(load)
+            self._runner.advance(block.duration_s)
+            rss_bytes = _BASE_RSS_BYTES + load.num_requests * _REQUEST_RSS_BYTES
+            self.peak_rss_bytes = max(rss_bytes, self.peak_rss_bytes or 0)
+            try:
+                yield block
+            finally:  # also where nobody waits for another
+                if self._failure is not None:
+                    self.close()
+                    raise TrialFault(self._failure)
+
+    def close(self) -> None:
+        """No load after this."""
+        self._is_open = False
+
+    def _block(self, load: Load) -> Block:
+        cpu, effective, noise = self._runner.cpu, self.opening.effective, self._runner.noise
+        flow = cpu.flow(effective, self._key.batch_size, load.num_requests)
+        weather, now_s = self._runner.weather, self._runner.clock()
+        if weather is None:
+            slowness = self._slowness * float(self._random.lognormal(-(noise**2) / 2, noise))
+        else:
+            slowness = self._slowness * weather.slowness(now_s, now_s + load.block_s)
+        rate = flow.requests_per_s / slowness
+        count = max(load.block_requests, math.ceil(load.block_s * rate))
+        spread = (
+            self._random.lognormal(-(noise**2) / 2, noise, count)
+            if weather is None
+            else self._random.choice(weather.spread, count)
+        )
+        # Up to whole ticks as in the real loop, but not for the last bit of a product.
+        ticks = np.ceil(np.round(flow.latency_ms * self._tail * slowness * spread / TICK_MS, 6))
+        duration_s = count / rate
+        return Block(
+            duration_s=duration_s,
+            latency_ticks=np.sort(ticks).astype("<u4").tobytes(),
+            occupancy=1.0,
+            loop_cpu_s=0.0,
+            process_cpu_s=duration_s * int(effective.properties["INFERENCE_NUM_THREADS"]),
+            cpus=cpu.cpus,
+        )

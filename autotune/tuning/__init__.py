@@ -1,0 +1,1 @@
+"""A study from its preparation to its end: trials, then the race."""

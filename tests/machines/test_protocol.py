@@ -1,0 +1,105 @@
+"""What a worker says is outside input."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autotune.machines.protocol import Answer, BlockDone, Failed, parse_answer
+
+BLOCK: dict[str, Any] = {
+    "say": "block",
+    "duration_s": 0.5,
+    "latency_ticks": base64.b64encode(bytes(8)).decode(),
+    "occupancy": 1.0,
+    "loop_cpu_s": 0.1,
+    "process_cpu_s": 0.2,
+    "steal_s": None,
+    "pressure_s": None,
+    "throttled": None,
+    "major_faults": 0,
+    "clock_drift_s": 0.0,
+}
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+_WORDS = st.sampled_from(
+    ["ready", "failed", "looked", "inspected", "opened", "progress", "block", "stopped"]
+)
+
+
+def parses(line: bytes) -> bool:
+    """Whether it is an answer; anything but a ValueError is a fault of the parser."""
+    try:
+        return isinstance(parse_answer(line), Answer)
+    except ValueError:
+        return False
+
+
+@given(st.binary())
+def test_any_bytes_are_an_answer_or_a_value_error(line: bytes) -> None:
+    """Nothing else."""
+    parses(line)
+
+
+@given(_JSON)
+def test_any_json_is_an_answer_or_a_value_error(value: object) -> None:
+    """Nothing else."""
+    parses(json.dumps(value).encode())
+
+
+@given(_WORDS, st.dictionaries(st.sampled_from(sorted(BLOCK)), _JSON))
+def test_any_fields_are_an_answer_or_a_value_error(word: str, fields: dict[str, object]) -> None:
+    """Also with the right names."""
+    parses(json.dumps({**BLOCK, **fields, "say": word}).encode())
+
+
+@given(st.sampled_from(sorted(BLOCK)), _JSON)
+def test_a_block_that_parses_is_a_block_of_the_domain(name: str, value: object) -> None:
+    """With one field replaced by anything: either refused, or usable without a further check."""
+    line = json.dumps({**BLOCK, name: value}).encode()
+    if parses(line):
+        answer = parse_answer(line)
+        if isinstance(answer, BlockDone):
+            block = answer.block(cpus=2)
+            assert block.completions > 0
+            assert isinstance(block.flags, frozenset)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("duration_s", 0),
+        ("duration_s", float("nan")),
+        ("occupancy", float("nan")),
+        ("steal_s", float("inf")),
+        ("loop_cpu_s", -1),
+        ("latency_ticks", ""),
+        ("latency_ticks", "AAAA"),
+        ("latency_ticks", "no base64"),
+        ("major_faults", 2**63),
+        ("major_faults", -1),
+        ("unheard_of", 1),
+    ],
+)
+def test_a_block_that_cannot_be_is_refused(name: str, value: object) -> None:
+    """Numbers are finite, times not negative, latencies whole; the message names the field."""
+    with pytest.raises(ValueError, match=name):
+        parse_answer(json.dumps({**BLOCK, name: value}).encode())
+
+
+def test_a_deep_nesting_is_refused() -> None:
+    """Without exhausting the stack."""
+    assert not parses(b"[" * 100_000)
+
+
+def test_a_text_has_a_limit() -> None:
+    """A message is for people."""
+    assert isinstance(parse_answer(b'{"say":"failed","kind":"lost","message":"x"}'), Failed)
+    long = json.dumps({"say": "failed", "kind": "lost", "message": "x" * 20_001})
+    assert not parses(long.encode())

@@ -1,0 +1,17 @@
+"""Memory that is free goes back to the system."""
+
+import psutil
+
+from autotune.tuning import heap
+
+
+def test_what_lies_between_allocations_that_live_on_is_given_back() -> None:
+    """Thirty megabytes of pieces below the one that is kept."""
+    pieces = [bytes(100_000) for _ in range(300)]
+    kept = pieces[-1]
+    del pieces
+    before = psutil.Process().memory_info().rss
+    heap.give_back()
+
+    assert len(kept) == 100_000
+    assert before - psutil.Process().memory_info().rss > 15 * 2**20
