@@ -1,4 +1,4 @@
-"""From a compile key to blocks of load: what the tuner and the race need of a machine."""
+"""Real workers behind the ports: every compile key in a fresh process, one under load at a time."""
 
 import contextlib
 import os

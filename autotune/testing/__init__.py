@@ -1,1 +1,1 @@
-"""For people who test their own code against autotune: a machine made of formulas."""
+"""A machine made of formulas, to test against: no process, no clock."""
