@@ -243,7 +243,7 @@ class MeasureSpec(_Section):
     limit: Duration | None = Field(
         default=None,
         description="Longest measurement of one configuration; "
-        "a contender whose verdict is open may take four times as long. "
+        "a promising one whose verdict is open may take four times as long. "
         "Default: a fortieth of the budget, between 3s and 30s.",
     )
     warmup: Duration = Field(
@@ -307,7 +307,7 @@ class SearchSpec(_Section):
 
 
 class RaceSpec(_Section):
-    """The last stage: finalists and hints in turns, over fresh processes."""
+    """The last stage: the best and the hints in turns, over fresh processes."""
 
     share: float = Field(
         default=0.2,

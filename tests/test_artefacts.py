@@ -33,10 +33,11 @@ from autotune.tuning.loop import tune
 from tests.command import Autotune
 
 ARTEFACTS = Path(__file__).parent / "artefacts"
-SCHEMAS = {"study": 3, "cut": 3, "schema2": 2, "schema1": 1}
+SCHEMAS = {"schema4": 4, "cut4": 4, "study": 3, "cut": 3, "schema2": 2, "schema1": 1}
 """The studies, and the versions of their tables."""
-TRIALS = {"study": 9, "cut": 7, "schema2": 8, "schema1": 7}
+TRIALS = {"schema4": 9, "cut4": 7, "study": 9, "cut": 7, "schema2": 8, "schema1": 7}
 FORMATS = {
+    "schema4/best.json": 4,
     "study/best.json": 3,
     "study/searched.json": 3,
     "schema2/best.json": 2,
@@ -239,7 +240,7 @@ def test_a_refused_study_is_as_it_was(tmp_path: Path, name: str, refusal: str) -
     assert files_of(folder) == before
 
 
-@pytest.mark.parametrize("name", ["study", "cut"])
+@pytest.mark.parametrize("name", ["schema4", "cut4", "study", "cut"])
 def test_a_study_of_somebody_else_is_as_it_was(tmp_path: Path, name: str) -> None:
     """And it is still theirs."""
     folder = copied(tmp_path) / name
@@ -315,9 +316,10 @@ def test_a_best_file_of_every_format_is_loaded(kept: Path, name: str) -> None:
 # --- surface
 
 
-def test_a_surface_is_replayed(autotune: Autotune, kept: Path) -> None:
+@pytest.mark.parametrize("name", ["surface", "surface4"])
+def test_a_surface_is_replayed(autotune: Autotune, kept: Path, name: str) -> None:
     """A short study on it, with its own goal."""
-    file = kept / "surface/surface.db"
+    file = kept / name / "surface.db"
     assert load_surface(file).is_whole
     options = ("--sampler", "random", "--trials", 4, "--seeds", 1, "--json")
     done = autotune("replay", file, *options)

@@ -15,7 +15,7 @@ from autotune.errors import StudyMismatchError
 from autotune.machines.ports import Runner
 from autotune.measuring.measure import Plan, measure
 from autotune.racing.contest import contest
-from autotune.racing.entrants import Entrant, Model
+from autotune.racing.named import NamedContender, RacedModel
 from autotune.report.drift import drift_json
 from autotune.space.configuration import Configuration, PerformanceHint
 from autotune.spec import StudySpec, build_spec
@@ -85,7 +85,7 @@ def test_a_race_counts_the_items_of_each_contender() -> None:
         for place in range(2)
     ]
     field = Field(
-        contenders=contenders, entries={}, slices=slices, goal=FREE, baseline=0, tie_margin=0.01
+        contenders=contenders, dossiers={}, slices=slices, goal=FREE, baseline=0, tie_margin=0.01
     )
     one, eight = judge(field, end=End.DECIDED, duration_s=12.0).standings
     assert one.throughput is not None
@@ -183,21 +183,21 @@ def test_other_items_are_another_study(folder: Path) -> None:
 # --- races without a study
 
 
-def entrant(name: str, path: str, items: int | None = None, **fields: Any) -> Entrant:
+def named_one(name: str, path: str, items: int | None = None, **fields: Any) -> NamedContender:
     """The same settings of some model."""
-    return Entrant(
+    return NamedContender(
         contender=Contender(name=name, configuration=HINT),
-        model=Model(path=Path(path), shapes={}, items_per_request=items, **fields),
+        model=RacedModel(path=Path(path), shapes={}, items_per_request=items, **fields),
     )
 
 
-def counted(entrants: list[Entrant], found: dict[str, int]) -> list[int]:
+def counted(named: list[NamedContender], found: dict[str, int]) -> list[int]:
     """Items of each contender, where inspection finds these by model."""
 
-    def runners(model: Model, _: Path) -> Runner:
+    def runners(model: RacedModel, _: Path) -> Runner:
         return SimulatedRunner(items_per_request=found.get(model.path.name, 1))
 
-    race, _ = contest(entrants, FREE, 5.0, runners=runners)
+    race, _ = contest(named, FREE, 5.0, runners=runners)
     result = race.result()
     for standing in result.standings:
         contender = standing.contender
@@ -211,17 +211,17 @@ def counted(entrants: list[Entrant], found: dict[str, int]) -> list[int]:
 
 def test_entrants_of_several_models_count_their_own() -> None:
     """A model with a batch of eight against one without."""
-    assert counted([entrant("a", "a"), entrant("b", "b")], {"b": 8}) == [1, 8]
+    assert counted([named_one("a", "a"), named_one("b", "b")], {"b": 8}) == [1, 8]
 
 
 def test_what_a_file_says_stands_against_inspection() -> None:
     """It counted so when its claims were made."""
-    assert counted([entrant("a", "a", 1), entrant("b", "b", 4)], {"a": 8, "b": 8}) == [1, 4]
+    assert counted([named_one("a", "a", 1), named_one("b", "b", 4)], {"a": 8, "b": 8}) == [1, 4]
 
 
 def test_entrants_of_one_model_count_alike() -> None:
     """Else a file of an earlier version would lose to its own hint by a factor of eight."""
-    old, new, words = entrant("old", "a", 1), entrant("new", "a", 8), entrant("words", "a")
+    old, new, words = named_one("old", "a", 1), named_one("new", "a", 8), named_one("words", "a")
     assert counted([old, words], {"a": 8}) == [1, 1]
     assert counted([old, new, words], {"a": 2}) == [8, 8, 8]
     fed = replace(words, model=replace(words.model, inputs=Path("data.npz")))

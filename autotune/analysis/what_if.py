@@ -36,7 +36,7 @@ class Limits:
 NO_LIMITS = Limits()
 
 
-def judge(measurement: Measurement, goal: Goal) -> Measurement:
+def measurement_under(measurement: Measurement, goal: Goal) -> Measurement:
     """A measurement (with blocks) under another goal: verdict, over-cap count, percentile."""
     latency = summarise(measurement.counted, goal.percentile)
     if goal.sla is None:
@@ -109,7 +109,9 @@ def _judged(trial: Trial, goal: Goal, with_blocks: Callable[[Trial], Trial]) -> 
         return trial
     whole = with_blocks(trial)
     assert whole.measurement is not None  # noqa: S101 - it had one
-    return replace(trial, measurement=replace(judge(whole.measurement, goal), blocks=()))
+    return replace(
+        trial, measurement=replace(measurement_under(whole.measurement, goal), blocks=())
+    )
 
 
 def _first_met(

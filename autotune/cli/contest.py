@@ -17,7 +17,7 @@ from autotune.cli.output import (
     seconds_of,
     teller,
 )
-from autotune.cli.stop import Stop
+from autotune.cli.stop import Signals
 from autotune.cli.streams import optional_output
 from autotune.domain.goal import Goal, Verdict
 from autotune.domain.measurement import Feed, Interval
@@ -28,7 +28,7 @@ from autotune.export.certificate import best_ratio
 from autotune.machines.fingerprint import Machine
 from autotune.machines.locks import Patience
 from autotune.racing.contest import common_goal, contest
-from autotune.racing.entrants import Entrant, Model, entrant_of_file, entrants_of
+from autotune.racing.named import NamedContender, RacedModel, contender_of_file, named_contenders
 from autotune.racing.verify import Finding, Verification, verify
 from autotune.report.format import (
     cap_in_words,
@@ -58,7 +58,7 @@ def run_verify(
     # The exit code is an answer, too: lines may get lost.
     with optional_output():
         say_what_is_not_passed_on(console)
-        with Stop(partial(announce, console), patience=patience) as stop:
+        with Signals(partial(announce, console), patience=patience) as stop:
             for path in files:
                 checked = verify(
                     path,
@@ -76,10 +76,10 @@ def run_verify(
                     break
             compared = None
             if len(files) > 1 and not stop():
-                entrants = [entrant_of_file(path, model) for path in files]
-                goal = common_goal(entrants)
+                named = [contender_of_file(path, model) for path in files]
+                goal = common_goal(named)
                 compared = _compared(
-                    entrants, goal, budget_s, stop, console, anyway=anyway, patience=patience
+                    named, goal, budget_s, stop, console, anyway=anyway, patience=patience
                 )
         if compared is not None and not as_json:
             _show_race(console, *compared[:3])
@@ -108,16 +108,14 @@ def run_compare(
     """Race everything that was named; the exit code."""
     if len(names) < 2:
         raise UsageError("compare takes two or more: best.json, STUDY:TRIAL, LATENCY, streams=2,…")
-    given = None if model is None else Model(path=located(model), shapes=parse_shapes(shape))
-    entrants = entrants_of(names, given, device)
-    goal = _goal(common_goal(entrants), max_latency, asked_percentile)
+    given = None if model is None else RacedModel(path=located(model), shapes=parse_shapes(shape))
+    named = named_contenders(names, given, device)
+    goal = _goal(common_goal(named), max_latency, asked_percentile)
     budget_s, console = seconds_of("--budget", budget), Console(stderr=as_json)
     say_what_is_not_passed_on(console)
     patience = patience_of(wait, partial(say, console))
-    with Stop(partial(announce, console), patience=patience) as stop:
-        compared = _compared(
-            entrants, goal, budget_s, stop, console, anyway=anyway, patience=patience
-        )
+    with Signals(partial(announce, console), patience=patience) as stop:
+        compared = _compared(named, goal, budget_s, stop, console, anyway=anyway, patience=patience)
     if as_json:
         print_json(_race_json(*compared))
     else:
@@ -125,42 +123,42 @@ def run_compare(
     return EXIT_INTERRUPTED if stop() else EXIT_OK
 
 
-def _feed(entrants: Sequence[Entrant]) -> Feed:
+def _feed(named: Sequence[NamedContender]) -> Feed:
     """How all files were fed; one race has one way.
 
     Raises:
         UsageError: they were fed in different ways.
     """
-    feeds = {entrant.best.measured.feed for entrant in entrants if entrant.best is not None}
+    feeds = {one.best.measured.feed for one in named if one.best is not None}
     if len(feeds) > 1:
         raise UsageError("these files were tuned with different [measure] feed: tune one anew")
     return feeds.pop() if feeds else Feed.BIND
 
 
-Compared = tuple[Sequence[Entrant], RaceResult, Goal, Machine]
+Compared = tuple[Sequence[NamedContender], RaceResult, Goal, Machine]
 
 
 def _compared(
-    entrants: Sequence[Entrant],
+    named: Sequence[NamedContender],
     goal: Goal,
     budget_s: float,
-    stop: Stop,
+    stop: Signals,
     console: Console,
     *,
     anyway: bool,
     patience: Patience,
 ) -> Compared:
     race, machine = contest(
-        entrants,
+        named,
         goal,
         budget_s,
         anyway=anyway,
-        feed=_feed(entrants),
+        feed=_feed(named),
         on_launch=teller(console, "race"),
         is_stopped=stop,
         patience=patience,
     )
-    return entrants, race.result(), goal, machine
+    return named, race.result(), goal, machine
 
 
 def _show_verification(
@@ -252,11 +250,11 @@ def _throughput_words(found: Verification) -> str:
 
 
 def _show_race(
-    console: Console, entrants: Sequence[Entrant], result: RaceResult, goal: Goal
+    console: Console, named: Sequence[NamedContender], result: RaceResult, goal: Goal
 ) -> None:
     say(console, f"judged by: {goal_in_words(goal)}")
     console.print(race_table(result, goal, baseline="first", states=False))
-    for line in terms_lines(entrants, result):
+    for line in terms_lines(named, result):
         say(console, line)
     for line in failure_lines(result):
         say(console, line)
@@ -271,19 +269,19 @@ def _show_race(
         say(console, line)
 
 
-def terms_lines(entrants: Sequence[Entrant], result: RaceResult) -> list[str]:
+def terms_lines(named: Sequence[NamedContender], result: RaceResult) -> list[str]:
     """What the numbers are numbers of; for each by name where they differ."""
     terms = {
-        standing.contender.name: _terms(standing, entrant)
-        for entrant, standing in zip(entrants, result.standings, strict=True)
+        standing.contender.name: _terms(standing, one)
+        for one, standing in zip(named, result.standings, strict=True)
     }
     if len(set(terms.values())) == 1:
         return list(terms.values())[:1]
     return [f"{name}: {said}" for name, said in terms.items()]
 
 
-def _terms(standing: Standing, entrant: Entrant) -> str:
-    inputs = entrant.model.inputs
+def _terms(standing: Standing, one: NamedContender) -> str:
+    inputs = one.model.inputs
     return terms_in_words(
         standing.contender.items_per_request, None if inputs is None else str(inputs)
     )
@@ -329,7 +327,7 @@ def _verification_json(found: Verification, result: RaceResult, machine: Machine
 
 
 def _race_json(
-    entrants: Sequence[Entrant], result: RaceResult, goal: Goal, machine: Machine
+    named: Sequence[NamedContender], result: RaceResult, goal: Goal, machine: Machine
 ) -> dict[str, Any]:
     return {
         "goal": goal_json(goal),
@@ -343,13 +341,13 @@ def _race_json(
             {
                 "name": standing.contender.name,
                 "configuration": str(standing.contender.configuration),
-                "model": str(entrant.model.path),
-                "data": "random" if entrant.model.inputs is None else "real",
+                "model": str(one.model.path),
+                "data": "random" if one.model.inputs is None else "real",
                 "failed": standing.state is State.FAILED,
                 "ratio_to_first": _ratio_json(standing.ratio),
                 **_standing_json(standing),
             }
-            for entrant, standing in zip(entrants, result.standings, strict=True)
+            for one, standing in zip(named, result.standings, strict=True)
         ],
     }
 

@@ -21,26 +21,26 @@ from autotune.cli.output import (
     seconds_of,
     teller,
 )
-from autotune.cli.stop import Stop
+from autotune.cli.stop import Signals
 from autotune.cli.streams import optional_output
-from autotune.doctor.check import Check, State
-from autotune.doctor.checks import is_fit, judge
+from autotune.doctor.check import Check, Grade
+from autotune.doctor.checks import checks_of, is_fit
 from autotune.doctor.probes import Tell, examine
 from autotune.doctor.readings import Readings
 from autotune.domain.model_file import located
 from autotune.errors import EXIT_ERROR, EXIT_OK
 from autotune.racing.calibrate import calibrate
 from autotune.racing.calibration import tie_margin
-from autotune.racing.entrants import Model
+from autotune.racing.named import RacedModel
 from autotune.report.format import percent, seconds
 from autotune.spec import parse_shapes
 
-_STYLES = {State.PASS: "green", State.WARN: "yellow", State.FAIL: "red", State.INFO: "dim"}
+_STYLES = {Grade.PASS: "green", Grade.WARN: "yellow", Grade.FAIL: "red", Grade.INFO: "dim"}
 _WORDS = {
-    State.FAIL: ("failure", "failures"),
-    State.WARN: ("warning", "warnings"),
-    State.PASS: ("pass", "pass"),
-    State.INFO: ("note", "notes"),
+    Grade.FAIL: ("failure", "failures"),
+    Grade.WARN: ("warning", "warnings"),
+    Grade.PASS: ("pass", "pass"),
+    Grade.INFO: ("note", "notes"),
 }
 
 
@@ -51,7 +51,7 @@ def show_doctor(
     console = Console(stderr=as_json)
     probe = probe or partial(examine, patience=patience_of(wait, partial(say, console)))
     with _progress(console) as tell:
-        checks = judge(probe(tell))
+        checks = checks_of(probe(tell))
     if as_json:
         print_json({"checks": [asdict(check) for check in checks], "summary": _summary(checks)})
     else:
@@ -64,7 +64,7 @@ def run_calibration(
     model: Path | None, shape: str | None, budget: str, *, wait: str | None, as_json: bool
 ) -> int:
     """The A/A race; the exit code."""
-    given = None if model is None else Model(path=located(model), shapes=parse_shapes(shape))
+    given = None if model is None else RacedModel(path=located(model), shapes=parse_shapes(shape))
     budget_s = seconds_of("--budget", budget)
     console = Console(stderr=as_json)
     patience = patience_of(wait, partial(say, console))
@@ -72,7 +72,7 @@ def run_calibration(
     with optional_output():
         say_what_is_not_passed_on(console)
         say(console, f"A/A race of the THROUGHPUT hint against itself, {seconds(budget_s)} at most")
-        with Stop(partial(announce, console), patience=patience) as stop:
+        with Signals(partial(announce, console), patience=patience) as stop:
             found, _, file = calibrate(
                 given,
                 budget_s,
@@ -120,13 +120,13 @@ def closing_line(checks: Sequence[Check]) -> str:
     return f"{'fit' if is_fit(checks) else 'not fit'} for measuring: {', '.join(parts)}"
 
 
-def _order(checks: Sequence[Check]) -> list[State]:
+def _order(checks: Sequence[Check]) -> list[Grade]:
     """States that occur: first what stands against measuring, if anything does."""
-    order = [State.PASS, State.WARN, State.INFO]
-    order = order if is_fit(checks) else [State.FAIL, State.WARN, State.PASS, State.INFO]
+    order = [Grade.PASS, Grade.WARN, Grade.INFO]
+    order = order if is_fit(checks) else [Grade.FAIL, Grade.WARN, Grade.PASS, Grade.INFO]
     return [state for state in order if any(check.state is state for check in checks)]
 
 
 def _summary(checks: Sequence[Check]) -> dict[str, object]:
     counts = Counter(check.state for check in checks)
-    return {"fit": is_fit(checks), **{state.value: counts[state] for state in State}}
+    return {"fit": is_fit(checks), **{state.value: counts[state] for state in Grade}}

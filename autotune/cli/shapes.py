@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autotune.machines.protocol import Port
+from autotune.machines.protocol import ModelPort
 
 _SIDE, _LENGTH, _FRAMES, _WAVE, _WINDOW = 224, 128, 16, 16_000, 512
 _CHANNELS = {1, 3, 4}
@@ -28,7 +28,7 @@ class _Size:
         return max(self.low, wanted if self.high is None else min(wanted, self.high))
 
 
-def example(inputs: Sequence[Port]) -> str | None:
+def example(inputs: Sequence[ModelPort]) -> str | None:
     """A value for --shape, with the inputs that need one; None where none does.
 
     A batch is 1, an image has sides of 224, a text is 128 long, and what came before it is empty.
@@ -44,7 +44,7 @@ def example(inputs: Sequence[Port]) -> str | None:
     return ";".join(parts) or None
 
 
-def _sizes(port: Port) -> list[_Size]:
+def _sizes(port: ModelPort) -> list[_Size]:
     inner = port.shape.strip("[]")
     if inner == "...":  # any rank
         return [_Size(0, None)] * (2 if _is_whole(port) else 4)
@@ -58,12 +58,12 @@ def _size(text: str) -> _Size:
     return _Size(int(low or 0), int(high) if high else (None if dots else int(low)))
 
 
-def _is_whole(port: Port) -> bool:
+def _is_whole(port: ModelPort) -> bool:
     """Ids, masks and lengths; eight bits may be a picture."""
     return port.type in {"boolean", "i16", "i32", "i64", "u16", "u32", "u64"}
 
 
-def _likely(port: Port, sizes: Sequence[_Size], *, has_rate: bool) -> list[int]:
+def _likely(port: ModelPort, sizes: Sequence[_Size], *, has_rate: bool) -> list[int]:
     """A size for each dimension, as if all were open."""
     rank = len(sizes)
     fixed = [None if size.is_open else size.low for size in sizes]
@@ -92,7 +92,7 @@ def _batch(fixed: Sequence[int | None]) -> int | None:
     return None if fixed[0] == 1 else fixed.index(None)
 
 
-def _is_lone_picture(port: Port, fixed: Sequence[int | None]) -> bool:
+def _is_lone_picture(port: ModelPort, fixed: Sequence[int | None]) -> bool:
     """One without a batch: channels first, or last where its numbers are those of pixels."""
     if len(fixed) != 3:
         return False

@@ -16,11 +16,11 @@ class Asked(Protocol):
     requested: bool
 
 
-class _Asked:
+class _NobodyAsked:
     requested = False
 
 
-class Stop:
+class Signals:
     """Whether to stop. Ctrl-C asks for it after the piece at hand, and a second one stops at once.
 
     A terminal that goes away asks as well, SIGTERM stops at once, and all of them do while nothing
@@ -47,7 +47,7 @@ class Stop:
         self._tell = tell
         self._piece = piece
         self._patience = patience
-        self._asked = asked or _Asked()
+        self._asked = asked or _NobodyAsked()
         self._is_over = False
         if patience is not None:
             patience.is_stopped = self

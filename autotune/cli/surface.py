@@ -20,7 +20,7 @@ from autotune.cli.output import (
     say_what_is_not_passed_on,
     seconds_of,
 )
-from autotune.cli.stop import Stop
+from autotune.cli.stop import Signals
 from autotune.cli.streams import optional_output
 from autotune.domain.goal import Goal
 from autotune.domain.paths import absolute
@@ -33,7 +33,7 @@ from autotune.spec import STUDY_FILE, load_spec, parse_spec
 from autotune.surfaces.file import load_surface
 from autotune.surfaces.machine import RecordedMachine
 from autotune.surfaces.record import SURFACE_FILE, record
-from autotune.surfaces.recording import Progress
+from autotune.surfaces.recording import Headway
 from autotune.surfaces.replay import Trace, spec_for, trace
 from autotune.surfaces.surface import RecordPlan, Surface
 
@@ -57,7 +57,7 @@ def run_record(
     console = Console()
     say_what_is_not_passed_on(console)
 
-    def tell(progress: Progress) -> None:
+    def tell(progress: Headway) -> None:
         say(
             console,
             f"{progress.done} of {progress.of} launches in {seconds(progress.elapsed_s)}; "
@@ -67,7 +67,7 @@ def run_record(
     patience = patience_of(wait, partial(say, console))
     with (
         optional_output(),
-        Stop(partial(announce, console), "this group", patience=patience) as stop,
+        Signals(partial(announce, console), "this group", patience=patience) as stop,
     ):
         surface = record(
             spec, folder, file, plan, on_group=tell, is_stopped=stop, patience=patience

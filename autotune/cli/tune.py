@@ -16,10 +16,10 @@ from autotune.analysis.answer import answer
 from autotune.cli.output import patience_of, say
 from autotune.cli.progress import Log, Progress
 from autotune.cli.report import report_of_a_night
-from autotune.cli.stop import Stop
+from autotune.cli.stop import Signals
 from autotune.cli.streams import optional_output
-from autotune.doctor.check import State
-from autotune.doctor.checks import judge
+from autotune.doctor.check import Grade
+from autotune.doctor.checks import checks_of
 from autotune.doctor.probes import examine
 from autotune.domain.events import Event, Noted, StudyOpened
 from autotune.domain.goal import Goal
@@ -65,7 +65,7 @@ from autotune.spec import STUDY_FILE, StudySpec, build_spec, load_spec, parse_sh
 from autotune.storage.database import DATABASE
 from autotune.storage.study_store import StudyStore
 from autotune.tuning.loop import Outcome
-from autotune.tuning.loop import Stop as Asked
+from autotune.tuning.loop import StopRequest as Asked
 from autotune.tuning.loop import tune as run
 
 _LOG = "tune.log"
@@ -105,7 +105,7 @@ def run_tune(
     words = [f"{option} {limits[key]}" for key, option in options.items() if limits.get(key)]
     again = " ".join([*words, *(["--until-stable"] if limits.get("stable") else [])])
     go_on = f"autotune tune {folder} {again}".rstrip()
-    session = _Session(folder, console)
+    session = _Tuning(folder, console)
     with closing(session), optional_output():
         try:
             outcome = session.run(spec, anyway=anyway, trust=trust, wait=wait)
@@ -272,14 +272,14 @@ def _comments(name: str, spec: StudySpec) -> tuple[str, str, str]:
     )
 
 
-class _Session:
+class _Tuning:
     """One run of the tuner, heard, logged, and stopped by signals."""
 
     def __init__(self, folder: Path, console: Console) -> None:
         self._folder = folder
         self._console = console
         self._log = Log(folder / _LOG)
-        self._stop: Stop | None = None
+        self._stop: Signals | None = None
         self.is_open = False
         """Whether it got as far as the study."""
 
@@ -298,7 +298,7 @@ class _Session:
 
             patience = patience_of(wait, lambda text: hear(Noted(text=text)))
             asked = Asked()
-            self._stop = Stop(progress.say, "this trial", patience=patience, asked=asked)
+            self._stop = Signals(progress.say, "this trial", patience=patience, asked=asked)
             self._stop.install()
             try:
                 return run(
@@ -358,15 +358,15 @@ def _troubles(stop: Asked) -> list[str]:
     until = time.monotonic() + _PAUSE_S
     while time.monotonic() < until and not stop.requested:
         time.sleep(0.2)
-    checks = [] if stop.requested else judge(examine(lambda _: None))
-    failed = [c for c in checks if c.state is State.FAIL and c.name != "machine lock"]
+    checks = [] if stop.requested else checks_of(examine(lambda _: None))
+    failed = [c for c in checks if c.state is Grade.FAIL and c.name != "machine lock"]
     return [f"{check.name}: {check.evidence}: {check.remedy}" for check in failed]
 
 
 _PAUSE_S = 60.0
 
 
-class _Written(NamedTuple):
+class _Files(NamedTuple):
     """What became of the files."""
 
     lines: list[str]
@@ -375,7 +375,7 @@ class _Written(NamedTuple):
     """Why there is no best.json where there should be one."""
 
 
-def _written(outcome: Outcome, folder: Path) -> _Written:
+def _written(outcome: Outcome, folder: Path) -> _Files:
     """best.json and the report: they are there whatever becomes of the output, or of each other."""
     lines: list[str] = []
     fault: Exception | None = None
@@ -384,12 +384,10 @@ def _written(outcome: Outcome, folder: Path) -> _Written:
             lines = _export(folder, outcome.goal, outcome.best, outcome.trials, outcome.race)
         except Exception as error:  # noqa: BLE001 - it is let out once the rest is there
             fault = error
-    return _Written([*lines, report_of_a_night(folder)], fault)
+    return _Files([*lines, report_of_a_night(folder)], fault)
 
 
-def _conclude(
-    outcome: Outcome, written: _Written, folder: Path, console: Console, go_on: str
-) -> int:
+def _conclude(outcome: Outcome, written: _Files, folder: Path, console: Console, go_on: str) -> int:
     """The closing table, what was written, and the exit code."""
     fault = written.fault
     try:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from autotune.doctor.readings import Missing
 
 
-class State(StrEnum):
+class Grade(StrEnum):
     """How a check ended."""
 
     PASS = "pass"  # noqa: S105 - not a password
@@ -23,29 +23,29 @@ class Check:
     """One line of the report; consequence and remedy only where something is to be done."""
 
     name: str
-    state: State
+    state: Grade
     evidence: str
     consequence: str = ""
     remedy: str = ""
 
 
-def grade(value: float, warn_above: float, fail_above: float) -> State:
+def grade(value: float, warn_above: float, fail_above: float) -> Grade:
     """The state of a value of which less is better; a bound itself is still good."""
     if value > fail_above:
-        return State.FAIL
-    return State.WARN if value > warn_above else State.PASS
+        return Grade.FAIL
+    return Grade.WARN if value > warn_above else Grade.PASS
 
 
-def judged(name: str, state: State, evidence: str, consequence: str, remedy: str) -> Check:
+def finding(name: str, state: Grade, evidence: str, consequence: str, remedy: str) -> Check:
     """A check that says what follows only when something does."""
-    if state in {State.WARN, State.FAIL}:
+    if state in {Grade.WARN, Grade.FAIL}:
         return Check(name, state, evidence, consequence, remedy)
     return Check(name, state, evidence)
 
 
 def unread(name: str, missing: Missing) -> Check:
     """A check without a reading: the reason, and no judgement."""
-    return Check(name, State.INFO, missing.reason)
+    return Check(name, Grade.INFO, missing.reason)
 
 
 def percent(share: float) -> str:

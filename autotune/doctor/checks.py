@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from autotune.doctor import clock_checks, cpu_checks, hardware_checks, host_checks
-from autotune.doctor.check import Check, State
+from autotune.doctor.check import Check, Grade
 from autotune.doctor.readings import Missing, Readings
 
 
-def judge(readings: Readings) -> tuple[Check, ...]:
+def checks_of(readings: Readings) -> tuple[Check, ...]:
     """Every check; pure, so the same readings give the same report."""
     work = readings.work
     pinned_s, unpinned_s = (
@@ -45,4 +45,4 @@ def judge(readings: Readings) -> tuple[Check, ...]:
 
 def is_fit(checks: Sequence[Check]) -> bool:
     """Whether nothing failed."""
-    return all(check.state is not State.FAIL for check in checks)
+    return all(check.state is not Grade.FAIL for check in checks)

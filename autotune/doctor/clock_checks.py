@@ -2,7 +2,7 @@
 
 import math
 
-from autotune.doctor.check import Check, State, grade, judged, percent, unread
+from autotune.doctor.check import Check, Grade, finding, grade, percent, unread
 from autotune.doctor.readings import FullLoad, Missing
 
 # A reading takes a microsecond or more, or steps by milliseconds; of the TSC it takes 20 to 50 ns.
@@ -20,9 +20,9 @@ def source(reading: str | Missing) -> Check:
     name = "clock source"
     if isinstance(reading, Missing):
         return unread(name, reading)
-    return judged(
+    return finding(
         name,
-        State.WARN if reading in _SLOW_SOURCES else State.PASS,
+        Grade.WARN if reading in _SLOW_SOURCES else Grade.PASS,
         reading,
         "reading the clock costs a microsecond or more, or is coarse: short latencies are wrong",
         "see why the kernel distrusts the TSC (dmesg | grep -i tsc); boot with clocksource=tsc",
@@ -37,7 +37,7 @@ def drift(load: FullLoad | Missing) -> Check:
     before, after = load.interval.before, load.interval.after
     duration_s = load.interval.duration_s
     drift_s = after.wall_s - before.wall_s - duration_s
-    return judged(
+    return finding(
         name,
         grade(abs(drift_s) / duration_s, _WARN_DRIFT, _FAIL_DRIFT),
         f"{drift_s * 1000:+.2f} ms between wall and monotonic clock in {duration_s:.1f} s "
@@ -52,9 +52,9 @@ def step(reading_s: float | Missing) -> Check:
     name = "clock step"
     if isinstance(reading_s, Missing):
         return unread(name, reading_s)
-    return judged(
+    return finding(
         name,
-        State.WARN if reading_s > _WARN_STEP_S else State.PASS,
+        Grade.WARN if reading_s > _WARN_STEP_S else Grade.PASS,
         f"perf_counter advances by {reading_s * 1e9:.0f} ns",
         "short latencies are rounded",
         "see the clock source; in a sandbox, measure outside of it",
@@ -67,7 +67,7 @@ def timer(overshoots_s: tuple[float, ...] | Missing) -> Check:
     if isinstance(overshoots_s, Missing):
         return unread(name, overshoots_s)
     p99_s = sorted(overshoots_s)[math.ceil(0.99 * len(overshoots_s)) - 1]
-    return judged(
+    return finding(
         name,
         grade(p99_s, _WARN_OVERSHOOT_S, _FAIL_OVERSHOOT_S),
         f"{len(overshoots_s)} sleeps of 1 ms end late by {p99_s * 1000:.2f} ms (p99)",

@@ -3,8 +3,8 @@
 import statistics
 from collections.abc import Sequence
 
-from autotune.doctor.check import Check, State, grade, judged, percent, unread
-from autotune.doctor.readings import FullLoad, Idle, Interval, Missing, both
+from autotune.doctor.check import Check, Grade, finding, grade, percent, unread
+from autotune.doctor.readings import FullLoad, Idle, Missing, Span, both
 from autotune.host.cpus import Cpus
 
 # These bounds are autotune's own: a warning is the size of the gains that tuning looks for (1 or 2
@@ -27,11 +27,11 @@ def cpus(reading: Cpus | Missing) -> Check:
     name = "CPUs"
     if isinstance(reading, Missing):
         return unread(name, reading)
-    quota, state = reading.quota_cpus, State.PASS
+    quota, state = reading.quota_cpus, Grade.PASS
     if quota is not None and quota < reading.affinity:
-        state = State.FAIL if quota < _FAIL_QUOTA_CPUS else State.WARN
+        state = Grade.FAIL if quota < _FAIL_QUOTA_CPUS else Grade.WARN
     limit = "no quota" if quota is None else f"a quota of {quota:g}"
-    return judged(
+    return finding(
         name,
         state,
         f"{reading.visible} visible, {reading.affinity} in the affinity, {limit}",
@@ -52,8 +52,8 @@ def throttling(idle: Idle | Missing, load: FullLoad | Missing) -> Check:
         return unread(name, next(counts for counts in counted if isinstance(counts, Missing)))
     throttled, periods = max(known, key=lambda counts: _share(*counts))
     if periods == 0:
-        return Check(name, State.PASS, "none was in force under full load")
-    return judged(
+        return Check(name, Grade.PASS, "none was in force under full load")
+    return finding(
         name,
         grade(_share(throttled, periods), _WARN_THROTTLED, _FAIL_THROTTLED),
         f"ran out in {throttled} of {periods} periods",
@@ -63,7 +63,7 @@ def throttling(idle: Idle | Missing, load: FullLoad | Missing) -> Check:
     )
 
 
-def _throttled_periods(interval: Interval) -> tuple[int, int] | Missing:
+def _throttled_periods(interval: Span) -> tuple[int, int] | Missing:
     """(throttled, all) periods of the cgroup with the largest share."""
     pair = both(interval.before.quota, interval.after.quota)
     if isinstance(pair, Missing):
@@ -94,8 +94,8 @@ def steal(load: FullLoad | Missing) -> Check:
     steal_s = after.steal_s - before.steal_s
     wanted_s = after.busy_s - before.busy_s + steal_s
     if wanted_s <= 0:
-        return Check(name, State.INFO, "CPU time does not advance in /proc/stat")
-    return judged(
+        return Check(name, Grade.INFO, "CPU time does not advance in /proc/stat")
+    return finding(
         name,
         grade(steal_s / wanted_s, _WARN_STEAL, _FAIL_STEAL),
         f"{percent(steal_s / wanted_s)} of the CPU time in {load.interval.duration_s:.1f} s of "
@@ -114,7 +114,7 @@ def idle_pressure(idle: Idle | Missing) -> Check:
     if isinstance(pair, Missing):
         return unread(name, pair)
     share = (pair[1] - pair[0]) / idle.interval.duration_s
-    return judged(
+    return finding(
         name,
         grade(share, _WARN_PRESSURE, _FAIL_PRESSURE),
         f"tasks waited for a CPU in {percent(share)} of {idle.interval.duration_s:.1f} s",
@@ -133,9 +133,9 @@ def runnable_tasks(idle: Idle | Missing, cpus: Cpus | Missing) -> Check:
     if isinstance(cpus, Missing):
         return unread(name, cpus)
     mean = statistics.fmean(idle.runnable_tasks)
-    return judged(
+    return finding(
         name,
-        State.WARN if mean >= _WARN_RUNNABLE_PER_CPU * cpus.visible else State.PASS,
+        Grade.WARN if mean >= _WARN_RUNNABLE_PER_CPU * cpus.visible else Grade.PASS,
         f"{mean:.1f} on average beside this one, on {cpus.visible} CPUs",
         _BUSY_ELSEWHERE,
         _STOP_OTHERS,
@@ -149,9 +149,9 @@ def steadiness(kind: str, times_s: tuple[float, ...] | Missing) -> Check:
         return unread(name, times_s)
     variation = statistics.stdev(times_s) / statistics.fmean(times_s)
     step = level_step(times_s)
-    return judged(
+    return finding(
         name,
-        State.FAIL if step > _FAIL_STEP else grade(variation, _WARN_CV, _FAIL_CV),
+        Grade.FAIL if step > _FAIL_STEP else grade(variation, _WARN_CV, _FAIL_CV),
         f"{len(times_s)} x {statistics.median(times_s) * 1000:.0f} ms of the same work: "
         f"CV {percent(variation)}, max/min {max(times_s) / min(times_s):.2f}, "
         f"step {percent(step)}",

@@ -1,11 +1,11 @@
 """Checks of the hardware: whether it keeps its speed, and what else to know of it."""
 
-from autotune.doctor.check import Check, State, judged, unread
+from autotune.doctor.check import Check, Grade, finding, unread
 from autotune.doctor.readings import (
     Frequency,
     FullLoad,
-    Interval,
     Missing,
+    Span,
     Temperature,
     Topology,
     both,
@@ -20,9 +20,9 @@ def frequency(reading: Frequency | Missing) -> Check:
     if isinstance(reading, Missing):
         return unread(name, reading)
     turbo = {True: ", turbo on", False: ", turbo off", None: ""}[reading.turbo]
-    return judged(
+    return finding(
         name,
-        State.WARN if "powersave" in reading.governors else State.PASS,
+        Grade.WARN if "powersave" in reading.governors else Grade.PASS,
         f"governor {', '.join(reading.governors)} ({reading.driver}){turbo}",
         "clocks are low, or rise late: few requests in flight look slower than they could be",
         "cpupower frequency-set -g performance, if the deployment runs with it, too",
@@ -34,9 +34,9 @@ def battery(reading: tuple[str, ...] | Missing) -> Check:
     name = "battery"
     if isinstance(reading, Missing):
         return unread(name, reading)
-    return judged(
+    return finding(
         name,
-        State.WARN if "Discharging" in reading else State.PASS,
+        Grade.WARN if "Discharging" in reading else Grade.PASS,
         ", ".join(reading).lower(),
         "the machine saves power, the more the emptier the battery",
         "plug it in",
@@ -54,7 +54,7 @@ def topology(reading: Topology | Missing) -> Check:
         nodes.reason if isinstance(nodes, Missing) else f"{nodes} memory node(s)",
         f"hybrid: {' and '.join(reading.core_kinds)}" if reading.core_kinds else "not hybrid",
     ]
-    return Check(name, State.INFO, ", ".join(facts))
+    return Check(name, Grade.INFO, ", ".join(facts))
 
 
 def temperature(readings: tuple[Temperature, ...] | Missing, load: FullLoad | Missing) -> Check:
@@ -65,7 +65,7 @@ def temperature(readings: tuple[Temperature, ...] | Missing, load: FullLoad | Mi
     throttles = Missing("") if isinstance(load, Missing) else _throttles(load.interval)
     if not isinstance(throttles, Missing) and throttles > 0:
         evidence = f"throttled {throttles} times under full load"
-        return Check(name, State.FAIL, evidence, consequence, remedy)
+        return Check(name, Grade.FAIL, evidence, consequence, remedy)
     if isinstance(readings, Missing):
         return unread(name, readings)
     margins = [
@@ -76,18 +76,18 @@ def temperature(readings: tuple[Temperature, ...] | Missing, load: FullLoad | Mi
     if not margins:
         hottest = max(readings, key=lambda reading: reading.celsius)
         evidence = f"{hottest.celsius:.0f} °C ({hottest.sensor}), without a trip point"
-        return Check(name, State.INFO, evidence)
+        return Check(name, Grade.INFO, evidence)
     margin, trip, nearest = min(margins, key=lambda known: known[0])
-    return judged(
+    return finding(
         name,
-        State.WARN if margin < _WARN_MARGIN_CELSIUS else State.PASS,
+        Grade.WARN if margin < _WARN_MARGIN_CELSIUS else Grade.PASS,
         f"{nearest.celsius:.0f} °C after full load, trip point {trip} ({nearest.sensor})",
         consequence,
         remedy,
     )
 
 
-def _throttles(interval: Interval) -> int | Missing:
+def _throttles(interval: Span) -> int | Missing:
     pair = both(interval.before.thermal_throttles, interval.after.thermal_throttles)
     return pair if isinstance(pair, Missing) else pair[1] - pair[0]
 
@@ -97,4 +97,4 @@ def energy(reading: tuple[str, ...] | Missing) -> Check:
     name = "energy counters"
     if isinstance(reading, Missing):
         return unread(name, reading)
-    return Check(name, State.INFO, f"readable: {', '.join(reading)}")
+    return Check(name, Grade.INFO, f"readable: {', '.join(reading)}")

@@ -2,7 +2,7 @@
 
 import re
 
-from autotune.doctor.check import Check, State, grade, judged, size, unread
+from autotune.doctor.check import Check, Grade, finding, grade, size, unread
 from autotune.doctor.readings import Devices, Disk, Lock, Missing, SyncedWrites
 from autotune.host.memory import Memory
 
@@ -33,14 +33,14 @@ def lock(reading: Lock) -> Check:
     """Whether another measurement runs."""
     name = "machine lock"
     if reading.problem is None:
-        return Check(name, State.PASS, "free: no other measurement runs")
+        return Check(name, Grade.PASS, "free: no other measurement runs")
     if reading.is_held:
         consequence = "two measurements at once are two wrong numbers; nothing was put under load"
         remedy = "wait for it to end, or stop it; then run the doctor again"
     else:
         consequence = "no study can begin to measure; nothing was put under load"
         remedy = "name a folder that can be written in AUTOTUNE_LOCK_DIR"
-    return Check(name, State.FAIL, reading.problem.partition(";")[0], consequence, remedy)
+    return Check(name, Grade.FAIL, reading.problem.partition(";")[0], consequence, remedy)
 
 
 def calibration(reading: Devices | Missing) -> Check:
@@ -50,8 +50,8 @@ def calibration(reading: Devices | Missing) -> Check:
         return unread(name, reading)
     found = reading.calibration
     if found is None:
-        return Check(name, State.INFO, "never calibrated: autotune doctor --calibrate")
-    return judged(
+        return Check(name, Grade.INFO, "never calibrated: autotune doctor --calibrate")
+    return finding(
         name,
         grade(found.noise, _WARN_NOISE, _FAIL_NOISE),
         str(found),
@@ -67,9 +67,9 @@ def memory(reading: Memory | Missing) -> Check:
         return unread(name, reading)
     left_bytes = reading.left_bytes
     where = " under the cgroup's limit" if left_bytes < reading.available_bytes else ""
-    return judged(
+    return finding(
         name,
-        State.WARN if left_bytes < _WARN_MEMORY_BYTES else State.PASS,
+        Grade.WARN if left_bytes < _WARN_MEMORY_BYTES else Grade.PASS,
         f"{size(left_bytes)} available{where}",
         "workers may be killed: a race keeps several processes with a model each",
         "close other programs, or raise the container's limit",
@@ -81,9 +81,9 @@ def swap(reading: Memory | Missing) -> Check:
     name = "swap"
     if isinstance(reading, Missing):
         return unread(name, reading)
-    return judged(
+    return finding(
         name,
-        State.WARN if reading.swap_used_bytes > 0 else State.PASS,
+        Grade.WARN if reading.swap_used_bytes > 0 else Grade.PASS,
         f"{size(reading.swap_used_bytes)} in use" if reading.swap_used_bytes else "not in use",
         "memory was short, and may be again: what is read back from the disk stops requests",
         "free memory, then swapoff -a && swapon -a",
@@ -95,9 +95,9 @@ def disk(reading: Disk | Missing) -> Check:
     name = "disk space"
     if isinstance(reading, Missing):
         return unread(name, reading)
-    return judged(
+    return finding(
         name,
-        State.FAIL if reading.free_bytes < _FAIL_FREE_BYTES else State.PASS,
+        Grade.FAIL if reading.free_bytes < _FAIL_FREE_BYTES else Grade.PASS,
         f"{size(reading.free_bytes)} free in {reading.folder}",
         "a disk that is full ends a study",
         "free some space, or keep studies in another folder",
@@ -110,10 +110,10 @@ def file_system(reading: str | Missing) -> Check:
     if isinstance(reading, Missing):
         return unread(name, reading)
     if reading in _SHORT_LIVED:
-        return Check(name, State.INFO, f"{reading}: {_SHORT_LIVED[reading]}")
-    return judged(
+        return Check(name, Grade.INFO, f"{reading}: {_SHORT_LIVED[reading]}")
+    return finding(
         name,
-        State.WARN if reading in _NETWORK else State.PASS,
+        Grade.WARN if reading in _NETWORK else Grade.PASS,
         reading,
         "file locks are unreliable over a network: two tuners may write one study",
         "keep studies on a local disk",
@@ -126,9 +126,9 @@ def synced_writes(reading: SyncedWrites | Missing) -> Check:
     if isinstance(reading, Missing):
         return unread(name, reading)
     slowest_s = max(reading.times_s)
-    return judged(
+    return finding(
         name,
-        State.WARN if slowest_s > _WARN_SYNC_S else State.PASS,
+        Grade.WARN if slowest_s > _WARN_SYNC_S else Grade.PASS,
         f"slowest of {len(reading.times_s)} writes {slowest_s * 1000:.2g} ms in {reading.folder}",
         "every trial waits for its commits: less of the budget is spent on measuring",
         "keep studies on a faster or less busy disk",
@@ -144,8 +144,8 @@ def sqlite(version: str) -> Check:
         fix[:2] == numbers[:2] and fix <= numbers for fix in _WAL_BUG_BACKPORTS
     ):
         evidence = f"{version}: has the WAL-reset bug; studies use no WAL, so it does not matter"
-        return Check(name, State.INFO, evidence)
-    return Check(name, State.PASS, version)
+        return Check(name, Grade.INFO, evidence)
+    return Check(name, Grade.PASS, version)
 
 
 def openvino(version: str | Missing) -> Check:
@@ -153,13 +153,13 @@ def openvino(version: str | Missing) -> Check:
     name = "OpenVINO"
     if isinstance(version, Missing):
         remedy = "pip install openvino"
-        return Check(name, State.FAIL, version.reason, "nothing can be measured", remedy)
+        return Check(name, Grade.FAIL, version.reason, "nothing can be measured", remedy)
     match = re.match(r"(\d+)\.(\d+)", version)
     if match is None:
-        return Check(name, State.INFO, f"{version}: not a version that can be compared")
-    return judged(
+        return Check(name, Grade.INFO, f"{version}: not a version that can be compared")
+    return finding(
         name,
-        State.WARN if (int(match[1]), int(match[2])) < _FIXED_OPENVINO else State.PASS,
+        Grade.WARN if (int(match[1]), int(match[2])) < _FIXED_OPENVINO else Grade.PASS,
         version,
         "request queues may hang at their end, and inputs shared with them may be freed too "
         "early: trials and deployments fail now and then",
@@ -173,10 +173,10 @@ def devices(reading: Devices | Missing) -> Check:
     if isinstance(reading, Missing):
         return unread(name, reading)
     if reading.names:
-        return Check(name, State.PASS, ", ".join(reading.names))
+        return Check(name, Grade.PASS, ", ".join(reading.names))
     return Check(
         name,
-        State.FAIL,
+        Grade.FAIL,
         reading.problem or "OpenVINO finds none",
         "nothing can be measured",
         "reinstall openvino; for a GPU or NPU install its driver and join its group",

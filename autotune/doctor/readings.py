@@ -34,7 +34,7 @@ class Counters:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
+class Span:
     """Counters before and after something."""
 
     before: Counters
@@ -50,7 +50,7 @@ class Interval:
 class Idle:
     """A stretch in which only the doctor runs, and it sleeps."""
 
-    interval: Interval
+    interval: Span
     runnable_tasks: tuple[int, ...] | Missing
     """Tasks that ran or wanted to, besides the one that asked; sampled over the stretch."""
 
@@ -69,7 +69,7 @@ class Work:
 class FullLoad:
     """A stretch in which every usable CPU had a process of its own to run."""
 
-    interval: Interval
+    interval: Span
     processes: int
 
 

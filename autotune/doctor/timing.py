@@ -12,7 +12,7 @@ from pathlib import Path
 
 from autotune.doctor.counters import counters, runnable_tasks
 from autotune.doctor.files import attempt
-from autotune.doctor.readings import FullLoad, Idle, Interval, Missing, Work
+from autotune.doctor.readings import FullLoad, Idle, Missing, Span, Work
 
 _SAMPLE_S = 0.1
 _SLEEP_S = 0.001
@@ -34,7 +34,7 @@ def idle(root: Path, duration_s: float) -> Idle:
     while not samples or time.monotonic() - before.monotonic_s < duration_s:
         time.sleep(min(_SAMPLE_S, duration_s))
         samples.append(attempt(partial(runnable_tasks, root)))
-    interval = Interval(before=before, after=counters(root))
+    interval = Span(before=before, after=counters(root))
     missing = next((sample for sample in samples if isinstance(sample, Missing)), None)
     counted = tuple(sample for sample in samples if isinstance(sample, int))
     return Idle(interval=interval, runnable_tasks=missing or counted)
@@ -108,7 +108,7 @@ def full_load(root: Path, duration_s: float, processes: int, program: str = _SPI
         after = counters(root)
         if any(process.poll() is not None for process in spinning):
             raise ValueError("the processes of the full load ended early")
-    return FullLoad(interval=Interval(before=before, after=after), processes=processes)
+    return FullLoad(interval=Span(before=before, after=after), processes=processes)
 
 
 @contextlib.contextmanager

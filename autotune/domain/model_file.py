@@ -37,6 +37,17 @@ class ModelDigest:
         return sha256 in {self.sha256, *self.earlier}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSource:
+    """A model file at static shapes, and the data that it is fed with."""
+
+    path: Path
+    shapes: dict[str, list[int]]
+    """By input name, at batch 1; empty for the file's own."""
+    inputs: Path | None = None
+    """None for random data."""
+
+
 def located(path: Path) -> Path:
     """Where to read a model from: its path as given, absolute, its links kept.
 

@@ -42,7 +42,7 @@ class Contender:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Dossier:
     """What is known of a contender beside its slices."""
 
     opening: Opening | None = None

@@ -27,8 +27,8 @@ from autotune.export.certificate import (
     BestCertificate,
     BestLatency,
     Count,
+    FileSection,
     Finite,
-    Part,
     Positive,
     Text,
     best_latency,
@@ -43,7 +43,7 @@ Dimension = Annotated[int, Field(ge=0, lt=10**9)]
 _MAX_BYTES = 2**20
 
 
-class BestModel(Part):
+class BestModel(FileSection):
     """The model that was tuned."""
 
     path: Text = Field(description="Relative to the folder of this file, or absolute.")
@@ -61,7 +61,7 @@ class BestModel(Part):
     )
 
 
-class BestSla(Part):
+class BestSla(FileSection):
     """The constraint."""
 
     percentile: Annotated[float, Field(gt=0, lt=100)]
@@ -73,7 +73,7 @@ class BestSla(Part):
     )
 
 
-class BestMeasured(Part):
+class BestMeasured(FileSection):
     """What the search measured, in one process: optimistic, as the best of many."""
 
     throughput_per_s: Finite = Field(
@@ -108,7 +108,7 @@ class BestMeasured(Part):
     )
 
 
-class BestBaseline(Part):
+class BestBaseline(FileSection):
     """One of the runtime's own presets, measured in the same study."""
 
     name: Text
@@ -118,7 +118,7 @@ class BestBaseline(Part):
     verdict: Verdict | None
 
 
-class BestFile(Part):
+class BestFile(FileSection):
     """A deployable configuration and its evidence."""
 
     format_version: Literal[1, 2, 3, 4]

@@ -23,13 +23,13 @@ Positive = Annotated[int, Field(ge=1, le=65536)]
 Finite = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class Part(BaseModel):
+class FileSection(BaseModel):
     """A section of the file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class BestLatency(Part):
+class BestLatency(FileSection):
     """Request latency in milliseconds, nearest-rank percentiles."""
 
     mean: Finite
@@ -41,7 +41,7 @@ class BestLatency(Part):
     goal: Finite = Field(description="The percentile of the SLA.")
 
 
-class BestRatio(Part):
+class BestRatio(FileSection):
     """A ratio of throughputs (of latencies, inverted, where the objective is latency)."""
 
     mean: Finite
@@ -49,7 +49,7 @@ class BestRatio(Part):
     high: Finite | None
 
 
-class BestContender(Part):
+class BestContender(FileSection):
     """Another contender of the race."""
 
     name: Text
@@ -64,7 +64,7 @@ class BestContender(Part):
     ratio_to_chosen: BestRatio | None
 
 
-class BestConditions(Part):
+class BestConditions(FileSection):
     """What the machine did during the race."""
 
     steal_share: Finite | None = Field(
@@ -84,7 +84,7 @@ class BestConditions(Part):
     )
 
 
-class BestCertificate(Part):
+class BestCertificate(FileSection):
     """What the race proved, in fresh processes, of the exported configuration."""
 
     throughput_per_s: Finite = Field(description="Items per second, mean over all slices.")

@@ -12,7 +12,7 @@ from autotune.domain.trial import Trial
 from autotune.errors import StorageError
 from autotune.export.best_file import BestFile, BestModel, best_file, relative_model_path
 from autotune.spec import parse_shapes, parse_spec
-from autotune.storage.races import race_session
+from autotune.storage.races import session_of_last_race
 from autotune.storage.study_store import StudyStore
 
 
@@ -55,7 +55,7 @@ def _best_of_study(  # noqa: PLR0913 - as above
     race: RaceResult | None,
 ) -> BestFile:
     identity = store.identity()
-    session = store.session_of(trial.number) if race is None else race_session(store)
+    session = store.session_of(trial.number) if race is None else session_of_last_race(store)
     spec = parse_spec(identity.spec, f"{store.name}: stored study")
     return best_file(
         trial=trial,

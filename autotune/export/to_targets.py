@@ -93,7 +93,7 @@ def _tuned(best: BestFile, path: Path, model: Path, looked: protocol.Looked, fol
     )
 
 
-def _port(port: protocol.Port) -> Port:
+def _port(port: protocol.ModelPort) -> Port:
     """A port whose shape is a tuple; -1 for a dimension that is not one number."""
     sizes = port.shape.strip("[]{}").split(",")
     return Port(

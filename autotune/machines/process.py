@@ -19,7 +19,7 @@ from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.host.files import known
 from autotune.host.memory import available_memory, oom_kills
 from autotune.machines.deadlines import Deadline
-from autotune.machines.protocol import MAX_LINE_BYTES, STACKS, Answer, Progress, parse_answer
+from autotune.machines.protocol import MAX_LINE_BYTES, STACKS, GoesOn, Message, parse_message
 
 _TERM_GRACE_S = 2.0
 _DUMP_S = 0.3
@@ -128,7 +128,7 @@ class WorkerProcess:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.write(json.dumps({"do": do, **fields}).encode() + b"\n")
 
-    def hear(self, timeout_s: float, deadline: Deadline | None = None) -> Answer:
+    def hear(self, timeout_s: float, deadline: Deadline | None = None) -> Message:
         """The next answer, at the latest `timeout_s` from now.
 
         Args:
@@ -167,11 +167,11 @@ class WorkerProcess:
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         try:
-            answer = parse_answer(line)
+            answer = parse_message(line)
         except ValueError as error:
             message = f"the worker said what is no answer: {error}"
             raise self._fault(FailureKind.PROTOCOL, message) from None
-        self._step = answer.what if isinstance(answer, Progress) else self._phase
+        self._step = answer.what if isinstance(answer, GoesOn) else self._phase
         return answer
 
     def close(self) -> None:

@@ -41,17 +41,17 @@ Seconds = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
-class _Answer(BaseModel):
+class _Message(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Ready(_Answer):
+class Ready(_Message):
     """The worker has imported the runtime."""
 
     say: Literal["ready"]
 
 
-class Failed(_Answer):
+class Failed(_Message):
     """A command could not be carried out; the worker lives on."""
 
     say: Literal["failed"]
@@ -59,7 +59,7 @@ class Failed(_Answer):
     message: Text
 
 
-class Port(_Answer):
+class ModelPort(_Message):
     """An input or output of a model."""
 
     name: Text
@@ -67,7 +67,7 @@ class Port(_Answer):
     type: Text
 
 
-class Device(_Answer):
+class Device(_Message):
     """A device as the runtime describes it."""
 
     name: Text
@@ -75,21 +75,21 @@ class Device(_Answer):
     streams: list[int] | None
 
 
-class Looked(_Answer):
+class Looked(_Message):
     """Devices, and the ports of a model that was only read."""
 
     say: Literal["looked"]
     openvino: Text
     devices: dict[str, Device]
-    inputs: list[Port]
+    inputs: list[ModelPort]
     """As the file has them."""
-    outputs: list[Port]
-    static_inputs: list[Port] = []
+    outputs: list[ModelPort]
+    static_inputs: list[ModelPort] = []
     """With the shapes and the batch that were asked for; empty where none were."""
-    static_outputs: list[Port] = []
+    static_outputs: list[ModelPort] = []
 
 
-class Inspected(_Answer):
+class Inspected(_Message):
     """A model and the devices here."""
 
     say: Literal["inspected"]
@@ -110,15 +110,15 @@ class Inspected(_Answer):
     unproven_batch: Text | None = None
     """Why a batch could not be shown to give the answers of single requests."""
     static_shapes: dict[str, list[int]]
-    inputs: list[Port]
-    outputs: list[Port]
+    inputs: list[ModelPort]
+    outputs: list[ModelPort]
     items_per_request: Annotated[int, Field(ge=1, le=65536)] = 1
     """At batch 1: the model's own batch, where that is shown to be one."""
     fed_warnings: list[Text] = []
     """Why the speed on these data may be that of another workload; empty for real ones."""
 
 
-class Opened(_Answer):
+class Opened(_Message):
     """A compiled model, checked."""
 
     say: Literal["opened"]
@@ -132,14 +132,14 @@ class Opened(_Answer):
     """Why its answers are not proven; null where they are."""
 
 
-class Progress(_Answer):
+class GoesOn(_Message):
     """A long command goes on with its next step, which has its own time."""
 
     say: Literal["progress"]
     what: Text
 
 
-class BlockDone(_Answer):
+class BlockDone(_Message):
     """One block of load."""
 
     say: Literal["block"]
@@ -159,24 +159,26 @@ class BlockDone(_Answer):
         return Block(cpus=cpus, **self.model_dump(exclude={"say"}))
 
 
-class Stopped(_Answer):
+class Stopped(_Message):
     """The load has ended and every request is home."""
 
     say: Literal["stopped"]
     peak_rss_bytes: Count | None
 
 
-class Written(_Answer):
+class SampleWritten(_Message):
     """The sample model is on disk."""
 
     say: Literal["written"]
 
 
-Answer = Ready | Failed | Looked | Inspected | Opened | Progress | BlockDone | Stopped | Written
-_ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="say")])
+Message = (
+    Ready | Failed | Looked | Inspected | Opened | GoesOn | BlockDone | Stopped | SampleWritten
+)
+_ANSWER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="say")])
 
 
-def parse_answer(line: bytes) -> Answer:
+def parse_message(line: bytes) -> Message:
     """The answer in one line.
 
     Raises:

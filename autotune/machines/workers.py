@@ -5,12 +5,13 @@ import os
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.measurement import Block, Opening
+from autotune.domain.model_file import ModelSource
+from autotune.domain.paths import absolute
 from autotune.errors import DeviceError, ModelError, StorageError
 from autotune.host.cpus import usable_cpus
 from autotune.host.files import known
@@ -21,16 +22,16 @@ from autotune.machines.logs import WorkerLogs
 from autotune.machines.ports import Load
 from autotune.machines.process import WORKER, WorkerProcess
 from autotune.machines.protocol import (
-    Answer,
     BlockDone,
     Failed,
+    GoesOn,
     Inspected,
     Looked,
+    Message,
     Opened,
-    Progress,
     Ready,
+    SampleWritten,
     Stopped,
-    Written,
 )
 from autotune.machines.scratch import scratch_folder
 from autotune.space.configuration import CompileKey, Effective
@@ -39,24 +40,9 @@ from autotune.spec import DeadlineSpec
 _TURN = threading.Lock()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelSource:
-    """A model file and the data that it is fed with."""
-
-    path: Path
-    shapes: dict[str, list[int]]
-    inputs: Path | None
-    reference: Path
-    """Where the reference outputs are kept."""
-
-    def fields(self) -> dict[str, Any]:
-        """As the worker's commands name them."""
-        return {
-            "path": str(self.path),
-            "shapes": self.shapes,
-            "inputs": None if self.inputs is None else str(self.inputs),
-            "reference": str(self.reference),
-        }
+def reference_file(log_folder: Path) -> Path:
+    """Where the reference outputs are kept, beside the workers' output."""
+    return absolute(log_folder / "reference.npz")
 
 
 _Steps = Generator[None, None, "WorkerModel"]
@@ -77,7 +63,7 @@ class SubprocessRunner:
 
         Args:
             source: the model and its data.
-            log_folder: where workers' output goes.
+            log_folder: where workers' output goes, and the reference outputs.
             deadlines: longest times; those that follow from the model's size without them.
             command: how a worker is started, but for the number of its pipe.
 
@@ -87,10 +73,21 @@ class SubprocessRunner:
         """
         preloaded(os.environ)  # before anybody waits, or looks at a model for minutes
         self._source = source
+        self._reference = reference_file(log_folder)
         self._logs = WorkerLogs(log_folder)
         self._deadlines = deadlines or deadlines_of(DeadlineSpec(), source.path)
         self._command = command
         self._begun: list[tuple[CompileKey, _Steps]] = []
+
+    def _files(self) -> dict[str, Any]:
+        """The model, its data and its reference, as the worker's commands name them."""
+        inputs = self._source.inputs
+        return {
+            "path": str(self._source.path),
+            "shapes": self._source.shapes,
+            "inputs": None if inputs is None else str(inputs),
+            "reference": str(self._reference),
+        }
 
     def clock(self) -> float:
         """The machine's monotonic clock."""
@@ -110,9 +107,7 @@ class SubprocessRunner:
         try:
             worker = self._spawn()
             try:
-                worker.tell(
-                    "inspect", devices=list(devices), try_batch=try_batch, **self._source.fields()
-                )
+                worker.tell("inspect", devices=list(devices), try_batch=try_batch, **self._files())
                 answer = _last_answer(worker, self._deadlines.inspect)
             finally:
                 worker.close()
@@ -165,7 +160,7 @@ class SubprocessRunner:
                 device=key.device,
                 properties=dict(key.properties),
                 batch_size=key.batch_size,
-                **self._source.fields(),
+                **self._files(),
             )
             yield
             answer = _expect(_last_answer(worker, self._deadlines.compile), Opened, "open")
@@ -358,7 +353,7 @@ def write_sample_model(path: Path) -> Path:
     deadlines = deadlines_of(DeadlineSpec(), None)
     with _passing_worker(f"{path}: cannot be written", deadlines) as worker:
         worker.tell("write_sample", path=str(path))
-        _expect(_last_answer(worker, deadlines.inspect), Written, "write_sample")
+        _expect(_last_answer(worker, deadlines.inspect), SampleWritten, "write_sample")
     return path
 
 
@@ -388,14 +383,14 @@ def look(
     return answer
 
 
-def _last_answer(worker: WorkerProcess, deadline: Deadline) -> Answer:
+def _last_answer(worker: WorkerProcess, deadline: Deadline) -> Message:
     """What a command comes to; each step on the way has the whole time."""
-    while isinstance(answer := worker.hear(deadline.value_s, deadline), Progress):
+    while isinstance(answer := worker.hear(deadline.value_s, deadline), GoesOn):
         continue
     return answer
 
 
-def _expect(answer: Answer, wanted: Any, phase: str) -> Any:
+def _expect(answer: Message, wanted: Any, phase: str) -> Any:
     """The answer if it is of the wanted kind; a fault otherwise."""
     if isinstance(answer, wanted):
         return answer

@@ -17,8 +17,8 @@ from autotune.stats.block_means import is_steady, mean_interval, sample_interval
 from autotune.stats.latency import cap_ticks, over_cap, summarise, ticks_of
 from autotune.stats.tail_test import sla_verdict
 
-CONTENDER_FACTOR = 4
-"""How many times the limit a contender may take whose verdict is still open."""
+PROMISING_FACTOR = 4
+"""How many times the limit a promising configuration may take whose verdict is still open."""
 _LONGEST_WARM_UP = 4
 """How many times its least length the warm-up of a turn may take."""
 _PRECISE = 0.02
@@ -32,8 +32,8 @@ class Plan:
 
     A measurement ends at the first of: the SLA is clearly missed; it is clearly slower than the
     best feasible configuration; the verdict is reached and the throughput's half-width is at most
-    2 %; `limit_s` is spent. A contender, whose verdict is still open and whose throughput may be
-    the best, goes on to `longest_s`.
+    2 %; `limit_s` is spent. A promising one, whose verdict is still open and whose throughput
+    may be the best, goes on to `longest_s`.
     """
 
     limit_s: float
@@ -78,43 +78,43 @@ def measure(
         limit_s=plan.longest_warmup_s + plan.longest_s,
     )
     items = items_per_request * configuration.batch_size
-    progress = Progress(items, num_requests, goal, plan, to_beat_per_s)
+    tally = Tally(items, num_requests, goal, plan, to_beat_per_s)
     try:
         with contextlib.closing(model.load(load)) as blocks:
             for block in blocks:
-                progress.add(block)
-                if progress.stop_reason is not None:
+                tally.add(block)
+                if tally.stop_reason is not None:
                     break
     except TrialFault:
         # A worker that fails to stop has been killed, but what it measured before stands.
-        if progress.stop_reason is None:
+        if tally.stop_reason is None:
             raise
-    progress.end()
-    if not progress.counted:
+    tally.end()
+    if not tally.counted:
         message = "the load ended before anything was measured"
         raise TrialFault(Failure(FailureKind.LOST, message, "load"))
-    counted = progress.counted
+    counted = tally.counted
     return Measurement(
         configuration=configuration,
         opening=model.opening,
         num_requests=num_requests,
-        blocks=(*progress.warmup, *counted),
-        warmup_blocks=len(progress.warmup),
-        verdict=progress.verdict,
-        stop_reason=progress.stop_reason or StopReason.LIMIT,
+        blocks=(*tally.warmup, *counted),
+        warmup_blocks=len(tally.warmup),
+        verdict=tally.verdict,
+        stop_reason=tally.stop_reason or StopReason.LIMIT,
         throughput=mean_interval(block_rates(counted, items)),
         latency=summarise(counted, goal.percentile),
-        over_cap=sum(progress.over),
+        over_cap=sum(tally.over),
         occupancy=_per_time(counted, sum(b.occupancy * b.duration_s for b in counted)),
         loop_cpu_share=_per_time(counted, sum(b.loop_cpu_s / b.cpus for b in counted)),
-        measure_s=sum(block.duration_s for block in (*progress.warmup, *counted)),
+        measure_s=sum(block.duration_s for block in (*tally.warmup, *counted)),
         peak_rss_bytes=model.peak_rss_bytes,
         feed=plan.feed,
         flags=common_flags(counted),
     )
 
 
-class Progress:
+class Tally:
     """What is known after each block."""
 
     def __init__(

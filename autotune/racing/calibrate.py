@@ -17,7 +17,7 @@ from autotune.machines.scratch import scratch_folder
 from autotune.machines.workers import write_sample_model
 from autotune.racing.calibration import LEAST_MARGIN, Calibration, save_calibration
 from autotune.racing.contest import contest
-from autotune.racing.entrants import Model, entrant_of_words
+from autotune.racing.named import RacedModel, contender_of_words
 from autotune.racing.race import Race
 
 BUDGET_S = 100.0
@@ -26,13 +26,13 @@ _GOAL = Goal(Objective.THROUGHPUT, 99.0, None)
 
 
 def calibrate(
-    model: Model | None = None,
+    model: RacedModel | None = None,
     budget_s: float = BUDGET_S,
     *,
     on_launch: Callable[[Race], None] = lambda _: None,
     is_stopped: Callable[[], bool] = lambda: False,
     patience: Patience | None = None,
-    runners: Callable[[Model, Path], Runner] | None = None,
+    runners: Callable[[RacedModel, Path], Runner] | None = None,
 ) -> tuple[Calibration, RaceResult, Path]:
     """Race the THROUGHPUT hint against itself and keep what the machine makes of it.
 
@@ -54,8 +54,8 @@ def calibrate(
     with scratch_folder() as folder:
         name = "a small convolutional network" if model is None else model.path.name
         if model is None:
-            model = Model(path=write_sample_model(folder / "sample.xml"), shapes={})
-        twins = [entrant_of_words("THROUGHPUT", model) for _ in range(2)]
+            model = RacedModel(path=write_sample_model(folder / "sample.xml"), shapes={})
+        twins = [contender_of_words("THROUGHPUT", model) for _ in range(2)]
         race, machine = contest(
             twins,
             _GOAL,

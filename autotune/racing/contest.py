@@ -1,4 +1,4 @@
-"""A race without a study: entrants head to head, on this machine, now."""
+"""A race without a study: contenders head to head, on this machine, now."""
 
 import contextlib
 import os
@@ -17,16 +17,16 @@ from autotune.machines.locks import Patience, machine_lock
 from autotune.machines.ports import Runner
 from autotune.machines.protocol import Inspected
 from autotune.machines.scratch import scratch_folder
-from autotune.machines.workers import ModelSource, SubprocessRunner
+from autotune.machines.workers import SubprocessRunner
 from autotune.racing.calibration import load_calibration, tie_margin
-from autotune.racing.entrants import Entrant, Model
+from autotune.racing.named import NamedContender, RacedModel
 from autotune.racing.race import Race, RacePlan, Venue
 
 LAUNCHES = 3
 
 
 def contest(  # noqa: PLR0913 - the parts of a race
-    entrants: Sequence[Entrant],
+    named: Sequence[NamedContender],
     goal: Goal,
     budget_s: float,
     *,
@@ -39,14 +39,14 @@ def contest(  # noqa: PLR0913 - the parts of a race
     on_launch: Callable[[Race], None] = lambda _: None,
     is_stopped: Callable[[], bool] = lambda: False,
     patience: Patience | None = None,
-    runners: Callable[[Model, Path], Runner] | None = None,
+    runners: Callable[[RacedModel, Path], Runner] | None = None,
 ) -> tuple[Race, Machine]:
-    """Race the entrants head to head; nobody is dropped but for a failure.
+    """Race the contenders head to head; nobody is dropped but for a failure.
 
-    Entrants of the same model count the same items: what one of them says, else what is found.
+    Contenders of the same model count the same items: what one of them says, else what is found.
 
     Args:
-        entrants: at least one; of several models if need be.
+        named: at least one; of several models if need be.
         goal: decides the verdicts.
         budget_s: longest time, opening included.
         baseline: position of the one that ratios are taken to.
@@ -62,26 +62,26 @@ def contest(  # noqa: PLR0913 - the parts of a race
 
     Raises:
         BusyError: another measurement runs on this machine.
-        StudyMismatchError: an entrant was tuned elsewhere.
+        StudyMismatchError: a contender was tuned elsewhere.
         ModelError, DeviceError: a model or device cannot be used.
     """
     with machine_lock(patience), scratch_folder() as folder:
-        made = _runners(entrants, folder, runners or _subprocess_runner)
+        made = _runners(named, folder, runners or _subprocess_runner)
         found = list(made.values())
-        batched = {_key(e.model) for e in entrants if e.contender.configuration.batch_size > 1}
+        batched = {_key(e.model) for e in named if e.contender.configuration.batch_size > 1}
         facts = {
             key: runner.inspect(devices, try_batch=key in batched)
             for key, (runner, devices) in made.items()
         }
         machine = found[0][0].machine(next(iter(facts.values())))
         if not anyway:
-            _check_machine(entrants, machine)
+            _check_machine(named, machine)
         calibration = load_calibration(machine)
         plan = RacePlan(
             budget_s=budget_s,
             launches=launches,
             least_launches=launches,
-            seats=len(entrants),
+            seats=len(named),
             drops=False,
             tie_margin=tie_margin(calibration) if margin is None else margin,
             noise=None if calibration is None else calibration.noise,
@@ -89,10 +89,9 @@ def contest(  # noqa: PLR0913 - the parts of a race
             seed=seed,
         )
         contenders = [
-            replace(entrant.contender, items_per_request=_items(entrant, entrants, facts))
-            for entrant in entrants
+            replace(one.contender, items_per_request=_items(one, named, facts)) for one in named
         ]
-        owners = {id(c): made[_key(e.model)][0] for c, e in zip(contenders, entrants, strict=True)}
+        owners = {id(c): made[_key(e.model)][0] for c, e in zip(contenders, named, strict=True)}
 
         @contextlib.contextmanager
         def side_by_side(seated: Sequence[Contender]) -> Iterator[None]:
@@ -121,65 +120,61 @@ def contest(  # noqa: PLR0913 - the parts of a race
         return race, machine
 
 
-def common_goal(entrants: Sequence[Entrant]) -> Goal:
-    """The goal that all entrants with one share; without a cap where they differ or have none."""
-    goals = {entrant.goal for entrant in entrants if entrant.goal is not None}
+def common_goal(named: Sequence[NamedContender]) -> Goal:
+    """The goal that all contenders with one share; without a cap where they differ or have none."""
+    goals = {one.goal for one in named if one.goal is not None}
     if len(goals) == 1:
         return goals.pop()
     return Goal(Objective.THROUGHPUT, 99.0, None)
 
 
-def _items(entrant: Entrant, entrants: Sequence[Entrant], facts: Mapping[str, Inspected]) -> int:
-    """Items in a request of an entrant at batch 1: ratios are taken to others of its model."""
+def _items(
+    one: NamedContender, named: Sequence[NamedContender], facts: Mapping[str, Inspected]
+) -> int:
+    """Items in a request of a contender at batch 1: ratios are taken to others of its model."""
     said = [
         other.model.items_per_request
-        for other in entrants
+        for other in named
         if other.model.items_per_request is not None
-        and (other.model.path, other.model.shapes) == (entrant.model.path, entrant.model.shapes)
+        and (other.model.path, other.model.shapes) == (one.model.path, one.model.shapes)
     ]
-    return max(said, default=facts[_key(entrant.model)].items_per_request)
+    return max(said, default=facts[_key(one.model)].items_per_request)
 
 
-def _check_machine(entrants: Sequence[Entrant], machine: Machine) -> None:
-    for entrant in entrants:
-        found = [] if entrant.machine is None else machine.differences(entrant.machine)
+def _check_machine(named: Sequence[NamedContender], machine: Machine) -> None:
+    for one in named:
+        found = [] if one.machine is None else machine.differences(one.machine)
         if found:
             listed = "\n  ".join(found)
             raise StudyMismatchError(
-                f"{entrant.contender.name}: tuned on another machine or runtime:\n  {listed}\n"
+                f"{one.contender.name}: tuned on another machine or runtime:\n  {listed}\n"
                 "what it claims was not measured here; see what it does here with --anyway"
             )
 
 
 def _runners(
-    entrants: Sequence[Entrant], folder: Path, make: Callable[[Model, Path], Runner]
+    named: Sequence[NamedContender], folder: Path, make: Callable[[RacedModel, Path], Runner]
 ) -> dict[str, tuple[Runner, list[str]]]:
     """A runner for every model, with the devices that it needs."""
     found: dict[str, tuple[Runner, list[str]]] = {}
-    for entrant in entrants:
-        key = _key(entrant.model)
+    for one in named:
+        key = _key(one.model)
         if key not in found:
-            found[key] = (make(entrant.model, folder / str(len(found))), [])
+            found[key] = (make(one.model, folder / str(len(found))), [])
         devices = found[key][1]
-        if entrant.contender.configuration.device not in devices:
-            devices.append(entrant.contender.configuration.device)
+        if one.contender.configuration.device not in devices:
+            devices.append(one.contender.configuration.device)
     return found
 
 
-def _subprocess_runner(model: Model, folder: Path) -> Runner:
+def _subprocess_runner(model: RacedModel, folder: Path) -> Runner:
     fault = fault_of(model.path)
     if fault is not None:
         moved_away = "; give --model if it was moved"
         raise ModelError(fault if os.path.lexists(model.path) else fault + moved_away)
     folder.mkdir()
-    source = ModelSource(
-        path=model.path,
-        shapes=model.shapes,
-        inputs=model.inputs,
-        reference=folder / "reference.npz",
-    )
-    return SubprocessRunner(source, folder, deadlines_of(model.deadline, model.path))
+    return SubprocessRunner(model, folder, deadlines_of(model.deadline, model.path))
 
 
-def _key(model: Model) -> str:
+def _key(model: RacedModel) -> str:
     return repr((model.path, sorted(model.shapes.items()), model.inputs))

@@ -9,7 +9,7 @@ from autotune.domain.ranking import baselines, better_hint, merit
 from autotune.domain.trial import Trial
 from autotune.racing.race import SLICE_S, WARM_ROUNDS, WARM_UP_S, longer_slice_s
 
-MOST_FINALISTS = 7
+MOST_SEATED = 7
 """Most that have a seat beside the hints."""
 _RESERVES = 6
 """How many more wait in line for a seat that becomes free."""
@@ -39,7 +39,7 @@ def contenders(
     ranked = [*able[:2], *([safe] if safe else []), *able[2:]]
     hints = list(baselines(trials).values())
     chosen = {t.number: t for t in ranked if not t.configuration.is_hint}
-    entered = [*list(chosen.values())[: MOST_FINALISTS + _RESERVES], *hints]
+    entered = [*list(chosen.values())[: MOST_SEATED + _RESERVES], *hints]
     better = better_hint(trials, goal)
     numbers = [trial.number for trial in entered]
     baseline = None if better is None else numbers.index(better.number)
@@ -97,17 +97,17 @@ def _warm_up_s(measured: Measurement) -> float:
 
 
 def seats(costs_s: Sequence[float], budget_s: float, launches: int) -> int:
-    """How many finalists may run in every launch so that so many launches fit into the budget.
+    """How many may run beside the hints in every launch so that so many launches fit.
 
     Args:
-        costs_s: least time of each finalist in one launch, in order of promise.
+        costs_s: least time of each in one launch, in order of promise.
         budget_s: for all of them and all launches.
         launches: that must fit.
 
     Returns:
         At least one where there is one, whatever the budget; at most seven.
     """
-    counts = range(1, min(len(costs_s), MOST_FINALISTS) + 1)
+    counts = range(1, min(len(costs_s), MOST_SEATED) + 1)
     fitting = [count for count in counts if launches * sum(costs_s[:count]) <= budget_s]
     return max(fitting, default=min(1, len(costs_s)))
 

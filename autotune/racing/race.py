@@ -21,9 +21,9 @@ from autotune.domain.measurement import Feed, Opening
 from autotune.domain.race import (
     LEAST_LAUNCHES,
     Contender,
+    Dossier,
     Dropped,
     End,
-    Entry,
     RaceResult,
     Slice,
 )
@@ -126,7 +126,7 @@ class Race:
         *,
         baseline: int | None = None,
         earlier: Sequence[Slice] = (),
-        entries: Mapping[int, Entry] | None = None,
+        dossiers: Mapping[int, Dossier] | None = None,
         doubts: Doubts | None = None,
         keep: Callable[[Sequence[Slice]], None] = lambda _: None,
         on_launch: Callable[["Race"], None] = lambda _: None,
@@ -142,7 +142,7 @@ class Race:
             baseline: position of the contender that ratios are taken to, until the race knows of a
                 better hint.
             earlier: slices of the same race before it was cut off.
-            entries: what that part knew of the contenders, by position; who was dropped then stays
+            dossiers: what that part knew of the contenders, by position; who was dropped then stays
                 out.
             doubts: what could not be shown of answers, whenever they were given.
             keep: is given the slices of every round, to store them.
@@ -163,14 +163,14 @@ class Race:
         self._begun_s = venue.clock()
         self._before_s = max((taken.at_s for taken in earlier), default=0.0)
         self._random = random.Random(f"{plan.seed}/{self.launches}")  # noqa: S311 - an order of turns
-        known = dict(entries or {})
+        known = dict(dossiers or {})
         self._unfit = {
             i for i, e in known.items() if e.failure is not None or e.dropped is Dropped.MISSED
         }
         self._slower: set[int] = set()
         self._without_room: set[int] = set()
         self._faults: Counter[int] = Counter()
-        self.entries = known
+        self.dossiers = known
         self._open_s = {i: contender.open_s for i, contender in enumerate(contenders)}
         self._turns = {
             taken.contender: (_TURN * taken.block.duration_s, taken.block.duration_s)
@@ -258,7 +258,7 @@ class Race:
     @property
     def _out(self) -> set[int]:
         """Who gets no more turns; the baseline stays in any case but a failure."""
-        failed = {i for i, entry in self.entries.items() if entry.failure is not None}
+        failed = {i for i, dossier in self.dossiers.items() if dossier.failure is not None}
         return failed | ((self._unfit | self._slower) - {self.baseline})
 
     @property
@@ -425,10 +425,10 @@ class Race:
 
     def _note_opening(self, position: int, opening: Opening) -> None:
         """Slices of all launches count together, so what one could not prove none has proved."""
-        entry = self._entry(position)
-        if opening.unproven is None and entry.opening is not None:
-            opening = replace(opening, unproven=entry.opening.unproven)
-        self.entries[position] = replace(entry, opening=opening)
+        dossier = self._dossier(position)
+        if opening.unproven is None and dossier.opening is not None:
+            opening = replace(opening, unproven=dossier.opening.unproven)
+        self.dossiers[position] = replace(dossier, opening=opening)
 
     def _round(self, number: int, residents: dict[int, OpenModel]) -> None:
         """One turn for each resident, in random order; a round that is cut off is kept as it is."""
@@ -471,23 +471,23 @@ class Race:
         self._faults[position] += 1
         if not failure.is_machine_fault or self._faults[position] >= _MOST_FAULTS:
             self._unfit.add(position)
-            self.entries[position] = replace(self._entry(position), failure=failure)
+            self.dossiers[position] = replace(self._dossier(position), failure=failure)
 
     def _let_go(self, position: int, model: OpenModel) -> None:
         peak = model.peak_rss_bytes
         if peak is not None:
-            self.entries[position] = replace(self._entry(position), peak_rss_bytes=peak)
+            self.dossiers[position] = replace(self._dossier(position), peak_rss_bytes=peak)
         model.close()
 
-    def _entry(self, position: int) -> Entry:
-        return self.entries.get(position, Entry())
+    def _dossier(self, position: int) -> Dossier:
+        return self.dossiers.get(position, Dossier())
 
     # --- what the slices say
 
     def _field(self) -> Field:
         return Field(
             contenders=self.contenders,
-            entries=self.entries,
+            dossiers=self.dossiers,
             slices=self.slices,
             goal=self.goal,
             baseline=self._given_baseline,
@@ -531,7 +531,7 @@ class Race:
                 why = Dropped.MISSED
             elif position in self._slower:
                 why = Dropped.SLOWER
-            self.entries[position] = replace(self._entry(position), dropped=why)
+            self.dossiers[position] = replace(self._dossier(position), dropped=why)
         if self._out - before:  # there is room now for one that found none
             self._without_room = {i for i in self._without_room if self._keeps_seat(i)}
 

@@ -14,7 +14,7 @@ from autotune.machines.fingerprint import Machine
 from autotune.machines.locks import Patience
 from autotune.machines.ports import Runner
 from autotune.racing.contest import contest
-from autotune.racing.entrants import Entrant, Model, entrant_of_file, entrant_of_words
+from autotune.racing.named import NamedContender, RacedModel, contender_of_file, contender_of_words
 from autotune.racing.race import Race
 from autotune.space.configuration import PerformanceHint
 
@@ -80,7 +80,7 @@ def verify(  # noqa: PLR0913 - one argument for each option
     on_launch: Callable[[Race], None] = lambda _: None,
     is_stopped: Callable[[], bool] = lambda: False,
     patience: Patience | None = None,
-    runners: Callable[[Model, Path], Runner] | None = None,
+    runners: Callable[[RacedModel, Path], Runner] | None = None,
 ) -> tuple[Verification, RaceResult, Machine]:
     """Race a file's configuration against the hint beside it, and judge the file's claims.
 
@@ -104,20 +104,20 @@ def verify(  # noqa: PLR0913 - one argument for each option
     Raises:
         AutotuneError: no valid file; another model, machine or runtime.
     """
-    entrant = entrant_of_file(path, model)
-    best = entrant.best
+    one = contender_of_file(path, model)
+    best = one.best
     assert best is not None  # noqa: S101 - it comes from a file
     # Whatever the model holds: the claims were counted so.
-    counted = replace(entrant.model, items_per_request=best.model.items_per_request)
-    entrant = replace(entrant, model=counted)
-    hint = _hint(entrant, best)
-    entrants = [entrant, *([] if hint is None else [hint])]
-    goal = entrant.goal or Goal(Objective.THROUGHPUT, 99.0, None)
+    counted = replace(one.model, items_per_request=best.model.items_per_request)
+    one = replace(one, model=counted)
+    hint = _hint(one, best)
+    named = [one, *([] if hint is None else [hint])]
+    goal = one.goal or Goal(Objective.THROUGHPUT, 99.0, None)
     race, machine = contest(
-        entrants,
+        named,
         goal,
         budget_s,
-        baseline=len(entrants) - 1,
+        baseline=len(named) - 1,
         anyway=anyway,
         feed=best.measured.feed,
         on_launch=on_launch,
@@ -192,19 +192,19 @@ def _keeps(seen: Interval, claim: float) -> bool:
     return seen.mean >= least or (seen.half_width or 0.0) <= _PRECISE
 
 
-def _hint(entrant: Entrant, best: BestFile) -> Entrant | None:
+def _hint(one: NamedContender, best: BestFile) -> NamedContender | None:
     """The hint that shows how fast the machine is.
 
     The better one, unless it is what was exported; then the other one.
     """
-    names = [name for name in _hints_then(best) if name != str(entrant.contender.configuration)]
+    names = [name for name in _hints_then(best) if name != str(one.contender.configuration)]
     better = [name for name in names if name == best.better_hint]
     name = next(iter([*better, *names]), None)
     if name is None:
         return None
     for hint in PerformanceHint:
         if name == f"{best.device} {hint} hint":
-            return entrant_of_words(hint.value, entrant.model, best.device)
+            return contender_of_words(hint.value, one.model, best.device)
     return None
 
 

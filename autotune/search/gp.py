@@ -27,7 +27,7 @@ from autotune.space.configuration import Api
 from autotune.space.space import DIMENSIONS, SearchSpace
 from autotune.stats.gaussian_process import (
     GaussianProcess,
-    Prior,
+    HyperPrior,
     Settings,
     fit_settings,
 )
@@ -40,9 +40,9 @@ _LEAST_OBSERVED = 3
 _NODES = 7
 _LEAST_VALUE = 1e-4
 _MOST_CANDIDATES, _MOST_CENTRES, _MOST_STEPS = 20_000, 5, 2
-_SPEED = Prior()
-_TAIL = Prior(noise=0.05)
-_WORKING = Prior(noise=0.1)
+_SPEED = HyperPrior()
+_TAIL = HyperPrior(noise=0.05)
+_WORKING = HyperPrior(noise=0.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ class Gp:
             needed_sd=tail_sd,
         )
 
-    def _fitted(self, what: str, x: Reals, y: Reals, prior: Prior) -> GaussianProcess:
+    def _fitted(self, what: str, x: Reals, y: Reals, prior: HyperPrior) -> GaussianProcess:
         """With settings from the first so many observations, renewed when a fifth has come on top.
 
         Finding settings is what takes time; and what is made of a prefix is made again, the same,

@@ -26,7 +26,7 @@ _MOST_DOUBT = 0.10
 up with; tuned by replay (docs/decisions/0008)."""
 _CONTENDER_SD, _COMMON_SD, _HINT_SD = 0.03, 0.05, 0.05
 _KEPT = 0.6
-"""Share of what finalists seemed to differ by in the search that is believed: the rest is chance,
+"""Share of what contenders seemed to differ by in the search that is believed: the rest is chance,
 and they were chosen for it."""
 _LEADERS = 4
 _FAR = 0.1
@@ -86,7 +86,7 @@ def posterior_of(count: int, searched: Sequence[Contender], records: Sequence[Re
 
 
 def prior_of(contenders: Sequence[Contender], goal: Goal) -> Prior:
-    """What the search says of its finalists; vague where somebody is not from a search.
+    """What the search says of its contenders; vague where somebody is not from a search.
 
     They were chosen for looking fast, so that what they differ by is mostly chance: their values
     are drawn together (James and Stein 1961). One that is far behind was chosen for something else,
@@ -99,10 +99,10 @@ def prior_of(contenders: Sequence[Contender], goal: Goal) -> Prior:
         return Prior.vague(len(seen), _VAGUE)
     mean = np.array(known)
     is_hint = np.array([contender.is_default for contender in contenders])
-    finalists = np.flatnonzero(~is_hint)
-    if finalists.size:
-        centre = float(mean[finalists[:_LEADERS]].mean())
-        near = finalists[mean[finalists] > centre - _FAR]
+    others = np.flatnonzero(~is_hint)
+    if others.size:
+        centre = float(mean[others[:_LEADERS]].mean())
+        near = others[mean[others] > centre - _FAR]
         mean[near] = centre + _KEPT * (mean[near] - centre)
     own = np.where(is_hint, _HINT_SD, _CONTENDER_SD)
     common = np.where(is_hint, 0.0, _COMMON_SD)

@@ -22,7 +22,7 @@ _ROOT5 = float(np.sqrt(5.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prior:
+class HyperPrior:
     """Log-normal priors, as medians and standard deviations of the logarithm."""
 
     length: float = 3.0
@@ -48,7 +48,7 @@ class Settings:
     """Standard deviation of one observation, in the observations' unit."""
 
 
-def fit_settings(x: Reals, y: Reals, prior: Prior) -> Settings:
+def fit_settings(x: Reals, y: Reals, prior: HyperPrior) -> Settings:
     """Settings of maximal posterior density.
 
     Args:

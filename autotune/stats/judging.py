@@ -12,9 +12,9 @@ from autotune.domain.race import (
     Choice,
     Conditions,
     Contender,
+    Dossier,
     Dropped,
     End,
-    Entry,
     RaceResult,
     Slice,
     Standing,
@@ -36,7 +36,7 @@ class Field:
     """All contenders, what is known of them, and every slice so far."""
 
     contenders: Sequence[Contender]
-    entries: Mapping[int, Entry]
+    dossiers: Mapping[int, Dossier]
     """By position; a contender that was never opened may be missing."""
     slices: Sequence[Slice]
     goal: Goal
@@ -70,7 +70,7 @@ class Field:
         return posterior_of(len(self.contenders), contenders, records)
 
     def baseline_by(self, records: Sequence[Record], posterior: Posterior) -> int | None:
-        """Position of the baseline: of one search's finalists, the better hint as the race has it.
+        """Position of the baseline: of one search's contenders, the better hint as the race has it.
 
         The fastest of the hints that may be certified, else of those that may keep the SLA, else of
         all that ran. What the search took for the better one is so only until then: it measured
@@ -89,11 +89,11 @@ class Field:
 
     def has_failed(self, position: int) -> bool:
         """Whether it is out, for a failure."""
-        return self.entries.get(position, Entry()).failure is not None
+        return self.dossiers.get(position, Dossier()).failure is not None
 
     def opening(self, position: int) -> Opening | None:
         """Of its last launch."""
-        return self.entries.get(position, Entry()).opening
+        return self.dossiers.get(position, Dossier()).opening
 
     def unproven(self, position: int) -> str | None:
         """Why its answers could not be shown to be those of single requests."""
@@ -223,7 +223,7 @@ def _threads(field: Field, position: int) -> float:
 
 
 def _memory(field: Field, position: int) -> float:
-    peak = field.entries.get(position, Entry()).peak_rss_bytes
+    peak = field.dossiers.get(position, Dossier()).peak_rss_bytes
     return math.inf if peak is None else round(peak / 2**20, -1)
 
 
@@ -234,7 +234,7 @@ def _standing(
     position: int,
     chosen: int | None,
 ) -> Standing:
-    record, entry = records[position], field.entries.get(position, Entry())
+    record, dossier = records[position], field.dossiers.get(position, Dossier())
 
     def ratio_to(other: int | None) -> Interval | None:
         if other is None or other == position or not _ran_together(records, position, other):
@@ -259,11 +259,11 @@ def _standing(
         latency=record.latency,
         latency_upper_ms=record.latency_upper_ms if has_slices else None,
         holds=record.holds,
-        effective=entry.opening.effective if entry.opening else None,
+        effective=dossier.opening.effective if dossier.opening else None,
         unproven=field.unproven(position),
-        peak_rss_bytes=entry.peak_rss_bytes,
+        peak_rss_bytes=dossier.peak_rss_bytes,
         flags=record.flags,
-        failure=entry.failure,
+        failure=dossier.failure,
     )
 
 
@@ -285,25 +285,25 @@ def _state(
     chosen: int | None,
     to_chosen: Interval | None,
 ) -> State:
-    record, entry = records[position], field.entries.get(position, Entry())
+    record, dossier = records[position], field.dossiers.get(position, Dossier())
     if position == chosen:
         return State.CHOSEN
-    if entry.failure is not None:
+    if dossier.failure is not None:
         return State.FAILED
     if not record.slices:
         return State.WAITING
     if record.verdict() is Verdict.MISSED:
         return State.MISSED
-    return _against_chosen(record, entry, to_chosen, field.tie_margin)
+    return _against_chosen(record, dossier, to_chosen, field.tie_margin)
 
 
 def _against_chosen(
-    record: Record, entry: Entry, to_chosen: Interval | None, margin: float
+    record: Record, dossier: Dossier, to_chosen: Interval | None, margin: float
 ) -> State:
     """Who never ran beside the chosen one cannot be compared with it, but may have left before."""
     if to_chosen is None or to_chosen.low is None or to_chosen.high is None:
-        return State.SLOWER if entry.dropped is Dropped.SLOWER else State.WAITING
-    has_left = entry.dropped is Dropped.SLOWER and to_chosen.mean < 1
+        return State.SLOWER if dossier.dropped is Dropped.SLOWER else State.WAITING
+    has_left = dossier.dropped is Dropped.SLOWER and to_chosen.mean < 1
     if has_left or to_chosen.high < 1 - margin:
         return State.SLOWER
     is_certain = record.holds and len(record.launches) >= LEAST_LAUNCHES

@@ -187,7 +187,7 @@ class _Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Evidence:
+class _Information:
     """What all launches say of the unknowns, for each ratio of the variances.
 
     With effects of launches integrated out, the covariance of a launch's values is v V, and with
@@ -227,7 +227,7 @@ def _tables(y: Reals, turns: Turns, design: Reals) -> list[_Table]:
     return found
 
 
-def _evidence(tables: Sequence[_Table], ratios: Reals) -> _Evidence:
+def _evidence(tables: Sequence[_Table], ratios: Reals) -> _Information:
     unknowns = tables[0].design.shape[1]
     information = np.zeros((ratios.size, unknowns, unknowns))
     towards = np.zeros((ratios.size, unknowns))
@@ -256,7 +256,7 @@ def _evidence(tables: Sequence[_Table], ratios: Reals) -> _Evidence:
         square -= (over_rounds * by_y).sum(axis=1)
         log_det += np.log1p(ratios[:, None] * n).sum(axis=1) + np.linalg.slogdet(among)[1]
         freedom += int(n.sum()) - table.by_round.size
-    return _Evidence(
+    return _Information(
         information=information, towards=towards, square=square, log_det=log_det, freedom=freedom
     )
 
@@ -306,7 +306,7 @@ class _Conditional:
 
 
 def _conditional(
-    evidence: _Evidence, mean: Reals, covariance: Reals, log_rest: Reals
+    evidence: _Information, mean: Reals, covariance: Reals, log_rest: Reals
 ) -> _Conditional:
     precision = np.linalg.inv(covariance)
     scale: Reals = np.exp(-2 * log_rest)[None, :]

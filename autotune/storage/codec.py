@@ -21,7 +21,7 @@ from autotune.domain.measurement import (
     Opening,
     StopReason,
 )
-from autotune.domain.race import Contender, Dropped, Entry, Slice
+from autotune.domain.race import Contender, Dossier, Dropped, Slice
 from autotune.space.configuration import Configuration, Effective
 
 _MAX_LATENCY_BYTES = 256 * 2**20
@@ -181,9 +181,9 @@ def failure_of(row: Mapping[str, Any]) -> Failure:
     )
 
 
-def contender_row(contender: Contender, entry: Entry) -> dict[str, Any]:
+def contender_row(contender: Contender, dossier: Dossier) -> dict[str, Any]:
     """Columns of `autotune_contender` that follow from the contender and what is known of it."""
-    taken = entry.peak_rss_bytes
+    taken = dossier.peak_rss_bytes
     return {
         "name": contender.name,
         "trial_number": contender.trial,
@@ -191,22 +191,22 @@ def contender_row(contender: Contender, entry: Entry) -> dict[str, Any]:
         "search_per_s": contender.search_per_s,
         "search_latency_ms": contender.search_latency_ms,
         "open_s": contender.open_s,
-        **entry_row(entry),
+        **dossier_row(dossier),
         "peak_rss_bytes": contender.peak_rss_bytes if taken is None else taken,
     }
 
 
-def entry_row(entry: Entry) -> dict[str, Any]:
+def dossier_row(dossier: Dossier) -> dict[str, Any]:
     """Columns of `autotune_contender` that change while the race goes on."""
     return {
-        "opening": entry.opening and opening_text(entry.opening),
-        "failure": entry.failure and json.dumps(asdict(entry.failure)),
-        "dropped": entry.dropped,
-        **({} if entry.peak_rss_bytes is None else {"peak_rss_bytes": entry.peak_rss_bytes}),
+        "opening": dossier.opening and opening_text(dossier.opening),
+        "failure": dossier.failure and json.dumps(asdict(dossier.failure)),
+        "dropped": dossier.dropped,
+        **({} if dossier.peak_rss_bytes is None else {"peak_rss_bytes": dossier.peak_rss_bytes}),
     }
 
 
-def contender_of(row: Mapping[str, Any]) -> tuple[Contender, Entry]:
+def contender_of(row: Mapping[str, Any]) -> tuple[Contender, Dossier]:
     """The contender in a row, and what is known of it."""
     contender = Contender(
         name=row["name"],
@@ -217,13 +217,13 @@ def contender_of(row: Mapping[str, Any]) -> tuple[Contender, Entry]:
         open_s=row["open_s"],
         peak_rss_bytes=row["peak_rss_bytes"],
     )
-    entry = Entry(
+    dossier = Dossier(
         opening=None if row["opening"] is None else opening_of(row["opening"]),
         failure=None if row["failure"] is None else failure_of(json.loads(row["failure"])),
         dropped=None if row["dropped"] is None else Dropped(row["dropped"]),
         peak_rss_bytes=row["peak_rss_bytes"],
     )
-    return contender, entry
+    return contender, dossier
 
 
 def opening_text(opening: Opening) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, func, insert, select, update
 
 from autotune.domain.goal import Goal
 from autotune.domain.measurement import Feed
-from autotune.domain.race import Contender, End, Entry, RaceResult, Slice
+from autotune.domain.race import Contender, Dossier, End, RaceResult, Slice
 from autotune.stats.judging import Field, judge
 from autotune.storage import codec
 from autotune.storage.database import faults_explained, fetch, rows_explained
@@ -87,7 +87,7 @@ class RaceLog:
             connection.execute(
                 insert(CONTENDER),
                 [
-                    {"race_id": number, "position": i, **codec.contender_row(contender, Entry())}
+                    {"race_id": number, "position": i, **codec.contender_row(contender, Dossier())}
                     for i, contender in enumerate(contenders)
                 ],
             )
@@ -126,14 +126,14 @@ class RaceLog:
             )
         self._launches |= begun.keys()
 
-    def note(self, entries: Mapping[int, Entry]) -> None:
+    def note(self, dossiers: Mapping[int, Dossier]) -> None:
         """Write what the last launch found out about the contenders."""
         with faults_explained(self._store.name), self._engine.begin() as connection:
-            for position, entry in entries.items():
+            for position, dossier in dossiers.items():
                 connection.execute(
                     update(CONTENDER)
                     .where(CONTENDER.c.race_id == self._number, CONTENDER.c.position == position)
-                    .values(**codec.entry_row(entry))
+                    .values(**codec.dossier_row(dossier))
                 )
 
     def end(self, end: End | None, duration_s: float | None) -> None:
@@ -150,7 +150,7 @@ def _check_positions(contenders: int, positions: Iterable[int | None]) -> None:
         raise ValueError(message)
 
 
-def race_session(store: StudyStore) -> SessionRow:
+def session_of_last_race(store: StudyStore) -> SessionRow:
     """The session of the last race's last launch: where and with what it was measured.
 
     Of a race of an older version, which kept no launches, the session that began it.
@@ -231,7 +231,7 @@ def last_race(store: StudyStore, goal: Goal) -> StoredRace | None:
         trials=race["trials"],
         field=Field(
             contenders=[replace(contender, items_per_request=items) for contender, _ in known],
-            entries={i: entry for i, (_, entry) in enumerate(known)},
+            dossiers={i: dossier for i, (_, dossier) in enumerate(known)},
             slices=slices,
             goal=goal,
             baseline=race["baseline"],

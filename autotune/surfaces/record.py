@@ -10,12 +10,12 @@ from autotune.machines.deadlines import deadlines_of
 from autotune.machines.fingerprint import versions
 from autotune.machines.locks import Patience, machine_lock, study_lock
 from autotune.machines.ports import Runner
-from autotune.machines.workers import SubprocessRunner
+from autotune.machines.workers import SubprocessRunner, reference_file
 from autotune.search.derive import seeds
 from autotune.spec import StudySpec, parse_shapes, to_toml
 from autotune.storage.digests import digest_of
 from autotune.surfaces.file import SurfaceFile, load_surface
-from autotune.surfaces.recording import Progress, Recording
+from autotune.surfaces.recording import Headway, Recording
 from autotune.surfaces.surface import RecordPlan, Surface, SurfaceIdentity
 from autotune.tuning import prepare as study
 
@@ -29,7 +29,7 @@ def record(  # noqa: PLR0913 - one argument for each option
     plan: RecordPlan,
     *,
     runner: Runner | None = None,
-    on_group: Callable[[Progress], None] = lambda _: None,
+    on_group: Callable[[Headway], None] = lambda _: None,
     is_stopped: Callable[[], bool] = lambda: False,
     patience: Patience | None = None,
 ) -> Surface:
@@ -58,7 +58,7 @@ def record(  # noqa: PLR0913 - one argument for each option
     with (
         study_lock(folder, patience),
         machine_lock(patience),
-        study.no_longer_than_this(source.reference),
+        study.no_longer_than_this(reference_file(folder / "logs")),
     ):
         facts = runner.inspect(spec.space.device, try_batch=spec.space.batch != (1,))
         machine = runner.machine(facts)

@@ -28,7 +28,7 @@ _ROUNDS_OF_REQUESTS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class Headway:
     """How far a recording is."""
 
     done: int
@@ -52,7 +52,7 @@ class Recording:
         keep: Callable[[Sequence[RecordedLaunch]], None],
         done: Collection[tuple[CompileKey, int]] = (),
         before_s: float = 0.0,
-        on_group: Callable[[Progress], None] = lambda _: None,
+        on_group: Callable[[Headway], None] = lambda _: None,
         is_stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         """Prepare a recording, or the rest of one.
@@ -227,12 +227,12 @@ class Recording:
             slices=tuple(taken for taken in slices if taken.cell in self._by_key[key]),
         )
 
-    def _progress(self) -> Progress:
+    def _progress(self) -> Headway:
         of = len(self._by_key) * self._plan.launches
         elapsed_s = self._runner.clock() - self._begun_s
         now = len(self._done) - self._begun_with
         left_s = elapsed_s * (of - len(self._done)) / max(1, now)
-        return Progress(len(self._done), of, elapsed_s, left_s)
+        return Headway(len(self._done), of, elapsed_s, left_s)
 
 
 def recorded_slice(block: Block, cell: int, launch: int, number: int, at_s: float) -> RecordedSlice:

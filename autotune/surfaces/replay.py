@@ -32,7 +32,7 @@ from autotune.tuning.loop import Outcome, Tuner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Milestone:
     """A study after one of its trials."""
 
     at_s: float
@@ -46,7 +46,7 @@ class Step:
 class Replayed:
     """One study on a recorded machine."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[Milestone, ...]
     outcome: Outcome
     duration_s: float
     """Virtual seconds, with the race."""
@@ -79,14 +79,14 @@ def replay(
     space = study.space(spec, facts, fingerprint.usable_cpus)
     if space.to_dict() != identity.space.to_dict():
         raise SpecError(f"{identity.name}: the study's space is not the recorded one")
-    steps: list[Step] = []
+    steps: list[Milestone] = []
     begun_s = runner.clock()
 
     def hear(event: Event) -> None:
         if isinstance(event, TrialFinished):
             best = None if event.best is None else event.best.configuration
             at_s = runner.clock() - begun_s
-            steps.append(Step(at_s=at_s, trials=event.trials, export=best))
+            steps.append(Milestone(at_s=at_s, trials=event.trials, export=best))
 
     engine = create_engine("sqlite://", poolclass=StaticPool)
     store = StudyStore(engine, identity.name)

@@ -18,7 +18,7 @@ from autotune.domain.measurement import TICK_MS, Block, Opening
 from autotune.errors import DeviceError
 from autotune.machines.fingerprint import Machine
 from autotune.machines.ports import Load
-from autotune.machines.protocol import Device, Inspected, Port
+from autotune.machines.protocol import Device, Inspected, ModelPort
 from autotune.space.configuration import CompileKey, Configuration, Effective, PerformanceHint
 
 _PROPERTIES = {
@@ -210,8 +210,8 @@ class SimulatedRunner:
             untrusted=dict(self.unproven_precisions),
             unproven_precisions={"CPU": dict(self.unproven_precisions)},
             static_shapes={"x": [self.first_dimension, 3, 32, 32]},
-            inputs=[Port(name="x", shape="[1,3,32,32]", type="f32")],
-            outputs=[Port(name="y", shape="[1,10]", type="f32")],
+            inputs=[ModelPort(name="x", shape="[1,3,32,32]", type="f32")],
+            outputs=[ModelPort(name="y", shape="[1,10]", type="f32")],
             items_per_request=self.items_per_request,
             fed_warnings=list(self.fed_warnings),
         )

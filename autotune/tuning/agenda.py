@@ -22,7 +22,7 @@ _IMPROVEMENT, _UNLIKELY, _CALM_PROPOSALS = 0.01, 0.002, 8
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Attempt:
     """A configuration whose turn has come."""
 
     configuration: Configuration
@@ -97,7 +97,7 @@ class Agenda:
         else:
             self.put(trial.configuration, trial.origin)
 
-    def next(self, trials: Sequence[Trial], *, is_open: bool) -> Step | None:
+    def next(self, trials: Sequence[Trial], *, is_open: bool) -> Attempt | None:
         """The next step; None when the space is exhausted.
 
         Args:
@@ -105,18 +105,18 @@ class Agenda:
             is_open: whether the model of the last trial is still there to be swept.
         """
         if self._queue:
-            return Step(*self._queue.popleft(), None)
+            return Attempt(*self._queue.popleft(), None)
         if self._later and self._later[0][0] <= trials[-1].number:
-            return Step(*self._later.popleft()[1:], None)
+            return Attempt(*self._later.popleft()[1:], None)
         point = self._sweep_point(trials) if is_open and trials else None
         if point is not None:
             self._swept += 1
-            return Step(self._space.configuration(point), Origin.SWEEP, None)
+            return Attempt(self._space.configuration(point), Origin.SWEEP, None)
         self._swept = 0
         proposal = self._search.ask()
         if proposal is not None:
-            return Step(proposal.configuration, Origin.SAMPLED, proposal)
-        return Step(*self._later.popleft()[1:], None) if self._later else None
+            return Attempt(proposal.configuration, Origin.SAMPLED, proposal)
+        return Attempt(*self._later.popleft()[1:], None) if self._later else None
 
     def is_stable(self) -> bool:
         """Whether an improvement above 1 % was unlikely before each of the last few proposals."""

@@ -10,7 +10,7 @@ from autotune.domain.goal import Goal, Sla
 from autotune.domain.race import LEAST_LAUNCHES, Contender, End, RaceResult
 from autotune.domain.trial import Trial
 from autotune.machines.ports import Runner
-from autotune.measuring.measure import CONTENDER_FACTOR
+from autotune.measuring.measure import PROMISING_FACTOR
 from autotune.racing.calibration import Calibration, tie_margin
 from autotune.racing.nomination import (
     contender,
@@ -29,11 +29,12 @@ from autotune.storage.study_store import StudyStore
 
 _UNTIMED_LAUNCHES = 12
 """Where a budget gives no time: with few, processes that differ by 2 % hide a gain of 4 %."""
-_FINALISTS = 3
+_TYPICAL = 3
+"""How many run beside the hints then, as a rule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Lineup:
     """Who enters a race, and for how long."""
 
     contenders: Sequence[Contender]
@@ -95,7 +96,7 @@ class Finals:
         if not share_s or not any(may_race(trial, self._goal) for trial in trials):
             return share_s
         if self._wanted is None or self._wanted[0] != len(trials):  # asked twice for each trial
-            dozen_s = enter(trials, self._goal, None, None).budget_s
+            dozen_s = line_up(trials, self._goal, None, None).budget_s
             certified_s = certificate_s(trials, self._goal, self._items_per_request)
             self._wanted = len(trials), max(dozen_s, certified_s)
         wanted_s = self._wanted[1]
@@ -109,7 +110,7 @@ class Finals:
             return
         self._has_advised = True
         rate = requests_per_s(trial, self._items_per_request)
-        advice = [_advice_for_trials(rate, sla, CONTENDER_FACTOR * self._spec.limit_s)]
+        advice = [_advice_for_trials(rate, sla, PROMISING_FACTOR * self._spec.limit_s)]
         if budget.length_s is not None and self._spec.race.share:
             most_s = self._spec.race.most_share * budget.length_s
             needed_s = certificate_s([trial], self._goal, self._items_per_request)
@@ -139,15 +140,15 @@ class Finals:
         earlier = stored if stored is not None and self._may_go_on(stored) else None
         raced_s = 0.0 if earlier is None else earlier.duration_s
         budget_s = self._budget_s(trials, budget, raced_s)
-        entry = enter(trials, goal, budget_s, earlier, self._items_per_request)
-        if entry.budget_s < entry.least_s:
-            self._on_event(Noted(text=_no_time(entry)))
+        lineup = line_up(trials, goal, budget_s, earlier, self._items_per_request)
+        if lineup.budget_s < lineup.least_s:
+            self._on_event(Noted(text=_no_time(lineup)))
             return None if stored is None else self._ended(stored)
         if stored is not None and earlier is None:
             self._on_event(Noted(text=f"a new race begins: {_why_new(stored, self._spec)}"))
         noise = None if self._calibration is None else str(self._calibration)
-        self._on_event(RaceStarted(names=entry.names, budget_s=entry.budget_s, calibration=noise))
-        result = self._hold(entry, len(trials))
+        self._on_event(RaceStarted(names=lineup.names, budget_s=lineup.budget_s, calibration=noise))
+        result = self._hold(lineup, len(trials))
         if not result.launches:  # stopped before anybody ran, or memory for nobody
             if result.end is End.STOPPED and not self._is_stopped():
                 raise KeyboardInterrupt  # what ended the race ends the study
@@ -172,7 +173,7 @@ class Finals:
         if stored.end is not End.BUDGET:
             return stored.is_whole
         left_s = budget.left_s(self._elapsed_s())
-        return left_s is None or left_s < enter(trials, self._goal, left_s, stored).least_s
+        return left_s is None or left_s < line_up(trials, self._goal, left_s, stored).least_s
 
     def _ended(self, stored: StoredRace) -> RaceResult | None:
         """A race that was cut off, and for which there is no more time: it stands as it is."""
@@ -188,31 +189,31 @@ class Finals:
             return left_s
         return max(left_s, self.reserve_s(budget, trials) - raced_s)
 
-    def _hold(self, entry: Entry, trials: int) -> RaceResult:
+    def _hold(self, lineup: Lineup, trials: int) -> RaceResult:
         margin = tie_margin(self._calibration)
         noise = None if self._calibration is None else self._calibration.noise
-        if entry.earlier is not None:  # a race keeps the rules that it began with
-            margin, noise = entry.earlier.field.tie_margin, entry.earlier.noise
+        if lineup.earlier is not None:  # a race keeps the rules that it began with
+            margin, noise = lineup.earlier.field.tie_margin, lineup.earlier.noise
         plan = RacePlan(
-            budget_s=entry.budget_s,
-            launches=entry.launches,
-            seats=entry.seats,
+            budget_s=lineup.budget_s,
+            launches=lineup.launches,
+            seats=lineup.seats,
             tie_margin=margin,
             noise=noise,
             feed=self._spec.measure.feed,
             of_one_search=True,
             seed=self._spec.search.seed,
         )
-        log = self._log(entry, plan, trials)
+        log = self._log(lineup, plan, trials)
 
         def launched(race: Race) -> None:
-            log.note(race.entries)
+            log.note(race.dossiers)
             left_s = max(0.0, race.left_s)
             self._on_event(LaunchFinished(goal=self._goal, result=race.result(), left_s=left_s))
 
-        runner, earlier = self._runner, entry.earlier
+        runner, earlier = self._runner, lineup.earlier
         race = Race(
-            entry.contenders,
+            lineup.contenders,
             self._goal,
             plan,
             Venue(
@@ -223,40 +224,40 @@ class Finals:
                 ),
                 free_memory=runner.free_memory,
             ),
-            baseline=entry.baseline,
+            baseline=lineup.baseline,
             earlier=() if earlier is None else earlier.field.slices,
-            entries={} if earlier is None else earlier.field.entries,
+            dossiers={} if earlier is None else earlier.field.dossiers,
             doubts=self._store.doubts(),
             keep=lambda slices: log.keep(slices, self._elapsed_s()),
             on_launch=launched,
             is_stopped=self._is_stopped,
         )
         result = race.hold()
-        log.note(race.entries)
+        log.note(race.dossiers)
         log.end(result.end, result.duration_s)
         return result
 
-    def _log(self, entry: Entry, plan: RacePlan, trials: int) -> RaceLog:
-        if entry.earlier is not None:
-            return RaceLog.resume(self._store, entry.earlier.number)
+    def _log(self, lineup: Lineup, plan: RacePlan, trials: int) -> RaceLog:
+        if lineup.earlier is not None:
+            return RaceLog.resume(self._store, lineup.earlier.number)
         return RaceLog.begin(
             self._store,
-            entry.contenders,
+            lineup.contenders,
             trials=trials,
-            baseline=entry.baseline,
+            baseline=lineup.baseline,
             feed=plan.feed,
             tie_margin=plan.tie_margin,
             noise=plan.noise,
         )
 
 
-def enter(
+def line_up(
     trials: Sequence[Trial],
     goal: Goal,
     budget_s: float | None,
     earlier: StoredRace | None,
     items_per_request: int = 1,
-) -> Entry:
+) -> Lineup:
     """Who races after these trials, or goes on with a race that was cut off.
 
     Without a budget in time, the race may take what a dozen launches need.
@@ -268,22 +269,22 @@ def enter(
     numbers = {trial.number: trial for trial in trials}
     costs = [0.0 if c.trial is None else launch_s(numbers[c.trial]) for c in entered]
     hints_s = sum(cost for c, cost in zip(entered, costs, strict=True) if c.is_default)
-    finalists_s = [cost for c, cost in zip(entered, costs, strict=True) if not c.is_default]
+    others_s = [cost for c, cost in zip(entered, costs, strict=True) if not c.is_default]
     aim = LAUNCHES
     if budget_s is None:
         aim = _UNTIMED_LAUNCHES
-        budget_s = _UNTIMED_LAUNCHES * (hints_s + sum(finalists_s[:_FINALISTS]))
+        budget_s = _UNTIMED_LAUNCHES * (hints_s + sum(others_s[:_TYPICAL]))
     # After the first launch only the better hint is left of the hints, as a rule.
     kept_s = 0.0 if baseline is None else costs[baseline]
     launches = LEAST_LAUNCHES + 1  # one to spare: launches take longer than planned as a rule
-    places = seats(finalists_s, budget_s - hints_s - (launches - 1) * kept_s, launches)
-    return Entry(
+    places = seats(others_s, budget_s - hints_s - (launches - 1) * kept_s, launches)
+    return Lineup(
         contenders=entered,
         baseline=baseline,
         seats=places,
         launches=aim,
         budget_s=budget_s,
-        least_s=hints_s + sum(finalists_s[:places]),
+        least_s=hints_s + sum(others_s[:places]),
         earlier=earlier,
     )
 
@@ -339,8 +340,8 @@ def _why_new(stored: StoredRace, spec: StudySpec) -> str:
     return "the one before was held on another machine or runtime"
 
 
-def _no_time(entry: Entry) -> str:
+def _no_time(lineup: Lineup) -> str:
     return (
-        f"no race: {max(0.0, entry.budget_s):.0f} s are left for it and its first launch needs "
-        f"{entry.least_s:.0f} s; give a longer budget to have the result confirmed"
+        f"no race: {max(0.0, lineup.budget_s):.0f} s are left for it and its first launch needs "
+        f"{lineup.least_s:.0f} s; give a longer budget to have the result confirmed"
     )

@@ -31,8 +31,8 @@ from autotune.machines.fingerprint import Machine, asleep_s, versions
 from autotune.machines.locks import Patience, machine_lock, study_lock
 from autotune.machines.ports import OpenModel, Runner
 from autotune.machines.process import scrubbed_note
-from autotune.machines.workers import SubprocessRunner
-from autotune.measuring.measure import CONTENDER_FACTOR, Plan, measure
+from autotune.machines.workers import SubprocessRunner, reference_file
+from autotune.measuring.measure import PROMISING_FACTOR, Plan, measure
 from autotune.racing.calibration import Calibration, load_calibration
 from autotune.search.choose import search_of
 from autotune.search.derive import seeds
@@ -44,7 +44,7 @@ from autotune.storage.optuna_study import open_study
 from autotune.storage.study_store import StudyStore
 from autotune.tuning import heap
 from autotune.tuning import prepare as study
-from autotune.tuning.agenda import Agenda, Step
+from autotune.tuning.agenda import Agenda, Attempt
 from autotune.tuning.final import Finals
 from autotune.tuning.reference import Reading, Reference
 
@@ -54,7 +54,7 @@ _LEAST_MEASURED_S = 1.0
 _OPEN_S = 1.0
 
 
-class Stop:
+class StopRequest:
     """A request to stop after the current trial; set from a signal handler."""
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ def tune(  # noqa: PLR0913 - what a session may be told
     *,
     runner: Runner | None = None,
     on_event: Callable[[Event], None] = lambda _: None,
-    stop: Stop | None = None,
+    stop: StopRequest | None = None,
     anyway: bool = False,
     trust: bool = False,
     recover: Callable[[], Sequence[str]] = lambda: (),
@@ -124,7 +124,7 @@ def tune(  # noqa: PLR0913 - what a session may be told
     with (
         study_lock(folder, patience),
         machine_lock(patience),
-        study.no_longer_than_this(source.reference),
+        study.no_longer_than_this(reference_file(folder / "logs")),
     ):
         # Everything that can be wrong with the input shows here, before a database exists.
         facts = runner.inspect(spec.space.device, try_batch=spec.space.batch != (1,))
@@ -183,7 +183,7 @@ class Tuner:
         runner: Runner,
         warm: Sequence[Configuration] = (),
         on_event: Callable[[Event], None] = lambda _: None,
-        stop: Stop | None = None,
+        stop: StopRequest | None = None,
         calibration: Calibration | None = None,
         recover: Callable[[], Sequence[str]] = lambda: (),
         items_per_request: int = 1,
@@ -214,7 +214,7 @@ class Tuner:
         self._runner = runner
         self._warm = warm
         self._on_event = on_event
-        self._stop = stop = stop or Stop()
+        self._stop = stop = stop or StopRequest()
         self._finals = Finals(
             spec,
             store=store,
@@ -339,7 +339,7 @@ class Tuner:
 
     # --- one trial
 
-    def _try(self, step: Step) -> None:
+    def _try(self, step: Attempt) -> None:
         """Open, measure, record, tell. A seed's trial begins once it is known where it lies."""
         configuration, origin, proposal = step.configuration, step.origin, step.proposal
         self._on_event(
@@ -560,7 +560,7 @@ class Tuner:
     def _plan(self) -> Plan:
         """The study's plan, shortened to the time that is left."""
         limit, left = self._spec.limit_s, self._left_s()
-        longest = CONTENDER_FACTOR * limit
+        longest = PROMISING_FACTOR * limit
         if left is not None:
             left = max(1.0, left - self._finals.reserve_s(self._budget, self._history.trials))
             limit, longest = min(limit, left), min(longest, left)

@@ -7,13 +7,12 @@ from pathlib import Path
 
 from autotune.domain.doubts import Doubts
 from autotune.domain.fed import Fed
-from autotune.domain.model_file import fault_of, located
+from autotune.domain.model_file import ModelSource, fault_of, located
 from autotune.domain.paths import absolute, unwritable_name
 from autotune.domain.ranking import is_feasible, merit
 from autotune.errors import ModelError, SpecError, StorageError, StudyMismatchError
 from autotune.machines.fingerprint import Machine
 from autotune.machines.protocol import Inspected
-from autotune.machines.workers import ModelSource
 from autotune.search.derive import derive_space, seeds, trusted_precisions
 from autotune.space.configuration import Configuration
 from autotune.space.space import SearchSpace
@@ -48,7 +47,6 @@ def source(spec: StudySpec, folder: Path) -> ModelSource:
         path=path,
         shapes=parse_shapes(spec.model.shape),
         inputs=inputs,
-        reference=absolute(folder / "logs" / "reference.npz"),
     )
 
 

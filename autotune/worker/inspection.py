@@ -33,7 +33,7 @@ from autotune.worker.reference import (
     GIVEN,
     PRECISION,
     RANDOM,
-    Reference,
+    ReferenceAnswers,
     Run,
     errors_of,
     probes,
@@ -54,7 +54,7 @@ _FEW = 0.005
 class Findings:
     """What inspection found out."""
 
-    reference: Reference
+    reference: ReferenceAnswers
     default_precision: str
     precision_errors: dict[str, float | None]
     untrusted: dict[str, str]
@@ -125,7 +125,7 @@ def inspect(bench: Bench, devices: Sequence[str], *, try_batch: bool) -> Finding
     if try_batch:  # last, as it leaves the network at another batch
         why_no_batch, in_doubt = _look_at_batches(bench, exact, groups, compare=is_deterministic)
     return Findings(
-        reference=Reference(
+        reference=ReferenceAnswers(
             kinds=tuple(kinds[i] for i in needed),
             runs=tuple(replace(run, answers=[run.answers[i] for i in needed]) for run in runs),
             is_deterministic=is_deterministic,

@@ -12,7 +12,7 @@ from autotune.domain.answers import distrust
 from autotune.worker import model
 from autotune.worker.answers import STRICT, WrongOutputError, check, check_shapes, silences
 from autotune.worker.inputs import Sample, joined
-from autotune.worker.reference import PRECISION, RANDOM, Reference, Run, errors_of, run_key
+from autotune.worker.reference import PRECISION, RANDOM, ReferenceAnswers, Run, errors_of, run_key
 
 T = TypeVar("T")
 
@@ -44,12 +44,12 @@ class Subject:
         return self.core.compile_model(self.read(), self.device, chosen)
 
 
-def judge(
+def prove(
     subject: Subject,
     compiled: ov.CompiledModel,
     outputs: Sequence[np.ndarray],
     groups: Sequence[Sequence[Sample]],
-    known: Reference,
+    known: ReferenceAnswers,
 ) -> tuple[float, str | None]:
     """Deviation from single requests, and why the answers are not proven; None where they are.
 
@@ -98,7 +98,9 @@ def _tells_less(run: Run, exact: Run) -> bool:
     return bool(telling(exact) - telling(run))
 
 
-def _exactly(subject: Subject, groups: Sequence[Sequence[Sample]], known: Reference) -> str | None:
+def _exactly(
+    subject: Subject, groups: Sequence[Sequence[Sample]], known: ReferenceAnswers
+) -> str | None:
     """Why a batch of this size is not proven in f32; None where it is.
 
     Raises:

@@ -28,7 +28,7 @@ _LONGEST_S = 10.0
 """Where requests take seconds, a block ends after this time with as many as there are."""
 
 
-class Load(Protocol):
+class RequestLoop(Protocol):
     """Requests in flight on one compiled model."""
 
     num_requests: int
@@ -164,7 +164,7 @@ def requests_of(
     batch_size: int,
     *,
     copies: bool,
-) -> Load:
+) -> RequestLoop:
     """The requests of one load, ready to be filled; `copies` feeds them before every start."""
     if api == "sync":
         return SyncLoad(compiled, data, batch_size, copies=copies)
@@ -210,8 +210,8 @@ def block_of(
     latencies_ms: "array[float]",
     duration_s: float,
     cycles_s: float,
-    before: readings.Readings,
-    after: readings.Readings,
+    before: readings.Instant,
+    after: readings.Instant,
 ) -> dict[str, Any]:
     """The block's fields; latencies are rounded up to whole ticks, so over-cap is never missed."""
     times = np.frombuffer(latencies_ms, dtype=np.float64)

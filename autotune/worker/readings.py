@@ -11,7 +11,7 @@ from autotune.host.files import known, rows
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
+class Instant:
     """Counters at one instant; None where this machine does not have one."""
 
     monotonic_s: float
@@ -29,10 +29,10 @@ class Readings:
     """Periods in which a quota ran out, of this process's cgroups and all above."""
 
 
-def take() -> Readings:
+def take() -> Instant:
     """All counters now."""
     usage, numbers = resource.getrusage(resource.RUSAGE_SELF), affinity()
-    return Readings(
+    return Instant(
         monotonic_s=time.monotonic(),
         wall_s=time.time(),
         thread_cpu_s=time.thread_time(),
@@ -53,7 +53,7 @@ def peak_rss_bytes() -> int | None:
     return None
 
 
-def stolen_s(before: Readings, after: Readings) -> float | None:
+def stolen_s(before: Instant, after: Instant) -> float | None:
     """CPU time that the hypervisor took between the two from the CPUs that work may really use.
 
     Where a quota allows fewer than the affinity, their share; None where the affinity changed.

@@ -43,7 +43,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
+class ReferenceAnswers:
     """Answers to compare with, and what is known to be in doubt."""
 
     kinds: tuple[str, ...]
@@ -124,7 +124,7 @@ def probes(network: ov.Model, file: Path | None, kinds: Sequence[str]) -> list[l
     return found
 
 
-def save_reference(path: Path, reference: Reference) -> None:
+def save_reference(path: Path, reference: ReferenceAnswers) -> None:
     """Write it, whatever the limit on a worker's files: that one is there for logs."""
     parts = {
         (r, k, i, j): part
@@ -165,7 +165,7 @@ def _name(*place: int) -> str:
     return "v" + "_".join(str(number) for number in place)
 
 
-def load_reference(path: Path) -> Reference:
+def load_reference(path: Path) -> ReferenceAnswers:
     """What `save_reference` wrote; the answers of a run are read when they are first looked at."""
     with np.load(path, allow_pickle=False) as arrays:
         meta = json.loads(str(arrays["meta"]))
@@ -174,7 +174,7 @@ def load_reference(path: Path) -> Reference:
         Run(device, requested, precision, _Stored(path, len(meta["kinds"]), r, shapes))
         for r, (device, requested, precision) in enumerate(meta.pop("runs"))
     ]
-    return Reference(
+    return ReferenceAnswers(
         kinds=tuple(meta.pop("kinds")),
         runs=tuple(runs),
         yardsticks=tuple(Yardstick(*one) for one in meta.pop("yardsticks")),

@@ -12,8 +12,8 @@ from autotune.worker.graph import why_random_misleads
 from autotune.worker.inputs import DataError, Sample, batch_of, input_name, samples
 from autotune.worker.inspection import Bench, home_of, inspect
 from autotune.worker.items import items_per_request
-from autotune.worker.judgement import Subject, forget, judge
-from autotune.worker.load import Load, requests_of
+from autotune.worker.judgement import Subject, forget, prove
+from autotune.worker.load import RequestLoop, requests_of
 from autotune.worker.reference import load_reference, probes, save_reference
 
 _META_DEVICES = {"AUTO", "MULTI", "HETERO", "BATCH"}
@@ -38,7 +38,7 @@ class Session:
         self._compiled: ov.CompiledModel | None = None
         self._data: list[Sample] = []
         self._batch_size = 1
-        self._source: Load | None = None
+        self._source: RequestLoop | None = None
         self._source_kind: tuple[int, str, str] | None = None
 
     def obey(self, command: dict[str, Any]) -> None:
@@ -168,7 +168,7 @@ class Session:
         begun = time.perf_counter()
         outputs = model.infer(self._compiled, batch_of(groups[0], 0, batch_size))
         first_inference_ms = 1000 * (time.perf_counter() - begun)
-        error, unproven = judge(subject, self._compiled, outputs, groups, known)
+        error, unproven = prove(subject, self._compiled, outputs, groups, known)
         effective = model.effective_properties(self._compiled)
         self._answers.say(
             "opened",
@@ -211,7 +211,7 @@ class Session:
             source.drain()
         self._answers.say("stopped", peak_rss_bytes=readings.peak_rss_bytes())
 
-    def _requests(self, num_requests: int, api: str, feed: str) -> Load:
+    def _requests(self, num_requests: int, api: str, feed: str) -> RequestLoop:
         """The requests of the last load where they fit: a turn in a race must cost no set-up."""
         if self._compiled is None:
             message = "no model is open"

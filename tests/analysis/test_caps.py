@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.analysis.caps import CapRange, cap_ranges
-from autotune.analysis.what_if import judge
+from autotune.analysis.what_if import measurement_under
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import TICK_MS, Block, Measurement
 from autotune.stats.latency import cap_ticks
@@ -51,7 +51,7 @@ def test_every_verdict_is_the_tests(
     one = measured(latencies * 3, num_requests)
     found = ranges(one, percentile)
     goal = Goal(Objective.THROUGHPUT, percentile, cap * TICK_MS)
-    judged = judge(one, goal)
+    judged = measurement_under(one, goal)
     assert found.verdict(cap) is judged.verdict
     assert found.percentile * TICK_MS == judged.latency.goal_ms
 
@@ -70,7 +70,7 @@ def test_large_measurements(percentile: float) -> None:
             for cap in (border - 1, border, border + 1):
                 goal = Goal(Objective.THROUGHPUT, percentile, cap * TICK_MS)
                 assert cap_ticks(cap * TICK_MS) == cap
-                assert found.verdict(cap) is judge(one, goal).verdict
+                assert found.verdict(cap) is measurement_under(one, goal).verdict
 
 
 def test_too_few_requests_meet_no_cap() -> None:

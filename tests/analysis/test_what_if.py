@@ -3,7 +3,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.analysis.what_if import judge, needs_judging, under
+from autotune.analysis.what_if import measurement_under, needs_judging, under
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.stats.latency import ticks_of
 from tests.builders import GOAL, make_block, make_failure, make_measurement, make_trial
@@ -19,7 +19,7 @@ def at(cap_ms: float | None, percentile: float = 99.0) -> Goal:
 
 def test_a_wide_cap_is_met_and_a_tight_one_missed() -> None:
     """Verdicts follow the new cap; warm-up does not count."""
-    wide, tight = judge(MEASUREMENT, at(9.0)), judge(MEASUREMENT, at(0.5))
+    wide, tight = measurement_under(MEASUREMENT, at(9.0)), measurement_under(MEASUREMENT, at(0.5))
 
     assert (wide.verdict, wide.over_cap) == (Verdict.MET, 0)
     assert (tight.verdict, tight.over_cap) == (Verdict.MISSED, 3000)
@@ -27,24 +27,24 @@ def test_a_wide_cap_is_met_and_a_tight_one_missed() -> None:
 
 def test_a_rate_at_the_boundary_stays_unclear() -> None:
     """Exactly one in a hundred over the cap decides nothing."""
-    assert judge(MEASUREMENT, at(5.0)).verdict is Verdict.UNCLEAR
+    assert measurement_under(MEASUREMENT, at(5.0)).verdict is Verdict.UNCLEAR
 
 
 def test_percentile_is_taken_anew() -> None:
     """The latency shown is that of the percentile asked for."""
-    assert judge(MEASUREMENT, at(9.0, 99.5)).latency.goal_ms == 8.0
-    assert judge(MEASUREMENT, at(9.0, 50.0)).latency.goal_ms == 1.0
+    assert measurement_under(MEASUREMENT, at(9.0, 99.5)).latency.goal_ms == 8.0
+    assert measurement_under(MEASUREMENT, at(9.0, 50.0)).latency.goal_ms == 1.0
 
 
 def test_without_a_cap_there_is_no_verdict() -> None:
     """Nothing to test, nothing claimed."""
-    assert judge(MEASUREMENT, at(None)).verdict is None
+    assert measurement_under(MEASUREMENT, at(None)).verdict is None
 
 
 @given(st.floats(0.2, 60), st.sampled_from([50.0, 90.0, 99.0]))
 def test_counts_equal_a_direct_computation(cap_ms: float, percentile: float) -> None:
     """Over-cap requests are those whose latency is above the cap, counted one by one."""
-    judged = judge(MEASUREMENT, at(cap_ms, percentile))
+    judged = measurement_under(MEASUREMENT, at(cap_ms, percentile))
     latencies = ticks_of(MEASUREMENT.counted) / 10_000
 
     assert judged.over_cap == int((latencies > cap_ms).sum())

@@ -6,9 +6,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from autotune.domain.model_file import ModelSource
 from autotune.export.deployment import load_best
 from autotune.machines.ports import Load
-from autotune.machines.workers import ModelSource, SubprocessRunner
+from autotune.machines.workers import SubprocessRunner
 from autotune.space.configuration import CompileKey
 from tests.bench.figure import Figure, figure
 
@@ -58,7 +59,6 @@ def _ours(path: Path) -> float:
             path=deployment.model_path,
             shapes=best.model.shapes,
             inputs=None,
-            reference=Path(folder) / "reference.npz",
         )
         runner = SubprocessRunner(source, Path(folder))
         runner.inspect([best.device], try_batch=False)

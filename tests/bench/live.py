@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autotune.export.best_file import read_best
 from autotune.racing.contest import contest
-from autotune.racing.entrants import Entrant, Model, entrant_of_file, entrant_of_words
+from autotune.racing.named import NamedContender, RacedModel, contender_of_file, contender_of_words
 from autotune.space.configuration import Configuration
 from autotune.spec import load_spec, parse_shapes
 from tests.bench import surfaces
@@ -63,14 +63,14 @@ def _once(name: str, seed: int) -> dict[str, object]:
         spec, best = load_spec(folder), read_best(file)
         goal = spec.goal.goal
         optimum = _optimum(name)
-        model = Model(
+        model = RacedModel(
             path=(folder / spec.model.path).resolve(), shapes=parse_shapes(spec.model.shape)
         )
-        entrants = [_entrant(optimum, model), entrant_of_file(file, model.path)]
-        found = entrants[1].contender.configuration
+        named = [_entrant(optimum, model), contender_of_file(file, model.path)]
+        found = named[1].contender.configuration
         if found == optimum:
             return {"ratio": 1.0, "found": str(found), "status": best.status, "same": True}
-        race, _ = contest(entrants, goal, _RACE_S, launches=_LAUNCHES, anyway=True, seed=seed)
+        race, _ = contest(named, goal, _RACE_S, launches=_LAUNCHES, anyway=True, seed=seed)
         ours = race.result().standings[1]
         interval = ours.ratio
         return {
@@ -96,9 +96,9 @@ def _optimum(name: str) -> Configuration:
     return machine.surface.cells[cell]
 
 
-def _entrant(configuration: Configuration, model: Model) -> Entrant:
+def _entrant(configuration: Configuration, model: RacedModel) -> NamedContender:
     if configuration.is_hint:
-        return entrant_of_words(configuration.hint.value, model)
+        return contender_of_words(configuration.hint.value, model)
     words = {
         "streams": configuration.streams,
         "threads_per_stream": configuration.threads_per_stream,
@@ -109,4 +109,4 @@ def _entrant(configuration: Configuration, model: Model) -> Entrant:
         "api": configuration.api.value,
     }
     text = ",".join(f"{key}={value}" for key, value in words.items() if value is not None)
-    return entrant_of_words(text, model)
+    return contender_of_words(text, model)

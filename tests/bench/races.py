@@ -15,12 +15,13 @@ import psutil
 from scipy.special import stdtrit
 
 from autotune.domain.goal import Goal, Objective
+from autotune.domain.model_file import ModelSource
 from autotune.export.best_file import read_best
 from autotune.machines.ports import Load, OpenModel
-from autotune.machines.workers import ModelSource, SubprocessRunner
+from autotune.machines.workers import SubprocessRunner
 from autotune.measuring.measure import warm_up
 from autotune.racing.contest import contest
-from autotune.racing.entrants import Entrant, Model, entrant_of_words
+from autotune.racing.named import NamedContender, RacedModel, contender_of_words
 from autotune.racing.verify import verify
 from autotune.space.configuration import CompileKey
 from autotune.stats.launches import launch_interval
@@ -28,7 +29,9 @@ from tests.bench.figure import Figure, figure
 
 _STUDIES = ("classifier", "recogniser", "squeezenet", "resnet50")
 _GOAL = Goal(Objective.THROUGHPUT, 99.0, None)
-_MODEL = Model(path=Path("studies/models/classifier.onnx").resolve(), shapes={"x": [1, 3, 48, 192]})
+_MODEL = RacedModel(
+    path=Path("studies/models/classifier.onnx").resolve(), shapes={"x": [1, 3, 48, 192]}
+)
 _OTHER = "streams=2,threads_per_stream=1,requests=2,batch=4"
 _PRECISE = math.log(1.03)
 _APART_S = 4.0
@@ -48,16 +51,16 @@ def interleaving(pairs: int = 16, launches: int = 8, rounds: int = 5) -> list[Fi
     same machine.
     """
     apart, apart_s, sliced, sliced_s = [], [], [], []
-    with workplace() as (runner, entrants):
+    with workplace() as (runner, named):
         for number in range(max(pairs, launches)):
             if number < pairs:
                 begun = time.monotonic()
-                rates = [_alone(runner, entrant) for entrant in entrants]
+                rates = [_alone(runner, one) for one in named]
                 apart.append(math.log(rates[1] / rates[0]))
                 apart_s.append(time.monotonic() - begun)
             if number < launches:
                 begun = time.monotonic()
-                sliced.append(_turns(runner, entrants, rounds, first=number % 2))
+                sliced.append(_turns(runner, named, rounds, first=number % 2))
                 sliced_s.append(time.monotonic() - begun)
     means = [float(np.mean(logs)) for logs in sliced]
     within = math.sqrt(float(np.mean([np.var(logs, ddof=1) for logs in sliced])))
@@ -91,7 +94,7 @@ def aa() -> list[Figure]:
     """Races of the THROUGHPUT hint against itself."""
     ratios, different, outside = [], 0, 0
     for seed in range(_AA_RACES):
-        twins = [entrant_of_words("THROUGHPUT", _MODEL) for _ in range(2)]
+        twins = [contender_of_words("THROUGHPUT", _MODEL) for _ in range(2)]
         race, _ = contest(twins, _GOAL, _AA_S, launches=6, seed=seed)
         result = race.result()
         ratio = result.standings[1].ratio
@@ -110,11 +113,11 @@ def aa() -> list[Figure]:
 
 def idle(seconds: float = 10.0) -> list[Figure]:
     """CPU that five idle residents take, one of them after a load."""
-    with workplace() as (runner, entrants):
-        key = entrants[0].contender.configuration.compile_key
+    with workplace() as (runner, named):
+        key = named[0].contender.configuration.compile_key
         models = [runner.open(key) for _ in range(5)]
         try:
-            warm_up(models[0], _load(models[0], entrants[0]), 1.0)
+            warm_up(models[0], _load(models[0], named[0]), 1.0)
             children = psutil.Process().children(recursive=True)
             before = sum(sum(child.cpu_times()[:2]) for child in children)
             time.sleep(seconds)
@@ -178,39 +181,38 @@ def _pause(_: int) -> None:
 
 
 @contextlib.contextmanager
-def workplace() -> Iterator[tuple[SubprocessRunner, list[Entrant]]]:
+def workplace() -> Iterator[tuple[SubprocessRunner, list[NamedContender]]]:
     """A runner for the classifier, and two configurations of it."""
     with tempfile.TemporaryDirectory() as folder:
         source = ModelSource(
             path=_MODEL.path,
             shapes=_MODEL.shapes,
             inputs=None,
-            reference=Path(folder) / "reference.npz",
         )
         runner = SubprocessRunner(source, Path(folder))
         runner.inspect(["CPU"], try_batch=True)
-        yield runner, [entrant_of_words("THROUGHPUT", _MODEL), entrant_of_words(_OTHER, _MODEL)]
+        yield runner, [contender_of_words("THROUGHPUT", _MODEL), contender_of_words(_OTHER, _MODEL)]
 
 
-def _load(model: OpenModel, entrant: Entrant) -> Load:
-    configuration = entrant.contender.configuration
+def _load(model: OpenModel, one: NamedContender) -> Load:
+    configuration = one.contender.configuration
     requests = model.opening.effective.requests(configuration)
     return Load(num_requests=requests, api=configuration.api, limit_s=60.0)
 
 
-def _open(runner: SubprocessRunner, entrant: Entrant) -> OpenModel:
-    key: CompileKey = entrant.contender.configuration.compile_key
+def _open(runner: SubprocessRunner, one: NamedContender) -> OpenModel:
+    key: CompileKey = one.contender.configuration.compile_key
     model = runner.open(key)
-    warm_up(model, _load(model, entrant), 0.5)
+    warm_up(model, _load(model, one), 0.5)
     return model
 
 
-def _alone(runner: SubprocessRunner, entrant: Entrant) -> float:
+def _alone(runner: SubprocessRunner, one: NamedContender) -> float:
     """Items per second of 4 s in a fresh process."""
-    model = _open(runner, entrant)
+    model = _open(runner, one)
     done = spent = 0.0
     try:
-        with contextlib.closing(model.load(_load(model, entrant))) as blocks:
+        with contextlib.closing(model.load(_load(model, one))) as blocks:
             for block in blocks:
                 done += block.completions
                 spent += block.duration_s
@@ -218,19 +220,19 @@ def _alone(runner: SubprocessRunner, entrant: Entrant) -> float:
                     break
     finally:
         model.close()
-    return entrant.contender.configuration.batch_size * done / spent
+    return one.contender.configuration.batch_size * done / spent
 
 
 def _turns(
-    runner: SubprocessRunner, entrants: list[Entrant], rounds: int, first: int
+    runner: SubprocessRunner, named: list[NamedContender], rounds: int, first: int
 ) -> list[float]:
     """Log ratios of the second over the first, in turns of half a second in one launch."""
-    models = [_open(runner, entrant) for entrant in entrants]
+    models = [_open(runner, one) for one in named]
     logs = []
     try:
         for number in range(rounds):
             order = (0, 1) if (number + first) % 2 == 0 else (1, 0)
-            rates = {i: _slice(models[i], entrants[i]) for i in order}
+            rates = {i: _slice(models[i], named[i]) for i in order}
             logs.append(math.log(rates[1] / rates[0]))
     finally:
         for model in models:
@@ -238,10 +240,10 @@ def _turns(
     return logs
 
 
-def _slice(model: OpenModel, entrant: Entrant) -> float:
-    with contextlib.closing(model.load(_load(model, entrant))) as blocks:
+def _slice(model: OpenModel, one: NamedContender) -> float:
+    with contextlib.closing(model.load(_load(model, one))) as blocks:
         block = next(blocks)
-    return entrant.contender.configuration.batch_size * block.completions / block.duration_s
+    return one.contender.configuration.batch_size * block.completions / block.duration_s
 
 
 def _needed(deviation: float) -> int:

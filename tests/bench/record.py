@@ -24,8 +24,8 @@ def run() -> list[Figure]:
     without what is a process's own.
     """
     rates, spread, pairs, generator = [], [], [], np.random.default_rng(0)
-    with workplace() as (runner, (entrant, _)):
-        configuration = entrant.contender.configuration
+    with workplace() as (runner, (one, _)):
+        configuration = one.contender.configuration
         for _ in range(_LAUNCHES):
             models = [runner.open(configuration.compile_key) for _ in range(2)]
             requests = models[0].opening.effective.requests(configuration)

@@ -12,7 +12,7 @@ import numpy as np
 from playwright.sync_api import sync_playwright
 
 from autotune.analysis.pareto import pareto_front
-from autotune.analysis.what_if import judge
+from autotune.analysis.what_if import measurement_under
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Block, Interval
@@ -103,7 +103,7 @@ def _trial(number: int, generator: np.random.Generator) -> Trial:
         number=number,
         configuration=configuration,
         origin=origin,
-        measurement=judge(plain, _GOAL),
+        measurement=measurement_under(plain, _GOAL),
     )
 
 

@@ -24,7 +24,7 @@ from autotune.errors import EXIT_INTERRUPTED
 from autotune.machines.ports import Runner
 from autotune.racing.calibrate import calibrate
 from autotune.racing.contest import contest
-from autotune.racing.entrants import Model
+from autotune.racing.named import RacedModel
 from autotune.racing.verify import verify
 from autotune.space.configuration import Configuration
 from autotune.testing.simulated import SimulatedRunner
@@ -85,7 +85,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> SimulatedRunner:
     """Contests and calibrations on a simulated machine: nobody waits for them."""
     runner = SimulatedRunner(noise=0.02)
 
-    def make(model: Model, folder: Path) -> Runner:
+    def make(model: RacedModel, folder: Path) -> Runner:
         return runner
 
     monkeypatch.setattr("autotune.cli.contest.verify", partial(verify, runners=make))

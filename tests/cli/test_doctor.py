@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from autotune.cli.doctor import closing_line, show_doctor
-from autotune.doctor.check import Check, State
+from autotune.doctor.check import Check, Grade
 from autotune.doctor.probes import Tell
 from autotune.doctor.readings import Missing, Readings
 from autotune.errors import EXIT_ERROR, EXIT_OK
@@ -81,9 +81,9 @@ def test_json_has_the_same_checks_and_a_summary(capsys: Output) -> None:
 
 def test_the_closing_line_counts_in_words() -> None:
     """One warning, two warnings; what does not occur is left out."""
-    checks = [Check("a", state, "b") for state in (State.PASS, State.WARN, State.INFO)]
+    checks = [Check("a", state, "b") for state in (Grade.PASS, Grade.WARN, Grade.INFO)]
     assert closing_line(checks) == "fit for measuring: 1 pass, 1 warning, 1 note"
-    checks += [Check("a", state, "b") for state in (State.FAIL, State.WARN, State.PASS)]
+    checks += [Check("a", state, "b") for state in (Grade.FAIL, Grade.WARN, Grade.PASS)]
     assert closing_line(checks) == "not fit for measuring: 1 failure, 2 warnings, 2 pass, 1 note"
 
 

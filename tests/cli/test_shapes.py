@@ -6,14 +6,14 @@ import pytest
 
 from autotune.cli.inspect import show_model
 from autotune.cli.shapes import example
-from autotune.machines.protocol import Port
+from autotune.machines.protocol import ModelPort
 from autotune.spec import parse_shapes
 
 
-def ports(text: str) -> list[Port]:
+def ports(text: str) -> list[ModelPort]:
     """Inputs in ``name type [shape]``, a line each."""
     words = [line.split() for line in text.strip().splitlines()]
-    return [Port(name=name, type=kind, shape=shape) for name, kind, shape in words]
+    return [ModelPort(name=name, type=kind, shape=shape) for name, kind, shape in words]
 
 
 @pytest.mark.parametrize(

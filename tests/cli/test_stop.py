@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from autotune.cli.output import announce
-from autotune.cli.stop import Stop
+from autotune.cli.stop import Signals
 from autotune.machines.locks import Patience
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -32,7 +32,7 @@ def send(number: signal.Signals) -> None:
 def test_ctrl_c_once_asks_and_twice_interrupts(capsys: pytest.CaptureFixture[str]) -> None:
     """And afterwards Ctrl-C is what it was before."""
     before = signal.getsignal(signal.SIGINT)
-    with Stop(partial(announce, Console())) as stop:
+    with Signals(partial(announce, Console())) as stop:
         assert not stop()
         send(signal.SIGINT)
         assert stop()
@@ -45,7 +45,7 @@ def test_ctrl_c_once_asks_and_twice_interrupts(capsys: pytest.CaptureFixture[str
 def test_a_terminal_that_goes_away_asks_however_often_it_says_so() -> None:
     """The kernel and the shell both say it; the piece at hand is finished."""
     told: list[str] = []
-    with Stop(told.append) as stop:
+    with Signals(told.append) as stop:
         send(signal.SIGHUP)
         send(signal.SIGHUP)
         assert stop()
@@ -54,7 +54,7 @@ def test_a_terminal_that_goes_away_asks_however_often_it_says_so() -> None:
 
 def test_sigterm_stops_at_once() -> None:
     """Whoever sends it does not wait for long, nor for what would come next."""
-    with Stop(lambda _: None) as stop:
+    with Signals(lambda _: None) as stop:
         with pytest.raises(KeyboardInterrupt):
             send(signal.SIGTERM)
         assert stop()
@@ -64,7 +64,7 @@ def test_sigterm_stops_at_once() -> None:
 def test_an_ignored_signal_stays_ignored(number: signal.Signals) -> None:
     """That is what nohup and background jobs of a shell begin with."""
     signal.signal(number, signal.SIG_IGN)
-    with Stop(lambda _: None) as stop:
+    with Signals(lambda _: None) as stop:
         send(number)
         assert not stop()
         assert signal.getsignal(number) is signal.SIG_IGN
@@ -75,7 +75,7 @@ def test_an_ignored_signal_stays_ignored(number: signal.Signals) -> None:
 def test_whoever_only_waits_is_stopped_at_once(number: signal.Signals) -> None:
     """Nothing has begun that would have to be ended with care."""
     waiting = Patience(is_waiting=True)
-    with Stop(lambda _: None, patience=waiting), pytest.raises(KeyboardInterrupt):
+    with Signals(lambda _: None, patience=waiting), pytest.raises(KeyboardInterrupt):
         send(number)
 
 
@@ -83,7 +83,7 @@ def test_whoever_only_waits_is_stopped_at_once(number: signal.Signals) -> None:
 def test_whoever_is_stopped_before_a_wait_does_not_wait(number: signal.Signals) -> None:
     """The wait asks for it."""
     patience = Patience()
-    with Stop(lambda _: None, patience=patience):
+    with Signals(lambda _: None, patience=patience):
         send(number)
         assert patience.is_stopped()
 
@@ -91,7 +91,7 @@ def test_whoever_is_stopped_before_a_wait_does_not_wait(number: signal.Signals) 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_nothing_cuts_off_what_is_left_at_the_end(number: signal.Signals) -> None:
     """Writing files takes a moment."""
-    with Stop(lambda _: None) as stop:
+    with Signals(lambda _: None) as stop:
         stop.settle()
         for _ in range(3):
             send(number)
@@ -102,7 +102,7 @@ def test_afterwards_signals_do_what_they_did() -> None:
     """But for those that were ignored, which stay so; and not only where the work is done."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     before = {number: signal.getsignal(number) for number in SIGNALS}
-    stop = Stop(lambda _: None)
+    stop = Signals(lambda _: None)
     stop.install()
     assert signal.getsignal(signal.SIGTERM) != before[signal.SIGTERM]
     stop.settle()
@@ -118,6 +118,6 @@ def test_who_asked_for_it_is_told(number: signal.Signals) -> None:
         requested = False
 
     asked = Asked()
-    with Stop(lambda _: None, "this trial", asked=asked):
+    with Signals(lambda _: None, "this trial", asked=asked):
         send(number)
     assert asked.requested

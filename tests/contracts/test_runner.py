@@ -10,10 +10,11 @@ import pytest
 
 from autotune.domain.failure import FailureKind, TrialFault
 from autotune.domain.measurement import Block
+from autotune.domain.model_file import ModelSource
 from autotune.errors import DeviceError
 from autotune.machines.ports import Load, OpenModel, Runner
 from autotune.machines.protocol import Inspected
-from autotune.machines.workers import ModelSource, SubprocessRunner
+from autotune.machines.workers import SubprocessRunner
 from autotune.space.configuration import Api, CompileKey, Configuration, PerformanceHint
 from autotune.surfaces.machine import RecordedMachine, RecordedRunner
 from autotune.surfaces.recording import Recording
@@ -39,9 +40,7 @@ def runner(
     if request.param == "recorded":
         return RecordedRunner(recorded=RecordedMachine(recorded_surface()))
     folder = tmp_path_factory.mktemp("runner")
-    source = ModelSource(
-        path=model_folder / models.TINY, shapes={}, inputs=None, reference=folder / "reference.npz"
-    )
+    source = ModelSource(path=model_folder / models.TINY, shapes={}, inputs=None)
     return SubprocessRunner(source, folder)
 
 

@@ -9,9 +9,9 @@ from autotune.doctor.readings import (
     Frequency,
     FullLoad,
     Idle,
-    Interval,
     Lock,
     Readings,
+    Span,
     SyncedWrites,
     Temperature,
     Topology,
@@ -51,10 +51,10 @@ def counters(**changes: Any) -> Counters:
     return Counters(**{**zero, **changes})
 
 
-def interval(duration_s: float = 5.0, **changes: Any) -> Interval:
+def interval(duration_s: float = 5.0, **changes: Any) -> Span:
     """From all zero to `changes`; the wall clock goes with the monotonic one."""
     after = {"monotonic_s": duration_s, "wall_s": duration_s, **changes}
-    return Interval(before=counters(), after=counters(**after))
+    return Span(before=counters(), after=counters(**after))
 
 
 def full_load(**changes: Any) -> FullLoad:

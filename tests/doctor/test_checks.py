@@ -7,8 +7,8 @@ from dataclasses import fields, replace
 import pytest
 
 from autotune.doctor import clock_checks, cpu_checks, hardware_checks, host_checks
-from autotune.doctor.check import Check, State, grade, percent, size
-from autotune.doctor.checks import is_fit, judge
+from autotune.doctor.check import Check, Grade, grade, percent, size
+from autotune.doctor.checks import checks_of, is_fit
 from autotune.doctor.readings import (
     Devices,
     Disk,
@@ -34,7 +34,7 @@ from tests.doctor.builders import (
     temperature,
 )
 
-PASS, WARN, FAIL, INFO = State.PASS, State.WARN, State.FAIL, State.INFO
+PASS, WARN, FAIL, INFO = Grade.PASS, Grade.WARN, Grade.FAIL, Grade.INFO
 MISSING = Missing("the reason")
 
 
@@ -45,7 +45,7 @@ def by_name(checks: tuple[Check, ...]) -> dict[str, Check]:
 
 def test_a_good_machine_passes_everything_that_is_judged() -> None:
     """What is left is for information."""
-    checks = judge(readings())
+    checks = checks_of(readings())
     assert {check.name for check in checks if check.state is INFO} == {
         "topology",
         "energy counters",
@@ -56,7 +56,7 @@ def test_a_good_machine_passes_everything_that_is_judged() -> None:
 
 def test_names_are_unique_and_evidence_is_always_given() -> None:
     """So that the JSON can be searched by name."""
-    checks = judge(readings())
+    checks = checks_of(readings())
     assert len(by_name(checks)) == len(checks) == 26
     assert all(check.evidence for check in checks)
 
@@ -65,7 +65,7 @@ def test_a_machine_that_gives_no_reading_gets_no_judgement_but_the_reason() -> N
     """Nothing is known to be bad, but that OpenVINO is not there."""
     always = {"lock", "sqlite"}
     nothing = {f.name: MISSING for f in fields(readings()) if f.name not in always}
-    checks = by_name(judge(readings(**nothing)))
+    checks = by_name(checks_of(readings(**nothing)))
     assert {checks.pop(name).state for name in ("machine lock", "SQLite")} == {PASS}
     assert checks.pop("OpenVINO").state is FAIL
     assert {(check.state, check.evidence) for check in checks.values()} == {(INFO, "the reason")}
@@ -80,7 +80,7 @@ def test_counters_that_are_missing_leave_their_checks_open() -> None:
         "thermal_throttles": MISSING,
     }
     checks = by_name(
-        judge(readings(load=full_load(**missing), idle=idle(runnable_tasks=MISSING, **missing)))
+        checks_of(readings(load=full_load(**missing), idle=idle(runnable_tasks=MISSING, **missing)))
     )
     unknown = {name for name, check in checks.items() if check.evidence == "the reason"}
     assert unknown == {"steal", "idle pressure", "CPU quota", "runnable tasks"}
@@ -90,7 +90,7 @@ def test_counters_that_are_missing_leave_their_checks_open() -> None:
 
 def test_advice_is_given_where_something_is_to_be_done_and_only_there() -> None:
     """A warning or failure says what follows and what to do."""
-    bad = judge(
+    bad = checks_of(
         readings(
             lock=Lock(problem="another measurement runs", is_held=True),
             cpus=cpus(quota_cpus=0.5),
@@ -107,13 +107,13 @@ def test_advice_is_given_where_something_is_to_be_done_and_only_there() -> None:
 
 def test_a_warning_does_not_make_a_machine_unfit() -> None:
     """It costs time, not truth."""
-    assert is_fit(judge(readings(clock_source="hpet")))
+    assert is_fit(checks_of(readings(clock_source="hpet")))
 
 
 @pytest.mark.parametrize(
     ("value", "state"), [(0.0, PASS), (1.0, PASS), (1.01, WARN), (5.0, WARN), (5.01, FAIL)]
 )
-def test_a_bound_itself_is_still_good(value: float, state: State) -> None:
+def test_a_bound_itself_is_still_good(value: float, state: Grade) -> None:
     """For every check with two bounds."""
     assert grade(value, 1.0, 5.0) is state
 
@@ -138,7 +138,7 @@ def test_shares_and_sizes_are_written_for_people() -> None:
     ],
 )
 def test_a_quota_must_allow_the_affinity(
-    visible: int, affinity: int, quota: float | None, state: State
+    visible: int, affinity: int, quota: float | None, state: Grade
 ) -> None:
     """And one CPU at least."""
     assert cpu_checks.cpus(cpus(visible, affinity, quota)).state is state
@@ -159,7 +159,7 @@ def quota(throttled: int, periods: int, group: str = "/") -> tuple[QuotaPeriods,
     ("throttled", "periods", "state"),
     [(0, 0, PASS), (0, 50, PASS), (1, 50, WARN), (5, 100, WARN), (6, 100, FAIL), (50, 50, FAIL)],
 )
-def test_any_throttled_period_is_a_warning(throttled: int, periods: int, state: State) -> None:
+def test_any_throttled_period_is_a_warning(throttled: int, periods: int, state: Grade) -> None:
     """More than one in twenty is a failure."""
     load = full_load(quota=quota(throttled, periods))
     assert cpu_checks.throttling(idle(), load).state is state
@@ -195,7 +195,7 @@ def test_no_quota_is_said_as_such() -> None:
     ],
 )
 def test_steal_is_a_share_of_the_time_that_was_wanted(
-    steal_s: float, busy_s: float, state: State
+    steal_s: float, busy_s: float, state: Grade
 ) -> None:
     """One percent is good, five bearable."""
     load = full_load(cpu_time=CpuTime(busy_s=busy_s, steal_s=steal_s))
@@ -211,7 +211,7 @@ def test_cpu_time_that_stands_still_is_not_judged() -> None:
 @pytest.mark.parametrize(
     ("pressure_s", "state"), [(0.0, PASS), (0.1, PASS), (0.11, WARN), (0.5, WARN), (0.51, FAIL)]
 )
-def test_idle_pressure_is_a_share_of_the_time(pressure_s: float, state: State) -> None:
+def test_idle_pressure_is_a_share_of_the_time(pressure_s: float, state: Grade) -> None:
     """Of two seconds: 5 % is good, 25 % bearable."""
     assert cpu_checks.idle_pressure(idle(pressure_s=pressure_s)).state is state
 
@@ -220,7 +220,7 @@ def test_idle_pressure_is_a_share_of_the_time(pressure_s: float, state: State) -
     ("samples", "state"),
     [((0, 0), PASS), ((2, 1), PASS), ((2, 2), WARN), ((9, 9), WARN)],
 )
-def test_runnable_tasks_are_compared_with_the_cpus(samples: tuple[int, ...], state: State) -> None:
+def test_runnable_tasks_are_compared_with_the_cpus(samples: tuple[int, ...], state: Grade) -> None:
     """Of four CPUs, less than two may be busy, on average."""
     assert cpu_checks.runnable_tasks(idle(samples), cpus()).state is state
 
@@ -247,7 +247,7 @@ def varying(coefficient: float) -> tuple[float, ...]:
         pytest.param((0.05, 0.05), PASS, id="as few as there can be"),
     ],
 )
-def test_the_same_work_must_take_the_same_time(times_s: tuple[float, ...], state: State) -> None:
+def test_the_same_work_must_take_the_same_time(times_s: tuple[float, ...], state: Grade) -> None:
     """By its coefficient of variation, and by shifts of its level."""
     assert cpu_checks.steadiness("pinned", times_s).state is state
 
@@ -261,7 +261,7 @@ def test_a_step_needs_ten_on_each_side() -> None:
 
 def test_work_that_cannot_be_pinned_is_still_timed_unpinned() -> None:
     """One of the two lines has the reason."""
-    checks = by_name(judge(readings(work=Work(pinned_s=MISSING, unpinned_s=(0.05,) * 40))))
+    checks = by_name(checks_of(readings(work=Work(pinned_s=MISSING, unpinned_s=(0.05,) * 40))))
     assert (checks["speed, pinned"].state, checks["speed, unpinned"].state) == (INFO, PASS)
 
 
@@ -274,7 +274,7 @@ def test_work_that_cannot_be_pinned_is_still_timed_unpinned() -> None:
         (("performance", "powersave"), WARN),
     ],
 )
-def test_a_governor_that_saves_power_is_a_warning(governors: tuple[str, ...], state: State) -> None:
+def test_a_governor_that_saves_power_is_a_warning(governors: tuple[str, ...], state: Grade) -> None:
     """On any of the CPUs."""
     reading = Frequency(governors=governors, driver="intel_pstate", turbo=None)
     assert hardware_checks.frequency(reading).state is state
@@ -301,7 +301,7 @@ def test_turbo_is_reported_and_not_judged(turbo: bool | None, words: str) -> Non
         (("Full", "Discharging"), WARN),
     ],
 )
-def test_running_from_a_battery_is_a_warning(states: tuple[str, ...], state: State) -> None:
+def test_running_from_a_battery_is_a_warning(states: tuple[str, ...], state: Grade) -> None:
     """Whichever of them it is."""
     assert hardware_checks.battery(states).state is state
 
@@ -332,7 +332,7 @@ def test_topology_is_noted(reading: Topology, evidence: str) -> None:
 @pytest.mark.parametrize(
     ("celsius", "state"), [(50.0, PASS), (90.0, PASS), (90.1, WARN), (100.0, WARN), (105.0, WARN)]
 )
-def test_ten_degrees_below_a_trip_point_are_enough(celsius: float, state: State) -> None:
+def test_ten_degrees_below_a_trip_point_are_enough(celsius: float, state: Grade) -> None:
     """After the full load."""
     assert hardware_checks.temperature((temperature(celsius),), full_load()).state is state
 
@@ -374,7 +374,7 @@ def test_throttling_under_load_fails_whatever_the_sensors_say(
         ("acpi_pm", WARN),
     ],
 )
-def test_a_clock_outside_of_the_cpu_is_a_warning(source: str, state: State) -> None:
+def test_a_clock_outside_of_the_cpu_is_a_warning(source: str, state: Grade) -> None:
     """It is slow to read."""
     assert clock_checks.source(source).state is state
 
@@ -391,13 +391,13 @@ def test_a_clock_outside_of_the_cpu_is_a_warning(source: str, state: State) -> N
         (-3600.0, FAIL),
     ],
 )
-def test_the_two_clocks_must_agree(drift_s: float, state: State) -> None:
+def test_the_two_clocks_must_agree(drift_s: float, state: Grade) -> None:
     """Within a thousandth of the five seconds; in both directions."""
     assert clock_checks.drift(full_load(wall_s=5 + drift_s)).state is state
 
 
 @pytest.mark.parametrize(("step_s", "state"), [(40e-9, PASS), (1e-6, PASS), (1.1e-6, WARN)])
-def test_the_clock_must_resolve_a_microsecond(step_s: float, state: State) -> None:
+def test_the_clock_must_resolve_a_microsecond(step_s: float, state: Grade) -> None:
     """Some inferences take forty."""
     assert clock_checks.step(step_s).state is state
 
@@ -413,7 +413,7 @@ def test_the_clock_must_resolve_a_microsecond(step_s: float, state: State) -> No
         pytest.param((0.002,), WARN, id="one sleep"),
     ],
 )
-def test_sleepers_must_wake_in_time(overshoots_s: tuple[float, ...], state: State) -> None:
+def test_sleepers_must_wake_in_time(overshoots_s: tuple[float, ...], state: Grade) -> None:
     """At the 99th percentile."""
     assert clock_checks.timer(overshoots_s).state is state
 
@@ -430,7 +430,7 @@ def test_sleepers_must_wake_in_time(overshoots_s: tuple[float, ...], state: Stat
     ],
 )
 def test_memory_is_what_machine_and_cgroup_leave(
-    available: int, room: int | None, state: State, evidence: str
+    available: int, room: int | None, state: Grade, evidence: str
 ) -> None:
     """Version 1 writes a huge number for no limit."""
     check = host_checks.memory(memory(available, group_room_bytes=room))
@@ -438,7 +438,7 @@ def test_memory_is_what_machine_and_cgroup_leave(
 
 
 @pytest.mark.parametrize(("used", "state"), [(0, PASS), (1, WARN), (GIB, WARN)])
-def test_any_swap_in_use_is_a_warning(used: int, state: State) -> None:
+def test_any_swap_in_use_is_a_warning(used: int, state: Grade) -> None:
     """Memory was short once."""
     assert host_checks.swap(memory(swap_used_bytes=used)).state is state
 
@@ -446,7 +446,7 @@ def test_any_swap_in_use_is_a_warning(used: int, state: State) -> None:
 @pytest.mark.parametrize(
     ("free", "state"), [(200 * 10**6, PASS), (200 * 10**6 - 1, FAIL), (0, FAIL)]
 )
-def test_a_study_needs_room(free: int, state: State) -> None:
+def test_a_study_needs_room(free: int, state: Grade) -> None:
     """200 MB at least."""
     assert host_checks.disk(Disk(folder="/", free_bytes=free)).state is state
 
@@ -462,13 +462,13 @@ def test_a_study_needs_room(free: int, state: State) -> None:
         ("tmpfs", INFO),
     ],
 )
-def test_the_file_system_must_lock_files(kind: str, state: State) -> None:
+def test_the_file_system_must_lock_files(kind: str, state: Grade) -> None:
     """And where it will not last, that is told."""
     assert host_checks.file_system(kind).state is state
 
 
 @pytest.mark.parametrize(("slowest_s", "state"), [(0.1, PASS), (0.101, WARN)])
-def test_the_slowest_write_counts(slowest_s: float, state: State) -> None:
+def test_the_slowest_write_counts(slowest_s: float, state: Grade) -> None:
     """A commit of each trial waits for it."""
     writes = SyncedWrites(folder="/", times_s=(0.001, slowest_s, 0.001))
     assert host_checks.synced_writes(writes).state is state
@@ -489,7 +489,7 @@ def test_the_slowest_write_counts(slowest_s: float, state: State) -> None:
         ("3.53.0", PASS),
     ],
 )
-def test_the_wal_bug_of_sqlite_is_told_and_does_not_matter(version: str, state: State) -> None:
+def test_the_wal_bug_of_sqlite_is_told_and_does_not_matter(version: str, state: Grade) -> None:
     """Fixed in 3.51.3 and in two older branches."""
     check = host_checks.sqlite(version)
     assert check.state is state
@@ -507,7 +507,7 @@ def test_the_wal_bug_of_sqlite_is_told_and_does_not_matter(version: str, state: 
         ("custom", INFO),
     ],
 )
-def test_an_openvino_with_known_bugs_is_a_warning(version: str, state: State) -> None:
+def test_an_openvino_with_known_bugs_is_a_warning(version: str, state: Grade) -> None:
     """Before 2026.4."""
     assert host_checks.openvino(version).state is state
 
@@ -527,7 +527,7 @@ def test_without_openvino_nothing_can_be_measured() -> None:
         (MISSING, INFO, "the reason"),
     ],
 )
-def test_there_must_be_a_device(reading: Devices | Missing, state: State, evidence: str) -> None:
+def test_there_must_be_a_device(reading: Devices | Missing, state: Grade, evidence: str) -> None:
     """Or the reason why the runtime does not answer."""
     check = host_checks.devices(reading)
     assert (check.state, check.evidence) == (state, evidence)
@@ -541,7 +541,7 @@ def test_there_must_be_a_device(reading: Devices | Missing, state: State, eviden
         (Lock(problem="/x: cannot be locked"), FAIL, "AUTOTUNE_LOCK_DIR"),
     ],
 )
-def test_nobody_else_may_measure(reading: Lock, state: State, words: str) -> None:
+def test_nobody_else_may_measure(reading: Lock, state: Grade, words: str) -> None:
     """And the lock must be one that can be taken."""
     check = host_checks.lock(reading)
     assert check.state is state
@@ -571,7 +571,7 @@ def test_evidence_tells_the_figure_that_was_judged(check: Callable[[FullLoad], C
 @pytest.mark.parametrize(
     ("noise", "state"), [(0.0, PASS), (0.02, PASS), (0.021, WARN), (0.05, WARN), (0.051, FAIL)]
 )
-def test_the_noise_of_equal_configurations(noise: float, state: State) -> None:
+def test_the_noise_of_equal_configurations(noise: float, state: Grade) -> None:
     """MLPerf's bound for a material difference, and more than twice that."""
     found = Devices(names=("CPU (a)",), calibration=replace(CALIBRATION, noise=noise))
     assert host_checks.calibration(found).state is state

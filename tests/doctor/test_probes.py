@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from autotune.doctor import counters, hardware, space, timing
-from autotune.doctor.check import State
-from autotune.doctor.checks import judge
+from autotune.doctor.check import Grade
+from autotune.doctor.checks import checks_of
 from autotune.doctor.files import attempt
 from autotune.doctor.probes import Effort, examine
 from autotune.doctor.readings import (
@@ -322,7 +322,7 @@ def test_this_machine_can_be_examined(tmp_path: Path, monkeypatch: pytest.Monkey
     timed = ("cpus", "idle", "work", "overshoots_s", "load", "synced_writes", "devices")
     assert not [name for name in timed if isinstance(getattr(found, name), Missing)]
     assert len(told) == 6
-    assert judge(found)
+    assert checks_of(found)
     assert not isinstance(found.devices, Missing)
     assert found.devices.problem is None
     assert any(name.startswith("CPU") for name in found.devices.names)
@@ -336,11 +336,11 @@ def test_an_odd_machine_can_be_examined(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(gone)
     gone.rmdir()
     found = examine(lambda doing: None, SHORT, tmp_path)
-    checks = {check.name: check for check in judge(found)}
+    checks = {check.name: check for check in checks_of(found)}
     assert len(checks) == 26
-    assert checks["steal"].state is State.INFO
+    assert checks["steal"].state is Grade.INFO
     assert "proc/stat: No such file or directory" in checks["steal"].evidence
-    assert checks["disk space"].state is State.INFO
+    assert checks["disk space"].state is Grade.INFO
 
 
 def test_nothing_is_put_under_load_while_another_measures() -> None:
@@ -352,8 +352,8 @@ def test_nothing_is_put_under_load_while_another_measures() -> None:
     assert told == []
     untouched = {f.name for f in fields(found) if "not probed" in str(getattr(found, f.name))}
     assert untouched == {"idle", "work", "overshoots_s", "load", "synced_writes", "devices"}
-    checks = {check.name: check for check in judge(found)}
-    assert checks["machine lock"].state is State.FAIL
+    checks = {check.name: check for check in checks_of(found)}
+    assert checks["machine lock"].state is Grade.FAIL
     assert f"process {os.getpid()}" in checks["machine lock"].evidence
 
 

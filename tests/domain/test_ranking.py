@@ -109,7 +109,7 @@ def test_the_hint_to_beat_is_the_race_s_where_there_was_one() -> None:
     for number, better in ((0, slow), (1, fast), (7, fast), (None, fast)):
         raced = Contender(name="hint", configuration=LATENCY, trial=number)
         field = Field(
-            contenders=[raced], entries={}, slices=[], goal=CAPPED, baseline=0, tie_margin=0.01
+            contenders=[raced], dossiers={}, slices=[], goal=CAPPED, baseline=0, tie_margin=0.01
         )
         race = judge(field, end=End.BUDGET, duration_s=1.0)
         assert better_hint([slow, fast], CAPPED, race) is better

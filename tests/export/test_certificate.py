@@ -19,8 +19,8 @@ from autotune.domain.race import (
     Choice,
     Conditions,
     Contender,
+    Dossier,
     End,
-    Entry,
     RaceResult,
     Slice,
     State,
@@ -68,7 +68,7 @@ def make_race(
     ]
     field = Field(
         contenders=contenders,
-        entries={0: Entry(opening=make_opening()), 1: Entry(failure=make_failure())},
+        dossiers={0: Dossier(opening=make_opening()), 1: Dossier(failure=make_failure())},
         slices=slices,
         goal=goal,
         baseline=3,

@@ -9,7 +9,7 @@ import pytest
 from autotune import load_best
 from autotune.errors import UsageError
 from autotune.export.to_targets import export
-from autotune.racing.entrants import entrant_of_file
+from autotune.racing.named import contender_of_file
 from tests import models
 from tests.export.test_deployment import write
 
@@ -26,7 +26,7 @@ EDITS = (
 )
 """A property, and what somebody made of it; None for taken out."""
 USERS: dict[str, Callable[[Path, Path], object]] = {
-    "verify": lambda path, _: entrant_of_file(path),
+    "verify": lambda path, _: contender_of_file(path),
     "compile": lambda path, _: load_best(path).compile(None),
     "export": lambda path, out: export(path, ["python"], out),
 }

@@ -84,7 +84,7 @@ POINTS: dict[str, Callable[[int], None]] = {
     "begin": lambda n: _passage(Search, "begin", n, after=True),
     "open": lambda n: _passage(SubprocessRunner, "open", n),
     "opened": lambda n: _passage(SubprocessRunner, "open", n, after=True),
-    "block": lambda n: _passage(measuring.Progress, "add", n),
+    "block": lambda n: _passage(measuring.Tally, "add", n),
     "record": lambda n: _passage(codec, "block_row", n),
     "tell": lambda n: _passage(Search, "tell", n),
     "told": lambda n: _passage(Search, "tell", n, after=True),

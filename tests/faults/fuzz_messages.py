@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import atheris
 
 with atheris.instrument_imports(include=["autotune.machines.protocol", "autotune.worker.readings"]):
-    from autotune.machines.protocol import parse_answer
+    from autotune.machines.protocol import parse_message
 
 from tests.faults.test_fuzz import ANSWERS
 
@@ -16,7 +16,7 @@ from tests.faults.test_fuzz import ANSWERS
 def one(data: bytes) -> None:
     """An answer, or a fault in words; any other exception is a finding."""
     with contextlib.suppress(ValueError):
-        assert parse_answer(data).say
+        assert parse_message(data).say
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from autotune.domain.goal import Goal, Objective
 from autotune.domain.ranking import better_hint, ratio
 from autotune.errors import AutotuneError, SpecError
 from autotune.export.best_file import BestFile, read_best
-from autotune.machines.protocol import parse_answer
+from autotune.machines.protocol import parse_message
 from autotune.report.chart import pareto_chart
 from autotune.report.page import render_comparison
 from autotune.report.page.comparison import comparison_view
@@ -133,7 +133,7 @@ def test_a_worker_s_message(
     """An answer, or a fault in words."""
     for line in (spoilt(answer, cuts), noise):
         with contextlib.suppress(ValueError):
-            assert parse_answer(line).say
+            assert parse_message(line).say
 
 
 def test_a_worker_s_message_guided_by_coverage() -> None:

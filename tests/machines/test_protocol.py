@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.machines.protocol import Answer, BlockDone, Failed, parse_answer
+from autotune.machines.protocol import BlockDone, Failed, Message, parse_message
 
 BLOCK: dict[str, Any] = {
     "say": "block",
@@ -36,7 +36,7 @@ _WORDS = st.sampled_from(
 def parses(line: bytes) -> bool:
     """Whether it is an answer; anything but a ValueError is a fault of the parser."""
     try:
-        return isinstance(parse_answer(line), Answer)
+        return isinstance(parse_message(line), Message)
     except ValueError:
         return False
 
@@ -64,7 +64,7 @@ def test_a_block_that_parses_is_a_block_of_the_domain(name: str, value: object) 
     """With one field replaced by anything: either refused, or usable without a further check."""
     line = json.dumps({**BLOCK, name: value}).encode()
     if parses(line):
-        answer = parse_answer(line)
+        answer = parse_message(line)
         if isinstance(answer, BlockDone):
             block = answer.block(cpus=2)
             assert block.completions > 0
@@ -90,7 +90,7 @@ def test_a_block_that_parses_is_a_block_of_the_domain(name: str, value: object) 
 def test_a_block_that_cannot_be_is_refused(name: str, value: object) -> None:
     """Numbers are finite, times not negative, latencies whole; the message names the field."""
     with pytest.raises(ValueError, match=name):
-        parse_answer(json.dumps({**BLOCK, name: value}).encode())
+        parse_message(json.dumps({**BLOCK, name: value}).encode())
 
 
 def test_a_deep_nesting_is_refused() -> None:
@@ -100,6 +100,6 @@ def test_a_deep_nesting_is_refused() -> None:
 
 def test_a_text_has_a_limit() -> None:
     """A message is for people."""
-    assert isinstance(parse_answer(b'{"say":"failed","kind":"lost","message":"x"}'), Failed)
+    assert isinstance(parse_message(b'{"say":"failed","kind":"lost","message":"x"}'), Failed)
     long = json.dumps({"say": "failed", "kind": "lost", "message": "x" * 20_001})
     assert not parses(long.encode())

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from autotune.domain.failure import Failure, FailureKind, TrialFault
+from autotune.domain.model_file import ModelSource
 from autotune.errors import DeviceError, ModelError
 from autotune.machines import workers as runners
 from autotune.machines.deadlines import Deadlines
 from autotune.machines.ports import Load, OpenModel
-from autotune.machines.workers import ModelSource, SubprocessRunner, look, write_sample_model
+from autotune.machines.workers import SubprocessRunner, look, write_sample_model
 from autotune.space.configuration import CompileKey
 from tests.machines.fakes import fake_worker, is_gone
 
@@ -27,7 +28,7 @@ def runner_of(
     folder: Path, body: str, block_s: float = 60.0, deadlines: Deadlines | None = None
 ) -> SubprocessRunner:
     """A runner whose workers have this body."""
-    source = ModelSource(path=folder / "m.xml", shapes={}, inputs=None, reference=folder / "r.npz")
+    source = ModelSource(path=folder / "m.xml", shapes={}, inputs=None)
     deadlines = deadlines or Deadlines(block_s=block_s)
     return SubprocessRunner(source, folder / "logs", deadlines, fake_worker(folder, body))
 

@@ -11,7 +11,7 @@ from autotune.domain.measurement import Block, Flag, StopReason
 from autotune.machines.ports import Load
 from autotune.measuring.measure import (
     Plan,
-    Progress,
+    Tally,
     common_flags,
     is_warm,
     measure,
@@ -28,12 +28,12 @@ HOPELESS = (16.0,)
 """Latencies in ms against a cap of 10: under it, over it, and beyond one and a half times it."""
 
 
-def progress(goal: Goal = GOAL, num_requests: int = 4, to_beat_per_s: float = 0.0) -> Progress:
+def tally(goal: Goal = GOAL, num_requests: int = 4, to_beat_per_s: float = 0.0) -> Tally:
     """Nothing known yet; batches of one."""
-    return Progress(1, num_requests, goal, PLAN, to_beat_per_s)
+    return Tally(1, num_requests, goal, PLAN, to_beat_per_s)
 
 
-def fed(found: Progress, blocks: Sequence[Block]) -> Progress:
+def fed(found: Tally, blocks: Sequence[Block]) -> Tally:
     """After these blocks, or as many as it takes to stop."""
     for block in blocks:
         if found.stop_reason is None:
@@ -51,7 +51,7 @@ class TestWarmUp:
 
     def test_steady_rates_are_warm_after_the_shortest_time(self) -> None:
         """Two blocks of half a second, the third counts."""
-        found = fed(progress(), blocks_of([100] * 3))
+        found = fed(tally(), blocks_of([100] * 3))
         assert (len(found.warmup), len(found.counted)) == (2, 1)
 
     @pytest.mark.parametrize(
@@ -59,41 +59,41 @@ class TestWarmUp:
     )
     def test_few_completions_take_longer(self, num_requests: int, rounds: int) -> None:
         """30 requests, or three for each in flight: whatever is more, up to the longest time."""
-        found = fed(progress(num_requests=num_requests), blocks_of([10] * 7))
+        found = fed(tally(num_requests=num_requests), blocks_of([10] * 7))
         assert len(found.warmup) == rounds
 
     def test_a_trend_is_waited_out(self) -> None:
         """Rates that rise by a tenth for each block are not warm; once they level out they are."""
-        found = fed(progress(), blocks_of([50, 60, 70, 80, 80]))
+        found = fed(tally(), blocks_of([50, 60, 70, 80, 80]))
         assert (len(found.warmup), len(found.counted)) == (5, 0)
         found.add(make_block())
         assert len(found.counted) == 1
 
     def test_an_endless_trend_ends_at_the_longest_time(self) -> None:
         """Three times the shortest."""
-        found = fed(progress(), blocks_of([20, 40, 60, 80, 100, 120, 140]))
+        found = fed(tally(), blocks_of([20, 40, 60, 80, 100, 120, 140]))
         assert (len(found.warmup), len(found.counted)) == (6, 1)
 
     def test_a_hopeless_latency_is_counted_at_once(self) -> None:
         """Where the fastest of many requests is far over the cap, warming up will not mend it."""
-        found = fed(progress(), blocks_of([100, 100], HOPELESS))
+        found = fed(tally(), blocks_of([100, 100], HOPELESS))
         assert (len(found.warmup), len(found.counted)) == (0, 1)
         assert found.stop_reason is StopReason.MISSED
 
     def test_a_slow_first_round_is_not_hopeless(self) -> None:
         """Cold caches: one fast request among those after the first round is enough."""
         cold = make_block([50.0] * 4 + [9.0] * 4)
-        assert fed(progress(num_requests=4), [cold]).warmup == [cold]
+        assert fed(tally(num_requests=4), [cold]).warmup == [cold]
 
     def test_too_few_requests_are_not_hopeless(self) -> None:
         """Fewer than two rounds say nothing."""
         slow = make_block(HOPELESS * 7)
-        assert fed(progress(num_requests=4), [slow]).warmup == [slow]
+        assert fed(tally(num_requests=4), [slow]).warmup == [slow]
 
     def test_without_a_cap_nothing_is_hopeless(self) -> None:
         """There is nothing to miss."""
         goal = Goal(Objective.LATENCY, 99.0, None)
-        assert len(fed(progress(goal), blocks_of([100], (1e5,))).warmup) == 1
+        assert len(fed(tally(goal), blocks_of([100], (1e5,))).warmup) == 1
 
 
 class TestStop:
@@ -101,44 +101,44 @@ class TestStop:
 
     def test_a_clear_miss_stops(self) -> None:
         """Over-cap requests in two blocks, a hundred requests."""
-        found = fed(progress(), blocks_of([100] * 20, SLOW))
+        found = fed(tally(), blocks_of([100] * 20, SLOW))
         assert (found.stop_reason, found.verdict) == (StopReason.MISSED, Verdict.MISSED)
         assert len(found.counted) <= 2
 
     def test_a_verdict_and_a_precise_throughput_decide(self) -> None:
         """417 requests show p99 without one over the cap; four blocks are the fewest."""
-        found = fed(progress(), blocks_of([150] * 20))
+        found = fed(tally(), blocks_of([150] * 20))
         assert (found.stop_reason, found.verdict) == (StopReason.DECIDED, Verdict.MET)
         assert len(found.counted) == 4
         assert found.seen.mean == 300.0
 
     def test_a_noisy_throughput_is_not_decided(self) -> None:
         """Beyond 2 % the measurement goes on to its limit, with the verdict it has."""
-        found = fed(progress(), blocks_of([200, 150] * 20))
+        found = fed(tally(), blocks_of([200, 150] * 20))
         assert (found.stop_reason, found.verdict) == (StopReason.LIMIT, Verdict.MET)
         assert len(found.counted) == 10
 
     def test_without_a_cap_precision_decides(self) -> None:
         """There is no verdict to wait for."""
-        found = fed(progress(Goal(Objective.LATENCY, 99.0, None)), blocks_of([100] * 20))
+        found = fed(tally(Goal(Objective.LATENCY, 99.0, None)), blocks_of([100] * 20))
         assert (found.stop_reason, found.verdict) == (StopReason.DECIDED, None)
 
     def test_a_contender_with_an_open_verdict_is_given_four_times_the_limit(self) -> None:
         """Six requests per block cannot show p99 within the limit, but may within 20 s."""
-        found = fed(progress(num_requests=1), blocks_of([6] * 60))
+        found = fed(tally(num_requests=1), blocks_of([6] * 60))
         assert (found.stop_reason, found.verdict) == (StopReason.LIMIT, Verdict.UNCLEAR)
         assert sum(block.duration_s for block in found.counted) == PLAN.longest_s
 
     def test_no_contender_without_the_throughput_for_it(self) -> None:
         """An open verdict on what is slower than the best so far is not worth the time."""
         noisy = blocks_of([4, 8] * 30)
-        found = fed(progress(num_requests=1, to_beat_per_s=12.5), noisy)
+        found = fed(tally(num_requests=1, to_beat_per_s=12.5), noisy)
         assert found.stop_reason is StopReason.LIMIT
         assert sum(block.duration_s for block in found.counted) == PLAN.limit_s
 
     def test_what_is_clearly_slower_is_dominated(self) -> None:
         """Its upper bound lies below the lower bound of the best feasible one."""
-        found = fed(progress(to_beat_per_s=300.0), blocks_of([100] * 20))
+        found = fed(tally(to_beat_per_s=300.0), blocks_of([100] * 20))
         assert found.stop_reason is StopReason.DOMINATED
         assert len(found.counted) == 3
 

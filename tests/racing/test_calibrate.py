@@ -14,20 +14,20 @@ from hypothesis import strategies as st
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Interval
-from autotune.domain.race import Contender, End, Entry, RaceResult, Slice
+from autotune.domain.race import Contender, Dossier, End, RaceResult, Slice
 from autotune.errors import BusyError, MachineFaultError
 from autotune.machines.locks import machine_lock
 from autotune.machines.ports import Runner
 from autotune.racing.calibrate import calibrate, calibration_of, largest_difference, log_ratios
 from autotune.racing.calibration import load_calibration, tie_margin
-from autotune.racing.entrants import Model
+from autotune.racing.named import RacedModel
 from autotune.space.configuration import Configuration, PerformanceHint
 from autotune.stats.judging import Field, judge
 from autotune.testing.simulated import SimulatedRunner
 from tests.builders import make_block, make_failure
 
 THROUGHPUT = Configuration(device="CPU", hint=PerformanceHint.THROUGHPUT)
-MODEL = Model(path=Path("classifier.onnx"), shapes={})
+MODEL = RacedModel(path=Path("classifier.onnx"), shapes={})
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "autotune" / "calibration.json"
 
 
-def on(runner: SimulatedRunner) -> Callable[[Model, Path], Runner]:
+def on(runner: SimulatedRunner) -> Callable[[RacedModel, Path], Runner]:
     """Every model on this machine."""
     return lambda model, folder: runner
 
@@ -47,11 +47,11 @@ def make_slice(launch: int, number: int, contender: int, count: int) -> Slice:
     return Slice(launch, number, contender, 0.0, make_block((1.0,) * count))
 
 
-def make_result(slices: list[Slice], entries: dict[int, Entry] | None = None) -> RaceResult:
+def make_result(slices: list[Slice], dossiers: dict[int, Dossier] | None = None) -> RaceResult:
     """The race of twins with these slices."""
     field = Field(
         contenders=[Contender(name="a", configuration=THROUGHPUT)] * 2,
-        entries=entries or {},
+        dossiers=dossiers or {},
         slices=slices,
         goal=Goal(Objective.THROUGHPUT, 99.0, None),
         baseline=0,
@@ -98,7 +98,7 @@ def test_without_a_model_a_sample_is_run(monkeypatch: pytest.MonkeyPatch) -> Non
         path.write_text("<net/>")
         return path
 
-    def make(model: Model, folder: Path) -> Runner:
+    def make(model: RacedModel, folder: Path) -> Runner:
         assert model.path.is_file()
         seen.append(model.path)
         return SimulatedRunner()

@@ -33,12 +33,12 @@ from autotune.machines.locks import machine_lock
 from autotune.machines.ports import Runner
 from autotune.racing.calibration import Calibration, save_calibration
 from autotune.racing.contest import common_goal, contest
-from autotune.racing.entrants import (
-    Entrant,
-    Model,
-    entrant_of_file,
-    entrant_of_trial,
-    entrants_of,
+from autotune.racing.named import (
+    NamedContender,
+    RacedModel,
+    contender_of_file,
+    contender_of_stored,
+    named_contenders,
     parse_configuration,
     trial_of,
 )
@@ -123,9 +123,9 @@ def make_study(folder: Path, trials: Sequence[Trial], shape: str | None = None) 
     return folder
 
 
-def words(text: str) -> Entrant:
+def words(text: str) -> NamedContender:
     """A hint or settings, with a model."""
-    (found,) = entrants_of([text], Model(path=Path("m.onnx"), shapes={}), "CPU")
+    (found,) = named_contenders([text], RacedModel(path=Path("m.onnx"), shapes={}), "CPU")
     return found
 
 
@@ -134,10 +134,10 @@ def words(text: str) -> Entrant:
 
 def test_a_file_enters_with_its_claim(folder: Path) -> None:
     """Its configuration, model, goal and machine: all from the file alone."""
-    found = entrant_of_file(folder / "best.json")
+    found = contender_of_file(folder / "best.json")
     assert found.contender.configuration == make_configuration()
     assert (found.contender.name, found.contender.trial) == (str(folder / "best.json"), 3)
-    assert found.model == Model(
+    assert found.model == RacedModel(
         path=folder / "model.onnx", shapes={"x": [1, 3]}, items_per_request=1
     )
     assert (found.goal, found.machine) == (GOAL, MACHINE)
@@ -154,7 +154,7 @@ def test_a_file_says_how_it_counts(folder: Path, version: int, items: int | None
     if items is not None:
         values["model"]["items_per_request"] = items
     path.write_text(json.dumps(values))
-    found = entrant_of_file(path)
+    found = contender_of_file(path)
     assert found.model.items_per_request == items
 
 
@@ -163,7 +163,7 @@ def test_a_trial_counts_as_its_study(tmp_path: Path) -> None:
     study = make_study(tmp_path / "study", [make_trial(0)])
     with closing(sqlite3.connect(study / "study.db")) as connection, connection:
         connection.execute("UPDATE autotune_study SET items_per_request = 8")
-    assert entrant_of_trial(study, 0).model.items_per_request == 8
+    assert contender_of_stored(study, 0).model.items_per_request == 8
 
 
 def test_a_moved_model_is_found_where_it_is_said_to_be(folder: Path) -> None:
@@ -171,15 +171,15 @@ def test_a_moved_model_is_found_where_it_is_said_to_be(folder: Path) -> None:
     (folder / "elsewhere").mkdir()
     moved = (folder / "model.onnx").rename(folder / "elsewhere" / "m.onnx")
     with pytest.raises(ModelError, match=r"no such model file; if it was moved"):
-        entrant_of_file(folder / "best.json")
-    assert entrant_of_file(folder / "best.json", moved).model.path == moved
+        contender_of_file(folder / "best.json")
+    assert contender_of_file(folder / "best.json", moved).model.path == moved
 
 
 def test_another_model_is_refused(folder: Path) -> None:
     """Its claims are about the one that was tuned."""
     (folder / "model.onnx").write_bytes(b"other weights")
     with pytest.raises(ModelError, match=r"is not the model of .*best\.json \(its SHA-256 differs"):
-        entrant_of_file(folder / "best.json")
+        contender_of_file(folder / "best.json")
 
 
 def test_other_weights_make_another_model(folder: Path) -> None:
@@ -187,15 +187,15 @@ def test_other_weights_make_another_model(folder: Path) -> None:
     model = write_external(folder / "model.onnx", {"w": "weights.data"})
     known = BestModel(path="model.onnx", sha256=model_sha256(model), shapes={})
     write_best(make_best(model=known), folder / "best.json")
-    assert entrant_of_file(folder / "best.json").model.path == model
+    assert contender_of_file(folder / "best.json").model.path == model
     write_external(folder / "model.onnx", {"w": "weights.data"}, seed=2)
     with pytest.raises(ModelError, match=r"is not the model of .*best\.json \(its SHA-256 differs"):
-        entrant_of_file(folder / "best.json")
+        contender_of_file(folder / "best.json")
     (folder / "weights.data").unlink()
     with pytest.raises(
         ModelError, match=r"weights are in .*weights\.data, and there is no such fil"
     ):
-        entrant_of_file(folder / "best.json")
+        contender_of_file(folder / "best.json")
 
 
 def test_a_file_of_0_1_enters_with_the_digest_that_it_has(folder: Path) -> None:
@@ -206,16 +206,16 @@ def test_a_file_of_0_1_enters_with_the_digest_that_it_has(folder: Path) -> None:
         make_best(model=BestModel(path="model.onnx", sha256=known, shapes={})), folder / "best.json"
     )
 
-    assert entrant_of_file(folder / "best.json").model.path == model
+    assert contender_of_file(folder / "best.json").model.path == model
 
 
 def test_a_missing_or_broken_file_is_named(folder: Path) -> None:
     """In one line."""
     with pytest.raises(AutotuneError, match=r"gone\.json: cannot be read"):
-        entrant_of_file(folder / "gone.json")
+        contender_of_file(folder / "gone.json")
     (folder / "best.json").write_text((folder / "best.json").read_text()[:100])
     with pytest.raises(AutotuneError, match=r"best\.json: is no JSON file"):
-        entrant_of_file(folder / "best.json")
+        contender_of_file(folder / "best.json")
 
 
 def spaces() -> st.SearchStrategy[tuple[SearchSpace, int]]:
@@ -267,10 +267,10 @@ def test_a_hint_survives_its_file(configuration: Configuration) -> None:
 def test_a_trial_of_a_study_enters_by_its_number(tmp_path: Path) -> None:
     """With the study's model, shape, data, goal and machine."""
     study = make_study(tmp_path / "demo", [make_trial(2)], "x:1,3,8,8")
-    (found,) = entrants_of([f"{study}:2"], None, "CPU")
+    (found,) = named_contenders([f"{study}:2"], None, "CPU")
     assert (found.contender.name, found.contender.trial) == ("demo:2", 2)
     assert found.contender.configuration == make_configuration()
-    assert found.model == Model(
+    assert found.model == RacedModel(
         path=tmp_path / "model.onnx",
         shapes={"x": [1, 3, 8, 8]},
         inputs=tmp_path / "data.npz",
@@ -294,15 +294,15 @@ def test_a_trial_that_was_not_measured_is_refused(
     """With the numbers that there are."""
     study = make_study(tmp_path / "demo", trials)
     with pytest.raises(UsageError, match=rf"demo:{number}: {says}"):
-        entrant_of_trial(study, number)
+        contender_of_stored(study, number)
 
 
 def test_a_study_that_is_not_there_is_named(tmp_path: Path) -> None:
     """With what to give; and a folder that has no study yet with how to begin one."""
     with pytest.raises(UsageError, match=r"gone:3: no such study; give its folder"):
-        entrants_of([f"{tmp_path / 'gone'}:3"], None, "CPU")
+        named_contenders([f"{tmp_path / 'gone'}:3"], None, "CPU")
     with pytest.raises(StorageError, match="begin with: autotune tune"):
-        entrants_of([f"{tmp_path}:3"], None, "CPU")
+        named_contenders([f"{tmp_path}:3"], None, "CPU")
 
 
 def test_a_study_may_be_called_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,7 +310,7 @@ def test_a_study_may_be_called_by_its_name(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "studies").mkdir()
     make_study(tmp_path / "studies" / "demo", [make_trial(2)])
     monkeypatch.chdir(tmp_path)
-    (found,) = entrants_of(["demo:2"], None, "CPU")
+    (found,) = named_contenders(["demo:2"], None, "CPU")
     assert (found.contender.name, found.contender.trial) == ("demo:2", 2)
     assert found.model.path == tmp_path / "studies" / "model.onnx"
 
@@ -423,9 +423,9 @@ def test_any_text_is_settings_or_a_usage_error(text: str) -> None:
 
 def test_hints_and_settings_run_the_first_named_model(folder: Path) -> None:
     """Wherever it stands among the names; a model that is given comes first for them."""
-    found = entrants_of(["LATENCY", str(folder / "best.json"), "streams=2"], None, "CPU")
-    assert {entrant.model.path for entrant in found} == {folder / "model.onnx"}
-    assert [entrant.contender.configuration for entrant in found] == [
+    found = named_contenders(["LATENCY", str(folder / "best.json"), "streams=2"], None, "CPU")
+    assert {one.model.path for one in found} == {folder / "model.onnx"}
+    assert [one.contender.configuration for one in found] == [
         LATENCY,
         make_configuration(),
         Configuration(device="CPU", streams=2),
@@ -434,27 +434,27 @@ def test_hints_and_settings_run_the_first_named_model(folder: Path) -> None:
 
 def test_hints_run_the_model_that_is_given() -> None:
     """On the device that is given."""
-    model = Model(path=Path("m.onnx"), shapes={})
-    found = entrants_of(["LATENCY", "streams=2"], model, "GPU")
-    assert {entrant.model.path for entrant in found} == {Path("m.onnx")}
-    assert {entrant.contender.configuration.device for entrant in found} == {"GPU"}
+    model = RacedModel(path=Path("m.onnx"), shapes={})
+    found = named_contenders(["LATENCY", "streams=2"], model, "GPU")
+    assert {one.model.path for one in found} == {Path("m.onnx")}
+    assert {one.contender.configuration.device for one in found} == {"GPU"}
 
 
 def test_a_name_that_needs_a_model_says_so() -> None:
     """Nobody gave one."""
     with pytest.raises(UsageError, match=r"'LATENCY' needs a model: give --model, or a best\.json"):
-        entrants_of(["LATENCY", "THROUGHPUT"], None, "CPU")
+        named_contenders(["LATENCY", "THROUGHPUT"], None, "CPU")
 
 
 def test_a_file_that_is_not_there_is_no_setting(tmp_path: Path) -> None:
     """What ends in .json was meant as a file."""
     with pytest.raises(UsageError, match=r"gone\.json: there is no such file"):
-        entrants_of([str(tmp_path / "gone.json")], None, "CPU")
+        named_contenders([str(tmp_path / "gone.json")], None, "CPU")
 
 
 def test_the_goal_is_what_all_share(folder: Path) -> None:
     """Two with one goal keep it; two with different ones have no cap in common."""
-    one = entrant_of_file(folder / "best.json")
+    one = contender_of_file(folder / "best.json")
     other = replace(one, goal=Goal(Objective.THROUGHPUT, 99.0, 5.0))
     open_goal = Goal(Objective.THROUGHPUT, 99.0, None)
     assert common_goal([one, words("LATENCY"), one]) == GOAL
@@ -466,18 +466,18 @@ def test_the_goal_is_what_all_share(folder: Path) -> None:
 
 
 def contestants(*configurations: Configuration, machine: dict[str, Any] | None = None) -> Any:
-    """Entrants of one simulated model."""
+    """Contenders of one simulated model."""
     return [
-        Entrant(
+        NamedContender(
             contender=Contender(name=f"{i}: {c}", configuration=c),
-            model=Model(path=Path("m.onnx"), shapes={}),
+            model=RacedModel(path=Path("m.onnx"), shapes={}),
             machine=machine,
         )
         for i, c in enumerate(configurations)
     ]
 
 
-def on(runner: SimulatedRunner) -> Callable[[Model, Path], Runner]:
+def on(runner: SimulatedRunner) -> Callable[[RacedModel, Path], Runner]:
     """Every model on this machine."""
     return lambda model, folder: runner
 
@@ -516,18 +516,18 @@ def test_equal_names_are_still_two_contenders() -> None:
 
 
 def test_every_model_has_a_runner_of_its_own() -> None:
-    """Entrants of one model share it, and each asks for the devices that it needs."""
+    """Contenders of one model share it, and each asks for the devices that it needs."""
     made: list[tuple[Path, Path]] = []
     runners: list[SimulatedRunner] = []
-    entrants = contestants(LATENCY, THROUGHPUT, THROUGHPUT)
-    entrants[2] = replace(entrants[2], model=Model(path=Path("other.onnx"), shapes={}))
+    named = contestants(LATENCY, THROUGHPUT, THROUGHPUT)
+    named[2] = replace(named[2], model=RacedModel(path=Path("other.onnx"), shapes={}))
 
-    def make(model: Model, folder: Path) -> Runner:
+    def make(model: RacedModel, folder: Path) -> Runner:
         made.append((model.path, folder))
         runners.append(SimulatedRunner())
         return runners[-1]
 
-    contest(entrants, GOAL, 20.0, runners=make)
+    contest(named, GOAL, 20.0, runners=make)
     assert [path for path, _ in made] == [Path("m.onnx"), Path("other.onnx")]
     assert len({folder for _, folder in made}) == 2
     assert {key.key for key in runners[0].opened} == {
@@ -550,12 +550,12 @@ def test_what_fails_is_named_and_the_others_race_on() -> None:
 
 def test_another_machine_is_refused_unless_told_otherwise() -> None:
     """What differs is listed; hints and settings belong to no machine."""
-    entrants = contestants(THROUGHPUT, machine={**MACHINE, "openvino": "2020.1"})
+    named = contestants(THROUGHPUT, machine={**MACHINE, "openvino": "2020.1"})
     with pytest.raises(StudyMismatchError) as refusal:
-        contest(entrants, GOAL, 20.0, runners=on(SimulatedRunner()))
+        contest(named, GOAL, 20.0, runners=on(SimulatedRunner()))
     assert "openvino: '2020.1' then, 'simulated' now" in str(refusal.value)
     assert "--anyway" in str(refusal.value)
-    race, _ = contest(entrants, GOAL, 20.0, anyway=True, runners=on(SimulatedRunner()))
+    race, _ = contest(named, GOAL, 20.0, anyway=True, runners=on(SimulatedRunner()))
     assert race.result().launches
     race, _ = contest(contestants(THROUGHPUT), GOAL, 20.0, runners=on(SimulatedRunner()))
     assert race.result().launches
@@ -569,10 +569,10 @@ def test_a_contest_is_alone_on_the_machine() -> None:
 
 def test_a_missing_model_is_found_before_anything_runs(tmp_path: Path) -> None:
     """By the runner of worker processes, with the way out."""
-    missing = Model(path=tmp_path / "gone.onnx", shapes={})
-    entrants = [replace(contestants(THROUGHPUT)[0], model=missing)]
+    missing = RacedModel(path=tmp_path / "gone.onnx", shapes={})
+    named = [replace(contestants(THROUGHPUT)[0], model=missing)]
     with pytest.raises(ModelError, match="no such model file; give --model"):
-        contest(entrants, GOAL, 20.0)
+        contest(named, GOAL, 20.0)
 
 
 def test_calibrated_noise_widens_ties() -> None:
@@ -616,9 +616,9 @@ def test_a_seed_repeats_the_order_of_turns() -> None:
 
     def order(seed: int) -> list[int]:
         runner = SimulatedRunner()
-        entrants = contestants(*[make_configuration(num_requests=n) for n in range(1, 5)])
+        named = contestants(*[make_configuration(num_requests=n) for n in range(1, 5)])
         race: Race
-        race, _ = contest(entrants, GOAL, 40.0, seed=seed, runners=on(runner))
+        race, _ = contest(named, GOAL, 40.0, seed=seed, runners=on(runner))
         return [piece.contender for piece in race.slices]
 
     assert order(1) == order(1) != order(2)

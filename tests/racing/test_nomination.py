@@ -10,7 +10,7 @@ from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.trial import Trial
 from autotune.racing.nomination import (
-    MOST_FINALISTS,
+    MOST_SEATED,
     contender,
     contenders,
     launch_s,
@@ -256,9 +256,9 @@ def test_seats_fit_in_the_budget_or_are_the_least(
 ) -> None:
     """One more would not fit; and more time never means fewer."""
     found = seats(costs_s, budget_s, launches)
-    assert min(1, len(costs_s)) <= found <= min(MOST_FINALISTS, len(costs_s))
+    assert min(1, len(costs_s)) <= found <= min(MOST_SEATED, len(costs_s))
     if found > 1:
         assert launches * sum(costs_s[:found]) <= budget_s
-    if found < min(MOST_FINALISTS, len(costs_s)):
+    if found < min(MOST_SEATED, len(costs_s)):
         assert launches * sum(costs_s[: found + 1]) > budget_s
     assert seats(costs_s, 2 * budget_s, launches) >= found

@@ -813,7 +813,7 @@ def test_a_race_that_was_cut_off_goes_on(questions: int) -> None:
     assert 1 <= len(before) < 3
 
     again = Stage(contenders=equals(4), runner=slowed({1: 1.2}, seed=1))
-    resumed = again.race(earlier=cut.slices, entries=cut.entries)
+    resumed = again.race(earlier=cut.slices, dossiers=cut.dossiers)
     result, whole = (
         resumed.hold(),
         Stage(contenders=equals(4), runner=slowed({1: 1.2})).race().hold(),
@@ -866,7 +866,7 @@ def test_cut_off_or_not_the_decision_is_the_same(seed: int, held: int, count: in
     cut.hold()
     again = stage()
     again.slices.update(piece.contender for piece in cut.slices)
-    resumed = again.race(plan, earlier=cut.slices, entries=cut.entries).hold()
+    resumed = again.race(plan, earlier=cut.slices, dossiers=cut.dossiers).hold()
 
     assert (resumed.chosen, resumed.choice, resumed.advantage) == (
         whole.chosen,
@@ -888,7 +888,7 @@ def test_one_that_had_failed_is_not_opened_again() -> None:
     cut = Stage(contenders=equals(3), runner=runner).race(is_stopped=after(6))
     cut.hold()
     again = Stage(contenders=equals(3))
-    result = again.race(earlier=cut.slices, entries=cut.entries).hold()
+    result = again.race(earlier=cut.slices, dossiers=cut.dossiers).hold()
     assert EQUALS[1].compile_key not in again.runner.opened
     assert result.standings[1].failure == failure
 
@@ -898,7 +898,7 @@ def test_a_race_that_had_ended_needs_no_more_launches() -> None:
     whole = Stage(contenders=equals(2)).race()
     result = whole.hold()
     again = Stage(contenders=equals(2))
-    repeated = again.race(earlier=whole.slices, entries=whole.entries).hold()
+    repeated = again.race(earlier=whole.slices, dossiers=whole.dossiers).hold()
     assert again.models == []
     assert (repeated.end, repeated.standings) == (End.DECIDED, result.standings)
 
@@ -913,7 +913,7 @@ def test_who_was_dropped_stays_out() -> None:
     last = max(seats(cut.slices))
     assert seats(cut.slices)[last] == {0, 1}
     again = Stage(contenders=equals(3), runner=slowed({2: 1.5}))
-    resumed = again.race(earlier=cut.slices, entries=cut.entries)
+    resumed = again.race(earlier=cut.slices, dossiers=cut.dossiers)
     result = resumed.hold()
     assert all(there == {0, 1} for n, there in seats(resumed.slices).items() if n > last)
     times = [piece.at_s for piece in resumed.slices]
@@ -926,21 +926,21 @@ def test_who_missed_stays_out_whatever_later_slices_say() -> None:
     why = Dropped.MISSED
     cut = Stage(contenders=equals(3)).race(is_stopped=after(6))
     cut.hold()
-    assert all(entry.dropped is None for entry in cut.entries.values())
-    known = {**cut.entries, 2: replace(cut.entries[2], dropped=why)}
-    resumed = Stage(contenders=equals(3)).race(earlier=cut.slices, entries=known)
+    assert all(dossier.dropped is None for dossier in cut.dossiers.values())
+    known = {**cut.dossiers, 2: replace(cut.dossiers[2], dropped=why)}
+    resumed = Stage(contenders=equals(3)).race(earlier=cut.slices, dossiers=known)
     resumed.hold()
     later = [piece for piece in resumed.slices if piece.launch > max(seats(cut.slices))]
     assert {piece.contender for piece in later} == {0, 1}
-    assert resumed.entries[2].dropped is why
+    assert resumed.dossiers[2].dropped is why
 
 
 def test_the_baseline_stays_whatever_is_remembered_of_it() -> None:
     """Ratios are taken to it."""
     cut = Stage(contenders=equals(3)).race(is_stopped=after(6))
     cut.hold()
-    known = {**cut.entries, 0: replace(cut.entries[0], dropped=Dropped.SLOWER)}
-    resumed = Stage(contenders=equals(3)).race(earlier=cut.slices, entries=known)
+    known = {**cut.dossiers, 0: replace(cut.dossiers[0], dropped=Dropped.SLOWER)}
+    resumed = Stage(contenders=equals(3)).race(earlier=cut.slices, dossiers=known)
     resumed.hold()
     assert 0 in seats(resumed.slices)[max(seats(resumed.slices))]
 
@@ -952,7 +952,7 @@ def test_why_one_was_dropped_is_known_after_the_launch(slowness: float, why: Dro
     """To be stored; the others have no such mark."""
     heard: list[dict[int, Dropped | None]] = []
     race = Stage(contenders=equals(3), runner=slowed({2: slowness})).race(
-        on_launch=lambda race: heard.append({i: e.dropped for i, e in race.entries.items()})
+        on_launch=lambda race: heard.append({i: e.dropped for i, e in race.dossiers.items()})
     )
     race.hold()
     assert any(found == {0: None, 1: None, 2: why} for found in heard)

@@ -16,8 +16,8 @@ from autotune.domain.measurement import Feed, Interval
 from autotune.domain.model_file import model_sha256
 from autotune.domain.race import (
     Contender,
+    Dossier,
     End,
-    Entry,
     RaceResult,
     Slice,
     Status,
@@ -25,7 +25,7 @@ from autotune.domain.race import (
 from autotune.errors import AutotuneError, ModelError, StudyMismatchError
 from autotune.export.best_file import BestFile, BestModel, best_file, write_best
 from autotune.machines.ports import Runner
-from autotune.racing.entrants import Model
+from autotune.racing.named import RacedModel
 from autotune.racing.verify import Finding, Verification, judge_claims, verify
 from autotune.space.configuration import Configuration, PerformanceHint
 from autotune.stats.judging import Field, judge
@@ -85,20 +85,20 @@ def make_result(
         for position, per_s in enumerate(speeds)
         if not (failed and position == 0)
     ]
-    entrants = [Contender(name="best.json", configuration=configuration, trial=3)]
+    named = [Contender(name="best.json", configuration=configuration, trial=3)]
     if hint is not None:
-        entrants.append(Contender(name=str(hint), configuration=hint, trial=1))
+        named.append(Contender(name=str(hint), configuration=hint, trial=1))
     field = Field(
-        contenders=entrants,
-        entries={
-            0: Entry(
+        contenders=named,
+        dossiers={
+            0: Dossier(
                 failure=None if failed is None else make_failure(failed),
                 opening=make_opening(unproven=unproven),
             )
         },
         slices=slices,
         goal=goal,
-        baseline=len(entrants) - 1,
+        baseline=len(named) - 1,
         tie_margin=0.01,
     )
     return judge(field, end=End.BUDGET, duration_s=12.0)
@@ -371,7 +371,7 @@ def write(folder: Path, runner: SimulatedRunner, exported: Configuration = TUNED
     return folder / "best.json"
 
 
-def on(runner: SimulatedRunner) -> Callable[[Model, Path], Runner]:
+def on(runner: SimulatedRunner) -> Callable[[RacedModel, Path], Runner]:
     """Every model on this machine."""
     return lambda model, folder: runner
 
@@ -476,9 +476,9 @@ def test_a_moved_model_is_named(folder: Path) -> None:
     moved = (folder / "model.onnx").rename(folder / "other" / "m.onnx")
     with pytest.raises(ModelError, match="--model FILE"):
         verify(path, 20.0, runners=on(runner))
-    models: list[Model] = []
+    models: list[RacedModel] = []
 
-    def make(model: Model, _: Path) -> Runner:
+    def make(model: RacedModel, _: Path) -> Runner:
         models.append(model)
         return runner
 

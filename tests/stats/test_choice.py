@@ -105,7 +105,7 @@ def contender(value: float | None, configuration: Configuration | None = None) -
 
 
 @pytest.mark.parametrize("goal", [GOAL, LOWEST])
-def test_finalists_are_drawn_together(goal: Goal) -> None:
+def test_contenders_are_drawn_together(goal: Goal) -> None:
     """They look 10 % apart, and are believed to be 6 % apart; the hint keeps its value."""
     field = [contender(105.0), contender(95.0), contender(90.0, HINT)]
     prior = prior_of(field, goal)
@@ -113,7 +113,7 @@ def test_finalists_are_drawn_together(goal: Goal) -> None:
     assert prior.mean[:2].mean() - prior.mean[2] == pytest.approx(np.log((105 * 95) ** 0.5 / 90))
 
 
-def test_all_finalists_may_have_been_lucky() -> None:
+def test_all_contenders_may_have_been_lucky() -> None:
     """What they have in common is as uncertain as the hint; what they differ by is less so."""
     c = prior_of([contender(105.0), contender(95.0), contender(90.0, HINT)], GOAL).covariance
     among, against = c[0, 0] + c[1, 1] - 2 * c[0, 1], c[0, 0] + c[2, 2] - 2 * c[0, 2]

@@ -10,7 +10,7 @@ from scipy.optimize import check_grad
 from autotune.stats import gaussian_process
 from autotune.stats.gaussian_process import (
     GaussianProcess,
-    Prior,
+    HyperPrior,
     Settings,
     _negative_log_posterior,
     fit_settings,
@@ -179,7 +179,7 @@ def test_the_posterior_of_the_settings_is_that_of_the_textbook(features: int) ->
 def test_settings_are_better_than_their_medians() -> None:
     """Their posterior density is higher than where the search for them began."""
     x, y = some_data(25, 3)
-    prior = Prior()
+    prior = HyperPrior()
     found = fit_settings(x, y, prior)
     scale = y.std()
     centre = np.log([prior.length] * 3 + [prior.amplitude, prior.noise / scale])
@@ -197,7 +197,7 @@ def test_settings_are_better_than_their_medians() -> None:
 def test_a_feature_without_influence_gets_a_long_length() -> None:
     """The one that decides gets a short one."""
     x, _ = some_data(40, 2)
-    found = fit_settings(x, np.sin(2 * x[:, 0]), Prior())
+    found = fit_settings(x, np.sin(2 * x[:, 0]), HyperPrior())
     assert found.lengths[1] > 3 * found.lengths[0]
 
 
@@ -206,7 +206,7 @@ def test_noise_is_told_from_signal() -> None:
     x, _ = some_data(60, 1)
     signal = np.sin(x[:, 0])
     noise = np.random.default_rng(8).normal(size=60)
-    quiet, loud = (fit_settings(x, signal + sd * noise, Prior()) for sd in (0.01, 0.1))
+    quiet, loud = (fit_settings(x, signal + sd * noise, HyperPrior()) for sd in (0.01, 0.1))
     assert loud.noise > 3 * quiet.noise
 
 
@@ -219,8 +219,8 @@ def test_settings_do_not_hang_on_the_zero(values: list[float], shift: float, fac
     """A constant added to all observations changes nothing; every setting is finite and above 0."""
     rounded = np.round(np.array(values), 2)
     x = np.arange(len(values), dtype=float)[:, None] * factor / 50
-    found = fit_settings(x, rounded, Prior())
-    moved = fit_settings(x, rounded + round(shift), Prior())
+    found = fit_settings(x, rounded, HyperPrior())
+    moved = fit_settings(x, rounded + round(shift), HyperPrior())
     for one in (found, moved):
         assert np.isfinite([*one.lengths, one.amplitude, one.noise]).all()
         assert min(*one.lengths, one.amplitude, one.noise) > 0
@@ -235,7 +235,7 @@ def test_constant_data_are_continued(value: float) -> None:
     """No spread to scale by: the constant everywhere, and still some doubt far away."""
     x, _ = some_data(6, 2)
     y = np.full(6, value)
-    process = GaussianProcess(x, y, fit_settings(x, y, Prior()))
+    process = GaussianProcess(x, y, fit_settings(x, y, HyperPrior()))
     mean, sd = process.predict(np.array([[2.0, 2.0], [100.0, 100.0]]))
     assert mean == pytest.approx([value, value])
     assert 0 < sd[0] < sd[1]
@@ -244,7 +244,7 @@ def test_constant_data_are_continued(value: float) -> None:
 def test_one_observation_is_enough() -> None:
     """It is the mean everywhere, and is best known where it was made."""
     x, y = np.array([[1.0, 2.0]]), np.array([5.0])
-    mean, sd = GaussianProcess(x, y, fit_settings(x, y, Prior())).predict(
+    mean, sd = GaussianProcess(x, y, fit_settings(x, y, HyperPrior())).predict(
         np.array([[1.0, 2.0], [2.0, 2.0], [50.0, 2.0]])
     )
     assert mean == pytest.approx([5.0, 5.0, 5.0])
@@ -254,7 +254,7 @@ def test_one_observation_is_enough() -> None:
 def test_observations_at_one_place_are_enough() -> None:
     """A feature that never varied says nothing, and breaks nothing."""
     x, y = np.ones((4, 2)), np.array([1.0, 1.1, 0.9, 1.0])
-    mean, sd = GaussianProcess(x, y, fit_settings(x, y, Prior())).predict(np.ones((1, 2)))
+    mean, sd = GaussianProcess(x, y, fit_settings(x, y, HyperPrior())).predict(np.ones((1, 2)))
     assert mean == pytest.approx([1.0])
     assert np.isfinite(sd).all()
 
@@ -263,6 +263,6 @@ def test_the_fit_finds_a_smooth_function() -> None:
     """Thirty observations predict what was not observed, and how well they do."""
     x, y = some_data(30, 2)
     at, truth = some_data(200, 2, seed=1)
-    mean, sd = GaussianProcess(x, y, fit_settings(x, y, Prior())).predict(at)
+    mean, sd = GaussianProcess(x, y, fit_settings(x, y, HyperPrior())).predict(at)
     assert np.sqrt(np.mean((mean - truth) ** 2)) < 0.3 * truth.std()
     assert np.mean(np.abs(mean - truth) <= 3 * np.hypot(sd, 0.05)) > 0.9

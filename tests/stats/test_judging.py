@@ -14,8 +14,8 @@ from autotune.domain.race import (
     Advantage,
     Choice,
     Contender,
+    Dossier,
     End,
-    Entry,
     RaceResult,
     Slice,
     State,
@@ -75,7 +75,7 @@ def with_threads(threads: int | None) -> Opening:
 def judged(
     *slices: Sequence[Slice],
     contenders: Sequence[Contender] | None = None,
-    entries: Mapping[int, Entry] | None = None,
+    dossiers: Mapping[int, Dossier] | None = None,
     end: End = End.DECIDED,
     **fields: Any,
 ) -> RaceResult:
@@ -87,7 +87,7 @@ def judged(
     values: dict[str, Any] = {"goal": GOAL, "baseline": 0, "tie_margin": 0.01, **fields}
     field = Field(
         contenders=contenders,
-        entries=entries or {},
+        dossiers=dossiers or {},
         slices=pieces,
         **values,
     )
@@ -115,9 +115,9 @@ def test_the_default_hint_comes_before_everything_else() -> None:
         turns(0, 200, latency_ms=2.0, launches=MANY),
         turns(1, 199.5, latency_ms=8.0, launches=MANY),
         contenders=[contender("trial 0"), contender("hint", configuration=HINT)],
-        entries={
-            0: Entry(opening=with_threads(1), peak_rss_bytes=1),
-            1: Entry(opening=with_threads(64), peak_rss_bytes=2**34),
+        dossiers={
+            0: Dossier(opening=with_threads(1), peak_rss_bytes=1),
+            1: Dossier(opening=with_threads(64), peak_rss_bytes=2**34),
         },
     )
     assert (result.chosen, result.choice) == (1, Choice.DEFAULT)
@@ -201,7 +201,7 @@ def test_the_better_hint_is_the_one_that_the_race_shows() -> None:
         pytest.param([], {}, 1, id="neither ran"),
         pytest.param(
             [turns(1, 183), turns(2, 200)],
-            {"entries": {2: Entry(failure=make_failure())}},
+            {"dossiers": {2: Dossier(failure=make_failure())}},
             1,
             id="the faster failed",
         ),
@@ -268,9 +268,9 @@ def test_margin_comes_before_threads_and_memory() -> None:
     result = judged(
         turns(0, 200, launches=MANY, latency_ms=8.0),
         turns(1, 199.5, launches=MANY, latency_ms=4.0),
-        entries={
-            0: Entry(opening=with_threads(1), peak_rss_bytes=2**20),
-            1: Entry(opening=with_threads(4), peak_rss_bytes=2**30),
+        dossiers={
+            0: Dossier(opening=with_threads(1), peak_rss_bytes=2**20),
+            1: Dossier(opening=with_threads(4), peak_rss_bytes=2**30),
         },
     )
     assert (result.chosen, result.choice) == (1, Choice.MARGIN)
@@ -290,9 +290,9 @@ def test_room_of_less_than_a_tenth_of_the_cap_is_no_difference() -> None:
     result = judged(
         turns(0, 200, launches=MANY, latency_ms=7.1),
         turns(1, 199.5, launches=MANY, latency_ms=7.6),
-        entries={
-            0: Entry(opening=with_threads(4), peak_rss_bytes=2**20),
-            1: Entry(opening=with_threads(2), peak_rss_bytes=2**30),
+        dossiers={
+            0: Dossier(opening=with_threads(4), peak_rss_bytes=2**20),
+            1: Dossier(opening=with_threads(2), peak_rss_bytes=2**30),
         },
     )
     assert (result.chosen, result.choice) == (1, Choice.THREADS)
@@ -302,31 +302,31 @@ def test_room_of_less_than_a_tenth_of_the_cap_is_no_difference() -> None:
 @pytest.mark.parametrize("peak", [2**30, None])
 def test_less_memory_decides_last(goal: Goal, peak: int | None) -> None:
     """At equal room and threads; an unknown peak is no small one."""
-    entries = {
-        0: Entry(opening=with_threads(2), peak_rss_bytes=peak),
-        1: Entry(opening=with_threads(2), peak_rss_bytes=2**29),
+    dossiers = {
+        0: Dossier(opening=with_threads(2), peak_rss_bytes=peak),
+        1: Dossier(opening=with_threads(2), peak_rss_bytes=2**29),
     }
     slices = turns(0, 200, launches=MANY), turns(1, 199.5, launches=MANY)
-    result = judged(*slices, entries=entries, goal=goal)
+    result = judged(*slices, dossiers=dossiers, goal=goal)
     assert (result.chosen, result.choice) == (1, Choice.MEMORY)
 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_equals_in_everything_are_tied(known: bool) -> None:
     """The fastest by its mean; a few megabytes more or less are the same."""
-    entries = {
-        n: Entry(opening=with_threads(2), peak_rss_bytes=2**30 + n * 2**20) for n in range(2)
+    dossiers = {
+        n: Dossier(opening=with_threads(2), peak_rss_bytes=2**30 + n * 2**20) for n in range(2)
     }
     slices = turns(0, 199.5, launches=MANY), turns(1, 200, launches=MANY)
-    result = judged(*slices, entries=entries if known else {})
+    result = judged(*slices, dossiers=dossiers if known else {})
     assert (result.chosen, result.choice) == (1, Choice.TIED)
     assert [standing.contender.name for standing in result.ties] == ["trial 0"]
 
 
 def test_a_rule_that_picks_the_leader_is_no_reason_against_others() -> None:
     """The fastest has fewer threads as well: chosen among the tied, given up nothing."""
-    entries = {n: Entry(opening=with_threads(4 - n)) for n in range(2)}
-    result = judged(turns(0, 199.5, launches=MANY), turns(1, 200, launches=MANY), entries=entries)
+    dossiers = {n: Dossier(opening=with_threads(4 - n)) for n in range(2)}
+    result = judged(turns(0, 199.5, launches=MANY), turns(1, 200, launches=MANY), dossiers=dossiers)
     assert (result.chosen, result.choice) == (1, Choice.TIED)
 
 
@@ -521,25 +521,25 @@ def test_what_could_not_be_proven_is_unproven_whatever_else_was_shown(
     slices: list[Slice],
 ) -> None:
     """A fast wrong answer is no answer; why it could not be proven is handed on."""
-    result = judged(slices, entries={0: Entry(opening=make_opening(unproven="all zero"))})
+    result = judged(slices, dossiers={0: Dossier(opening=make_opening(unproven="all zero"))})
     assert (result.chosen, result.status) == (0, Status.UNPROVEN)
     assert result.standings[0].unproven == "all zero"
 
 
-@pytest.mark.parametrize("entries", [{}, {0: Entry(opening=make_opening())}])
-def test_what_was_found_out_since_counts_as_well(entries: dict[int, Entry]) -> None:
+@pytest.mark.parametrize("dossiers", [{}, {0: Dossier(opening=make_opening())}])
+def test_what_was_found_out_since_counts_as_well(dossiers: dict[int, Dossier]) -> None:
     """Whoever opened it then found nothing, or was cut off before it was kept."""
     batch = [replace(contender("trial 0"), configuration=make_configuration(batch_size=2))]
     doubts = Doubts(batch="all zero")
-    result = judged(turns(0), contenders=batch, entries=entries, doubts=doubts)
+    result = judged(turns(0), contenders=batch, dossiers=dossiers, doubts=doubts)
     assert (result.status, result.standings[0].unproven) == (Status.UNPROVEN, "all zero")
-    assert judged(turns(0), entries=entries, doubts=doubts).status is Status.CERTIFIED
+    assert judged(turns(0), dossiers=dossiers, doubts=doubts).status is Status.CERTIFIED
 
 
 def test_an_unproven_one_that_is_not_chosen_taints_nobody() -> None:
     """The certificate is of the chosen one."""
-    entries = {0: Entry(opening=make_opening(unproven="all zero"))}
-    result = judged(turns(0, 100), turns(1, 200), entries=entries)
+    dossiers = {0: Dossier(opening=make_opening(unproven="all zero"))}
+    result = judged(turns(0, 100), turns(1, 200), dossiers=dossiers)
     assert (result.chosen, result.status) == (1, Status.CERTIFIED)
     assert [standing.unproven for standing in result.standings] == ["all zero", None]
 
@@ -554,7 +554,7 @@ def test_states_of_the_others() -> None:
         turns(4, 400, over=50),
         turns(5, 500),
         contenders=[contender(f"trial {n}") for n in range(7)],
-        entries={5: Entry(failure=make_failure())},
+        dossiers={5: Dossier(failure=make_failure())},
     )
     assert states(result) == [
         State.CHOSEN,
@@ -571,7 +571,7 @@ def test_states_of_the_others() -> None:
 def test_a_failed_contender_is_never_chosen() -> None:
     """However fast it was before; its reason is kept."""
     failure = make_failure()
-    result = judged(turns(0, 100), turns(1, 900), entries={1: Entry(failure=failure)})
+    result = judged(turns(0, 100), turns(1, 900), dossiers={1: Dossier(failure=failure)})
     assert result.chosen == 0
     assert result.standings[1].failure is failure
     assert result.standings[1].state is State.FAILED
@@ -612,7 +612,7 @@ def test_requests_in_flight_come_from_the_opening(requests: int) -> None:
     result = judged(
         slices,
         contenders=[contender("hint", configuration=HINT)],
-        entries={0: Entry(opening=opening)},
+        dossiers={0: Dossier(opening=opening)},
     )
     expected = Verdict.MISSED if requests == 1 else Verdict.UNCLEAR
     assert result.standings[0].verdict is expected
@@ -667,7 +667,7 @@ def test_the_result_says_how_it_was_held() -> None:
     result = judge(
         Field(
             contenders=[contender("a")],
-            entries={},
+            dossiers={},
             slices=turns(0, launches=[0, 2], rounds=[1, 1]),
             goal=GOAL,
             baseline=None,

@@ -20,14 +20,14 @@ from autotune.domain.measurement import (
     Opening,
     StopReason,
 )
-from autotune.domain.race import Contender, Dropped, Entry, Slice
+from autotune.domain.race import Contender, Dossier, Dropped, Slice
 from autotune.space.configuration import Api, Configuration, Effective, PerformanceHint
 from autotune.storage.codec import (
     block_of,
     block_row,
     contender_of,
     contender_row,
-    entry_row,
+    dossier_row,
     failure_of,
     failure_row,
     measurement_of,
@@ -123,8 +123,8 @@ contenders = st.builds(
     search_per_s=st.none() | finite,
     search_latency_ms=st.none() | finite,
 )
-entries = st.builds(
-    Entry,
+dossiers = st.builds(
+    Dossier,
     opening=st.none() | openings,
     failure=st.none() | failures,
     dropped=st.none() | st.sampled_from(Dropped),
@@ -181,20 +181,20 @@ def test_a_failure_survives_its_row(failure: Failure) -> None:
     assert failure_of(failure_row(failure)) == failure
 
 
-@given(contenders, entries)
-def test_a_contender_survives_its_row(contender: Contender, entry: Entry) -> None:
+@given(contenders, dossiers)
+def test_a_contender_survives_its_row(contender: Contender, dossier: Dossier) -> None:
     """With all that is known of it; what its workers took in memory is expected of it again."""
-    row = {**contender_row(contender, entry), "id": 1, "race_id": 2, "position": 3}
-    expected = replace(contender, peak_rss_bytes=entry.peak_rss_bytes)
-    assert contender_of(row) == (expected, entry)
+    row = {**contender_row(contender, dossier), "id": 1, "race_id": 2, "position": 3}
+    expected = replace(contender, peak_rss_bytes=dossier.peak_rss_bytes)
+    assert contender_of(row) == (expected, dossier)
 
 
-@given(contenders, entries, entries)
+@given(contenders, dossiers, dossiers)
 def test_what_is_known_of_a_contender_is_replaced_as_a_whole(
-    contender: Contender, before: Entry, after: Entry
+    contender: Contender, before: Dossier, after: Dossier
 ) -> None:
     """But for the memory that was taken: a launch that does not know it forgets nothing."""
-    row = {**contender_row(contender, before), **entry_row(after)}
+    row = {**contender_row(contender, before), **dossier_row(after)}
     taken = before.peak_rss_bytes
     was = contender.peak_rss_bytes if taken is None else taken
     known = was if after.peak_rss_bytes is None else after.peak_rss_bytes

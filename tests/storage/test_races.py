@@ -13,10 +13,10 @@ from sqlalchemy import text
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Feed
-from autotune.domain.race import Contender, Dropped, End, Entry, Slice, State, Status
+from autotune.domain.race import Contender, Dossier, Dropped, End, Slice, State, Status
 from autotune.errors import StorageError
 from autotune.space.configuration import Configuration, PerformanceHint
-from autotune.storage.races import RaceLog, StoredRace, last_race, race_session
+from autotune.storage.races import RaceLog, StoredRace, last_race, session_of_last_race
 from autotune.storage.study_store import StudyStore
 from tests.builders import (
     GOAL,
@@ -94,11 +94,11 @@ def test_a_race_is_read_back_as_it_was_written(store: StudyStore, tmp_path: Path
     slices = [piece for launch in range(3) for n in range(4) for piece in make_round(launch, n)]
     for first in range(0, len(slices), 2):
         log.keep(slices[first : first + 2], elapsed_s=20.0 + first)
-    entries = {
-        0: Entry(opening=make_opening(), peak_rss_bytes=2**28),
-        1: Entry(failure=make_failure(FailureKind.CRASH, exit_code=-11)),
+    dossiers = {
+        0: Dossier(opening=make_opening(), peak_rss_bytes=2**28),
+        1: Dossier(failure=make_failure(FailureKind.CRASH, exit_code=-11)),
     }
-    log.note(entries)
+    log.note(dossiers)
     log.end(End.DECIDED, 33.5)
 
     reader = StudyStore.read_only(tmp_path)
@@ -113,7 +113,7 @@ def test_a_race_is_read_back_as_it_was_written(store: StudyStore, tmp_path: Path
     ]
     assert found.field.contenders[2] == HINT
     assert found.field.slices == slices
-    assert found.field.entries == {**entries, 2: Entry()}
+    assert found.field.dossiers == {**dossiers, 2: Dossier()}
     assert store.sessions()[-1].elapsed_s == 20.0 + len(slices) - 2
 
 
@@ -123,7 +123,7 @@ def test_what_it_proves_is_made_from_the_slices(store: StudyStore) -> None:
     for launch in range(3):
         for number in range(4):
             log.keep(make_round(launch, number), elapsed_s=1.0)
-    log.note({0: Entry(opening=make_opening()), 1: Entry(failure=make_failure())})
+    log.note({0: Dossier(opening=make_opening()), 1: Dossier(failure=make_failure())})
     log.end(End.BUDGET, 30.0)
     result = stored(store).result()
     assert result.winner is not None
@@ -203,7 +203,7 @@ def test_a_race_says_where_each_launch_was_held(store: StudyStore, tmp_path: Pat
     again.keep(make_round(1, 1), elapsed_s=2.0)
 
     assert stored(store).places == found.places  # another kernel is no other machine
-    assert race_session(store).versions == {"python": "4"}
+    assert session_of_last_race(store).versions == {"python": "4"}
     with closing(sqlite3.connect(tmp_path / "study.db")) as connection:
         launches = connection.execute(
             "SELECT launch, session_id, machine_id, at_s FROM autotune_launch"
@@ -219,7 +219,7 @@ def test_a_race_of_two_machines_says_both(store: StudyStore) -> None:
     store.start_session({"cpu_model": "y"}, {"python": "3"})
     RaceLog(store, 1).keep(make_round(1, 0), elapsed_s=1.0)
     assert len(stored(store).places) == 2
-    assert race_session(store).machine == {"cpu_model": "y"}
+    assert session_of_last_race(store).machine == {"cpu_model": "y"}
 
 
 @pytest.mark.parametrize(("before", "places"), [("x", 1), ("y", 2)])
@@ -235,7 +235,7 @@ def test_slices_that_do_not_say_where_are_of_any_session_since(
     damage(tmp_path, "DELETE FROM autotune_launch")
     with closing(StudyStore.read_only(tmp_path)) as reader:
         assert len(stored(reader).places) == places
-        assert race_session(reader).machine == {"cpu_model": "x"}
+        assert session_of_last_race(reader).machine == {"cpu_model": "x"}
     assert len(stored(store).places) == 1  # the session of now has not yet gone on with it
 
 
@@ -244,8 +244,8 @@ def test_who_was_dropped_is_kept(store: StudyStore, why: Dropped) -> None:
     """With the reason."""
     log = begin(store)
     log.keep(make_round(0, 0), elapsed_s=1.0)
-    log.note({0: Entry(opening=make_opening(unproven="empty"), dropped=why)})
-    assert stored(store).field.entries[0] == Entry(
+    log.note({0: Dossier(opening=make_opening(unproven="empty"), dropped=why)})
+    assert stored(store).field.dossiers[0] == Dossier(
         opening=make_opening(unproven="empty"), dropped=why
     )
 
@@ -254,14 +254,14 @@ def test_a_log_goes_on_with_a_stored_race(store: StudyStore) -> None:
     """By its number, as after a crash; a later note replaces an earlier one."""
     log = begin(store)
     log.keep(make_round(0, 0), elapsed_s=1.0)
-    log.note({0: Entry(opening=make_opening(start_s=1.0))})
+    log.note({0: Dossier(opening=make_opening(start_s=1.0))})
     again = RaceLog(store, stored(store).number)
     again.keep(make_round(1, 0), elapsed_s=2.0)
-    again.note({0: Entry(opening=make_opening(start_s=2.0), peak_rss_bytes=7)})
+    again.note({0: Dossier(opening=make_opening(start_s=2.0), peak_rss_bytes=7)})
     again.end(End.LAUNCHES, 4.0)
     found = stored(store)
     assert found.field.slices == [*make_round(0, 0), *make_round(1, 0)]
-    assert found.field.entries[0] == Entry(opening=make_opening(start_s=2.0), peak_rss_bytes=7)
+    assert found.field.dossiers[0] == Dossier(opening=make_opening(start_s=2.0), peak_rss_bytes=7)
     assert found.end is End.LAUNCHES
 
 
@@ -296,7 +296,7 @@ def test_a_viewer_cannot_write_a_race(store: StudyStore, tmp_path: Path) -> None
     with pytest.raises(StorageError, match="make the folder writable"):
         log.keep(make_round(0, 0), elapsed_s=1.0)
     with pytest.raises(StorageError, match="make the folder writable"):
-        log.note({0: Entry()})
+        log.note({0: Dossier()})
     with pytest.raises(StorageError, match="make the folder writable"):
         log.end(End.DECIDED, 1.0)
     reader.close()

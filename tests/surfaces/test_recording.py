@@ -19,7 +19,7 @@ from autotune.machines.ports import Load, OpenModel
 from autotune.machines.protocol import Inspected
 from autotune.space.configuration import Api, CompileKey, Configuration, PerformanceHint
 from autotune.stats.latency import percentile_ms, ticks_of
-from autotune.surfaces.recording import Progress, Recording, recorded_slice
+from autotune.surfaces.recording import Headway, Recording, recorded_slice
 from autotune.surfaces.surface import (
     LEVELS,
     RecordedLaunch,
@@ -569,7 +569,7 @@ def test_one_at_a_time_where_there_is_no_room() -> None:
 
 def test_progress_is_told_after_every_group() -> None:
     """How many launches of how many, the time so far, and what is left at this speed."""
-    heard: list[Progress] = []
+    heard: list[Headway] = []
     stage = Stage()
     begun_s = stage.clock()
     kept = recorded(stage, on_group=heard.append)
@@ -584,7 +584,7 @@ def test_progress_is_told_after_every_group() -> None:
 
 def test_progress_of_a_recording_that_goes_on() -> None:
     """What was stored counts as done; the time left goes by the speed of this run."""
-    kept, heard = recorded(is_stopped=after(4)), list[Progress]()
+    kept, heard = recorded(is_stopped=after(4)), list[Headway]()
     recorded(kept=kept, on_group=heard.append)
     assert [told.done for told in heard] == [10, 12]
     assert heard[0].left_s == pytest.approx(heard[0].elapsed_s)

@@ -21,7 +21,7 @@ from autotune.space.configuration import Configuration, PerformanceHint
 from autotune.spec import StudySpec, build_spec
 from autotune.surfaces.machine import RecordedMachine, RecordedRunner
 from autotune.surfaces.record import record
-from autotune.surfaces.recording import Progress
+from autotune.surfaces.recording import Headway
 from autotune.surfaces.replay import Replayed, Trace, caps_ms, regret, replay, spec_for, trace
 from autotune.surfaces.surface import RecordPlan, Surface
 from autotune.testing.simulated import SimulatedRunner
@@ -117,7 +117,7 @@ def test_a_recording_is_the_whole_space_after_the_hints(surface: Surface, tmp_pa
 
 def test_a_recording_that_was_stopped_goes_on(tmp_path: Path) -> None:
     """Group by group with the same file: everything in the end, and nothing twice."""
-    heard: list[Progress] = []
+    heard: list[Headway] = []
     spec, file = make_spec(tmp_path), tmp_path / "surface.db"
     plan = replace(PLAN, residents=4)
     for groups in (1, 3):

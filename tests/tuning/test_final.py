@@ -40,7 +40,7 @@ from autotune.spec import StudySpec, build_spec
 from autotune.storage.races import RaceLog, StoredRace, last_race
 from autotune.storage.study_store import StudyStore
 from autotune.testing.simulated import SimulatedCpu, SimulatedModel, SimulatedRunner, Weather
-from autotune.tuning.loop import Outcome, Stop, tune
+from autotune.tuning.loop import Outcome, StopRequest, tune
 from tests.builders import make_failure
 from tests.tuning.test_loop import LATENCY, THROUGHPUT, CrashError
 
@@ -457,9 +457,9 @@ def test_a_cut_off_race_keeps_what_it_knew(searched: Path, monkeypatch: pytest.M
 # --- stopped
 
 
-def stopped_after(launches: int, **fields: Any) -> tuple[Stop, Told]:
+def stopped_after(launches: int, **fields: Any) -> tuple[StopRequest, Told]:
     """Ctrl-C once, while a race's launch ends."""
-    stop = Stop()
+    stop = StopRequest()
 
     def hear(event: LaunchFinished) -> None:
         stop.requested = event.result.launches >= launches
@@ -482,7 +482,7 @@ def test_ctrl_c_in_a_race_ends_it_with_what_is_known(searched: Path) -> None:
 
 def test_ctrl_c_before_the_first_round_leaves_the_word_to_the_search(searched: Path) -> None:
     """The launch that is under way opens no other model."""
-    stop = Stop()
+    stop = StopRequest()
 
     class Watched(SimulatedRunner):
         def open(self, key: CompileKey) -> SimulatedModel:
@@ -572,7 +572,7 @@ def test_an_interrupt_anywhere_in_a_race_ends_the_study(
 
 def test_a_search_that_was_stopped_has_no_race(folder: Path) -> None:
     """Whoever stops wants to go home; the next start goes on with the search."""
-    stop, told = Stop(), Told()
+    stop, told = StopRequest(), Told()
 
     def hear(event: Event) -> None:
         told(event)
@@ -820,7 +820,7 @@ def test_who_was_dropped_before_the_crash_stays_out(
     """It is in the database by the end of the launch that dropped it."""
     cut_off(searched, monkeypatch, 7)
     field = stored_race(searched).field
-    dropped = {i for i, entry in field.entries.items() if entry.dropped is not None}
+    dropped = {i for i, lineup in field.dossiers.items() if lineup.dropped is not None}
     dropped -= {field.baseline}  # which ratios are taken to
     assert dropped
     before = len(slices(searched))

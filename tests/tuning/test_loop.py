@@ -46,7 +46,7 @@ from autotune.spec import StudySpec, build_spec
 from autotune.storage.study_store import StudyStore
 from autotune.testing.simulated import SimulatedCpu, SimulatedModel, SimulatedRunner
 from autotune.tuning import loop as tuner
-from autotune.tuning.loop import Stop, tune
+from autotune.tuning.loop import StopRequest, tune
 from tests.builders import make_failure
 
 LATENCY = Configuration(device="CPU", hint=PerformanceHint.LATENCY)
@@ -274,7 +274,7 @@ def test_the_budget_of_time_is_kept(folder: Path) -> None:
 def test_the_time_spent_counts_over_all_runs(folder: Path) -> None:
     """A study that is continued has its first budget, not a new one."""
     spec = make_spec(trials=None, budget={"duration": "60s"})
-    stop = Stop()
+    stop = StopRequest()
     told = Told(on_trial=lambda event: setattr(stop, "requested", event.trials >= 4))
     first = SimulatedRunner()
     assert tune(spec, folder, runner=first, stop=stop, on_event=told).reason == "stopped"
@@ -285,7 +285,7 @@ def test_the_time_spent_counts_over_all_runs(folder: Path) -> None:
 
 def test_it_stops_when_asked(folder: Path) -> None:
     """After the trial that is under way, which is kept."""
-    stop = Stop()
+    stop = StopRequest()
     told = Told(on_trial=lambda event: setattr(stop, "requested", event.trials == 4))
     outcome = tune(make_spec(), folder, runner=SimulatedRunner(), stop=stop, on_event=told)
     assert (outcome.reason, len(outcome.trials)) == ("stopped", 4)
@@ -507,7 +507,7 @@ def test_tries_are_counted_over_runs(folder: Path) -> None:
             LATENCY.compile_key: repeat(make_failure(FailureKind.LOST, phase="start"), 1),
         }
     )
-    stop = Stop()
+    stop = StopRequest()
 
     def stop_after_two(event: TrialFinished) -> None:
         stop.requested = runner.opened.count(THROUGHPUT.compile_key) == 2
@@ -610,7 +610,7 @@ def test_there_is_one_pause_only(folder: Path) -> None:
 
 def test_a_continued_study_goes_on_with_numbers_and_budget(folder: Path) -> None:
     """Nothing is measured again, and every number is there once."""
-    stop = Stop()
+    stop = StopRequest()
     told = Told(on_trial=lambda event: setattr(stop, "requested", event.trials == 4))
     tune(make_spec(), folder, runner=SimulatedRunner(), stop=stop, on_event=told)
     before = stored(folder)
@@ -936,7 +936,7 @@ def test_a_study_that_was_cut_off_before_is_not_stable_after_one_look(folder: Pa
     parts = folder.parent / "parts"
     parts.mkdir()
     shutil.copy(folder / "model.onnx", parts)
-    stop = Stop()
+    stop = StopRequest()
     at = len(whole.trials) - 1
     told = Told(on_trial=lambda event: setattr(stop, "requested", event.trials == at))
     tune(spec, parts, runner=SimulatedRunner(), stop=stop, on_event=told)
@@ -1005,7 +1005,7 @@ def test_a_budget_for_the_seeds_needs_no_word(folder: Path, budget: dict[str, An
 
 def test_who_stops_it_need_not_be_told(folder: Path) -> None:
     """The seeds are missing because someone wished it so."""
-    stop = Stop()
+    stop = StopRequest()
     told = Told(on_trial=lambda _: setattr(stop, "requested", True))
     tune(make_spec(), folder, runner=SimulatedRunner(), stop=stop, on_event=told)
     assert notes(told) == []
@@ -1098,7 +1098,7 @@ def test_a_warm_start_is_learnt_from_and_not_repeated(folder: Path, other: Path)
 
 def test_a_warm_start_is_made_once(folder: Path, other: Path) -> None:
     """A study that is continued does not begin again."""
-    stop = Stop()
+    stop = StopRequest()
     told = Told(on_trial=lambda event: setattr(stop, "requested", event.trials == 4))
     spec = make_spec(trials=12, search=WARM)
     first = tune(spec, folder, runner=SimulatedRunner(), stop=stop, on_event=told)

@@ -11,7 +11,7 @@ import pytest
 
 from autotune.worker import model
 from autotune.worker.inputs import Sample, batch_of, samples
-from autotune.worker.load import AsyncLoad, Load, SyncLoad, copier, requests_of
+from autotune.worker.load import AsyncLoad, RequestLoop, SyncLoad, copier, requests_of
 from tests import models
 
 pytestmark = pytest.mark.openvino
@@ -35,7 +35,7 @@ def copies(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture(params=[1, 2, 5, "sync"])
 def load(
     request: pytest.FixtureRequest, opened: tuple[ov.CompiledModel, list[Sample]], *, copies: bool
-) -> Load:
+) -> RequestLoop:
     """Each loop, with fewer, as many and more requests than streams."""
     compiled, data = opened
     if request.param == "sync":
@@ -43,7 +43,7 @@ def load(
     return AsyncLoad(compiled, request.param, data, 1, copies=copies)
 
 
-def blocks_of(load: Load, count: int, least_s: float, least_completions: int) -> list[Any]:
+def blocks_of(load: RequestLoop, count: int, least_s: float, least_completions: int) -> list[Any]:
     """Blocks of one load, from fill to drain."""
     load.fill()
     try:
@@ -52,7 +52,7 @@ def blocks_of(load: Load, count: int, least_s: float, least_completions: int) ->
         load.drain()
 
 
-def test_a_block_lasts_until_both_minima_are_met(load: Load) -> None:
+def test_a_block_lasts_until_both_minima_are_met(load: RequestLoop) -> None:
     """Many requests in no time, or a time with any number of requests."""
     for least_s, least_completions in ((0.0, 200), (0.05, 1)):
         for block in blocks_of(load, 2, least_s, least_completions):
@@ -60,7 +60,7 @@ def test_a_block_lasts_until_both_minima_are_met(load: Load) -> None:
             assert len(block["latency_ticks"]) // 4 >= least_completions
 
 
-def test_latencies_ascend_and_are_plausible(load: Load) -> None:
+def test_latencies_ascend_and_are_plausible(load: RequestLoop) -> None:
     """No request was faster than nothing, or slower than the block and one round before it."""
     for block in blocks_of(load, 3, 0.05, 50):
         ticks = array("I", block["latency_ticks"])
@@ -68,18 +68,18 @@ def test_latencies_ascend_and_are_plausible(load: Load) -> None:
         assert ticks[0] > 0
 
 
-def test_a_slot_is_never_busier_than_its_time(load: Load) -> None:
+def test_a_slot_is_never_busier_than_its_time(load: RequestLoop) -> None:
     """U = Σ latency / Σ (restart − start) lies in (0, 1.001]."""
     for block in blocks_of(load, 5, 0.1, 50):
         assert 0 < block["occupancy"] <= 1.001
 
 
-def test_an_exact_number_is_counted(load: Load) -> None:
+def test_an_exact_number_is_counted(load: RequestLoop) -> None:
     """With no time to fill, a block ends at the fewest completions."""
     assert [len(b["latency_ticks"]) // 4 for b in blocks_of(load, 3, 0.0, 40)] == [40] * 3
 
 
-def test_readings_are_differences_over_the_block(load: Load) -> None:
+def test_readings_are_differences_over_the_block(load: RequestLoop) -> None:
     """CPU time was spent, nothing ran backwards, and the clocks agree."""
     for block in blocks_of(load, 2, 0.05, 20):
         assert block["process_cpu_s"] > 0

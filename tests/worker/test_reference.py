@@ -10,7 +10,13 @@ import pytest
 from autotune.domain.answers import Yardstick
 from autotune.worker import reference
 from autotune.worker.answers import part_of
-from autotune.worker.reference import Reference, Run, errors_of, load_reference, save_reference
+from autotune.worker.reference import (
+    ReferenceAnswers,
+    Run,
+    errors_of,
+    load_reference,
+    save_reference,
+)
 from tests import planted
 from tests.worker.sessions import FakeDevice, Studied
 
@@ -26,9 +32,9 @@ def outputs(run: int, kind: int, sample: int) -> list[np.ndarray]:
     return [generator.random((1, size), dtype=np.float32) for size in SIZES]
 
 
-def make_reference(runs: int = 2, kinds: int = 2, samples: int = 3) -> Reference:
+def make_reference(runs: int = 2, kinds: int = 2, samples: int = 3) -> ReferenceAnswers:
     """Of so many runs, each as the worker keeps it."""
-    return Reference(
+    return ReferenceAnswers(
         kinds=tuple(f"kind {k}" for k in range(kinds)),
         runs=tuple(
             Run(
@@ -51,7 +57,7 @@ def make_reference(runs: int = 2, kinds: int = 2, samples: int = 3) -> Reference
     )
 
 
-def sizes(found: Reference) -> set[tuple[int, ...]]:
+def sizes(found: ReferenceAnswers) -> set[tuple[int, ...]]:
     """How many values of each output are there, in every run and sample."""
     return {
         tuple(part.values.size for part in answer)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.domain.goal import Goal
-from autotune.domain.model_file import located
+from autotune.domain.model_file import ModelSource, located
 from autotune.domain.paths import absolute, unwritable_name
 from autotune.domain.race import Contender
 from autotune.errors import ModelError, SpecError, UsageError
@@ -26,12 +26,9 @@ _KEYS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
-    """What a contender runs: a model file with static shapes, and the data that it is fed."""
+class RacedModel(ModelSource):
+    """What a contender runs, with what is known of it from where it was tuned."""
 
-    path: Path
-    shapes: dict[str, list[int]]
-    inputs: Path | None = None
     deadline: DeadlineSpec = field(default_factory=DeadlineSpec)
     """Of the study that it is from."""
     items_per_request: int | None = None
@@ -39,11 +36,11 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entrant:
-    """A contender and where it comes from."""
+class NamedContender:
+    """A contender that was named, in whatever form, and where it comes from."""
 
     contender: Contender
-    model: Model
+    model: RacedModel
     goal: Goal | None = None
     """The goal that it was tuned for; None for hints and options."""
     best: BestFile | None = None
@@ -60,7 +57,9 @@ def trial_of(text: str) -> tuple[Path, int] | None:
     return Path(folder), int(number)
 
 
-def entrants_of(names: Sequence[str], model: Model | None, device: str) -> list[Entrant]:
+def named_contenders(
+    names: Sequence[str], model: RacedModel | None, device: str
+) -> list[NamedContender]:
     """Every name that the command line takes: a file, STUDY:TRIAL, a hint, options.
 
     Hints and options run `model`, or else the model of the first file or trial.
@@ -68,28 +67,28 @@ def entrants_of(names: Sequence[str], model: Model | None, device: str) -> list[
     Raises:
         UsageError: a name that is none of these, or no model to run.
     """
-    found: list[Entrant | None] = [_with_model(name, model) for name in names]
-    first = next((entrant.model for entrant in found if entrant is not None), model)
+    found: list[NamedContender | None] = [_with_model(name, model) for name in names]
+    first = next((one.model for one in found if one is not None), model)
     for position, name in enumerate(names):
         if found[position] is None:
             if first is None:
                 raise UsageError(f"{name!r} needs a model: give --model, or a best.json first")
-            found[position] = entrant_of_words(name, first, device)
-    return [entrant for entrant in found if entrant is not None]
+            found[position] = contender_of_words(name, first, device)
+    return [one for one in found if one is not None]
 
 
-def _with_model(name: str, model: Model | None) -> Entrant | None:
+def _with_model(name: str, model: RacedModel | None) -> NamedContender | None:
     trial = trial_of(name)
     if Path(name).is_file():
-        return entrant_of_file(Path(name), None if model is None else model.path)
+        return contender_of_file(Path(name), None if model is None else model.path)
     if trial is not None:
-        return entrant_of_trial(*trial)
+        return contender_of_stored(*trial)
     if name.endswith(".json"):
         raise UsageError(f"{name}: there is no such file")
     return None
 
 
-def entrant_of_file(path: Path, model: Path | None = None) -> Entrant:
+def contender_of_file(path: Path, model: Path | None = None) -> NamedContender:
     """A best.json.
 
     Args:
@@ -103,7 +102,7 @@ def entrant_of_file(path: Path, model: Path | None = None) -> Entrant:
     best = read_best(path)
     found = model_of(best, path, model)
     claim = best.certificate
-    return Entrant(
+    return NamedContender(
         contender=Contender(
             name=str(path),
             configuration=configuration_of(best, path),
@@ -111,7 +110,7 @@ def entrant_of_file(path: Path, model: Path | None = None) -> Entrant:
             search_per_s=claim.throughput_per_s if claim else best.measured.throughput_per_s,
             search_latency_ms=best.measured.latency_ms.goal,
         ),
-        model=Model(
+        model=RacedModel(
             path=found,
             shapes=best.model.shapes,
             inputs=_inputs(best, path),
@@ -156,7 +155,7 @@ def _deadline(folder: Path) -> DeadlineSpec:
         return DeadlineSpec()
 
 
-def entrant_of_trial(folder: Path, number: int) -> Entrant:
+def contender_of_stored(folder: Path, number: int) -> NamedContender:
     """A measured trial of a study.
 
     Raises:
@@ -177,9 +176,9 @@ def entrant_of_trial(folder: Path, number: int) -> Entrant:
         known = f"{numbers[0]} to {numbers[-1]}" if numbers else "none"
         raise UsageError(f"{folder}:{number}: no measured trial of that number; there are {known}")
     spec = parse_spec(identity.spec, f"{store.name}: stored study")
-    return Entrant(
+    return NamedContender(
         contender=replace(contender_of_trial(trial), name=f"{folder.name}:{number}"),
-        model=Model(
+        model=RacedModel(
             path=located(folder / spec.model.path),
             shapes=parse_shapes(spec.model.shape),
             inputs=None if spec.model.inputs is None else absolute(folder / spec.model.inputs),
@@ -191,7 +190,7 @@ def entrant_of_trial(folder: Path, number: int) -> Entrant:
     )
 
 
-def entrant_of_words(text: str, model: Model, device: str = "CPU") -> Entrant:
+def contender_of_words(text: str, model: RacedModel, device: str = "CPU") -> NamedContender:
     """A hint by its name, or options such as ``streams=2,threads_per_stream=1,batch=8``.
 
     Raises:
@@ -199,9 +198,9 @@ def entrant_of_words(text: str, model: Model, device: str = "CPU") -> Entrant:
     """
     if text.upper() in PerformanceHint.__members__:
         configuration = Configuration(device=device, hint=PerformanceHint(text.upper()))
-        return Entrant(contender=_plain(str(configuration), configuration), model=model)
+        return NamedContender(contender=_plain(str(configuration), configuration), model=model)
     configuration = parse_configuration(text, device)
-    return Entrant(contender=_plain(text, configuration), model=model)
+    return NamedContender(contender=_plain(text, configuration), model=model)
 
 
 def parse_configuration(text: str, device: str = "CPU") -> Configuration:
