@@ -5,7 +5,7 @@ import re
 import tomllib
 from datetime import datetime, time
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -17,6 +17,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     WithJsonSchema,
+    create_model,
     field_validator,
 )
 
@@ -26,10 +27,9 @@ from autotune.domain.measurement import Feed
 from autotune.domain.sampler import Sampler
 from autotune.domain.units import format_duration, format_percent, parse_duration, parse_percent
 from autotune.errors import SpecError
-from autotune.space.configuration import Api
+from autotune.space.dimensions import TABLE, Dimension
 
 STUDY_FILE = "study.toml"
-Precision = Literal["f32", "bf16", "f16"]
 T = TypeVar("T")
 
 
@@ -87,7 +87,7 @@ Share = Annotated[
 # Strict: neither true nor "5" is a number, and "yes" is no boolean.
 Positive = Annotated[int, Field(strict=True, ge=1, le=65536)]
 Switch = Annotated[bool, Field(strict=True)]
-DeviceName = Annotated[str, Field(min_length=1)]
+Name = Annotated[str, Field(min_length=1)]
 Choices = Annotated[tuple[T, ...], BeforeValidator(_listed), AfterValidator(_distinct)]
 LocalTime = Annotated[str, BeforeValidator(_local_time)]
 
@@ -209,31 +209,45 @@ class BudgetSpec(_Section):
         )
 
 
-def _dimension(description: str) -> Any:
-    return Field(default=None, description=description)
-
-
-class SpaceSpec(_Section):
+class _Space(_Section):
     """Overrides of the space: one value fixes a dimension, a list narrows or widens it."""
 
-    device: Choices[DeviceName] = Field(
-        default=("CPU",), description="Devices to choose from; any name that OpenVINO takes."
-    )
-    streams: Choices[Positive] | None = _dimension("Streams; derived from the CPUs if left out.")
-    threads_per_stream: Choices[Positive] | None = _dimension("Threads of each stream (CPU).")
-    requests_per_stream: Choices[Positive] | None = _dimension(
-        "Requests in flight for each stream; 1 to 4 if left out."
-    )
-    batch: Choices[Positive] | None = _dimension(
-        "Items in a request; powers of two up to 64 if left out "
-        "and the model can be batched correctly."
-    )
-    pinning: Choices[Switch] | None = _dimension("Whether threads are bound to cores (CPU).")
-    precision: Choices[Precision] | None = _dimension(
-        "Inference precision; what the hardware computes natively if left out."
-    )
-    api: Choices[Api] = Field(
-        default=(Api.ASYNC,), description='"async" keeps requests in flight, "sync" blocks on one.'
+    def choices(self, name: str) -> tuple[Any, ...] | None:
+        """What was chosen of a dimension; None where it was left out."""
+        found: tuple[Any, ...] | None = getattr(self, name)
+        return found
+
+
+def _space_key(one: Dimension) -> tuple[Any, Any]:
+    """A key of [space], as pydantic takes it."""
+    value: Any = one.type
+    if one.allowed:
+        value = Literal[one.allowed]
+    elif one.type is int:
+        value = Positive
+    elif one.type is bool:
+        value = Switch
+    elif one.type is str:
+        value = Name
+    choices = Choices[value]
+    if one.fixed is not None:
+        return choices, Field(default=one.fixed, description=one.meaning)
+    return choices | None, Field(default=None, description=one.meaning)
+
+
+if TYPE_CHECKING:
+
+    class SpaceSpec(_Space):
+        """Its keys are the rows of the table of dimensions."""
+
+        def __getattr__(self, name: str) -> Any: ...
+
+else:
+    SpaceSpec = create_model(
+        "SpaceSpec",
+        __base__=_Space,
+        __doc__=_Space.__doc__,
+        **{one.name: _space_key(one) for one in TABLE if one.tunable},
     )
 
 

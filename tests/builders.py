@@ -17,7 +17,8 @@ from autotune.domain.measurement import (
     StopReason,
 )
 from autotune.domain.trial import Origin, Trial
-from autotune.space.configuration import Configuration, Effective, PerformanceHint
+from autotune.space.configuration import Configuration, Effective
+from autotune.space.dimensions import PerformanceHint
 
 GOAL = Goal(Objective.THROUGHPUT, 99.0, 10.0)
 

@@ -17,7 +17,8 @@ from autotune.measuring.measure import Plan, measure
 from autotune.racing.contest import contest
 from autotune.racing.named import NamedContender, RacedModel
 from autotune.report.drift import drift_json
-from autotune.space.configuration import Configuration, PerformanceHint
+from autotune.space.configuration import Configuration
+from autotune.space.dimensions import PerformanceHint
 from autotune.spec import StudySpec, build_spec
 from autotune.stats.judging import Field, judge
 from autotune.storage.races import last_race

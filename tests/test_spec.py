@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.sampler import Sampler
 from autotune.errors import EXIT_USAGE, SpecError
-from autotune.space.configuration import Api
+from autotune.space.dimensions import Api
 from autotune.spec import StudySpec, build_spec, load_spec, parse_shapes, parse_spec, to_toml
 
 LEAST = """

@@ -35,7 +35,7 @@ from autotune.export.certificate import (
     certificate,
 )
 from autotune.export.files import write_atomically
-from autotune.space.configuration import Api
+from autotune.space.dimensions import Api
 from autotune.storage.digests import digest_of
 
 FORMAT_VERSION = 4

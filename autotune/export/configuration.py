@@ -2,7 +2,8 @@
 
 from autotune.errors import UsageError
 from autotune.export.best_file import BestFile
-from autotune.space.configuration import Configuration, PerformanceHint
+from autotune.space.configuration import Configuration
+from autotune.space.dimensions import PerformanceHint
 
 
 def configuration_of(best: BestFile, name: object) -> Configuration:

@@ -8,7 +8,8 @@ from typing import Protocol
 from autotune.domain.measurement import Block, Feed, Opening
 from autotune.machines.fingerprint import Machine
 from autotune.machines.protocol import Inspected
-from autotune.space.configuration import Api, CompileKey
+from autotune.space.configuration import CompileKey
+from autotune.space.dimensions import Api
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

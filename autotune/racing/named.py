@@ -14,7 +14,8 @@ from autotune.errors import ModelError, SpecError, UsageError
 from autotune.export.best_file import BestFile, model_of, read_best
 from autotune.export.configuration import configuration_of
 from autotune.racing.nomination import contender as contender_of_trial
-from autotune.space.configuration import Api, Configuration, PerformanceHint
+from autotune.space.configuration import Configuration
+from autotune.space.dimensions import Api, PerformanceHint
 from autotune.spec import DeadlineSpec, load_spec, parse_shapes, parse_spec
 from autotune.storage.study_store import StudyStore
 

@@ -16,7 +16,7 @@ from autotune.machines.ports import Runner
 from autotune.racing.contest import contest
 from autotune.racing.named import NamedContender, RacedModel, contender_of_file, contender_of_words
 from autotune.racing.race import Race
-from autotune.space.configuration import PerformanceHint
+from autotune.space.dimensions import PerformanceHint
 
 TOLERANCE = 0.02
 """A throughput within 2 % of the claim keeps it: MLPerf's bound for a material difference."""

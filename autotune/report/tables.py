@@ -11,7 +11,7 @@ from autotune.domain.measurement import Flag, Measurement
 from autotune.domain.ranking import ratio
 from autotune.domain.trial import Trial
 from autotune.report.format import milliseconds, per_second, percentile, times
-from autotune.space.configuration import Api
+from autotune.space.dimensions import Api
 
 STYLES = {Verdict.MET: "green", Verdict.MISSED: "red", Verdict.UNCLEAR: "yellow", None: ""}
 SIGNS = {Verdict.MET: "+", Verdict.MISSED: "x", Verdict.UNCLEAR: "?", None: " "}

@@ -1,16 +1,13 @@
 """The space of a study, derived from the machine, the model and the study's overrides."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
 
 from autotune.errors import SpecError
-from autotune.space.configuration import Configuration, PerformanceHint
-from autotune.space.space import SearchSpace, is_cpu
+from autotune.space.configuration import Configuration
+from autotune.space.devices import is_cpu
+from autotune.space.dimensions import BY_NAME, DIMENSIONS, Kind, Offer, PerformanceHint
+from autotune.space.space import SearchSpace
 from autotune.spec import SpaceSpec
-
-_BATCHES = (1, 2, 4, 8, 16, 32, 64)
-_REQUESTS_PER_STREAM = (1, 2, 3, 4)
-_FEW = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128)
 
 
 def derive_space(
@@ -41,18 +38,16 @@ def derive_space(
         raise SpecError(
             f"[space] batch: the model cannot be batched: {why_no_batch}; leave batch out"
         )
-    choices: dict[str, tuple[Any, ...]] = {
-        "device": spec.device,
-        "threads_per_stream": spec.threads_per_stream or _up_to(cpus),
-        "streams": spec.streams or _up_to(most_streams),
-        "requests_per_stream": spec.requests_per_stream or _REQUESTS_PER_STREAM,
-        "batch": spec.batch or (_BATCHES if why_no_batch is unproven_batch is None else (1,)),
-        "pinning": spec.pinning or (True, False),
-        "precision": spec.precision or tuple(precisions),
-        "api": spec.api,
-    }
-    ordered = ("threads_per_stream", "streams", "requests_per_stream", "batch")
-    choices = {name: tuple(sorted(v)) if name in ordered else v for name, v in choices.items()}
+    offer = Offer(
+        cpus=cpus,
+        most_streams=most_streams,
+        precisions=tuple(precisions),
+        may_batch=why_no_batch is unproven_batch is None,
+    )
+    choices = {}
+    for name in DIMENSIONS:
+        found = spec.choices(name) or BY_NAME[name].choices(offer)
+        choices[name] = tuple(sorted(found)) if BY_NAME[name].kind is Kind.ORDERED else found
     try:
         return SearchSpace(choices, cpus)
     except ValueError as error:
@@ -82,7 +77,3 @@ def seeds(space: SearchSpace) -> list[Configuration]:
     fitting = [i for i, n in enumerate(threads) if n <= space.cpus]
     lone["threads_per_stream"] = fitting[-1] if fitting else 0
     return [*found, space.configuration(tuple(lone.values()))]
-
-
-def _up_to(most: int) -> tuple[int, ...]:
-    return tuple(sorted({n for n in _FEW if n < most} | {most}))

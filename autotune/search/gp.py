@@ -23,8 +23,7 @@ from autotune.domain.goal import Goal, Objective
 from autotune.search.points import PointTable
 from autotune.search.sampler import point_of
 from autotune.search.score import constraint_of, is_failure
-from autotune.space.configuration import Api
-from autotune.space.space import DIMENSIONS, SearchSpace
+from autotune.space.dimensions import BY_NAME, DIMENSIONS, Kind
 from autotune.stats.gaussian_process import (
     GaussianProcess,
     HyperPrior,
@@ -269,29 +268,27 @@ def log_expected_improvement(mean: Reals, sd: Reals, best: float) -> Reals:
 def features(table: PointTable) -> Reals:
     """What decides a configuration's speed, in doublings; shape (points, features).
 
-    Beside the dimensions themselves: all threads, and all items in flight.
+    Beside the dimensions themselves: all threads, and all items in flight. Ordered dimensions by
+    their logarithms, each other choice but the first by itself.
     """
     space = table.space
-    columns = [np.log2(_numbers(table, name)) for name in _NUMERIC]
-    columns += [columns[0] + columns[1], np.log2(items_in_flight(table))]
-    for name in ("device", "pinning", "precision", "api"):
-        axis = DIMENSIONS.index(name)
+    ordered = [name for name in DIMENSIONS if BY_NAME[name].kind is Kind.ORDERED]
+    columns = [np.log2(_numbers(table, name)) for name in ordered]
+    threads = [np.log2(_numbers(table, name)) for name in ("threads_per_stream", "streams")]
+    columns += [threads[0] + threads[1], np.log2(items_in_flight(table))]
+    for axis, name in enumerate(DIMENSIONS):
+        if name in ordered:
+            continue
         chosen = table.indices[:, axis]
         columns += [(chosen == index).astype(float) for index in range(1, len(space.choices[name]))]
     kept = [column for column in columns if np.ptp(column) > 0]
     return np.stack(kept, axis=1) if kept else np.zeros((len(table), 1))
 
 
-_NUMERIC = ("threads_per_stream", "streams", "requests_per_stream", "batch")
-
-
 def items_in_flight(table: PointTable) -> Reals:
     """Requests in flight x batch of every point; shape (points,)."""
-    space: SearchSpace = table.space
     requests = _numbers(table, "streams") * _numbers(table, "requests_per_stream")
-    is_sync = [api is Api.SYNC for api in space.choices["api"]]
-    blocking = np.array(is_sync)[table.indices[:, DIMENSIONS.index("api")]]
-    found: Reals = np.where(blocking, 1.0, requests) * _numbers(table, "batch")
+    found: Reals = np.where(table.is_blocking, 1.0, requests) * _numbers(table, "batch")
     return found
 
 

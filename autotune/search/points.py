@@ -1,6 +1,7 @@
 """Every point of a space in one table, and which of them are taken."""
 
 from collections.abc import Iterable
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,11 @@ class PointTable:
         self._taken = np.zeros(len(self._all), dtype=bool)
         self.indices: NDArray[np.int32] = np.array(self._all, dtype=np.int32)
         """Indices into the choices of every dimension; shape (points, dimensions)."""
+
+    @cached_property
+    def is_blocking(self) -> NDArray[np.bool_]:
+        """Whether one request at a time is issued; shape (points,)."""
+        return np.array([self.space.is_blocking(point) for point in self._all])
 
     def __len__(self) -> int:
         return len(self._all)

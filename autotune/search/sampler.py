@@ -12,7 +12,8 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial
 
 from autotune.search.points import PointTable
-from autotune.space.space import DIMENSIONS, Point, SearchSpace
+from autotune.space.dimensions import DIMENSIONS
+from autotune.space.space import Point, SearchSpace
 
 _STARTUP_TRIALS = 10
 

@@ -2,7 +2,8 @@
 
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Measurement
-from autotune.space.space import DIMENSIONS, Point, SearchSpace
+from autotune.space.dimensions import DIMENSIONS
+from autotune.space.space import Point, SearchSpace
 
 _WORTHWHILE = 0.3
 _PROMISING = 0.5

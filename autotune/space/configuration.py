@@ -3,11 +3,13 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from dataclasses import dataclass, fields, make_dataclass
 from types import MappingProxyType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from autotune.space import dimensions
+from autotune.space.devices import kind_of
+from autotune.space.dimensions import Api, Dimension, PerformanceHint, Stage
 from autotune.space.words import several
 
 # Properties that decide how a compiled model runs. The hint is not among them: two hints that
@@ -26,52 +28,64 @@ _EFFECTIVE_KEY_PROPERTIES = (
 )
 
 
-class PerformanceHint(StrEnum):
-    """OpenVINO's own presets."""
-
-    LATENCY = "LATENCY"
-    THROUGHPUT = "THROUGHPUT"
-
-
-class Api(StrEnum):
-    """How requests are issued."""
-
-    ASYNC = "async"  # `num_requests` kept in flight
-    SYNC = "sync"  # one blocking request
-
-
 @dataclass(frozen=True, slots=True)
 class CompileKey:
-    """The part of a configuration that needs a new `compile_model`."""
+    """The part of a configuration that needs a new `compile_model`: stages model and compile."""
 
     device: str
     properties: tuple[tuple[str, str], ...]
     """Sorted by name; every value as the text that the runtime takes."""
     batch_size: int
+    model: tuple[tuple[str, str], ...] = ()
+    """What else is done to the model before it is compiled, such as its variant: by the name of the
+    dimension, sorted; nothing that stands at its default."""
 
     @property
     def key(self) -> str:
         """Twelve hexadecimal digits that name this compile key."""
-        return _digest([self.device, self.properties, self.batch_size])
+        named: list[Any] = [self.device, self.properties, self.batch_size]
+        return _digest([*named, self.model] if self.model else named)
+
+
+if TYPE_CHECKING:
+
+    @dataclass(frozen=True, kw_only=True)
+    class _Values:
+        """One field for each row of the table of dimensions, as a type checker is to see them."""
+
+        device: str
+        hint: PerformanceHint = PerformanceHint.THROUGHPUT
+        streams: int | None = None
+        threads_per_stream: int | None = None
+        num_requests: int | None = None
+        batch_size: int = 1
+        pinning: bool | None = None
+        precision: str | None = None
+        api: Api = Api.ASYNC
+
+else:
+    _REQUIRED = {"device"}
+    _Values = make_dataclass(
+        "_Values",
+        [
+            (one.column, one.type)
+            if one.name in _REQUIRED
+            else (one.column, one.type if one.default is not None else one.type | None, one.default)
+            for one in dimensions.TABLE
+        ],
+        frozen=True,
+        slots=True,
+        kw_only=True,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Configuration:
-    """Deployment settings as requested.
+class Configuration(_Values):
+    """Deployment settings as requested: a value for each dimension.
 
     `streams` None leaves streams, threads, pinning and precision to the performance hint;
     `num_requests` None takes the number that the compiled model calls optimal.
     """
-
-    device: str
-    hint: PerformanceHint = PerformanceHint.THROUGHPUT
-    streams: int | None = None
-    threads_per_stream: int | None = None
-    pinning: bool | None = None
-    precision: str | None = None
-    batch_size: int = 1
-    num_requests: int | None = None
-    api: Api = Api.ASYNC
 
     @property
     def is_hint(self) -> bool:
@@ -79,59 +93,104 @@ class Configuration:
         return self.streams is None and self.batch_size == 1 and self.num_requests is None
 
     @property
+    def is_blocking(self) -> bool:
+        """Whether each request is waited for before the next: one is in flight, then."""
+        return self.api is Api.SYNC
+
+    @property
     def properties(self) -> dict[str, str]:
         """Every property as the runtime takes it; `PERFORMANCE_HINT` is always present.
 
         A deployment that leaves the hint out may be given another one by its target.
         """
-        properties = {"PERFORMANCE_HINT": self.hint.value}
-        if self.streams is not None and _takes_streams(self.device):
-            properties["NUM_STREAMS"] = str(self.streams)
-            if self.threads_per_stream is not None:
-                properties["INFERENCE_NUM_THREADS"] = str(self.streams * self.threads_per_stream)
-        if self.pinning is not None:
-            properties["ENABLE_CPU_PINNING"] = "YES" if self.pinning else "NO"
-        if self.precision is not None:
-            properties["INFERENCE_PRECISION_HINT"] = self.precision
-        if self.device.split(".")[0] == "GPU":
-            # The THROUGHPUT hint turns it on there, and a lone request then waits for 1000 ms.
-            properties["ALLOW_AUTO_BATCHING"] = "NO"
-        return properties
+        kind = kind_of(self.device)
+        found = {}
+        for name, one in dimensions.PROPERTIES.items():
+            value = one.of(self)
+            if value is None or one.name in kind.leaves:
+                continue
+            if one.name == "threads_per_stream":  # the runtime counts those of all streams
+                if self.streams is None:
+                    continue
+                value *= self.streams
+            found[name] = one.text(value)
+        return {**found, **kind.always}
 
     @property
     def compile_key(self) -> CompileKey:
         """What must be compiled anew for this configuration."""
-        return CompileKey(self.device, tuple(sorted(self.properties.items())), self.batch_size)
+        model = {
+            one.name: one.text(one.of(self))
+            for one in dimensions.TABLE
+            if one.stage is Stage.MODEL and one is not dimensions.BATCH
+            if one.of(self) != one.default
+        }
+        return CompileKey(
+            self.device,
+            tuple(sorted(self.properties.items())),
+            self.batch_size,
+            tuple(sorted(model.items())),
+        )
 
     @property
     def key(self) -> str:
         """Twelve hexadecimal digits that name this configuration."""
-        return _digest(self.to_dict())
+        return _digest({**{name: getattr(self, name) for name in _ALWAYS_KEYED}, **self.to_dict()})
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready dictionary; `from_dict` reads it back."""
-        return asdict(self)
+        """What is not at its default, JSON-ready; `from_dict` reads it back."""
+        return {one.column: one.of(self) for one in dimensions.TABLE if one.of(self) != one.default}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The configuration that `to_dict` wrote.
+        """The configuration that `to_dict` wrote; what is absent has its default.
 
         Raises:
-            KeyError: a field is missing or unknown.
-            ValueError: it is not of its type.
+            KeyError: there is no device, or what is no dimension that this version knows.
+            ValueError: one is not of its type.
         """
+        found = {}
         for name, value in values.items():
-            kind, may_be_null = _FIELDS[name]
-            if not (may_be_null if value is None else _is(value, kind)):
-                message = f"{name} is {value!r:.80}, and no {kind.__name__}"
-                raise ValueError(message)
-        return cls(**{**values, "hint": PerformanceHint(values["hint"]), "api": Api(values["api"])})
+            one = dimensions.BY_COLUMN.get(name)
+            if one is None:
+                raise KeyError(f"{name:.80}: no dimension that this version knows")
+            found[name] = one.stored(value)
+        if found.get("device") is None:
+            raise KeyError("device")
+        return cls(**found)
+
+    @classmethod
+    def from_properties(
+        cls, device: str, properties: Mapping[str, str], loads: Mapping[str, Any], **model: Any
+    ) -> Self:
+        """The configuration that sets these properties.
+
+        Args:
+            device: where.
+            properties: as `properties` gives them.
+            loads: the fields of the stage load.
+            model: those of the stage model.
+
+        Raises:
+            KeyError: a property that none sets, or no hint.
+            ValueError: a value that is none.
+        """
+        found: dict[str, Any] = {"hint": PerformanceHint(properties["PERFORMANCE_HINT"])}
+        for name, text in properties.items():
+            if name in kind_of(device).always:
+                continue
+            one = dimensions.PROPERTIES[name]
+            found[one.column] = one.parse(text)
+        threads, streams = found.pop("threads_per_stream", None), found.get("streams")
+        if threads and streams:
+            found["threads_per_stream"] = threads // streams
+        return cls(device=device, **found, **loads, **model)
 
     def __str__(self) -> str:
         if self.is_hint:
             return f"{self.device} {self.hint} hint"
         parts = [f"{self.device} {self.layout}"]
-        if self.api is Api.SYNC:
+        if self.is_blocking:
             parts.append("sync")
         else:
             parts.append(
@@ -140,9 +199,7 @@ class Configuration:
                 else several(self.num_requests, "request")
             )
         parts.append(f"batch {self.batch_size}")
-        parts += [self.precision] if self.precision else []
-        parts += ["unpinned"] if self.pinning is False else []
-        return ", ".join(parts)
+        return ", ".join([*parts, *self.extras()])
 
     @property
     def layout(self) -> str:
@@ -153,19 +210,46 @@ class Configuration:
         threads = self.threads_per_stream
         return streams if threads is None else f"{streams} x {several(threads, 'thread')}"
 
+    def extras(self, *, but: Dimension | None = None) -> list[str]:
+        """Every other setting in words, what bears on answers first; nothing of defaults.
 
-_FIELDS: dict[str, tuple[type, bool]] = {
-    "device": (str, False),
-    "hint": (str, False),
-    "streams": (int, True),
-    "threads_per_stream": (int, True),
-    "pinning": (bool, True),
-    "precision": (str, True),
-    "batch_size": (int, False),
-    "num_requests": (int, True),
-    "api": (str, False),
+        Args:
+            but: a dimension that is shown in a place of its own.
+        """
+        mine = [
+            one for one in dimensions.TABLE if one.name not in _IN_EVERY_NAME and one is not but
+        ]
+        said = [
+            one.word(one.of(self))
+            for one in sorted(mine, key=lambda one: not one.answers)
+            if one is not but and one.of(self) != one.default
+        ]
+        return [text for text in said if text]
+
+
+_ALWAYS_KEYED = (
+    "device",
+    "hint",
+    "streams",
+    "threads_per_stream",
+    "pinning",
+    "precision",
+    "batch_size",
+    "num_requests",
+    "api",
+)
+"""What is in the key even at its default: keys of older studies stay as they are. What came later
+is in it only where it is not at its default."""
+_IN_EVERY_NAME = {
+    "device",
+    "hint",
+    "streams",
+    "threads_per_stream",
+    "requests_per_stream",
+    "batch",
 }
-"""Type of each field where it is stored, and whether it may be null."""
+"""What the name of a configuration says in any case."""
+FIELDS: tuple[str, ...] = tuple(one.name for one in fields(Configuration))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,31 +264,33 @@ class Effective:
     def __post_init__(self) -> None:
         object.__setattr__(self, "properties", MappingProxyType(dict(self.properties)))
 
+    @property
+    def arithmetic(self) -> str:
+        """What it computes in; empty where the device does not tell."""
+        return self.properties.get(dimensions.ARITHMETIC.property or "", "")
+
     def key(self, configuration: Configuration) -> str:
         """Names all that decides the speed of `configuration`: equal keys, one measurement."""
         chosen = [self.properties.get(name) for name in _EFFECTIVE_KEY_PROPERTIES]
         requests = self.requests(configuration)
-        return _digest(
-            [configuration.device, chosen, configuration.batch_size, requests, configuration.api]
-        )
+        named = [configuration.device, chosen, configuration.batch_size, requests]
+        later = {
+            one.column: self.properties.get(one.property or "", one.text(one.of(configuration)))
+            for one in dimensions.TABLE
+            if one.property not in _EFFECTIVE_KEY_PROPERTIES and one.column not in _KEYED
+            if one.of(configuration) != one.default
+        }
+        return _digest([*named, configuration.api, *([later] if later else [])])
 
     def requests(self, configuration: Configuration) -> int:
         """The request count of `configuration`, resolved."""
-        if configuration.api is Api.SYNC:
+        if configuration.is_blocking:
             return 1
         return configuration.num_requests or self.optimal_requests
 
 
-def _is(value: object, kind: type) -> bool:
-    """Whether a stored value is of its type; whole numbers are counts."""
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31
-    return isinstance(value, kind)
-
-
-def _takes_streams(device: str) -> bool:
-    """Meta devices pass on or refuse NUM_STREAMS as they please, so they are left to their hint."""
-    return device.split(":", maxsplit=1)[0] not in {"AUTO", "MULTI", "HETERO", "BATCH"}
+_KEYED = {"device", "hint", "batch_size", "num_requests", "api"}
+"""What an effective key names by itself, or need not."""
 
 
 def _digest(value: object) -> str:

@@ -9,13 +9,26 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Self
 
-from autotune.space.configuration import Api, Configuration, Effective, PerformanceHint
+from autotune.space.canonical import legal_pairs, repaired
+from autotune.space.configuration import Configuration, Effective
+from autotune.space.devices import is_cpu, kind_of
+from autotune.space.dimensions import (
+    BY_NAME,
+    DIMENSIONS,
+    Api,
+    Dimension,
+    Kind,
+    PerformanceHint,
+)
 
 Point = tuple[int, ...]
 
-DIMENSIONS = (
+
+_API = DIMENSIONS.index("api")
+_ALWAYS_STORED = {
     "device",
     "threads_per_stream",
     "streams",
@@ -24,10 +37,8 @@ DIMENSIONS = (
     "pinning",
     "precision",
     "api",
-)
-"""Names of all dimensions, in the order of a point's indices."""
-
-
+}
+"""What every stored space has: the dimensions of the first version."""
 _MOST_COMBINATIONS = 100_000_000
 """Of a stored space: a stranger's is not to keep anybody counting for ever."""
 
@@ -47,7 +58,7 @@ class SearchSpace:
                 f"a space has the dimensions {DIMENSIONS}, none empty; got {dict(self.choices)}"
             )
             raise ValueError(message)
-        if any(map(is_cpu, self.choices["device"])) and not self._legal_pairs():
+        if any(map(is_cpu, self.choices["device"])) and not legal_pairs(self.choices, self.cpus):
             streams, threads = self.choices["streams"], self.choices["threads_per_stream"]
             message = (
                 f"no combination of streams {list(streams)} and threads_per_stream "
@@ -67,20 +78,22 @@ class SearchSpace:
 
     def points(self) -> Iterator[Point]:
         """Every canonical point, once, in lexical order."""
-        choices = self.choices
-        requests, batches, precisions = (
-            range(len(choices[name])) for name in ("requests_per_stream", "batch", "precision")
-        )
+        choices, first = self.choices, DIMENSIONS[:3]
+        rest = [name for name in DIMENSIONS if name not in first]
+        load, api = rest.index("requests_per_stream"), rest.index("api")
+        blocks = [kind is Api.SYNC for kind in choices["api"]]
         for device, name in enumerate(choices["device"]):
-            cpu = is_cpu(name)
-            pairs = self._legal_pairs() if cpu else [(0, j) for j in range(len(choices["streams"]))]
-            pinnings = range(len(choices["pinning"]) if cpu else 1)
-            for (threads, streams), load, batch, pinning, precision in itertools.product(
-                pairs, requests, batches, pinnings, precisions
-            ):
-                for api, kind in enumerate(choices["api"]):
-                    if kind is not Api.SYNC or streams == load == 0:
-                        yield (device, threads, streams, load, batch, pinning, precision, api)
+            lacking = kind_of(name).lacks
+            pairs = (
+                [(0, j) for j in range(len(choices["streams"]))]
+                if "threads_per_stream" in lacking
+                else legal_pairs(choices, self.cpus)
+            )
+            ranges = [range(1 if one in lacking else len(choices[one])) for one in rest]
+            for threads, streams in pairs:
+                for others in itertools.product(*ranges):
+                    if not blocks[others[api]] or streams == others[load] == 0:
+                        yield (device, threads, streams, *others)
 
     def values(self, point: Point) -> dict[str, Any]:
         """The chosen value of every dimension."""
@@ -88,40 +101,28 @@ class SearchSpace:
             name: self.choices[name][index] for name, index in zip(DIMENSIONS, point, strict=True)
         }
 
-    def canonical(self, point: Point) -> Point:
-        """The point that stands for all combinations with the same meaning.
+    def is_blocking(self, point: Point) -> bool:
+        """Whether each request is waited for before the next."""
+        return self.choices["api"][point[_API]] is Api.SYNC
 
-        A blocking request uses one stream; threads beyond the CPUs are taken from the streams
-        (from the threads where even one stream has too many); dimensions that the device does not
-        have stand at their first choice.
-        """
+    def canonical(self, point: Point) -> Point:
+        """The point that stands for all combinations with the same meaning."""
         index = dict(zip(DIMENSIONS, point, strict=True))
-        values = self.values(point)
-        if values["api"] is Api.SYNC:
-            index["streams"] = index["requests_per_stream"] = 0
-        if not is_cpu(values["device"]):
-            index["threads_per_stream"] = index["pinning"] = 0
-        else:
-            index["threads_per_stream"], index["streams"] = self._nearest_legal(
-                index["threads_per_stream"], index["streams"]
-            )
-        return tuple(index.values())
+        return tuple(repaired(self.choices, self.cpus, index).values())
 
     def configuration(self, point: Point) -> Configuration:
         """The configuration at a canonical point."""
         values = self.values(self.canonical(point))
-        cpu, synchronous = is_cpu(values["device"]), values["api"] is Api.SYNC
-        streams = values["streams"]
+        blocking, streams = values["api"] is Api.SYNC, values["streams"]
+        lacking = kind_of(values["device"]).lacks
+        per_stream = values.pop("requests_per_stream")
         return Configuration(
-            device=values["device"],
-            hint=PerformanceHint.LATENCY if synchronous else PerformanceHint.THROUGHPUT,
-            streams=streams,
-            threads_per_stream=values["threads_per_stream"] if cpu else None,
-            pinning=values["pinning"] if cpu else None,
-            precision=values["precision"],
-            batch_size=values["batch"],
-            num_requests=1 if synchronous else streams * values["requests_per_stream"],
-            api=values["api"],
+            hint=PerformanceHint.LATENCY if blocking else PerformanceHint.THROUGHPUT,
+            num_requests=1 if blocking else streams * per_stream,
+            **{
+                BY_NAME[name].column: BY_NAME[name].default if name in lacking else value
+                for name, value in values.items()
+            },
         )
 
     def locate(
@@ -132,29 +133,22 @@ class SearchSpace:
         With `effective`, settings that were left to the runtime are taken from what it chose.
         """
         chosen = effective.properties if effective else {}
-        requests = effective.requests(configuration) if effective else configuration.num_requests
-        streams = configuration.streams or _integer(chosen.get("NUM_STREAMS"))
-        threads = configuration.threads_per_stream
-        if threads is None and streams:
-            total = _integer(chosen.get("INFERENCE_NUM_THREADS")) or 0
-            threads = total // streams if total % streams == 0 else None
-        pinning = configuration.pinning
-        if pinning is None and "ENABLE_CPU_PINNING" in chosen:
-            pinning = chosen["ENABLE_CPU_PINNING"] == "YES"
-        per_stream = requests / streams if requests and streams else None
-        if configuration.api is Api.SYNC:  # a blocking request stands at the first choice
-            per_stream = self.choices["requests_per_stream"][0]
-        cpu = is_cpu(configuration.device)
+        lacking = kind_of(configuration.device).lacks
         values = {
-            "device": configuration.device,
-            "threads_per_stream": threads if cpu else self.choices["threads_per_stream"][0],
-            "streams": streams,
-            "requests_per_stream": per_stream,
-            "batch": configuration.batch_size,
-            "pinning": pinning if cpu else self.choices["pinning"][0],
-            "precision": configuration.precision or chosen.get("INFERENCE_PRECISION_HINT"),
-            "api": configuration.api,
+            name: self.choices[name][0]
+            if name in lacking
+            else _used(BY_NAME[name], configuration, chosen)
+            for name in DIMENSIONS
         }
+        requests = effective.requests(configuration) if effective else configuration.num_requests
+        streams = values["streams"]
+        values["requests_per_stream"] = requests / streams if requests and streams else None
+        if configuration.is_blocking:  # a blocking request stands at the first choice
+            values["requests_per_stream"] = self.choices["requests_per_stream"][0]
+        if "threads_per_stream" not in lacking and configuration.threads_per_stream is None:
+            total = values["threads_per_stream"]  # read back: of all streams
+            fits = streams and total is not None and total % streams == 0
+            values["threads_per_stream"] = total // streams if fits else None
         if any(values[name] not in self.choices[name] for name in DIMENSIONS):
             return None
         point = tuple(self.choices[name].index(values[name]) for name in DIMENSIONS)
@@ -169,23 +163,16 @@ class SearchSpace:
         streams, requests = configuration.streams, configuration.num_requests
         if configuration.device not in self.choices["device"] or streams is None:
             return None
-        wanted = {
-            "threads_per_stream": configuration.threads_per_stream or 1,
-            "streams": streams,
-            "requests_per_stream": (requests or streams) / streams,
-            "batch": configuration.batch_size,
-        }
-        named = {
-            "device": configuration.device,
-            "pinning": configuration.pinning,
-            "precision": configuration.precision,
-            "api": configuration.api,
-        }
-        index = {name: _nearest(self.choices[name], value) for name, value in wanted.items()}
-        for name, value in named.items():
-            choices = self.choices[name]
-            index[name] = choices.index(value) if value in choices else 0
-        return self.canonical(tuple(index[name] for name in DIMENSIONS))
+        wanted = {name: BY_NAME[name].of(configuration) for name in DIMENSIONS}
+        wanted["threads_per_stream"] = configuration.threads_per_stream or 1
+        wanted["requests_per_stream"] = (requests or streams) / streams
+        point = tuple(
+            _nearest(self.choices[name], wanted[name])
+            if BY_NAME[name].kind is Kind.ORDERED
+            else _same(self.choices[name], wanted[name])
+            for name in DIMENSIONS
+        )
+        return self.canonical(point)
 
     def on_device(self, device: str) -> Iterator[Point]:
         """All points of a device."""
@@ -214,8 +201,16 @@ class SearchSpace:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready dictionary: what a study must not change while it goes on."""
-        return {"cpus": self.cpus, **{name: list(self.choices[name]) for name in DIMENSIONS}}
+        """A JSON-ready dictionary: what a study must not change while it goes on.
+
+        One of a later version that has nothing but its default is left out.
+        """
+        stored = {
+            name: list(choices)
+            for name, choices in self.choices.items()
+            if name in _ALWAYS_STORED or choices != (BY_NAME[name].default,)
+        }
+        return {"cpus": self.cpus, **stored}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -225,36 +220,41 @@ class SearchSpace:
             ValueError: it is none.
         """
         try:
-            choices = {name: tuple(values[name]) for name in DIMENSIONS}
+            unknown = set(values) - {"cpus", *DIMENSIONS}
+            if unknown:
+                raise ValueError(
+                    f"not a search space: it has the dimension {min(unknown):.80}, which this "
+                    "version does not know"
+                )
+            absent = {
+                name: [BY_NAME[name].default] for name in DIMENSIONS if name not in _ALWAYS_STORED
+            }
+            choices = {name: tuple({**absent, **values}[name]) for name in DIMENSIONS}
             if math.prod(map(len, choices.values())) > _MOST_COMBINATIONS:
                 raise ValueError(f"not a search space: over {_MOST_COMBINATIONS:,} combinations")
-            return cls({**choices, "api": tuple(map(Api, values["api"]))}, values["cpus"])
+            named = {
+                name: tuple(map(BY_NAME[name].type, found))
+                for name, found in choices.items()
+                if issubclass(BY_NAME[name].type, StrEnum)
+            }
+            return cls({**choices, **named}, values["cpus"])
         except (KeyError, TypeError) as error:
             message = f"not a search space: {error}"
             raise ValueError(message) from error
 
-    def _nearest_legal(self, threads: int, streams: int) -> tuple[int, int]:
-        most = self.cpus // self.choices["threads_per_stream"][threads]
-        fitting = [j for j, count in enumerate(self.choices["streams"]) if count <= most]
-        if fitting:
-            return threads, min(fitting, key=lambda j: abs(j - streams))
-        return min(
-            self._legal_pairs(),
-            key=lambda pair: (abs(pair[0] - threads), abs(pair[1] - streams)),
-        )
 
-    def _legal_pairs(self) -> list[tuple[int, int]]:
-        return [
-            (i, j)
-            for i, threads in enumerate(self.choices["threads_per_stream"])
-            for j, streams in enumerate(self.choices["streams"])
-            if threads * streams <= self.cpus
-        ]
+def _used(one: Dimension, configuration: Configuration, chosen: Mapping[str, str]) -> Any:
+    """A dimension's value in a configuration, else as the compiled model has it; None if unknown.
 
-
-def is_cpu(device: str) -> bool:
-    """Whether threads and pinning of this device are ours to choose."""
-    return device == "CPU"
+    Of one that has no default of its own, nothing was asked for then.
+    """
+    value = one.of(configuration)
+    if value is not None or one.property is None or one.property not in chosen:
+        return value
+    text = chosen[one.property]
+    if one.type is int:
+        return int(text) if text.lstrip("-").isdigit() else None
+    return one.parse(text)
 
 
 def _nearest(choices: Sequence[float], wanted: float) -> int:
@@ -262,5 +262,6 @@ def _nearest(choices: Sequence[float], wanted: float) -> int:
     return min(range(len(choices)), key=lambda i: abs(math.log(choices[i] / wanted)))
 
 
-def _integer(text: str | None) -> int | None:
-    return int(text) if text is not None and text.lstrip("-").isdigit() else None
+def _same(choices: Sequence[Any], wanted: object) -> int:
+    """Where the same choice stands; the first one where there is none."""
+    return choices.index(wanted) if wanted in choices else 0

@@ -19,7 +19,8 @@ from autotune.errors import DeviceError
 from autotune.machines.fingerprint import Machine
 from autotune.machines.ports import Load
 from autotune.machines.protocol import Device, Inspected, ModelPort
-from autotune.space.configuration import CompileKey, Configuration, Effective, PerformanceHint
+from autotune.space.configuration import CompileKey, Configuration, Effective
+from autotune.space.dimensions import PerformanceHint
 
 _PROPERTIES = {
     "PERFORMANCE_HINT",

@@ -11,7 +11,8 @@ import pytest
 import autotune
 from autotune.analysis.frames import COLUMNS, TYPES, frame, to_csv, to_parquet, to_records
 from autotune.errors import StorageError, UsageError
-from autotune.space.configuration import Configuration, PerformanceHint
+from autotune.space.configuration import Configuration
+from autotune.space.dimensions import PerformanceHint
 from autotune.storage.study_store import StudyStore
 from tests.builders import make_failure, make_measurement, make_opening, make_trial
 from tests.report.studies import make_study

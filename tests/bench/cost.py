@@ -15,7 +15,7 @@ from autotune.domain.measurement import Measurement
 from autotune.domain.sampler import Sampler
 from autotune.domain.trial import Trial
 from autotune.search.choose import search_of
-from autotune.space.configuration import Api
+from autotune.space.dimensions import Api
 from autotune.space.space import SearchSpace
 from autotune.spec import parse_spec
 from autotune.storage.optuna_study import study_in_memory

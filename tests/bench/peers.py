@@ -23,8 +23,10 @@ from autotune.domain.goal import Goal
 from autotune.domain.measurement import Block
 from autotune.machines.ports import Load
 from autotune.search.derive import seeds
-from autotune.space.configuration import Api, CompileKey, Configuration
-from autotune.space.space import DIMENSIONS, Point, SearchSpace, is_cpu
+from autotune.space.configuration import CompileKey, Configuration
+from autotune.space.devices import is_cpu
+from autotune.space.dimensions import DIMENSIONS, Api
+from autotune.space.space import Point, SearchSpace
 from autotune.stats.latency import percentile_ms, ticks_of
 from autotune.surfaces.machine import RecordedModel, RecordedRunner
 

@@ -17,7 +17,8 @@ from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Block, Interval
 from autotune.domain.trial import Origin, Trial
-from autotune.space.configuration import Api, Configuration, Effective, PerformanceHint
+from autotune.space.configuration import Configuration, Effective
+from autotune.space.dimensions import Api, PerformanceHint
 from autotune.space.space import SearchSpace
 from autotune.spec import build_spec, to_toml
 from autotune.storage.optuna_study import open_study

@@ -15,7 +15,8 @@ from autotune.errors import DeviceError
 from autotune.machines.ports import Load, OpenModel, Runner
 from autotune.machines.protocol import Inspected
 from autotune.machines.workers import SubprocessRunner
-from autotune.space.configuration import Api, CompileKey, Configuration, PerformanceHint
+from autotune.space.configuration import CompileKey, Configuration
+from autotune.space.dimensions import Api, PerformanceHint
 from autotune.surfaces.machine import RecordedMachine, RecordedRunner
 from autotune.surfaces.recording import Recording
 from autotune.surfaces.surface import RecordedLaunch, RecordPlan, Surface, SurfaceIdentity

@@ -17,7 +17,8 @@ from autotune.domain.ranking import (
     ratio,
 )
 from autotune.domain.trial import Trial
-from autotune.space.configuration import Configuration, PerformanceHint
+from autotune.space.configuration import Configuration
+from autotune.space.dimensions import PerformanceHint
 from autotune.stats.judging import Field, judge
 from tests.domain.builders import make_measurement, make_trial
 

@@ -19,7 +19,8 @@ from autotune.export.best_file import (
     relative_model_path,
     write_best,
 )
-from autotune.space.configuration import Configuration, PerformanceHint
+from autotune.space.configuration import Configuration
+from autotune.space.dimensions import PerformanceHint
 from tests.builders import GOAL, make_failure, make_measurement, make_opening, make_trial
 
 HINT = make_trial(0, configuration=Configuration(device="CPU", hint=PerformanceHint.THROUGHPUT))

@@ -29,7 +29,8 @@ from autotune.domain.race import (
 from autotune.errors import AutotuneError
 from autotune.export.best_file import FORMAT_VERSION, BestFile, BestModel, best_file, read_best
 from autotune.export.certificate import best_ratio, certificate, load_in_words
-from autotune.space.configuration import Api, Configuration, PerformanceHint
+from autotune.space.configuration import Configuration
+from autotune.space.dimensions import Api, PerformanceHint
 from autotune.stats.judging import Field, judge
 from tests.builders import (
     GOAL,

@@ -43,7 +43,8 @@ from autotune.racing.named import (
     trial_of,
 )
 from autotune.racing.race import Race
-from autotune.space.configuration import Api, Configuration, Effective, PerformanceHint
+from autotune.space.configuration import Configuration, Effective
+from autotune.space.dimensions import Api, PerformanceHint
 from autotune.space.space import SearchSpace
 from autotune.spec import build_spec, to_toml
 from autotune.testing.simulated import SimulatedRunner

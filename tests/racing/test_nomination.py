@@ -19,7 +19,8 @@ from autotune.racing.nomination import (
     requests_per_s,
     seats,
 )
-from autotune.space.configuration import Configuration, PerformanceHint
+from autotune.space.configuration import Configuration
+from autotune.space.dimensions import PerformanceHint
 from tests.domain.builders import make_trial
 
 CAPPED = Goal(Objective.THROUGHPUT, 99, 20)

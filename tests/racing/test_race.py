@@ -17,7 +17,8 @@ from autotune.domain.measurement import Block, Feed
 from autotune.domain.race import Advantage, Choice, Contender, Dropped, End, Slice, State, Status
 from autotune.machines.ports import Load
 from autotune.racing.race import WARM_UP_S, Race, RacePlan, Venue
-from autotune.space.configuration import CompileKey, Configuration, PerformanceHint
+from autotune.space.configuration import CompileKey, Configuration
+from autotune.space.dimensions import PerformanceHint
 from autotune.testing.simulated import SimulatedCpu, SimulatedModel, SimulatedRunner, Weather
 from tests.builders import make_configuration, make_failure
 

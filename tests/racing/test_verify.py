@@ -27,7 +27,8 @@ from autotune.export.best_file import BestFile, BestModel, best_file, write_best
 from autotune.machines.ports import Runner
 from autotune.racing.named import RacedModel
 from autotune.racing.verify import Finding, Verification, judge_claims, verify
-from autotune.space.configuration import Configuration, PerformanceHint
+from autotune.space.configuration import Configuration
+from autotune.space.dimensions import PerformanceHint
 from autotune.stats.judging import Field, judge
 from autotune.testing.simulated import SimulatedCpu, SimulatedRunner
 from tests.builders import (

@@ -31,7 +31,8 @@ from autotune.report.race import (
     ratio_text,
     words,
 )
-from autotune.space.configuration import Configuration, PerformanceHint
+from autotune.space.configuration import Configuration
+from autotune.space.dimensions import PerformanceHint
 from tests.builders import GOAL, make_configuration, make_failure
 
 QUIET = Conditions(

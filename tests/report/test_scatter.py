@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 from autotune.domain.goal import Verdict
 from autotune.report.chart import pareto_chart
 from autotune.report.scatter import Mark, scatter
-from autotune.space.configuration import Configuration, PerformanceHint
+from autotune.space.configuration import Configuration
+from autotune.space.dimensions import PerformanceHint
 from tests.builders import GOAL, make_measurement, make_trial
 
 MARKS = st.lists(

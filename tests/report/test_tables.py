@@ -6,7 +6,8 @@ from rich.console import Console
 from autotune.domain.goal import Verdict
 from autotune.domain.measurement import Flag
 from autotune.report.tables import trials_table
-from autotune.space.configuration import Configuration, PerformanceHint
+from autotune.space.configuration import Configuration
+from autotune.space.dimensions import PerformanceHint
 from tests.builders import GOAL, make_failure, make_measurement, make_opening, make_trial
 
 HINT = make_trial(0, configuration=Configuration(device="CPU", hint=PerformanceHint.LATENCY))

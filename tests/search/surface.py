@@ -8,7 +8,8 @@ from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Verdict
 from autotune.domain.trial import Trial
 from autotune.search.search import Proposal, Search
-from autotune.space.configuration import Api, Configuration
+from autotune.space.configuration import Configuration
+from autotune.space.dimensions import Api
 from autotune.space.space import Point, SearchSpace
 from tests.domain.builders import make_trial
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from autotune.errors import SpecError
 from autotune.search.derive import derive_space, seeds, trusted_precisions
-from autotune.space.configuration import Api, Configuration, PerformanceHint
+from autotune.space.configuration import Configuration
+from autotune.space.dimensions import Api, PerformanceHint
 from autotune.space.space import SearchSpace
 from autotune.spec import SpaceSpec
 

@@ -28,7 +28,8 @@ from autotune.search.gp import (
 )
 from autotune.search.points import PointTable
 from autotune.search.search import Proposal, Search
-from autotune.space.configuration import Api, Configuration
+from autotune.space.configuration import Configuration
+from autotune.space.dimensions import Api
 from autotune.space.space import Point, SearchSpace
 from autotune.storage.optuna_study import study_in_memory
 from tests.domain.builders import make_trial

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.search.points import PointTable
-from autotune.space.space import DIMENSIONS, SearchSpace
+from autotune.space.dimensions import DIMENSIONS
+from autotune.space.space import SearchSpace
 from tests.search.surface import make_space
 from tests.space.test_space import spaces
 

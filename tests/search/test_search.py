@@ -27,7 +27,8 @@ from autotune.search.sampler import (
 )
 from autotune.search.score import CLIP, CONSTRAINT
 from autotune.search.search import Proposal, Search
-from autotune.space.configuration import Api, Configuration
+from autotune.space.configuration import Configuration
+from autotune.space.dimensions import Api
 from autotune.space.space import SearchSpace
 from tests.domain.builders import make_trial
 from tests.search.conftest import NewSearch

@@ -17,8 +17,9 @@ from autotune.search.gp import Gp
 from autotune.search.points import PointTable
 from autotune.search.sampler import Exhaustive, Grid, Tpe, Uniform
 from autotune.search.search import Proposal, Search
-from autotune.space.configuration import Api, Configuration
-from autotune.space.space import DIMENSIONS, SearchSpace
+from autotune.space.configuration import Configuration
+from autotune.space.dimensions import DIMENSIONS, Api
+from autotune.space.space import SearchSpace
 from autotune.storage.optuna_study import study_in_memory
 from tests.search.conftest import CAPPED, NewSearch
 from tests.search.surface import LARGE, advance, failed, make_space, measured, missed, points_of

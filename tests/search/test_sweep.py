@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from autotune.domain.goal import Goal, Objective
 from autotune.search.sweep import is_worthwhile, next_point
-from autotune.space.configuration import Api
-from autotune.space.space import DIMENSIONS, Point
+from autotune.space.dimensions import DIMENSIONS, Api
+from autotune.space.space import Point
 from tests.domain.builders import make_measurement
 from tests.search.surface import make_space
 

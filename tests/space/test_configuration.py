@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.space.configuration import Api, Configuration, Effective, PerformanceHint
+from autotune.space.configuration import Configuration, Effective
+from autotune.space.dimensions import Api, PerformanceHint
 from tests.builders import make_configuration
 from tests.domain.builders import make_effective
 

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.space.configuration import Api, CompileKey, Configuration, PerformanceHint
-from autotune.space.space import DIMENSIONS, Point, SearchSpace, is_cpu
+from autotune.space.configuration import CompileKey, Configuration
+from autotune.space.devices import is_cpu
+from autotune.space.dimensions import DIMENSIONS, Api, PerformanceHint
+from autotune.space.space import Point, SearchSpace
 from tests.domain.builders import make_effective
 
 

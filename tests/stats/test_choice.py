@@ -7,7 +7,8 @@ import pytest
 
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.race import Advantage, Choice, Contender
-from autotune.space.configuration import Configuration, PerformanceHint
+from autotune.space.configuration import Configuration
+from autotune.space.dimensions import PerformanceHint
 from autotune.stats.choice import NOTHING, Chosen, choose, prior_of
 from autotune.stats.race_model import Posterior
 from tests.builders import GOAL, make_configuration

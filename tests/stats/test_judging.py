@@ -21,7 +21,8 @@ from autotune.domain.race import (
     State,
     Status,
 )
-from autotune.space.configuration import Configuration, Effective, PerformanceHint
+from autotune.space.configuration import Configuration, Effective
+from autotune.space.dimensions import PerformanceHint
 from autotune.stats.judging import Field, judge
 from tests.builders import GOAL, make_block, make_configuration, make_failure, make_opening
 

@@ -21,7 +21,8 @@ from autotune.domain.measurement import (
     StopReason,
 )
 from autotune.domain.race import Contender, Dossier, Dropped, Slice
-from autotune.space.configuration import Api, Configuration, Effective, PerformanceHint
+from autotune.space.configuration import Configuration, Effective
+from autotune.space.dimensions import Api, PerformanceHint
 from autotune.storage.codec import (
     block_of,
     block_row,

@@ -15,7 +15,8 @@ from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Feed
 from autotune.domain.race import Contender, Dossier, Dropped, End, Slice, State, Status
 from autotune.errors import StorageError
-from autotune.space.configuration import Configuration, PerformanceHint
+from autotune.space.configuration import Configuration
+from autotune.space.dimensions import PerformanceHint
 from autotune.storage.races import RaceLog, StoredRace, last_race, session_of_last_race
 from autotune.storage.study_store import StudyStore
 from tests.builders import (

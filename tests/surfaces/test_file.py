@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from autotune.domain.failure import FailureKind
 from autotune.domain.measurement import Feed
 from autotune.errors import StorageError, StudyMismatchError
-from autotune.space.configuration import Api, Configuration, PerformanceHint
+from autotune.space.configuration import Configuration
+from autotune.space.dimensions import Api, PerformanceHint
 from autotune.space.space import SearchSpace
 from autotune.surfaces.file import (
     CELL,

@@ -18,7 +18,8 @@ from autotune.domain.measurement import TICK_MS, Block
 from autotune.errors import DeviceError
 from autotune.machines.ports import Load
 from autotune.search.derive import seeds
-from autotune.space.configuration import Api, CompileKey, Configuration, PerformanceHint
+from autotune.space.configuration import CompileKey, Configuration
+from autotune.space.dimensions import Api, PerformanceHint
 from autotune.stats.latency import ticks_of
 from autotune.surfaces.machine import Noise, RecordedMachine, RecordedModel, RecordedRunner
 from autotune.surfaces.recording import Recording

@@ -17,7 +17,8 @@ from autotune.domain.measurement import TICK_MS, Block, Feed
 from autotune.machines.fingerprint import Machine
 from autotune.machines.ports import Load, OpenModel
 from autotune.machines.protocol import Inspected
-from autotune.space.configuration import Api, CompileKey, Configuration, PerformanceHint
+from autotune.space.configuration import CompileKey, Configuration
+from autotune.space.dimensions import Api, PerformanceHint
 from autotune.stats.latency import percentile_ms, ticks_of
 from autotune.surfaces.recording import Headway, Recording, recorded_slice
 from autotune.surfaces.surface import (

@@ -17,7 +17,8 @@ from autotune.domain.measurement import Feed
 from autotune.domain.sampler import Sampler
 from autotune.errors import ModelError, SpecError, StudyMismatchError
 from autotune.search.points import PointTable
-from autotune.space.configuration import Configuration, PerformanceHint
+from autotune.space.configuration import Configuration
+from autotune.space.dimensions import PerformanceHint
 from autotune.spec import StudySpec, build_spec
 from autotune.surfaces.machine import RecordedMachine, RecordedRunner
 from autotune.surfaces.record import record

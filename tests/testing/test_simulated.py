@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from autotune.domain.failure import FailureKind, TrialFault
 from autotune.machines.ports import Load
-from autotune.space.configuration import Configuration, PerformanceHint
+from autotune.space.configuration import Configuration
+from autotune.space.dimensions import PerformanceHint
 from autotune.testing.simulated import SimulatedCpu, SimulatedRunner, Weather
 from tests.builders import make_configuration, make_failure
 

@@ -40,7 +40,8 @@ from autotune.errors import (
 from autotune.machines.locks import study_lock
 from autotune.machines.ports import Load
 from autotune.search.search import Search
-from autotune.space.configuration import CompileKey, Configuration, PerformanceHint
+from autotune.space.configuration import CompileKey, Configuration
+from autotune.space.dimensions import PerformanceHint
 from autotune.space.space import SearchSpace
 from autotune.spec import StudySpec, build_spec
 from autotune.storage.study_store import StudyStore

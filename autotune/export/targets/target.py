@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from autotune.domain.measurement import Feed
 from autotune.errors import AutotuneError
 from autotune.export.best_file import BestFile
-from autotune.space.configuration import Api
+from autotune.space.dimensions import Api
 
 _PACKAGE = "autotune.export.targets"
 _LONGEST_NAME = 63

@@ -204,7 +204,7 @@ def test_input_data_and_sync_run_in_python(tmp_path: Path, model_folder: Path) -
     """The file that it was measured with, beside a blocking request."""
     import numpy as np
 
-    from autotune.space.configuration import Api
+    from autotune.space.dimensions import Api
 
     data = tmp_path / "inputs.npz"
     np.savez(data, x=np.ones((5, 3, 32, 32), np.float32))

@@ -30,7 +30,8 @@ from autotune.export.targets.target import (
     render,
     yaml_string,
 )
-from autotune.space.configuration import Api, Effective, PerformanceHint
+from autotune.space.configuration import Effective
+from autotune.space.dimensions import Api, PerformanceHint
 from tests.export.targets.builders import make_file, make_tuned
 
 NASTY = st.text(min_size=1, max_size=40) | st.sampled_from(

@@ -1,0 +1,59 @@
+"""The table of devices: which dimensions each kind has, and what must be known of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceKind:
+    """What holds for every device of one kind."""
+
+    names: tuple[str, ...]
+    """What stands before the first dot or colon of a device's name; none for all others."""
+    lacks: frozenset[str] = frozenset()
+    """Dimensions that are not ours to choose here: they stand at their first choice."""
+    leaves: frozenset[str] = frozenset()
+    """Dimensions whose properties are not passed on, as they may be refused."""
+    always: Mapping[str, str] = field(default_factory=dict)
+    """Properties that are set whatever is asked for."""
+    why: str
+    """What is known of it, and where that comes from."""
+
+
+_THREADS = frozenset({"threads_per_stream", "pinning"})
+KINDS: tuple[DeviceKind, ...] = (
+    DeviceKind(
+        names=("CPU",),
+        why="Streams and threads are ours: LATENCY is one stream over all cores of a socket, "
+        "THROUGHPUT as many streams as the runtime thinks fit.",
+    ),
+    DeviceKind(
+        names=("GPU",),
+        lacks=_THREADS,
+        always={"ALLOW_AUTO_BATCHING": "NO"},
+        why="The THROUGHPUT hint turns automatic batching on, and a lone request then waits for "
+        "1000 ms.",
+    ),
+    DeviceKind(
+        names=("AUTO", "MULTI", "HETERO", "BATCH"),
+        lacks=_THREADS,
+        leaves=frozenset({"streams", "threads_per_stream"}),
+        why="Meta devices pass on or refuse NUM_STREAMS as they please, so they are left to their "
+        "hint.",
+    ),
+)
+_OTHER = DeviceKind(names=(), lacks=_THREADS, why="Nothing is known of it but its name.")
+
+
+def kind_of(device: str) -> DeviceKind:
+    """The kind of a device, such as ``CPU``, ``GPU.1`` or ``AUTO:GPU,CPU``."""
+    name = device.split(":", maxsplit=1)[0].split(".", maxsplit=1)[0]
+    # Only a bare CPU takes what is a CPU's: CPU.0 is no name that the runtime knows.
+    if name == "CPU" and device != name:
+        return _OTHER
+    return next((kind for kind in KINDS if name in kind.names), _OTHER)
+
+
+def is_cpu(device: str) -> bool:
+    """Whether threads of this device are ours to choose."""
+    return not kind_of(device).lacks
