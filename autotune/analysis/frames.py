@@ -10,21 +10,14 @@ import pandas as pd
 
 from autotune.domain.trial import Trial
 from autotune.errors import UsageError
+from autotune.space.dimensions import REQUESTS, TABLE, Dimension
 from autotune.storage.study_store import StudyStore
 
 COLUMNS = {
     "trial": "number of the trial",
     "origin": "seed, warm, sampled or sweep",
     "configuration": "in words",
-    "device": "as requested",
-    "hint": "performance hint",
-    "streams": "as requested; missing where the hint decides",
-    "threads_per_stream": "as requested",
-    "num_requests": "requests kept in flight",
-    "batch_size": "items in a request",
-    "pinning": "threads bound to cores",
-    "precision": "as requested; missing where the runtime decides",
-    "api": "async or sync",
+    **{one.column: one.holds for one in TABLE},
     "throughput_per_s": "mean items per second",
     "throughput_low_per_s": "lower end of the 95 % interval",
     "throughput_high_per_s": "upper end",
@@ -48,29 +41,26 @@ COLUMNS = {
     "reused_from": "trial that measured the same effective configuration",
 }
 """Every column and what it holds."""
+_TYPES = {bool: "boolean", int: "Int64"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-_TEXT = (
-    "origin",
-    "configuration",
-    "device",
-    "hint",
-    "precision",
-    "api",
-    "verdict",
-    "stop_reason",
-    "flags",
-    "unproven",
-)
-_WHOLE = ("trial", "num_requests", "batch_size", "requests", "over_cap")
-_WHOLE_OR_MISSING = ("streams", "threads_per_stream", "peak_rss_bytes", "reused_from")
+def _type(one: Dimension) -> str:
+    """The type of a dimension's column; a request count is the one that was used."""
+    if one is REQUESTS or (one.type is int and one.default is not None):
+        return "int64"
+    return _TYPES.get(one.type, "str")
+
+
+_TEXT = ("origin", "configuration", "verdict", "stop_reason", "flags", "unproven")
+_WHOLE = ("trial", "requests", "over_cap")
+_WHOLE_OR_MISSING = ("peak_rss_bytes", "reused_from")
 TYPES = {
     **dict.fromkeys(COLUMNS, "float64"),
     **dict.fromkeys(_TEXT, "str"),
     **dict.fromkeys(_WHOLE, "int64"),
     **dict.fromkeys(_WHOLE_OR_MISSING, "Int64"),
-    "pinning": "boolean",
+    **{one.column: _type(one) for one in TABLE},
 }
 """Every column's type, also where a study has no row."""
 
@@ -133,8 +123,8 @@ def _row(trial: Trial) -> dict[str, object]:
         "trial": trial.number,
         "origin": trial.origin.value,
         "configuration": str(configuration),
-        **{k: v for k, v in configuration.to_dict().items() if k != "num_requests"},
-        "num_requests": measurement.num_requests,
+        **{one.column: one.of(configuration) for one in TABLE},
+        REQUESTS.column: measurement.num_requests,
         "throughput_per_s": measurement.throughput.mean,
         "throughput_low_per_s": measurement.throughput.low,
         "throughput_high_per_s": measurement.throughput.high,

@@ -5,26 +5,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from autotune.domain.trial import Trial
+from autotune.space.dimensions import BY_COLUMN, REQUESTS, TABLE
 
-SETTINGS = {
-    "device": "device",
-    "streams": "streams",
-    "threads_per_stream": "threads per stream",
-    "num_requests": "requests",
-    "batch_size": "batch",
-    "pinning": "pinning",
-    "precision": "precision",
-    "api": "API",
-}
+SETTINGS = {one.column: one.label for one in TABLE if one.tunable}
 """Settings of a configuration and what a reader calls them."""
 _LEAST = 5
 
 
 def setting(trial: Trial, name: str) -> object:
     """A setting as requested; requests as they were kept in flight."""
-    if name == "num_requests" and trial.measurement is not None:
+    one = BY_COLUMN[name]
+    if one is REQUESTS and trial.measurement is not None:
         return trial.measurement.num_requests
-    return getattr(trial.configuration, name)
+    return one.of(trial.configuration)
 
 
 def importance(trials: Sequence[Trial]) -> list[tuple[str, float]]:

@@ -9,9 +9,9 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, create_model
 from pydantic_core import PydanticSerializationError
 
 from autotune.domain.fed import Fed
@@ -35,11 +35,11 @@ from autotune.export.certificate import (
     certificate,
 )
 from autotune.export.files import write_atomically
-from autotune.space.dimensions import Api
+from autotune.space.dimensions import REQUESTS, TABLE, Dimension, Stage
 from autotune.storage.digests import digest_of
 
 FORMAT_VERSION = 4
-Dimension = Annotated[int, Field(ge=0, lt=10**9)]
+Size = Annotated[int, Field(ge=0, lt=10**9)]
 _MAX_BYTES = 2**20
 
 
@@ -50,7 +50,7 @@ class BestModel(FileSection):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
         description="Of the model file; with weights in files of their own, of the digests of all."
     )
-    shapes: dict[Text, list[Dimension]] = Field(
+    shapes: dict[Text, list[Size]] = Field(
         description="Static input shapes at batch 1 by input name; empty for the model's own."
     )
     inputs: Text | None = Field(
@@ -118,8 +118,8 @@ class BestBaseline(FileSection):
     verdict: Verdict | None
 
 
-class BestFile(FileSection):
-    """A deployable configuration and its evidence."""
+class _Tuned(FileSection):
+    """What is deployed; how it is loaded follows, a field for each such dimension."""
 
     format_version: Literal[1, 2, 3, 4]
     created_at: Text = Field(description="UTC, ISO 8601.")
@@ -131,7 +131,26 @@ class BestFile(FileSection):
     effective: dict[Text, Text] = Field(description="What the compiled model reported.")
     num_requests: Positive
     batch_size: Positive
-    api: Api
+
+
+def _or_none(one: Dimension) -> Any:
+    return one.type | None if one.default is None else one.type
+
+
+_LOADS = [one for one in TABLE if one.stage is Stage.LOAD and one is not REQUESTS]
+if TYPE_CHECKING:
+    _Loaded = _Tuned
+else:
+    _Loaded = create_model(
+        "_Loaded",
+        __base__=_Tuned,
+        **{one.column: one.type if one.first else (_or_none(one), one.default) for one in _LOADS},
+    )
+
+
+class BestFile(_Loaded):
+    """A deployable configuration and its evidence."""
+
     status: Status = Field(
         description="certified: the SLA holds at 1 % over at least three launches of fresh "
         "processes, none of them against it; provisional: it passes on less evidence or on a noisy "
@@ -165,6 +184,11 @@ class BestFile(FileSection):
         """Items in a request."""
         return self.model.items_per_request * self.batch_size
 
+    @property
+    def loads(self) -> dict[str, Any]:
+        """How requests are issued, but for their number: by dimension."""
+        return {one.column: getattr(self, one.column) for one in _LOADS}
+
 
 def best_file(  # noqa: PLR0913 - the parts of the file
     *,
@@ -197,7 +221,7 @@ def best_file(  # noqa: PLR0913 - the parts of the file
         effective=dict(measurement.opening.effective.properties),
         num_requests=measurement.num_requests,
         batch_size=trial.configuration.batch_size,
-        api=trial.configuration.api,
+        **{one.column: one.of(trial.configuration) for one in _LOADS},
         status=_status(race, unproven),
         unproven=unproven,
         objective=goal.objective,

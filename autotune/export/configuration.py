@@ -1,9 +1,10 @@
 """The configuration in a best.json: what autotune never writes is refused before it is run."""
 
+from dataclasses import replace
+
 from autotune.errors import UsageError
 from autotune.export.best_file import BestFile
 from autotune.space.configuration import Configuration
-from autotune.space.dimensions import PerformanceHint
 
 
 def configuration_of(best: BestFile, name: object) -> Configuration:
@@ -26,20 +27,10 @@ def configuration_of(best: BestFile, name: object) -> Configuration:
 
 
 def _from_properties(best: BestFile) -> Configuration:
-    values = best.properties
-    streams = int(values["NUM_STREAMS"]) if "NUM_STREAMS" in values else None
-    threads = values.get("INFERENCE_NUM_THREADS")
-    pinning = values.get("ENABLE_CPU_PINNING")
-    optimal = best.effective.get("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-    is_hint = streams is None and best.batch_size == 1 and optimal in {None, str(best.num_requests)}
-    return Configuration(
-        device=best.device,
-        hint=PerformanceHint(values["PERFORMANCE_HINT"]),
-        streams=streams,
-        threads_per_stream=int(threads) // streams if threads and streams else None,
-        pinning=None if pinning is None else pinning == "YES",
-        precision=values.get("INFERENCE_PRECISION_HINT"),
-        batch_size=best.batch_size,
-        num_requests=None if is_hint else best.num_requests,
-        api=best.api,
+    found = Configuration.from_properties(
+        best.device, best.properties, batch_size=best.batch_size, **best.loads
     )
+    optimal = best.effective.get("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+    if found.is_hint and optimal in {None, str(best.num_requests)}:
+        return found
+    return replace(found, num_requests=best.num_requests)

@@ -135,7 +135,8 @@ class Configuration(_Values):
     @property
     def key(self) -> str:
         """Twelve hexadecimal digits that name this configuration."""
-        return _digest({**{name: getattr(self, name) for name in _ALWAYS_KEYED}, **self.to_dict()})
+        always = {one.column: one.of(self) for one in dimensions.TABLE if one.first}
+        return _digest({**always, **self.to_dict()})
 
     def to_dict(self) -> dict[str, Any]:
         """What is not at its default, JSON-ready; `from_dict` reads it back."""
@@ -160,16 +161,13 @@ class Configuration(_Values):
         return cls(**found)
 
     @classmethod
-    def from_properties(
-        cls, device: str, properties: Mapping[str, str], loads: Mapping[str, Any], **model: Any
-    ) -> Self:
+    def from_properties(cls, device: str, properties: Mapping[str, str], **others: Any) -> Self:
         """The configuration that sets these properties.
 
         Args:
             device: where.
             properties: as `properties` gives them.
-            loads: the fields of the stage load.
-            model: those of the stage model.
+            others: fields that are no properties.
 
         Raises:
             KeyError: a property that none sets, or no hint.
@@ -184,7 +182,7 @@ class Configuration(_Values):
         threads, streams = found.pop("threads_per_stream", None), found.get("streams")
         if threads and streams:
             found["threads_per_stream"] = threads // streams
-        return cls(device=device, **found, **loads, **model)
+        return cls(device=device, **found, **others)
 
     def __str__(self) -> str:
         if self.is_hint:
@@ -227,19 +225,6 @@ class Configuration(_Values):
         return [text for text in said if text]
 
 
-_ALWAYS_KEYED = (
-    "device",
-    "hint",
-    "streams",
-    "threads_per_stream",
-    "pinning",
-    "precision",
-    "batch_size",
-    "num_requests",
-    "api",
-)
-"""What is in the key even at its default: keys of older studies stay as they are. What came later
-is in it only where it is not at its default."""
 _IN_EVERY_NAME = {
     "device",
     "hint",
@@ -277,8 +262,7 @@ class Effective:
         later = {
             one.column: self.properties.get(one.property or "", one.text(one.of(configuration)))
             for one in dimensions.TABLE
-            if one.property not in _EFFECTIVE_KEY_PROPERTIES and one.column not in _KEYED
-            if one.of(configuration) != one.default
+            if not one.first and one.of(configuration) != one.default
         }
         return _digest([*named, configuration.api, *([later] if later else [])])
 
@@ -287,10 +271,6 @@ class Effective:
         if configuration.is_blocking:
             return 1
         return configuration.num_requests or self.optimal_requests
-
-
-_KEYED = {"device", "hint", "batch_size", "num_requests", "api"}
-"""What an effective key names by itself, or need not."""
 
 
 def _digest(value: object) -> str:

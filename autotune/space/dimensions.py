@@ -92,6 +92,10 @@ class Dimension:
     a configuration whose answers are unproven is never certified."""
     expert: bool = False
     """Whether it is offered only where study.toml names it."""
+    first: bool = False
+    """Whether the first version had it: it is in keys, stored spaces and best.json even at its
+    default, so that those of older versions stay as they are. What came later is there only where
+    it is not at its default."""
     aliases: tuple[str, ...] = ()
     """Other words for it on the command line."""
     words: Mapping[Any, str] = field(default_factory=dict)
@@ -178,6 +182,7 @@ TABLE: tuple[Dimension, ...] = (
         kind=Kind.NAMED,
         type=str,
         fixed=("CPU",),
+        first=True,
     ),
     Dimension(
         name="hint",
@@ -190,6 +195,7 @@ TABLE: tuple[Dimension, ...] = (
         property="PERFORMANCE_HINT",
         default=PerformanceHint.THROUGHPUT,
         tunable=False,
+        first=True,
     ),
     Dimension(
         name="streams",
@@ -201,6 +207,7 @@ TABLE: tuple[Dimension, ...] = (
         type=int,
         property="NUM_STREAMS",
         offered=lambda offer: up_to(offer.most_streams),
+        first=True,
     ),
     Dimension(
         name="threads_per_stream",
@@ -212,6 +219,7 @@ TABLE: tuple[Dimension, ...] = (
         type=int,
         property="INFERENCE_NUM_THREADS",
         offered=lambda offer: up_to(offer.cpus),
+        first=True,
     ),
     Dimension(
         name="requests_per_stream",
@@ -224,6 +232,7 @@ TABLE: tuple[Dimension, ...] = (
         type=int,
         offered=lambda _: (1, 2, 3, 4),
         aliases=("requests", "nireq"),
+        first=True,
     ),
     Dimension(
         name="batch",
@@ -238,6 +247,7 @@ TABLE: tuple[Dimension, ...] = (
         default=1,
         offered=lambda offer: _BATCHES if offer.may_batch else (1,),
         answers=True,
+        first=True,
     ),
     Dimension(
         name="pinning",
@@ -252,6 +262,7 @@ TABLE: tuple[Dimension, ...] = (
         offered=lambda _: (True, False),
         words={True: "", False: "unpinned"},
         unset="the runtime's own choice: threads bound to cores on Linux",
+        first=True,
     ),
     Dimension(
         name="precision",
@@ -268,6 +279,7 @@ TABLE: tuple[Dimension, ...] = (
         answers=True,
         unset="the runtime's own choice: the lowest precision that the device computes natively; "
         "check the outputs",
+        first=True,
     ),
     Dimension(
         name="api",
@@ -280,6 +292,7 @@ TABLE: tuple[Dimension, ...] = (
         default=Api.ASYNC,
         fixed=(Api.ASYNC,),
         words={Api.ASYNC: "", Api.SYNC: ""},
+        first=True,
     ),
 )
 """Every dimension, in the order of study.toml, of frames and of words."""
@@ -321,6 +334,11 @@ PROPERTIES: Mapping[str, Dimension] = {one.property: one for one in TABLE if one
 """The dimensions that set a property, by the property's name."""
 _OF_A_HINT = ("ENABLE_HYPER_THREADING", "SCHEDULING_CORE_TYPE")
 """Properties that a hint decides as well, and that are no dimension."""
+
+
+def is_blocking(values: Mapping[str, Any]) -> bool:
+    """Whether a configuration with these fields waits for each request before the next."""
+    return values.get("api", Api.ASYNC) is Api.SYNC
 
 
 def read_back() -> tuple[str, ...]:

@@ -28,17 +28,6 @@ Point = tuple[int, ...]
 
 
 _API = DIMENSIONS.index("api")
-_ALWAYS_STORED = {
-    "device",
-    "threads_per_stream",
-    "streams",
-    "requests_per_stream",
-    "batch",
-    "pinning",
-    "precision",
-    "api",
-}
-"""What every stored space has: the dimensions of the first version."""
 _MOST_COMBINATIONS = 100_000_000
 """Of a stored space: a stranger's is not to keep anybody counting for ever."""
 
@@ -208,7 +197,7 @@ class SearchSpace:
         stored = {
             name: list(choices)
             for name, choices in self.choices.items()
-            if name in _ALWAYS_STORED or choices != (BY_NAME[name].default,)
+            if BY_NAME[name].first or choices != (BY_NAME[name].default,)
         }
         return {"cpus": self.cpus, **stored}
 
@@ -227,7 +216,7 @@ class SearchSpace:
                     "version does not know"
                 )
             absent = {
-                name: [BY_NAME[name].default] for name in DIMENSIONS if name not in _ALWAYS_STORED
+                name: [BY_NAME[name].default] for name in DIMENSIONS if not BY_NAME[name].first
             }
             choices = {name: tuple({**absent, **values}[name]) for name in DIMENSIONS}
             if math.prod(map(len, choices.values())) > _MOST_COMBINATIONS:

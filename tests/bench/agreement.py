@@ -65,7 +65,7 @@ def _ours(path: Path) -> float:
         key = CompileKey(best.device, tuple(sorted(best.properties.items())), best.batch_size)
         model = runner.open(key)
         try:
-            load = Load(num_requests=best.num_requests, api=best.api, limit_s=_SECONDS + 1)
+            load = Load(num_requests=best.num_requests, api=best.loads["api"], limit_s=_SECONDS + 1)
             blocks = list(model.load(load))[2:]
         finally:
             model.close()
@@ -85,7 +85,7 @@ def _theirs(path: Path, port: str) -> float:
             *("-m", str((path.parent / best.model.path).resolve()), "-d", best.device),
             *("-load_config", str(config), "-nireq", str(best.num_requests)),
             *("-b", str(best.batch_size), "-shape", f"{port}[{shape}]", "-layout", f"{port}[NCHW]"),
-            *("-ip", "f32", "-t", str(_SECONDS), "-api", best.api),
+            *("-ip", "f32", "-t", str(_SECONDS), "-api", best.loads["api"]),
             *("-report_type", "no_counters", "-json_stats", "-report_folder", folder),
         ]
         subprocess.run(command, check=True, capture_output=True)

@@ -35,7 +35,7 @@ def export(tuned: Tuned) -> Exported:
         *("-load_config", CONFIG),
         *("-shape", _for_inputs(tuned, [str(list(p.shape))[1:-1] for p in tuned.inputs])),
         *("-layout", _for_inputs(tuned, [_layout(tuned, p.shape) for p in tuned.inputs])),
-        *("-api", best.api.value),
+        *("-api", "sync" if tuned.is_sync else "async"),
         *(() if tuned.is_sync else ("-nireq", str(best.num_requests))),
         f"-inference_only={'false' if tuned.copies else 'true'}",
         *("-latency_percentile", str(_percentile(tuned))),

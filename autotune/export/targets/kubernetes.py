@@ -14,6 +14,7 @@ from autotune.export.targets.target import (
     render,
     under_environment,
 )
+from autotune.space.dimensions import CORE_BINDING
 
 MANIFEST = "deployment.yaml"
 _MEBIBYTE = 2**20
@@ -91,12 +92,12 @@ def _losses(tuned: Tuned, threads: int) -> list[Loss]:
             "less throughput than measured where requests are small and many",
         ),
     ]
-    if tuned.explicit.get("ENABLE_CPU_PINNING") == "YES":
+    if tuned.binds_cores:
         found.append(
             Loss(
                 "CPUs of its own: only a kubelet with the static CPU manager policy gives them",
                 "elsewhere threads are bound to CPUs that other pods use too; set "
-                "ENABLE_CPU_PINNING to false there",
+                f"{CORE_BINDING.property} to false there",
             )
         )
     if tuned.best.measured.peak_rss_bytes is None:

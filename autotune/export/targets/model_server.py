@@ -15,6 +15,7 @@ from autotune.export.targets.target import (
     not_blocking,
     under_environment,
 )
+from autotune.space.dimensions import PROPERTIES, Kind
 
 CONFIG, ENTRY = "config.json", "model_config.json"
 _RUN = 'docker run --rm -p 9000:9000 -p 8000:8000 -v "$PWD":/workspace:ro'
@@ -66,9 +67,8 @@ def plugin_config(tuned: Tuned) -> dict[str, str | int | bool]:
     threads = tuned.explicit.get("INFERENCE_NUM_THREADS", "")
     if threads.isdigit():
         found["INFERENCE_NUM_THREADS"] = int(threads)
-    if "ENABLE_CPU_PINNING" in found:
-        found["ENABLE_CPU_PINNING"] = found["ENABLE_CPU_PINNING"] == "YES"
-    return found
+    switches = {name for name, one in PROPERTIES.items() if one.kind is Kind.SWITCH}
+    return found | {name: tuned.explicit[name] == "YES" for name in switches & set(found)}
 
 
 def shapes(ports: tuple[Port, ...]) -> dict[str, str]:

@@ -13,18 +13,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from autotune.domain.measurement import Feed
 from autotune.errors import AutotuneError
 from autotune.export.best_file import BestFile
-from autotune.space.dimensions import Api
+from autotune.space.dimensions import ARITHMETIC, CORE_BINDING, PROPERTIES, is_blocking, read_back
 
 _PACKAGE = "autotune.export.targets"
 _LONGEST_NAME = 63
-DECIDES_SPEED = (
-    "NUM_STREAMS",
-    "INFERENCE_NUM_THREADS",
-    "ENABLE_CPU_PINNING",
-    "ENABLE_HYPER_THREADING",
-    "SCHEDULING_CORE_TYPE",
-    "INFERENCE_PRECISION_HINT",
-)
+DECIDES_SPEED = read_back()
 """Properties that a program reads back from its compiled model, as far as they were measured."""
 
 
@@ -81,7 +74,7 @@ class Tuned:
     @property
     def is_sync(self) -> bool:
         """One blocking request instead of several in flight."""
-        return self.best.api is Api.SYNC
+        return is_blocking(self.best.loads)
 
     @property
     def device_type(self) -> str:
@@ -113,6 +106,16 @@ class Tuned:
     def copies(self) -> bool:
         """Whether inputs were copied before every request when it was measured."""
         return self.best.measured.feed is Feed.COPY
+
+    @property
+    def arithmetic(self) -> str:
+        """What it computes in; empty where the runtime does not say."""
+        return self.explicit.get(ARITHMETIC.property or "", "")
+
+    @property
+    def binds_cores(self) -> bool:
+        """Whether each thread keeps to a core."""
+        return self.explicit.get(CORE_BINDING.property or "") == CORE_BINDING.text(True)
 
     @property
     def release(self) -> str:
@@ -254,12 +257,7 @@ def fence(text: str) -> str:
 
 def _can_be_set(name: str, value: str) -> bool:
     """What the runtime reports of cores and hyper-threads depends on the machine: left to it."""
-    return name in {
-        "NUM_STREAMS",
-        "INFERENCE_NUM_THREADS",
-        "ENABLE_CPU_PINNING",
-        "INFERENCE_PRECISION_HINT",
-    } and value not in {"", "0", "-1"}
+    return name in PROPERTIES and value not in {"", "0", "-1"}
 
 
 @cache

@@ -11,6 +11,7 @@ from autotune.export.targets.target import (
     render,
     under_environment,
 )
+from autotune.space.dimensions import ARITHMETIC, PROPERTIES
 
 CONFIG = "config.pbtxt"
 _DEVICES = {"CPU", "GPU"}
@@ -45,7 +46,7 @@ def export(tuned: Tuned) -> Exported:
     """
     _check(tuned)
     parameters = {key: tuned.explicit[key] for key in _READS if key in tuned.explicit}
-    if tuned.explicit.get("INFERENCE_PRECISION_HINT") == "bf16":
+    if tuned.arithmetic == "bf16":
         parameters["HINT_BF16"] = "YES"
     parameters |= {"TARGET_DEVICE": tuned.best.device, "RESHAPE_IO_LAYERS": "YES"}
     config = render(
@@ -96,12 +97,9 @@ def _ignored(tuned: Tuned, parameters: dict[str, str]) -> list[Loss]:
     """One for each property that the backend ignores."""
     found = []
     for key, value in sorted(tuned.explicit.items()):
-        if key in parameters or (key == "INFERENCE_PRECISION_HINT" and "HINT_BF16" in parameters):
+        is_passed_on = key == ARITHMETIC.property and "HINT_BF16" in parameters
+        if key in parameters or is_passed_on:
             continue
-        effect = {
-            "ENABLE_CPU_PINNING": "the runtime's own choice: threads bound to cores on Linux",
-            "INFERENCE_PRECISION_HINT": "the runtime's own choice: the lowest precision that the "
-            "device computes natively; check the outputs",
-        }.get(key, "the runtime's own choice")
+        effect = PROPERTIES[key].unset if key in PROPERTIES else "the runtime's own choice"
         found.append(Loss(f"{key}={value}: the backend ignores it", effect))
     return found
