@@ -6,8 +6,7 @@ from typing import Any, TypeGuard
 
 from autotune.domain.trial import Trial
 from autotune.space.configuration import Configuration, Effective
-
-_PRECISION = "INFERENCE_PRECISION_HINT"
+from autotune.space.dimensions import ARITHMETIC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +25,9 @@ class Doubts:
         """
         if configuration.batch_size > 1 and self.batch is not None:
             return self.batch
-        used = None if effective is None else effective.properties.get(_PRECISION)
+        used = "" if effective is None else effective.arithmetic
         known = self.precisions.get(configuration.device, {})
-        return known.get(used or configuration.precision or "")
+        return known.get(used or ARITHMETIC.of(configuration) or "")
 
     def of(self, trial: Trial) -> Trial:
         """The trial, with why it is not proven; what it was measured with has the first word."""
@@ -45,8 +44,8 @@ class Doubts:
         found = [] if self.batch is None else [f"a batch, as {self.batch}"]
         for device, known in self.precisions.items():
             found += [
-                f"{precision or 'what it uses by itself'} on {device}, as {why}"
-                for precision, why in known.items()
+                f"{arithmetic or 'what it uses by itself'} on {device}, as {why}"
+                for arithmetic, why in known.items()
             ]
         return "; ".join(found) or "nothing any more"
 

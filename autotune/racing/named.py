@@ -1,7 +1,7 @@
 """Who races without a study: a best.json, a trial, a hint, or settings, by name."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,10 @@ from autotune.export.best_file import BestFile, model_of, read_best
 from autotune.export.configuration import configuration_of
 from autotune.racing.nomination import contender as contender_of_trial
 from autotune.space.configuration import Configuration
-from autotune.space.dimensions import Api, PerformanceHint
+from autotune.space.dimensions import PerformanceHint
+from autotune.space.settings import configuration_in, keys
 from autotune.spec import DeadlineSpec, load_spec, parse_shapes, parse_spec
 from autotune.storage.study_store import StudyStore
-
-_KEYS = (
-    "device, hint, streams, threads_per_stream, requests, batch, pinning, precision, api; "
-    "or OpenVINO's PERFORMANCE_HINT, NUM_STREAMS, INFERENCE_NUM_THREADS, ENABLE_CPU_PINNING, "
-    "INFERENCE_PRECISION_HINT"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,68 +205,16 @@ def parse_configuration(text: str, device: str = "CPU") -> Configuration:
     Raises:
         UsageError: an unknown key, or a value of another kind.
     """
-    values = {"device": device}
-    for part in text.split(","):
-        key, equals, value = part.partition("=")
-        name = _NAMES.get(key.strip(), key.strip().lower())
-        if not equals or name not in _READERS:
-            raise UsageError(
-                f"{text!r}: {part.strip()!r} is no setting; give a best.json, STUDY:TRIAL, "
-                f"LATENCY, THROUGHPUT, or key=value pairs with the keys {_KEYS}"
-            )
-        values[name] = value.strip()
     try:
-        found = {name: _READERS[name](value) for name, value in values.items()}
+        return configuration_in(text, device)
+    except KeyError as error:
+        raise UsageError(
+            f"{text!r}: {error.args[0]!r} is no setting; give a best.json, STUDY:TRIAL, "
+            f"LATENCY, THROUGHPUT, or key=value pairs with the keys {keys()}"
+        ) from None
     except ValueError as error:
         raise UsageError(f"{text!r}: {error}") from None
-    threads = found.pop("threads", None)
-    if threads is not None:
-        streams = found.get("streams")
-        if streams is None or threads % streams:
-            raise UsageError(f"{text!r}: {threads} threads need streams that divide them")
-        found["threads_per_stream"] = threads // streams
-    if found.get("threads_per_stream") and not found.get("streams"):
-        raise UsageError(f"{text!r}: threads_per_stream needs streams")
-    return Configuration(**found)
 
 
 def _plain(name: str, configuration: Configuration) -> Contender:
     return Contender(name=name, configuration=configuration)
-
-
-def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 65536:
-        message = f"{text!r} is no whole number from 1 to 65536"
-        raise ValueError(message)
-    return int(text)
-
-
-def _switch(text: str) -> bool:
-    if text.lower() not in {"yes", "no", "true", "false"}:
-        message = f"{text!r} is neither yes nor no"
-        raise ValueError(message)
-    return text.lower() in {"yes", "true"}
-
-
-_READERS: dict[str, Callable[[str], Any]] = {
-    "device": str,
-    "hint": lambda text: PerformanceHint(text.upper()),
-    "streams": _whole,
-    "threads_per_stream": _whole,
-    "threads": _whole,
-    "num_requests": _whole,
-    "batch_size": _whole,
-    "pinning": _switch,
-    "precision": str,
-    "api": lambda text: Api(text.lower()),
-}
-_NAMES = {
-    "requests": "num_requests",
-    "nireq": "num_requests",
-    "batch": "batch_size",
-    "PERFORMANCE_HINT": "hint",
-    "NUM_STREAMS": "streams",
-    "INFERENCE_NUM_THREADS": "threads",
-    "ENABLE_CPU_PINNING": "pinning",
-    "INFERENCE_PRECISION_HINT": "precision",
-}

@@ -11,7 +11,7 @@ from autotune.domain.measurement import Flag, Measurement
 from autotune.domain.ranking import ratio
 from autotune.domain.trial import Trial
 from autotune.report.format import milliseconds, per_second, percentile, times
-from autotune.space.dimensions import Api
+from autotune.space.dimensions import ARITHMETIC
 
 STYLES = {Verdict.MET: "green", Verdict.MISSED: "red", Verdict.UNCLEAR: "yellow", None: ""}
 SIGNS = {Verdict.MET: "+", Verdict.MISSED: "x", Verdict.UNCLEAR: "?", None: " "}
@@ -92,19 +92,19 @@ def _cells(
 ) -> list[Text | str]:
     measurement, configuration = trial.measurement, trial.configuration
     assert measurement is not None  # noqa: S101 - filtered by the caller
-    unpinned = " unpinned" if configuration.pinning is False else ""
+    streams, threads = configuration.streams, configuration.threads_per_stream or "-"
     layout = (
         f"{configuration.hint} hint"
-        if configuration.streams is None
-        else f"{configuration.streams} x {configuration.threads_per_stream or '-'}{unpinned}"
+        if streams is None
+        else " ".join([f"{streams} x {threads}", *configuration.extras(but=ARITHMETIC)])
     )
-    effective = measurement.opening.effective.properties
+    effective = measurement.opening.effective
     return [
         str(trial.number),
         f"{configuration.device} {layout}" if with_device else layout,
-        "sync" if configuration.api is Api.SYNC else str(measurement.num_requests),
+        "sync" if configuration.is_blocking else str(measurement.num_requests),
         str(configuration.batch_size),
-        configuration.precision or effective.get("INFERENCE_PRECISION_HINT", "-"),
+        ARITHMETIC.of(configuration) or effective.arithmetic or "-",
         per_second(measurement.throughput_per_s),
         milliseconds(measurement.latency.goal_ms),
         verdict_text(measurement.verdict),
