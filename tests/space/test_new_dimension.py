@@ -1,0 +1,244 @@
+"""A new dimension is a row in the table and nothing else: tried with one that is not there yet.
+
+The package is copied, the row is written into its table, and the copy is used as a user would.
+"""
+
+import csv
+import io
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import autotune
+from tests import models
+from tests.test_artefacts import SCHEMAS, copied
+
+HERE = Path(autotune.__file__).parent
+NAME, PROPERTY = "denormals", "CPU_DENORMALS_OPTIMIZATION"
+ROW = f"""\
+    Dimension(
+        name="{NAME}",
+        label="denormals",
+        meaning="Whether numbers next to zero are taken for zero (CPU).",
+        stage=Stage.COMPILE,
+        kind=Kind.SWITCH,
+        type=bool,
+        property="{PROPERTY}",
+        answers=True,
+        expert=True,
+    ),
+"""
+STUDY = """\
+[model]
+path = "{model}"
+
+[goal]
+max_latency = "1s"
+percentile = 90.0
+
+[budget]
+trials = {trials}
+
+[measure]
+limit = "0.3s"
+warmup = "0.1s"
+reference = false
+
+[race]
+share = {share}
+
+[space]
+streams = [1, 2]
+threads_per_stream = 1
+requests_per_stream = 1
+batch = 1
+pinning = true
+precision = "f32"
+denormals = {denormals}
+"""
+
+
+class Product:
+    """The copy, as it is used from a shell."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def run(self, *words: object, code: int = 0) -> str:
+        """What a command of its prints."""
+        return self.python("-m", "autotune", *words, code=code)
+
+    def python(self, *words: object, code: int = 0) -> str:
+        """What a program prints on the copy."""
+        done = subprocess.run(
+            [sys.executable, *map(str, words)],
+            env={**os.environ, "PYTHONPATH": str(self.folder), "COLUMNS": "140"},
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Product:
+    """With one row more."""
+    folder = tmp_path_factory.mktemp("product")
+    shutil.copytree(HERE, folder / "autotune", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(HERE.parent / "docs", folder / "docs")
+    table = folder / "autotune" / "space" / "dimensions.py"
+    text = table.read_text(encoding="utf-8")
+    head, tail = text.split('\n)\n"""Every dimension', 1)
+    table.write_text(f'{head}\n{ROW})\n"""Every dimension{tail}', encoding="utf-8")
+    return Product(folder)
+
+
+def begin(folder: Path, model: Path, denormals: str, *, trials: int, share: float = 0.0) -> Path:
+    """A study that names the new dimension."""
+    folder.mkdir()
+    text = STUDY.format(model=model, denormals=denormals, trials=trials, share=share)
+    (folder / "study.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sampled(product: Product, model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study that was tuned over both of its choices, all configurations of its space."""
+    folder = tmp_path_factory.mktemp("sampled") / "study"
+    begin(folder, model_folder / models.TINY, "[true, false]", trials=7)
+    product.run("tune", folder)
+    return folder
+
+
+def stored(folder: Path) -> list[dict[str, object]]:
+    """The configurations of the measurements, and what was read back of the property."""
+    with closing(sqlite3.connect(folder / "study.db")) as file:
+        rows = file.execute("SELECT configuration, effective FROM autotune_measurement").fetchall()
+    return [
+        {**json.loads(configuration), "read back": json.loads(effective)[PROPERTY]}
+        for configuration, effective in rows
+    ]
+
+
+@pytest.mark.openvino
+def test_it_is_sampled_set_and_read_back(sampled: Path) -> None:
+    """Both choices, each as the compiled model reports it; the hints leave it to the runtime."""
+    found = {(one.get(NAME), one["read back"]) for one in stored(sampled)}
+    assert found == {(None, "NO"), (True, "YES"), (False, "NO")}
+
+
+@pytest.mark.openvino
+def test_it_is_fixed(product: Product, model_folder: Path, tmp_path: Path) -> None:
+    """One value is all that is tried."""
+    folder = begin(tmp_path / "study", model_folder / models.TINY, "true", trials=5)
+    product.run("tune", folder)
+    assert {one[NAME] for one in stored(folder) if NAME in one} == {True}
+
+
+@pytest.mark.openvino
+def test_it_is_stored_only_where_it_is_not_at_its_default(sampled: Path) -> None:
+    """A hint says nothing of it."""
+    for one in stored(sampled):
+        assert (NAME in one) == ("streams" in one)
+
+
+@pytest.mark.openvino
+def test_it_is_shown(product: Product, sampled: Path) -> None:
+    """In the frame, the table of the terminal, and the page."""
+    rows = csv.DictReader(io.StringIO(product.run("frame", sampled, "--csv", "-")))
+    assert {row[NAME] for row in rows} == {"True", "False", ""}
+    assert "denormals on" in product.run("pareto", sampled) + product.run("log", sampled)
+    product.run("report", sampled, "--out", sampled / "report.html")
+    assert "denormals on" in (sampled / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.openvino
+def test_it_is_exported(product: Product, sampled: Path, tmp_path: Path) -> None:
+    """In best.json, whose configuration is read again, and in what is made of it."""
+    words = "streams=2,threads_per_stream=1,requests=2,denormals=yes"
+    race = product.run("compare", words, "LATENCY", "--model", model_of(sampled), "--budget", "2s")
+    assert words in race
+    program = (
+        "import json, sys; from pathlib import Path;"
+        "from autotune.export.best_file import read_best, write_best;"
+        "from autotune.export.configuration import configuration_of;"
+        "best = read_best(Path(sys.argv[1]));"
+        "best = best.model_copy(update={'properties': {**best.properties, sys.argv[2]: 'YES'}});"
+        "write_best(best, Path(sys.argv[3]));"
+        "print(json.dumps(configuration_of(best, 'it').to_dict()))"
+    )
+    product.run("best", sampled, "--out", sampled / "best.json")
+    file = sampled / "with.json"
+    read = product.python("-c", program, sampled / "best.json", PROPERTY, file)
+    assert json.loads(read)[NAME] is True
+    product.run("export", file, "--to", "python", "--out", tmp_path)
+    assert PROPERTY in next(tmp_path.rglob("*.py")).read_text(encoding="utf-8")
+
+
+def model_of(folder: Path) -> str:
+    """The path in the study's file."""
+    line = next(one for one in (folder / "study.toml").read_text().splitlines() if "path" in one)
+    return line.split('"')[1]
+
+
+def test_it_is_documented(product: Product) -> None:
+    """In the reference of study.toml and of frames, which are written by the table."""
+    product.python("docs/generate.py")
+    for page in ("study-toml.md", "frame.md"):
+        assert f"| `{NAME}` |" in (product.folder / "docs" / page).read_text(encoding="utf-8")
+
+
+def test_a_wrong_value_is_refused(product: Product, model_folder: Path, tmp_path: Path) -> None:
+    """As any other of [space]."""
+    folder = begin(tmp_path / "study", model_folder / models.TINY, '"perhaps"', trials=5)
+    done = subprocess.run(
+        [sys.executable, "-m", "autotune", "tune", folder],
+        env={**os.environ, "PYTHONPATH": str(product.folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert f"[space] {NAME}" in done.stderr
+
+
+def test_older_studies_stay_readable(product: Product, tmp_path: Path) -> None:
+    """Of every schema, byte for byte as they were; the column is there, and empty."""
+    kept = copied(tmp_path / "kept")
+    before = {name: (kept / name / "study.db").read_bytes() for name in SCHEMAS}
+    program = (
+        "import sys, autotune;"
+        "print([list(autotune.frame(name).denormals.isna()) for name in sys.argv[1:]])"
+    )
+    found = product.python("-c", program, *(kept / name for name in SCHEMAS))
+    assert "True" in found
+    assert "False" not in found
+    assert product.run("status", kept / "study")
+    assert {name: (kept / name / "study.db").read_bytes() for name in SCHEMAS} == before
+
+
+@pytest.mark.openvino
+def test_a_study_that_it_made_is_refused_without_it(sampled: Path) -> None:
+    """By this version, which lacks the row: in one message that names it; nothing is changed."""
+    before = (sampled / "study.db").read_bytes()
+    for words in (["status", sampled], ["pareto", sampled], ["tune", sampled]):
+        done = subprocess.run(
+            [sys.executable, "-m", "autotune", *map(str, words)],
+            env={**os.environ, "PYTHONPATH": str(HERE.parent)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == (2 if words[0] == "tune" else 1)
+        assert NAME in done.stderr
+        assert "Traceback" not in done.stderr
+    assert (sampled / "study.db").read_bytes() == before
