@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from autotune.domain.arrival import LEAST_OCCUPANCY, MOST_OCCUPANCY
 from autotune.domain.goal import Verdict
 from autotune.space.configuration import Configuration, Effective
 
@@ -82,11 +83,12 @@ class Block:
     def flags(self) -> frozenset[Flag]:
         """Everything that speaks against this block."""
         found = set()
-        if self.occupancy < 0.97:
+        if self.occupancy < LEAST_OCCUPANCY:
             found.add(Flag.LOOP_BOUND)
         if self.loop_cpu_s > 0.05 * self.duration_s * self.cpus:
             found.add(Flag.LOOP_CPU)
-        if self.occupancy > 1.001 or abs(self.clock_drift_s) > max(0.05, 1e-3 * self.duration_s):
+        drifted = abs(self.clock_drift_s) > max(0.05, 1e-3 * self.duration_s)
+        if self.occupancy > MOST_OCCUPANCY or drifted:
             found.add(Flag.CLOCK)
         if self.steal_s is not None and self.steal_s > 0.05 * self.duration_s * self.cpus:
             found.add(Flag.STEAL)

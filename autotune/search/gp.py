@@ -19,6 +19,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 from scipy.special import erfcx, log_ndtr
 
+from autotune.domain.arrival import log_rate_needed, log_tail
 from autotune.domain.goal import Goal, Objective
 from autotune.search.points import PointTable
 from autotune.search.sampler import point_of
@@ -161,9 +162,8 @@ class Gp:
         known, _ = speed.predict(x)
         if sign < 0 or self._goal.cap_ms is None:
             return _Belief(mean=mean, sd=sd, best=float(known.max()))
-        # Log of latency over cap = items in flight - throughput + tail, all logarithms.
         in_flight = self._log_in_flight + math.log(1000 / self._goal.cap_ms)
-        over_mean = seen.log_over - in_flight[seen.rows] + seen.log_value
+        over_mean = log_tail(seen.log_over, in_flight[seen.rows], seen.log_value)
         tail = self._fitted("tail", x, over_mean, _TAIL)
         known_tail, _ = tail.predict(x)
         is_likely = in_flight[seen.rows] - known + known_tail < 0
@@ -172,7 +172,7 @@ class Gp:
             mean=mean,
             sd=sd,
             best=float(known[is_likely].max()) if is_likely.any() else None,
-            needed=in_flight[rows] + tail_mean,
+            needed=log_rate_needed(in_flight[rows], tail_mean),
             needed_sd=tail_sd,
         )
 

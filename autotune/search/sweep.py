@@ -1,5 +1,6 @@
 """Another request count on a model that is open anyway: cheap when compiling is not."""
 
+from autotune.domain.arrival import most_requests, saturated
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Measurement
 from autotune.space.dimensions import DIMENSIONS
@@ -21,9 +22,9 @@ def next_point(
 ) -> Point | None:
     """The neighbour in requests per stream that is most worth measuring, or None.
 
-    In a saturated closed loop latency grows in proportion to the requests (Little's law), so one
-    measurement says which count would just meet the cap: above it, the largest smaller count that
-    should; below it, the next larger one while it should and there is throughput to gain.
+    In a saturated closed loop latency grows in proportion to the requests, so one measurement says
+    which count would just meet the cap: above it, the largest smaller count that should; below it,
+    the next larger one while it should and there is throughput to gain.
     """
     if goal.objective is Objective.LATENCY:  # more requests in flight only wait longer
         return None
@@ -32,12 +33,12 @@ def next_point(
     here = choices[point[axis]]
     ratio = measurement.latency.goal_ms / goal.cap_ms if goal.cap_ms else 0.0
     if ratio > 1:
-        fitting = [i for i in range(point[axis]) if choices[i] <= here / ratio]
+        fitting = [i for i in range(point[axis]) if choices[i] <= most_requests(ratio, here)]
         wanted = fitting[-1] if fitting else None
     else:
         larger = point[axis] + 1
         promising = measurement.throughput_per_s >= _PROMISING * best_per_s
-        fits = larger < len(choices) and ratio * choices[larger] / here <= 1
+        fits = larger < len(choices) and saturated(ratio, here, choices[larger]) <= 1
         wanted = larger if promising and fits else None
     if wanted is None:
         return None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import openvino as ov
 
+from autotune.domain.arrival import occupancy
 from autotune.worker import readings
 from autotune.worker.inputs import Sample, batch_of, tensors_of
 from autotune.worker.tensors import overwrite
@@ -220,7 +221,7 @@ def block_of(
     return {
         "duration_s": duration_s,
         "latency_ticks": ticks.tobytes(),
-        "occupancy": float(times.sum()) / 1000 / cycles_s,
+        "occupancy": occupancy(float(times.sum()) / 1000, cycles_s),
         "loop_cpu_s": after.thread_cpu_s - before.thread_cpu_s,
         "process_cpu_s": after.process_cpu_s - before.process_cpu_s,
         "steal_s": readings.stolen_s(before, after),
