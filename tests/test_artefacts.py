@@ -12,6 +12,7 @@ import pytest
 
 import autotune as package
 from autotune.domain.history import History
+from autotune.domain.inspection import Inspection
 from autotune.domain.race import State, Status
 from autotune.domain.trial import Trial
 from autotune.errors import StudyMismatchError
@@ -19,7 +20,6 @@ from autotune.export.best_file import read_best
 from autotune.export.from_study import best_of_study
 from autotune.export.targets import TARGETS
 from autotune.machines.fingerprint import Machine
-from autotune.machines.protocol import Inspected
 from autotune.machines.workers import SubprocessRunner
 from autotune.racing.verify import verify
 from autotune.spec import StudySpec, build_spec, load_spec
@@ -103,7 +103,7 @@ def simulated() -> SimulatedRunner:
 class RealRunner(SubprocessRunner):
     """This machine, with as many CPUs as the studies were begun with."""
 
-    def machine(self, facts: Inspected) -> Machine:
+    def machine(self, facts: Inspection) -> Machine:
         """What a study's space depends on is as it was."""
         return replace(super().machine(facts), usable_cpus=2)
 
@@ -361,7 +361,7 @@ def test_a_race_that_was_cut_off_goes_on_where_it_was_held(tmp_path: Path) -> No
         (session,) = store.sessions()
 
     class SameRunner(SimulatedRunner):
-        def machine(self, facts: Inspected) -> Machine:
+        def machine(self, facts: Inspection) -> Machine:
             """As far as anybody can see."""
             return Machine(**session.machine)
 

@@ -1,5 +1,6 @@
 """`inspect` and `devices`: what a worker sees of a model and the machine."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from rich import box
@@ -11,14 +12,14 @@ from autotune.cli.shapes import example
 from autotune.domain.model_file import fault_of, located
 from autotune.errors import ModelError
 from autotune.host.cpus import cpus
-from autotune.machines.workers import look
+from autotune.machines.questions import look
 
 
 def show_devices(*, as_json: bool) -> None:
     """Devices, their names and capabilities."""
     looked = look(None)
     if as_json:
-        print_json({name: device.model_dump() for name, device in looked.devices.items()})
+        print_json({name: asdict(device) for name, device in looked.devices.items()})
         return
     table = Table("device", "name", "computes natively", "streams", box=box.SIMPLE_HEAD)
     for name, device in looked.devices.items():
@@ -41,7 +42,8 @@ def show_model(model: Path, *, as_json: bool) -> None:
         raise ModelError(fault)
     looked = look(path)
     if as_json:
-        print_json(looked.model_dump(include={"inputs", "outputs"}))
+        kinds = {"inputs": looked.inputs, "outputs": looked.outputs}
+        print_json({kind: [asdict(port) for port in ports] for kind, ports in kinds.items()})
         return
     table = Table("", "name", "shape", "type", box=box.SIMPLE_HEAD)
     for kind, ports in (("input", looked.inputs), ("output", looked.outputs)):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autotune.machines.protocol import ModelPort
+from autotune.domain.inspection import ModelPort
 
 _SIDE, _LENGTH, _FRAMES, _WAVE, _WINDOW = 224, 128, 16, 16_000, 512
 _CHANNELS = {1, 3, 4}

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from autotune.domain.inspection import ModelPort, Overview
 from autotune.domain.model_file import model_files
 from autotune.domain.paths import relative
 from autotune.errors import AutotuneError
@@ -12,8 +13,7 @@ from autotune.export.configuration import configuration_of
 from autotune.export.files import write_atomically
 from autotune.export.targets import TARGETS
 from autotune.export.targets.target import Exported, Port, Tuned, UnsupportedError, render
-from autotune.machines import protocol
-from autotune.machines.workers import look
+from autotune.machines.questions import look
 
 NOTES = "README.md"
 
@@ -74,7 +74,7 @@ def export(
     return made, refused
 
 
-def _tuned(best: BestFile, path: Path, model: Path, looked: protocol.Looked, folder: Path) -> Tuned:
+def _tuned(best: BestFile, path: Path, model: Path, looked: Overview, folder: Path) -> Tuned:
     data = None if best.model.inputs is None else path.parent / best.model.inputs
     inputs = tuple(_port(port) for port in looked.static_inputs)
     tuned = {port.name: port for port in inputs}
@@ -93,7 +93,7 @@ def _tuned(best: BestFile, path: Path, model: Path, looked: protocol.Looked, fol
     )
 
 
-def _port(port: protocol.ModelPort) -> Port:
+def _port(port: ModelPort) -> Port:
     """A port whose shape is a tuple; -1 for a dimension that is not one number."""
     sizes = port.shape.strip("[]{}").split(",")
     return Port(

@@ -5,9 +5,9 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from autotune.domain.inspection import Inspection
 from autotune.domain.measurement import Block, Feed, Opening
 from autotune.machines.fingerprint import Machine
-from autotune.machines.protocol import Inspected
 from autotune.space.configuration import CompileKey
 from autotune.space.dimensions import Api
 
@@ -58,7 +58,7 @@ class OpenModel(Protocol):
 class Runner(Protocol):
     """Real workers, or a simulation on a clock of its own."""
 
-    def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspected:
+    def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspection:
         """The model's inputs and the devices here; keeps the reference outputs.
 
         Raises:
@@ -76,7 +76,7 @@ class Runner(Protocol):
     def side_by_side(self, keys: Sequence[CompileKey]) -> contextlib.AbstractContextManager[None]:
         """Inside, all of these are begun at once, for `open` to wait for; the rest is let go."""
 
-    def machine(self, facts: Inspected) -> Machine:
+    def machine(self, facts: Inspection) -> Machine:
         """Where it measures: what must stay the same for numbers to be compared."""
 
     def clock(self) -> float:

@@ -2,6 +2,7 @@
 
 import base64
 import signal
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -14,6 +15,7 @@ from pydantic import (
     ValidationError,
 )
 
+from autotune.domain.inspection import DeviceFacts, Inspection, ModelPort, Overview
 from autotune.domain.measurement import Block
 
 STACKS = signal.SIGUSR1
@@ -59,63 +61,102 @@ class Failed(_Message):
     message: Text
 
 
-class ModelPort(_Message):
+class WirePort(_Message):
     """An input or output of a model."""
 
     name: Text
     shape: Text
     type: Text
 
+    def port(self) -> ModelPort:
+        """As a value of the domain."""
+        return ModelPort(name=self.name, shape=self.shape, type=self.type)
 
-class Device(_Message):
+
+class WireDevice(_Message):
     """A device as the runtime describes it."""
 
     name: Text
     capabilities: list[Text]
     streams: list[int] | None
 
+    def facts(self) -> DeviceFacts:
+        """As a value of the domain."""
+        return DeviceFacts(
+            name=self.name,
+            capabilities=tuple(self.capabilities),
+            streams=None if self.streams is None else tuple(self.streams),
+        )
+
 
 class Looked(_Message):
-    """Devices, and the ports of a model that was only read."""
+    """Devices, and the ports of a model that was only read; see `Overview`."""
 
     say: Literal["looked"]
     openvino: Text
-    devices: dict[str, Device]
-    inputs: list[ModelPort]
-    """As the file has them."""
-    outputs: list[ModelPort]
-    static_inputs: list[ModelPort] = []
-    """With the shapes and the batch that were asked for; empty where none were."""
-    static_outputs: list[ModelPort] = []
+    devices: dict[str, WireDevice]
+    inputs: list[WirePort]
+    outputs: list[WirePort]
+    static_inputs: list[WirePort] = []
+    static_outputs: list[WirePort] = []
+
+    def overview(self) -> Overview:
+        """As a value of the domain."""
+        return Overview(
+            openvino=self.openvino,
+            devices=_facts(self.devices),
+            inputs=_ports(self.inputs),
+            outputs=_ports(self.outputs),
+            static_inputs=_ports(self.static_inputs),
+            static_outputs=_ports(self.static_outputs),
+        )
 
 
 class Inspected(_Message):
-    """A model and the devices here."""
+    """A model and the devices here; see `Inspection`."""
 
     say: Literal["inspected"]
     openvino: Text
-    devices: dict[str, Device]
+    devices: dict[str, WireDevice]
     default_precision: Text
     precision_errors: dict[str, float | None]
-    """Deviation from the f32 outputs by precision, relative to their largest value; None where
-    the precision gives values that are not finite."""
     untrusted: dict[str, Text] = {}
-    """Native precisions that are not to be used unless asked for, and why."""
     unproven_precisions: dict[str, dict[str, Text]] = {}
-    """By device and precision, asked for or used by itself, why its answers are not proven."""
     is_deterministic: bool = True
-    """Whether a sample gives the same answer again."""
     why_no_batch: Text | None
-    """Why the model cannot be batched: a batch gave other answers, or is refused."""
     unproven_batch: Text | None = None
-    """Why a batch could not be shown to give the answers of single requests."""
     static_shapes: dict[str, list[int]]
-    inputs: list[ModelPort]
-    outputs: list[ModelPort]
+    inputs: list[WirePort]
+    outputs: list[WirePort]
     items_per_request: Annotated[int, Field(ge=1, le=65536)] = 1
-    """At batch 1: the model's own batch, where that is shown to be one."""
     fed_warnings: list[Text] = []
-    """Why the speed on these data may be that of another workload; empty for real ones."""
+
+    def inspection(self) -> Inspection:
+        """As a value of the domain."""
+        return Inspection(
+            openvino=self.openvino,
+            devices=_facts(self.devices),
+            default_precision=self.default_precision,
+            precision_errors=self.precision_errors,
+            untrusted=self.untrusted,
+            unproven_precisions=self.unproven_precisions,
+            is_deterministic=self.is_deterministic,
+            why_no_batch=self.why_no_batch,
+            unproven_batch=self.unproven_batch,
+            static_shapes=self.static_shapes,
+            inputs=_ports(self.inputs),
+            outputs=_ports(self.outputs),
+            items_per_request=self.items_per_request,
+            fed_warnings=tuple(self.fed_warnings),
+        )
+
+
+def _facts(devices: Mapping[str, WireDevice]) -> dict[str, DeviceFacts]:
+    return {name: device.facts() for name, device in devices.items()}
+
+
+def _ports(ports: Sequence[WirePort]) -> tuple[ModelPort, ...]:
+    return tuple(port.port() for port in ports)
 
 
 class Opened(_Message):

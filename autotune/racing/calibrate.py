@@ -13,8 +13,8 @@ from autotune.domain.race import End, RaceResult, Slice
 from autotune.errors import MachineFaultError
 from autotune.machines.locks import Patience
 from autotune.machines.ports import Runner
+from autotune.machines.questions import write_sample_model
 from autotune.machines.scratch import scratch_folder
-from autotune.machines.workers import write_sample_model
 from autotune.racing.calibration import LEAST_MARGIN, Calibration, save_calibration
 from autotune.racing.contest import contest
 from autotune.racing.named import RacedModel, contender_of_words

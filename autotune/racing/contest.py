@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from autotune.domain.goal import Goal, Objective
+from autotune.domain.inspection import Inspection
 from autotune.domain.measurement import Feed
 from autotune.domain.model_file import fault_of
 from autotune.domain.race import Contender
@@ -15,7 +16,6 @@ from autotune.machines.deadlines import deadlines_of
 from autotune.machines.fingerprint import Machine
 from autotune.machines.locks import Patience, machine_lock
 from autotune.machines.ports import Runner
-from autotune.machines.protocol import Inspected
 from autotune.machines.scratch import scratch_folder
 from autotune.machines.workers import SubprocessRunner
 from autotune.racing.calibration import load_calibration, tie_margin
@@ -129,7 +129,7 @@ def common_goal(named: Sequence[NamedContender]) -> Goal:
 
 
 def _items(
-    one: NamedContender, named: Sequence[NamedContender], facts: Mapping[str, Inspected]
+    one: NamedContender, named: Sequence[NamedContender], facts: Mapping[str, Inspection]
 ) -> int:
     """Items in a request of a contender at batch 1: ratios are taken to others of its model."""
     said = [

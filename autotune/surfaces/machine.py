@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotune.domain.failure import Failure, FailureKind, TrialFault
+from autotune.domain.inspection import DeviceFacts, Inspection
 from autotune.domain.measurement import TICK_MS, Block, Opening
 from autotune.errors import DeviceError
 from autotune.machines.fingerprint import Machine
 from autotune.machines.ports import Load
-from autotune.machines.protocol import Device, Inspected
 from autotune.space.configuration import CompileKey, Configuration
 from autotune.surfaces.fit import SurfaceFit, fit_surface
 from autotune.surfaces.surface import LEVELS, RecordedLaunch, RecordedSlice, Surface
@@ -313,27 +313,26 @@ class RecordedRunner:
         """Let time pass."""
         self._now_s += seconds
 
-    def machine(self, facts: Inspected) -> Machine:  # noqa: ARG002 - as the protocol has it
+    def machine(self, facts: Inspection) -> Machine:  # noqa: ARG002 - as the protocol has it
         """The machine of the recording."""
         return Machine(**self.recorded.surface.identity.machine)
 
-    def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspected:  # noqa: ARG002
+    def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspection:  # noqa: ARG002
         """What must be known to derive the recorded space again."""
         identity = self.recorded.surface.identity
         known = identity.space.choices["device"]
         for device in devices:
             if device not in known:
                 raise DeviceError(f"{device!r} was not recorded; the surface has {list(known)}")
-        return Inspected(
-            say="inspected",
+        return Inspection(
             openvino=str(identity.machine.get("openvino", "")),
-            devices={name: Device(name=name, capabilities=[], streams=None) for name in known},
+            devices={name: DeviceFacts(name=name, capabilities=(), streams=None) for name in known},
             default_precision=identity.space.choices["precision"][0],
             precision_errors=dict.fromkeys(identity.space.choices["precision"], 0.0),
             why_no_batch=None,
             static_shapes={name: list(shape) for name, shape in identity.shapes.items()},
-            inputs=[],
-            outputs=[],
+            inputs=None,
+            outputs=None,
         )
 
     @contextmanager

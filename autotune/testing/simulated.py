@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotune.domain.failure import Failure, FailureKind, TrialFault
+from autotune.domain.inspection import DeviceFacts, Inspection, ModelPort
 from autotune.domain.measurement import TICK_MS, Block, Opening
 from autotune.errors import DeviceError
 from autotune.machines.fingerprint import Machine
 from autotune.machines.ports import Load
-from autotune.machines.protocol import Device, Inspected, ModelPort
 from autotune.space.configuration import CompileKey, Configuration, Effective
 from autotune.space.dimensions import PerformanceHint
 
@@ -176,7 +176,7 @@ class SimulatedRunner:
         """Let time pass."""
         self._now_s += seconds
 
-    def machine(self, facts: Inspected) -> Machine:
+    def machine(self, facts: Inspection) -> Machine:
         """The same wherever the simulation runs."""
         return Machine(
             cpu_model="simulated CPU",
@@ -188,20 +188,19 @@ class SimulatedRunner:
             devices={name: device.name for name, device in facts.devices.items()},
         )
 
-    def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspected:
+    def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspection:
         """A model with one image-like input, on a CPU."""
         for device in devices:
             if device != "CPU":
                 raise DeviceError(f"{device!r} is not here: the runtime has CPU")
         self.advance(self.start_s + self.compile_s)
-        return Inspected(
-            say="inspected",
+        return Inspection(
             openvino=self.openvino,
             devices={
-                "CPU": Device(
+                "CPU": DeviceFacts(
                     name="simulated CPU",
-                    capabilities=[_CAPABILITIES[name] for name in self.cpu.speed],
-                    streams=[1, self.cpu.cpus],
+                    capabilities=tuple(_CAPABILITIES[name] for name in self.cpu.speed),
+                    streams=(1, self.cpu.cpus),
                 )
             },
             default_precision=self.cpu.default,
@@ -211,10 +210,10 @@ class SimulatedRunner:
             untrusted=dict(self.unproven_precisions),
             unproven_precisions={"CPU": dict(self.unproven_precisions)},
             static_shapes={"x": [self.first_dimension, 3, 32, 32]},
-            inputs=[ModelPort(name="x", shape="[1,3,32,32]", type="f32")],
-            outputs=[ModelPort(name="y", shape="[1,10]", type="f32")],
+            inputs=(ModelPort(name="x", shape="[1,3,32,32]", type="f32"),),
+            outputs=(ModelPort(name="y", shape="[1,10]", type="f32"),),
             items_per_request=self.items_per_request,
-            fed_warnings=list(self.fed_warnings),
+            fed_warnings=self.fed_warnings,
         )
 
     def open(self, key: CompileKey) -> "SimulatedModel":

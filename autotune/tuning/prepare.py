@@ -7,12 +7,12 @@ from pathlib import Path
 
 from autotune.domain.doubts import Doubts
 from autotune.domain.fed import Fed
+from autotune.domain.inspection import Inspection
 from autotune.domain.model_file import ModelSource, fault_of, located
 from autotune.domain.paths import absolute, unwritable_name
 from autotune.domain.ranking import is_feasible, merit
 from autotune.errors import ModelError, SpecError, StorageError, StudyMismatchError
 from autotune.machines.fingerprint import Machine
-from autotune.machines.protocol import Inspected
 from autotune.search.derive import derive_space, seeds, trusted_precisions
 from autotune.space.configuration import Configuration
 from autotune.space.space import SearchSpace
@@ -51,7 +51,7 @@ def source(spec: StudySpec, folder: Path) -> ModelSource:
 
 
 def space(
-    spec: StudySpec, facts: Inspected, cpus: int, begun: SearchSpace | None = None
+    spec: StudySpec, facts: Inspection, cpus: int, begun: SearchSpace | None = None
 ) -> SearchSpace:
     """The space that follows from the spec, the model and the machine.
 
@@ -88,7 +88,7 @@ def space(
     )
 
 
-def doubts(spec: StudySpec, facts: Inspected, choices: SearchSpace) -> list[str]:
+def doubts(spec: StudySpec, facts: Inspection, choices: SearchSpace) -> list[str]:
     """What could not be shown of the model's answers, each with its consequence and the way out."""
     data = "the data given" if spec.model.inputs else "random data"
     way_out = "; give samples that tell: [model] inputs" if facts.is_deterministic else ""
@@ -118,14 +118,14 @@ def doubts(spec: StudySpec, facts: Inspected, choices: SearchSpace) -> list[str]
     ]
 
 
-def unproven(facts: Inspected) -> Doubts:
+def unproven(facts: Inspection) -> Doubts:
     """What was measured before this inspection, and could not be proven by it."""
     doubted = {device: known for device, known in facts.unproven_precisions.items() if known}
     return Doubts(batch=facts.unproven_batch, precisions=doubted)
 
 
 def counted(
-    begun: Identity, spec: StudySpec, facts: Inspected, items_then: int | None = None
+    begun: Identity, spec: StudySpec, facts: Inspection, items_then: int | None = None
 ) -> Identity:
     """The same, with the items that throughput counts and the data that are fed.
 
@@ -140,7 +140,7 @@ def counted(
 
 
 def findings(
-    spec: StudySpec, facts: Inspected, choices: SearchSpace, items: int
+    spec: StudySpec, facts: Inspection, choices: SearchSpace, items: int
 ) -> list[tuple[str, str]]:
     """What inspection found that bears on every number: the kind of each, and a line of text.
 
@@ -158,7 +158,7 @@ def findings(
     return found
 
 
-def _doubted(facts: Inspected, items: int) -> str | None:
+def _doubted(facts: Inspection, items: int) -> str | None:
     """Why requests may hold other items than are counted."""
     if facts.items_per_request != items:
         return (
@@ -175,7 +175,7 @@ def _doubted(facts: Inspected, items: int) -> str | None:
     )
 
 
-def fed(spec: StudySpec, facts: Inspected) -> Fed:
+def fed(spec: StudySpec, facts: Inspection) -> Fed:
     """What requests are fed with, and why that may mislead."""
     return Fed(
         data="random" if spec.model.inputs is None else "real", warnings=tuple(facts.fed_warnings)

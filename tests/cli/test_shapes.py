@@ -6,7 +6,7 @@ import pytest
 
 from autotune.cli.inspect import show_model
 from autotune.cli.shapes import example
-from autotune.machines.protocol import ModelPort
+from autotune.domain.inspection import ModelPort
 from autotune.spec import parse_shapes
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from autotune.cli import tune as command
 from autotune.domain.events import Event, TrialFinished
+from autotune.domain.inspection import Inspection
 from autotune.errors import MachineFaultError
 from autotune.machines.fingerprint import Machine
-from autotune.machines.protocol import Inspected
 from autotune.testing.simulated import SimulatedRunner
 from autotune.tuning import loop as tuner
 from tests.command import Autotune
@@ -34,7 +34,7 @@ NO_TEXT = os.fsdecode(b"/\xff.so")
 class Odd(SimulatedRunner):
     """A machine that no best.json can name; earlier versions let it through."""
 
-    def machine(self, facts: Inspected) -> Machine:
+    def machine(self, facts: Inspection) -> Machine:
         """Under a library whose name is no text."""
         return replace(super().machine(facts), environment={"LD_PRELOAD": NO_TEXT})
 

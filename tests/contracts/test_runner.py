@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from autotune.domain.failure import FailureKind, TrialFault
+from autotune.domain.inspection import Inspection
 from autotune.domain.measurement import Block
 from autotune.domain.model_file import ModelSource
 from autotune.errors import DeviceError
 from autotune.machines.ports import Load, OpenModel, Runner
-from autotune.machines.protocol import Inspected
 from autotune.machines.workers import SubprocessRunner
 from autotune.space.configuration import CompileKey, Configuration
 from autotune.space.dimensions import Api, PerformanceHint
@@ -83,13 +83,13 @@ def of_streams(streams: int, num_requests: int) -> Configuration:
 
 
 @pytest.fixture(scope="module")
-def inspected(runner: Runner) -> Inspected:
+def inspected(runner: Runner) -> Inspection:
     """A study looks before it opens."""
     return runner.inspect(["CPU"], try_batch=True)
 
 
 @pytest.fixture(scope="module")
-def model(runner: Runner, inspected: Inspected) -> Iterator[OpenModel]:
+def model(runner: Runner, inspected: Inspection) -> Iterator[OpenModel]:
     """One model for all tests that only put it under load."""
     opened = runner.open(THROUGHPUT.compile_key)
     yield opened
@@ -110,14 +110,23 @@ def first_blocks(opened: OpenModel, wanted: Load, count: int = 2) -> list[Block]
 
 
 @pytest.mark.parametrize("runner", ["simulated", REAL], indirect=True)  # no surface has a model
-def test_an_inspection_describes_the_model(inspected: Inspected) -> None:
+def test_an_inspection_describes_the_model(inspected: Inspection) -> None:
     """One input and one output, and a CPU with a range of streams."""
+    assert inspected.inputs is not None
+    assert inspected.outputs is not None
     assert [port.name for port in inspected.inputs] == ["x"]
     assert len(inspected.outputs) == 1
     assert inspected.devices["CPU"].streams
 
 
-def test_an_inspection_says_what_a_space_follows_from(inspected: Inspected) -> None:
+@pytest.mark.parametrize("runner", ["recorded"], indirect=True)
+def test_a_recording_says_that_it_knows_no_model(inspected: Inspection) -> None:
+    """Not that the model has no inputs, or its CPU no streams: nobody knows."""
+    assert (inspected.inputs, inspected.outputs) == (None, None)
+    assert inspected.devices["CPU"].streams is None
+
+
+def test_an_inspection_says_what_a_space_follows_from(inspected: Inspection) -> None:
     """A static shape, a CPU, precisions with f32 exact, and that there may be batches."""
     assert inspected.static_shapes == {"x": [1, 3, 32, 32]}
     assert set(inspected.devices) == {"CPU"}
@@ -132,7 +141,7 @@ def test_an_unknown_device_is_refused(runner: Runner) -> None:
         runner.inspect(["CPU", "NOSUCH"], try_batch=False)
 
 
-def test_the_machine_is_the_one_that_was_inspected(runner: Runner, inspected: Inspected) -> None:
+def test_the_machine_is_the_one_that_was_inspected(runner: Runner, inspected: Inspection) -> None:
     """Same runtime, same devices, at least one CPU; twice the same answer."""
     machine = runner.machine(inspected)
     assert machine.openvino == inspected.openvino
@@ -141,7 +150,7 @@ def test_the_machine_is_the_one_that_was_inspected(runner: Runner, inspected: In
     assert machine.differences(runner.machine(inspected).to_dict()) == []
 
 
-def test_the_latency_hint_is_one_stream(runner: Runner, inspected: Inspected) -> None:
+def test_the_latency_hint_is_one_stream(runner: Runner, inspected: Inspection) -> None:
     """And one request is then optimal."""
     opened = runner.open(LATENCY.compile_key)
     opened.close()
@@ -176,7 +185,7 @@ def test_effective_properties_are_read_back(model: OpenModel, name: str) -> None
 
 
 def test_more_threads_than_cpus_are_clamped_without_a_word(
-    runner: Runner, inspected: Inspected
+    runner: Runner, inspected: Inspection
 ) -> None:
     """So that equal effective keys show what need not be measured twice."""
     cpus = runner.machine(inspected).usable_cpus
@@ -196,7 +205,7 @@ def test_free_memory_is_known_or_said_to_be_unknown(runner: Runner) -> None:
 
 
 def test_an_unknown_property_is_an_invalid_configuration(
-    runner: Runner, inspected: Inspected
+    runner: Runner, inspected: Inspection
 ) -> None:
     """A fault of the configuration, found when it is opened; the runner lives on."""
     with pytest.raises(TrialFault, match="NO_SUCH") as caught:
@@ -206,7 +215,7 @@ def test_an_unknown_property_is_an_invalid_configuration(
     runner.open(LATENCY.compile_key).close()
 
 
-def test_models_are_opened_side_by_side(runner: Runner, inspected: Inspected) -> None:
+def test_models_are_opened_side_by_side(runner: Runner, inspected: Inspection) -> None:
     """In whatever order they are waited for, twins too; each is what it is when it is alone."""
     keys = [THROUGHPUT.compile_key, LATENCY.compile_key, THROUGHPUT.compile_key]
     with runner.side_by_side(keys):
@@ -219,7 +228,7 @@ def test_models_are_opened_side_by_side(runner: Runner, inspected: Inspected) ->
         model.close()
 
 
-def test_side_by_side_a_fault_is_its_own(runner: Runner, inspected: Inspected) -> None:
+def test_side_by_side_a_fault_is_its_own(runner: Runner, inspected: Inspection) -> None:
     """It is raised where that model is opened, and the others open."""
     bad = CompileKey("CPU", (("NO_SUCH", "1"),), 1)
     with runner.side_by_side([bad, LATENCY.compile_key]):
@@ -229,7 +238,7 @@ def test_side_by_side_a_fault_is_its_own(runner: Runner, inspected: Inspected) -
     assert caught.value.failure.kind is FailureKind.INVALID_CONFIGURATION
 
 
-def test_what_was_not_begun_is_opened_alone(runner: Runner, inspected: Inspected) -> None:
+def test_what_was_not_begun_is_opened_alone(runner: Runner, inspected: Inspection) -> None:
     """Also amid others, and after them."""
     with runner.side_by_side([LATENCY.compile_key]):
         amid = runner.open(THROUGHPUT.compile_key)
@@ -291,7 +300,7 @@ def test_resident_models_take_turns(runner: Runner, model: OpenModel) -> None:
     other.close()
 
 
-def test_a_closed_model_takes_no_load(runner: Runner, inspected: Inspected) -> None:
+def test_a_closed_model_takes_no_load(runner: Runner, inspected: Inspection) -> None:
     """It says so, and as a fault where it is asked all the same, however often it is closed."""
     opened = runner.open(LATENCY.compile_key)
     was_open = opened.is_open

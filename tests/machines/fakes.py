@@ -1,4 +1,4 @@
-"""Workers of a few lines, each with one bad habit."""
+"""Workers of a few lines, each with one bad habit, and runners that have them."""
 
 import sys
 import time
@@ -6,6 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
+
+from autotune.domain.model_file import ModelSource
+from autotune.machines.deadlines import Deadlines
+from autotune.machines.ports import Load
+from autotune.machines.workers import SubprocessRunner
+from autotune.space.configuration import CompileKey
+
+KEY = CompileKey("CPU", (("PERFORMANCE_HINT", "LATENCY"),), 1)
+LOAD = Load(num_requests=1, block_s=0.01, limit_s=60.0)
 
 _PRELUDE = """
 import json, os, resource, signal, subprocess, sys, time
@@ -53,6 +62,15 @@ def fake_worker(folder: Path, body: str) -> Sequence[str]:
     script = folder / "worker.py"
     script.write_text(_PRELUDE + body)
     return (sys.executable, "-I", str(script))
+
+
+def runner_of(
+    folder: Path, body: str, block_s: float = 60.0, deadlines: Deadlines | None = None
+) -> SubprocessRunner:
+    """A runner whose workers have this body."""
+    source = ModelSource(path=folder / "m.xml", shapes={}, inputs=None)
+    deadlines = deadlines or Deadlines(block_s=block_s)
+    return SubprocessRunner(source, folder / "logs", deadlines, fake_worker(folder, body))
 
 
 def is_gone(group: int) -> bool:

@@ -2,13 +2,22 @@
 
 import base64
 import json
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.machines.protocol import BlockDone, Failed, Message, parse_message
+from autotune.domain.inspection import DeviceFacts, ModelPort, Overview
+from autotune.machines.protocol import (
+    BlockDone,
+    Failed,
+    Inspected,
+    Looked,
+    Message,
+    parse_message,
+)
 
 BLOCK: dict[str, Any] = {
     "say": "block",
@@ -103,3 +112,51 @@ def test_a_text_has_a_limit() -> None:
     assert isinstance(parse_message(b'{"say":"failed","kind":"lost","message":"x"}'), Failed)
     long = json.dumps({"say": "failed", "kind": "lost", "message": "x" * 20_001})
     assert not parses(long.encode())
+
+
+PORT = {"name": "x", "shape": "[1,3]", "type": "f32"}
+DEVICE = {"name": "a CPU", "capabilities": ["FP32"], "streams": [1, 2]}
+SEEN = {
+    "openvino": "2026.4",
+    "devices": {"CPU": DEVICE, "NPU": {**DEVICE, "streams": None}},
+    "inputs": [PORT],
+    "outputs": [{**PORT, "name": "y"}, PORT],
+}
+
+
+def test_what_was_looked_at_is_a_value_of_the_domain() -> None:
+    """With all that was said."""
+    line = json.dumps({"say": "looked", **SEEN, "static_inputs": [PORT]}).encode()
+    answer = parse_message(line)
+    assert isinstance(answer, Looked)
+    port = ModelPort(**PORT)
+    assert answer.overview() == Overview(
+        openvino="2026.4",
+        devices={
+            "CPU": DeviceFacts(name="a CPU", capabilities=("FP32",), streams=(1, 2)),
+            "NPU": DeviceFacts(name="a CPU", capabilities=("FP32",), streams=None),
+        },
+        inputs=(port,),
+        outputs=(replace(port, name="y"), port),
+        static_inputs=(port,),
+    )
+
+
+def test_what_was_inspected_is_a_value_of_the_domain() -> None:
+    """Every field has the name and what it says; only ports, devices and lists are other types."""
+    fields = {
+        **SEEN,
+        "default_precision": "bf16",
+        "precision_errors": {"bf16": 0.01, "f16": None},
+        "untrusted": {"f16": "it overflows"},
+        "unproven_precisions": {"CPU": {"bf16": "too close"}},
+        "is_deterministic": False,
+        "why_no_batch": "other answers",
+        "unproven_batch": "samples alike",
+        "static_shapes": {"x": [1, 3]},
+        "items_per_request": 4,
+        "fed_warnings": ["zeros"],
+    }
+    answer = parse_message(json.dumps({"say": "inspected", **fields}).encode())
+    assert isinstance(answer, Inspected)
+    assert json.loads(json.dumps(asdict(answer.inspection()))) == fields

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotune.domain.failure import Failure, FailureKind, TrialFault
+from autotune.domain.inspection import Inspection
 from autotune.domain.measurement import TICK_MS, Block, Feed
 from autotune.machines.fingerprint import Machine
 from autotune.machines.ports import Load, OpenModel
-from autotune.machines.protocol import Inspected
 from autotune.space.configuration import CompileKey, Configuration
 from autotune.space.dimensions import Api, PerformanceHint
 from autotune.stats.latency import percentile_ms, ticks_of
@@ -69,11 +69,11 @@ class Stage:
         """Virtual seconds."""
         return self.inner.clock()
 
-    def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspected:
+    def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspection:
         """As simulated."""
         return self.inner.inspect(devices, try_batch=try_batch)
 
-    def machine(self, facts: Inspected) -> Machine:
+    def machine(self, facts: Inspection) -> Machine:
         """As simulated."""
         return self.inner.machine(facts)
 

@@ -27,13 +27,13 @@ from autotune.domain.events import (
 )
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective
+from autotune.domain.inspection import Inspection
 from autotune.domain.measurement import Block, Flag
 from autotune.domain.race import Choice, End, Slice, Status
 from autotune.domain.ranking import best, better_hint
 from autotune.errors import StudyMismatchError
 from autotune.export.from_study import best_of_study
 from autotune.machines.fingerprint import Machine, versions
-from autotune.machines.protocol import Inspected
 from autotune.racing.calibration import Calibration, save_calibration
 from autotune.space.configuration import CompileKey
 from autotune.spec import StudySpec, build_spec
@@ -741,7 +741,7 @@ class Elsewhere(SimulatedRunner):
 
     changes: ClassVar[dict[str, Any]] = {}
 
-    def machine(self, facts: Inspected) -> Machine:
+    def machine(self, facts: Inspection) -> Machine:
         """Not the one that the study was begun on."""
         return replace(super().machine(facts), **self.changes)
 

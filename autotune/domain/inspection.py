@@ -1,0 +1,74 @@
+"""What a look at a model and a machine finds, as values: no more a message, nor the runtime's."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPort:
+    """An input or output of a model."""
+
+    name: str
+    shape: str
+    """As OpenVINO writes it: `[1,3,?,32..]`; `[...]` where even the rank is open."""
+    type: str
+    """Of its elements, such as `f32`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFacts:
+    """A device as the runtime describes it."""
+
+    name: str
+    capabilities: tuple[str, ...]
+    """What it computes natively, such as `FP32`."""
+    streams: tuple[int, ...] | None
+    """Range of its streams; None where nobody knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """Devices, and the ports of a model that was only read."""
+
+    openvino: str
+    """The runtime's version."""
+    devices: Mapping[str, DeviceFacts]
+    inputs: tuple[ModelPort, ...]
+    """As the file has them."""
+    outputs: tuple[ModelPort, ...]
+    static_inputs: tuple[ModelPort, ...] = ()
+    """With the shapes and the batch that were asked for; empty where none were."""
+    static_outputs: tuple[ModelPort, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """A model that was tried, and the devices here: what a space follows from."""
+
+    openvino: str
+    """The runtime's version."""
+    devices: Mapping[str, DeviceFacts]
+    default_precision: str
+    precision_errors: Mapping[str, float | None]
+    """Deviation from the f32 outputs by precision, relative to their largest value; None where
+    the precision gives values that are not finite."""
+    untrusted: Mapping[str, str] = field(default_factory=dict)
+    """Native precisions that are not to be used unless asked for, and why."""
+    unproven_precisions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By device and precision, asked for or used by itself, why its answers are not proven."""
+    is_deterministic: bool = True
+    """Whether a sample gives the same answer again."""
+    why_no_batch: str | None
+    """Why the model cannot be batched: a batch gave other answers, or is refused."""
+    unproven_batch: str | None = None
+    """Why a batch could not be shown to give the answers of single requests."""
+    static_shapes: Mapping[str, Sequence[int]]
+    """At batch 1, by the name of the input."""
+    inputs: tuple[ModelPort, ...] | None
+    """None where nobody knows: a recording has no model."""
+    outputs: tuple[ModelPort, ...] | None
+    """None where nobody knows."""
+    items_per_request: int = 1
+    """At batch 1: the model's own batch, where that is shown to be one."""
+    fed_warnings: tuple[str, ...] = ()
+    """Why the speed on these data may be that of another workload; empty for real ones."""

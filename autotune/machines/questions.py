@@ -1,0 +1,77 @@
+"""Questions to a worker that stays for one of them only, where there is no study yet."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from autotune.domain.failure import TrialFault
+from autotune.domain.inspection import Overview
+from autotune.errors import ModelError, StorageError
+from autotune.machines.conversation import ask, await_ready, expected
+from autotune.machines.deadlines import Deadlines, deadlines_of
+from autotune.machines.process import WorkerProcess
+from autotune.machines.protocol import Looked, SampleWritten
+from autotune.machines.scratch import scratch_folder
+from autotune.spec import DeadlineSpec
+
+
+def look(
+    model: Path | None, shapes: dict[str, list[int]] | None = None, batch_size: int = 1
+) -> Overview:
+    """Devices of this machine, and a model's inputs and outputs; nothing is compiled.
+
+    Args:
+        model: the file; None for the devices alone.
+        shapes: static shapes at batch 1, to see the ports with these and with `batch_size` too.
+        batch_size: multiplies the first dimension of every input.
+
+    Raises:
+        ModelError: the model cannot be read, or the runtime cannot be started.
+    """
+    deadlines = deadlines_of(DeadlineSpec(), model)
+    name = "the runtime" if model is None else model
+    path = None if model is None else str(model)
+    question = {"path": path, "shapes": shapes, "batch_size": batch_size}
+    with _passing_worker(f"{name}: cannot be read", deadlines) as worker:
+        answer = ask(worker, deadlines.inspect, "look", **question)
+        return expected(answer, "look", Looked).overview()
+
+
+def write_sample_model(path: Path) -> Path:
+    """Write a small convolutional network; returns its path.
+
+    Raises:
+        ModelError: the runtime cannot be started.
+    """
+    deadlines = deadlines_of(DeadlineSpec(), None)
+    with _passing_worker(f"{path}: cannot be written", deadlines) as worker:
+        answer = ask(worker, deadlines.inspect, "write_sample", path=str(path))
+        expected(answer, "write_sample", SampleWritten)
+    return path
+
+
+@contextlib.contextmanager
+def _passing_worker(otherwise: str, deadlines: Deadlines) -> Iterator[WorkerProcess]:
+    """A worker for a few questions.
+
+    Args:
+        otherwise: how the message begins where it cannot answer them.
+        deadlines: how long it may take.
+
+    Raises:
+        ModelError: it cannot be started, or says that it cannot.
+    """
+    try:
+        with scratch_folder() as folder:
+            worker = WorkerProcess(folder / "worker.log")
+            try:
+                await_ready(worker, deadlines)
+                yield worker
+            finally:
+                worker.close()
+    except TrialFault as fault:
+        raise ModelError(f"{otherwise}: {fault.failure.message}") from None
+    except StorageError as error:  # no folder for temporary files
+        raise ModelError(f"{otherwise}: {error}") from error
+    except OSError as error:  # no memory, no process
+        raise ModelError(f"{otherwise}: a worker cannot be started: {error}") from error
