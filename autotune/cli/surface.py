@@ -31,11 +31,11 @@ from autotune.report.format import goal_in_words, seconds
 from autotune.report.regret import Curve, regret_page, regret_table
 from autotune.spec import STUDY_FILE, load_spec, parse_spec
 from autotune.surfaces.file import load_surface
-from autotune.surfaces.machine import RecordedMachine
 from autotune.surfaces.record import SURFACE_FILE, record
 from autotune.surfaces.recording import Headway
 from autotune.surfaces.replay import Trace, spec_for, trace
 from autotune.surfaces.surface import RecordPlan, Surface
+from autotune.surfaces.truth import RecordedMachine
 
 
 def run_record(

@@ -14,8 +14,8 @@ from autotune.domain.sampler import Sampler
 from autotune.search.points import PointTable
 from autotune.search.sampler import Strategy
 from autotune.spec import StudySpec
-from autotune.surfaces.machine import RecordedMachine
 from autotune.surfaces.replay import caps_ms, regret, spec_for
+from autotune.surfaces.truth import RecordedMachine
 from tests.bench import surfaces
 
 T = TypeVar("T")

@@ -28,7 +28,7 @@ from autotune.space.devices import is_cpu
 from autotune.space.dimensions import DIMENSIONS, Api
 from autotune.space.space import Point, SearchSpace
 from autotune.stats.latency import percentile_ms, ticks_of
-from autotune.surfaces.machine import RecordedModel, RecordedRunner
+from autotune.surfaces.runner import RecordedModel, RecordedRunner
 
 MEASURE_S = 5.0
 """Counted load of one measurement. Generous to the peers: benchmark_app's own default is 60 s, and

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from autotune.domain.sampler import Sampler
 from autotune.space.configuration import Configuration
-from autotune.surfaces.machine import RecordedRunner
 from autotune.surfaces.replay import regret, replay, trace
+from autotune.surfaces.runner import RecordedRunner
 from tests.bench import budgets, slow, surfaces
 from tests.bench.jobs import Job, hint_regret, jobs, knowing, run_jobs
 from tests.bench.peers import Limit, hints_alone, model_analyzer_quick, plain_optuna

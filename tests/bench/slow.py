@@ -13,8 +13,9 @@ from rich.console import Console
 from autotune.domain.goal import Goal
 from autotune.domain.race import Contender, RaceResult, Status
 from autotune.racing.race import Race, RacePlan, Venue, _Next
-from autotune.surfaces.machine import RecordedMachine, RecordedRunner
 from autotune.surfaces.replay import regret, replay
+from autotune.surfaces.runner import RecordedRunner
+from autotune.surfaces.truth import RecordedMachine
 from tests.bench.budgets import Budgeted, show_by_budget
 
 RECORDED = ("detector", "resnet50")

@@ -14,9 +14,9 @@ from autotune.space.configuration import Configuration
 from autotune.space.space import SearchSpace
 from autotune.spec import build_spec
 from autotune.surfaces.file import load_surface
-from autotune.surfaces.machine import RecordedMachine
 from autotune.surfaces.record import record
 from autotune.surfaces.surface import RecordPlan, Surface
+from autotune.surfaces.truth import RecordedMachine
 from autotune.testing.simulated import SimulatedCpu, SimulatedRunner
 from tests.bench.weather import LAUNCH_NOISE, surface_noise, weather
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from autotune.surfaces.machine import Noise
+from autotune.surfaces.noise import Noise
 from autotune.testing.simulated import Weather
 
 _FOLDER = Path(__file__).resolve().parent.parent / "data"

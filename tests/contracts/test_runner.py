@@ -17,9 +17,10 @@ from autotune.machines.ports import Load, OpenModel, Runner
 from autotune.machines.workers import SubprocessRunner
 from autotune.space.configuration import CompileKey, Configuration
 from autotune.space.dimensions import Api, PerformanceHint
-from autotune.surfaces.machine import RecordedMachine, RecordedRunner
 from autotune.surfaces.recording import Recording
+from autotune.surfaces.runner import RecordedRunner
 from autotune.surfaces.surface import RecordedLaunch, RecordPlan, Surface, SurfaceIdentity
+from autotune.surfaces.truth import RecordedMachine
 from autotune.testing.simulated import SimulatedRunner
 from tests import models
 from tests.search.surface import make_space

@@ -20,11 +20,12 @@ from autotune.search.points import PointTable
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
 from autotune.spec import StudySpec, build_spec
-from autotune.surfaces.machine import RecordedMachine, RecordedRunner
 from autotune.surfaces.record import record
 from autotune.surfaces.recording import Headway
 from autotune.surfaces.replay import Replayed, Trace, caps_ms, regret, replay, spec_for, trace
+from autotune.surfaces.runner import RecordedRunner
 from autotune.surfaces.surface import RecordPlan, Surface
+from autotune.surfaces.truth import RecordedMachine
 from autotune.testing.simulated import SimulatedRunner
 from autotune.tuning import prepare as study
 from tests.builders import make_configuration, make_failure

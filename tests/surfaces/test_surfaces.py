@@ -10,9 +10,9 @@ import pytest
 from autotune.search.derive import seeds
 from autotune.spec import load_spec, parse_spec
 from autotune.surfaces.file import load_surface
-from autotune.surfaces.machine import RecordedMachine
 from autotune.surfaces.replay import caps_ms
 from autotune.surfaces.surface import LEVELS, Surface
+from autotune.surfaces.truth import RecordedMachine
 
 FOLDER = Path(__file__).resolve().parents[2] / "studies" / "surfaces"
 NAMES = sorted(path.parent.name for path in FOLDER.glob("*/surface.db"))
