@@ -27,7 +27,7 @@ from autotune.storage.races import last_race
 from autotune.storage.schema import SCHEMA_VERSION
 from autotune.storage.study_store import StudyStore
 from autotune.surfaces.file import load_surface
-from autotune.testing.simulated import SimulatedCpu, SimulatedRunner
+from autotune.testing import SimulatedCpu, SimulatedRunner
 from autotune.tuning import prepare as beginning
 from autotune.tuning.loop import tune
 from tests.command import Autotune

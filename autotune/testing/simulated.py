@@ -1,8 +1,6 @@
 """A machine made of formulas: the whole tuner runs against it on a virtual clock, nothing sleeps.
 
-The device is a closed queueing system. Its streams are the servers, the requests in flight are
-customers who come back at once, and requests beyond the streams wait. Without noise every number
-is exactly what `SimulatedRunner.predict` says.
+Without noise every number is exactly what `SimulatedRunner.predict` says.
 """
 
 import math
@@ -11,7 +9,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.inspection import DeviceFacts, Inspection, ModelPort
@@ -19,8 +16,9 @@ from autotune.domain.measurement import TICK_MS, Block, Opening
 from autotune.errors import DeviceError
 from autotune.machines.fingerprint import Machine
 from autotune.machines.ports import Load
-from autotune.space.configuration import CompileKey, Configuration, Effective
-from autotune.space.dimensions import PerformanceHint
+from autotune.space.configuration import CompileKey, Configuration
+from autotune.testing.cpu import Flow, SimulatedCpu
+from autotune.testing.weather import Weather
 
 _PROPERTIES = {
     "PERFORMANCE_HINT",
@@ -33,98 +31,6 @@ _CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 _BASE_RSS_BYTES, _REQUEST_RSS_BYTES = 100 * 2**20, 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """What a load settles to."""
-
-    requests_per_s: float
-    throughput_per_s: float
-    """Items, not requests."""
-    latency_ms: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SimulatedCpu:
-    """A CPU and a model on it.
-
-    With `threads` of its own and `busy` streams at work, one stream takes for one request::
-
-        (overhead_ms + batch * item_ms / speed * (serial + (1 - serial) / threads))
-            * (1 + contention * (busy - 1))
-    """
-
-    cpus: int = 4
-    item_ms: float = 4.0
-    """Work of one item on one thread in f32."""
-    overhead_ms: float = 0.5
-    """Cost of a request, whatever its batch."""
-    serial: float = 0.2
-    """Share of the work that more threads do not speed up."""
-    contention: float = 0.05
-    """What each further busy stream costs all of them: caches and memory are shared."""
-    speed: Mapping[str, float] = field(default_factory=lambda: {"f32": 1.0})
-    """Speed of every precision that the hardware has, against f32; the first is the default."""
-
-    def effective(self, key: CompileKey) -> Effective:
-        """What becomes of the requested properties; clamped without a word, as OpenVINO does."""
-        asked = dict(key.properties)
-        latency = asked.get("PERFORMANCE_HINT") == PerformanceHint.LATENCY
-        threads = min(self.cpus, int(asked.get("INFERENCE_NUM_THREADS", self.cpus)))
-        streams = min(threads, int(asked.get("NUM_STREAMS", 1 if latency else threads)))
-        precision = asked.get("INFERENCE_PRECISION_HINT", self.default)
-        properties = {
-            "PERFORMANCE_HINT": asked.get("PERFORMANCE_HINT", PerformanceHint.LATENCY),
-            "NUM_STREAMS": str(streams),
-            "INFERENCE_NUM_THREADS": str(threads // streams * streams),
-            "ENABLE_CPU_PINNING": asked.get("ENABLE_CPU_PINNING", "YES"),
-            "INFERENCE_PRECISION_HINT": precision if precision in self.speed else self.default,
-            "EXECUTION_DEVICES": key.device,
-            "OPTIMAL_NUMBER_OF_INFER_REQUESTS": str(streams),
-        }
-        return Effective(properties, streams)
-
-    @property
-    def default(self) -> str:
-        """The precision used where none is asked for."""
-        return next(iter(self.speed))
-
-    def flow(self, effective: Effective, batch_size: int, num_requests: int) -> Flow:
-        """Steady throughput and latency of `num_requests` in a closed loop."""
-        streams = int(effective.properties["NUM_STREAMS"])
-        threads = int(effective.properties["INFERENCE_NUM_THREADS"]) // streams
-        speed = self.speed[effective.properties["INFERENCE_PRECISION_HINT"]]
-        busy = min(num_requests, streams)
-        work_ms = batch_size * self.item_ms / speed * (self.serial + (1 - self.serial) / threads)
-        service_ms = (self.overhead_ms + work_ms) * (1 + self.contention * (busy - 1))
-        requests_per_s = 1000 * busy / service_ms
-        # Little's law: requests in the system = rate x time in the system.
-        latency_ms = num_requests * service_ms / busy
-        return Flow(requests_per_s, batch_size * requests_per_s, latency_ms)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Weather:
-    """Noise as it was recorded on a real machine, replayed on the virtual clock.
-
-    Bursts last for seconds, so neighbours in time see the same; that is what races live on.
-    """
-
-    bins: NDArray[np.float64]
-    """Time of a request over its usual time, for each stretch of `bin_s`; shape (stretches,)."""
-    spread: NDArray[np.float64]
-    """Latencies over the mean latency of their stretch; shape (requests,)."""
-    bin_s: float = 0.1
-    start: int = 0
-    """Stretch at which the virtual clock begins; after the last one comes the first."""
-
-    def slowness(self, begin_s: float, end_s: float) -> float:
-        """Mean over a stretch of the virtual clock, by rate."""
-        first = self.start + int(begin_s / self.bin_s)
-        last = max(first + 1, self.start + math.ceil(end_s / self.bin_s))
-        rates = 1 / self.bins[np.arange(first, last) % self.bins.size]
-        return 1 / float(rates.mean())
-
-
 @dataclass(kw_only=True)
 class SimulatedRunner:
     """A `Runner` whose seconds are counted, not spent."""
@@ -132,7 +38,7 @@ class SimulatedRunner:
     cpu: SimulatedCpu = field(default_factory=SimulatedCpu)
     noise: float = 0.0
     """Standard deviation of the logarithm of every block's speed and of every latency."""
-    weather: "Weather | None" = None
+    weather: Weather | None = None
     """What a real machine did, in place of `noise`: shared by whoever runs at a time."""
     launch_noise: float = 0.0
     """Standard deviation of the logarithm of every opened model's speed."""

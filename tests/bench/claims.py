@@ -26,7 +26,7 @@ from autotune.racing.nomination import contenders
 from autotune.racing.race import Race, RacePlan, Venue
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
-from autotune.testing.simulated import SimulatedCpu, SimulatedRunner, Weather
+from autotune.testing import SimulatedCpu, SimulatedRunner, Weather
 from tests.bench.figure import Figure, figure
 from tests.bench.weather import LAUNCH_NOISE, NOISES, weather
 

@@ -17,7 +17,7 @@ from autotune.surfaces.file import load_surface
 from autotune.surfaces.record import record
 from autotune.surfaces.surface import RecordPlan, Surface
 from autotune.surfaces.truth import RecordedMachine
-from autotune.testing.simulated import SimulatedCpu, SimulatedRunner
+from autotune.testing import SimulatedCpu, SimulatedRunner
 from tests.bench.weather import LAUNCH_NOISE, surface_noise, weather
 
 FOLDER = Path(__file__).resolve().parents[2] / "studies" / "surfaces"

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from autotune.surfaces.noise import Noise
-from autotune.testing.simulated import Weather
+from autotune.testing import Weather
 
 _FOLDER = Path(__file__).resolve().parent.parent / "data"
 _FILES = {"first": "weather.npz", "second": "weather-2.npz", "third": "weather-3.npz"}

@@ -27,7 +27,7 @@ from autotune.racing.contest import contest
 from autotune.racing.named import RacedModel
 from autotune.racing.verify import verify
 from autotune.space.configuration import Configuration
-from autotune.testing.simulated import SimulatedRunner
+from autotune.testing import SimulatedRunner
 from tests import models
 from tests.command import Autotune
 

@@ -18,7 +18,7 @@ import pytest
 from autotune.domain.failure import FailureKind
 from autotune.space.configuration import CompileKey
 from autotune.surfaces.file import load_surface
-from autotune.testing.simulated import SimulatedModel, SimulatedRunner
+from autotune.testing import SimulatedModel, SimulatedRunner
 from tests import models
 from tests.builders import make_failure
 from tests.command import Autotune

@@ -21,7 +21,7 @@ from autotune.surfaces.recording import Recording
 from autotune.surfaces.runner import RecordedRunner
 from autotune.surfaces.surface import RecordedLaunch, RecordPlan, Surface, SurfaceIdentity
 from autotune.surfaces.truth import RecordedMachine
-from autotune.testing.simulated import SimulatedRunner
+from autotune.testing import SimulatedRunner
 from tests import models
 from tests.search.surface import make_space
 

@@ -18,7 +18,7 @@ from autotune.measuring.measure import (
     take_slice,
     warm_up,
 )
-from autotune.testing.simulated import SimulatedRunner
+from autotune.testing import SimulatedRunner
 from tests.builders import GOAL, make_block, make_configuration, make_failure, make_opening
 
 PLAN = Plan(limit_s=5.0, longest_s=20.0, warmup_s=1.0)

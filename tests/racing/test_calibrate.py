@@ -24,7 +24,7 @@ from autotune.racing.named import RacedModel
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
 from autotune.stats.judging import Field, judge
-from autotune.testing.simulated import SimulatedRunner
+from autotune.testing import SimulatedRunner
 from tests.builders import make_block, make_failure
 
 THROUGHPUT = Configuration(device="CPU", hint=PerformanceHint.THROUGHPUT)

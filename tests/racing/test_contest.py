@@ -47,7 +47,7 @@ from autotune.space.configuration import Configuration, Effective
 from autotune.space.dimensions import Api, PerformanceHint
 from autotune.space.space import SearchSpace
 from autotune.spec import build_spec, to_toml
-from autotune.testing.simulated import SimulatedRunner
+from autotune.testing import SimulatedRunner
 from tests.builders import (
     GOAL,
     make_configuration,

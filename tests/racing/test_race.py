@@ -19,7 +19,7 @@ from autotune.machines.ports import Load
 from autotune.racing.race import WARM_UP_S, Race, RacePlan, Venue
 from autotune.space.configuration import CompileKey, Configuration
 from autotune.space.dimensions import PerformanceHint
-from autotune.testing.simulated import SimulatedCpu, SimulatedModel, SimulatedRunner, Weather
+from autotune.testing import SimulatedCpu, SimulatedModel, SimulatedRunner, Weather
 from tests.builders import make_configuration, make_failure
 
 GOAL = Goal(Objective.THROUGHPUT, 99.0, 20.0)

@@ -30,7 +30,7 @@ from autotune.racing.verify import Finding, Verification, judge_claims, verify
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
 from autotune.stats.judging import Field, judge
-from autotune.testing.simulated import SimulatedCpu, SimulatedRunner
+from autotune.testing import SimulatedCpu, SimulatedRunner
 from tests.builders import (
     make_block,
     make_configuration,

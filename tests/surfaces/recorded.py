@@ -21,7 +21,7 @@ from autotune.surfaces.surface import (
     SurfaceIdentity,
 )
 from autotune.surfaces.truth import RecordedMachine
-from autotune.testing.simulated import SimulatedCpu, SimulatedRunner
+from autotune.testing import SimulatedCpu, SimulatedRunner
 from tests.search.surface import make_space
 
 SPACE = make_space(precision=("f32", "bf16"), api=(Api.ASYNC, Api.SYNC))

@@ -28,7 +28,7 @@ from autotune.surfaces.surface import (
     RecordPlan,
     cells_by_key,
 )
-from autotune.testing.simulated import SimulatedModel, SimulatedRunner
+from autotune.testing import SimulatedModel, SimulatedRunner
 from tests.builders import make_block, make_configuration, make_failure
 
 CELLS = [

@@ -26,7 +26,7 @@ from autotune.surfaces.replay import Replayed, Trace, caps_ms, regret, replay, s
 from autotune.surfaces.runner import RecordedRunner
 from autotune.surfaces.surface import RecordPlan, Surface
 from autotune.surfaces.truth import RecordedMachine
-from autotune.testing.simulated import SimulatedRunner
+from autotune.testing import SimulatedRunner
 from autotune.tuning import prepare as study
 from tests.builders import make_configuration, make_failure
 

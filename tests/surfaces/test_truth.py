@@ -18,7 +18,7 @@ from autotune.surfaces.surface import (
     RecordPlan,
 )
 from autotune.surfaces.truth import RecordedMachine
-from autotune.testing.simulated import SimulatedRunner
+from autotune.testing import SimulatedRunner
 from tests.builders import make_failure
 from tests.surfaces.recorded import (
     CPU,

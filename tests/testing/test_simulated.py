@@ -5,60 +5,14 @@ from itertools import islice, repeat
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from autotune.domain.failure import FailureKind, TrialFault
 from autotune.machines.ports import Load
 from autotune.space.configuration import Configuration
-from autotune.space.dimensions import PerformanceHint
-from autotune.testing.simulated import SimulatedCpu, SimulatedRunner, Weather
+from autotune.testing import SimulatedRunner
 from tests.builders import make_configuration, make_failure
 
 LOAD = Load(num_requests=4, limit_s=60.0)
-
-
-def hinted(hint: PerformanceHint) -> Configuration:
-    """A bare hint on the CPU."""
-    return Configuration(device="CPU", hint=hint)
-
-
-def test_the_latency_hint_is_one_stream_with_all_threads() -> None:
-    """As OpenVINO does."""
-    effective = SimulatedCpu(cpus=8).effective(hinted(PerformanceHint.LATENCY).compile_key)
-    assert effective.properties["NUM_STREAMS"] == "1"
-    assert effective.properties["INFERENCE_NUM_THREADS"] == "8"
-    assert effective.optimal_requests == 1
-
-
-def test_the_throughput_hint_is_a_stream_for_each_thread() -> None:
-    """As OpenVINO does for small models."""
-    effective = SimulatedCpu(cpus=8).effective(hinted(PerformanceHint.THROUGHPUT).compile_key)
-    assert effective.properties["NUM_STREAMS"] == "8"
-    assert effective.optimal_requests == 8
-
-
-@pytest.mark.parametrize(
-    ("streams", "threads", "expected"),
-    [(32, 1, ("4", "4")), (8, None, ("4", "4")), (2, 2, ("2", "4")), (3, None, ("3", "3"))],
-)
-def test_streams_and_threads_are_clamped_to_the_cpus(
-    streams: int, threads: int | None, expected: tuple[str, str]
-) -> None:
-    """And threads are shared out evenly."""
-    configuration = make_configuration(streams=streams, threads_per_stream=threads)
-    properties = SimulatedCpu(cpus=4).effective(configuration.compile_key).properties
-    assert (properties["NUM_STREAMS"], properties["INFERENCE_NUM_THREADS"]) == expected
-
-
-def test_a_precision_that_the_hardware_lacks_becomes_the_default() -> None:
-    """Silently, as in OpenVINO; so the effective key is the same."""
-    cpu = SimulatedCpu()
-    keys = {
-        cpu.effective(c.compile_key).key(c)
-        for c in (make_configuration(precision=name) for name in ("f32", "bf16", "f16"))
-    }
-    assert len(keys) == 1
 
 
 def test_requests_beyond_the_streams_wait() -> None:
@@ -141,79 +95,13 @@ def test_a_fault_under_load_strikes_after_the_first_block() -> None:
             next(model.load(LOAD))
 
 
-# --- weather and planted differences
+# --- launches and planted differences
 
 
 def rates(runner: SimulatedRunner, blocks: int, configuration: Configuration) -> list[float]:
     """Requests per second of the first blocks of one opened model."""
     found = islice(runner.open(configuration.compile_key).load(LOAD), blocks)
     return [block.completions / block.duration_s for block in found]
-
-
-def weather_of(*bins: float, start: int = 0, bin_s: float = 0.25) -> Weather:
-    """These stretches over and over, and latencies all alike."""
-    return Weather(bins=np.array(bins), spread=np.ones(1), start=start, bin_s=bin_s)
-
-
-@pytest.mark.parametrize(
-    ("begin_s", "end_s", "start", "expected"),
-    [
-        (0.0, 0.25, 0, 1.0),
-        (0.3, 0.4, 0, 2.0),
-        (0.25, 0.5, 2, 1.0),
-        (0.0, 0.75, 0, 3 / (1 + 1 / 2 + 1 / 4)),
-        (0.75, 1.5, 0, 3 / (1 + 1 / 2 + 1 / 4)),
-        (0.3, 0.6, 0, 2 / (1 / 2 + 1 / 4)),
-        (60.5, 60.5, 0, 4.0),
-    ],
-)
-def test_weather_is_averaged_by_rate(
-    begin_s: float, end_s: float, start: int, expected: float
-) -> None:
-    """Over all stretches that are touched; after the last comes the first."""
-    weather = weather_of(1.0, 2.0, 4.0, start=start)
-    assert weather.slowness(begin_s, end_s) == pytest.approx(expected)
-
-
-@given(
-    st.lists(st.floats(0.5, 5), min_size=1, max_size=20),
-    st.floats(0, 100),
-    st.floats(0, 10),
-    st.integers(0, 100),
-)
-def test_weather_is_never_worse_than_its_worst(
-    bins: list[float], begin_s: float, span_s: float, start: int
-) -> None:
-    """Nor better than its best, however long one looks."""
-    slowness = weather_of(*bins, start=start).slowness(begin_s, begin_s + span_s)
-    assert min(bins) * (1 - 1e-9) <= slowness <= max(bins) * (1 + 1e-9)
-
-
-def test_neighbours_in_time_have_the_same_weather() -> None:
-    """Whoever runs: a burst slows down both by as much, and it passes."""
-    burst = [1.0] * 50 + [2.0] * 50
-    one, other = make_configuration(), make_configuration(pinning=False)
-    runner = SimulatedRunner(weather=weather_of(*burst), start_s=0.0, compile_s=0.0)
-    models = [runner.open(c.compile_key) for c in (one, other)]
-    seen = []
-    for _ in range(16):
-        pair = [next(model.load(LOAD)) for model in models]
-        seen.append([block.completions / block.duration_s for block in pair])
-    usual = runner.predict(one).requests_per_s
-    alike = [a == pytest.approx(b) for a, b in seen]
-    assert sum(alike) >= 13
-    assert max(max(pair) for pair in seen) == pytest.approx(usual)
-    assert min(min(pair) for pair in seen) == pytest.approx(usual / 2)
-
-
-def test_in_weather_latencies_are_those_that_were_seen() -> None:
-    """Spread around the mean; in a slow stretch all take longer."""
-    weather = Weather(bins=np.array([1.5]), spread=np.array([0.5, 1.0, 1.5]))
-    runner = SimulatedRunner(weather=weather)
-    block = next(runner.open(make_configuration().compile_key).load(LOAD))
-    latencies = set((np.frombuffer(block.latency_ticks, "<u4") * 1e-4).tolist())
-    usual = 1.5 * runner.predict(make_configuration()).latency_ms
-    assert sorted(latencies) == pytest.approx([0.5 * usual, usual, 1.5 * usual], abs=2e-4)
 
 
 def test_launches_differ_but_blocks_of_one_do_not() -> None:

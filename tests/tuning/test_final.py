@@ -39,7 +39,7 @@ from autotune.space.configuration import CompileKey
 from autotune.spec import StudySpec, build_spec
 from autotune.storage.races import RaceLog, StoredRace, last_race
 from autotune.storage.study_store import StudyStore
-from autotune.testing.simulated import SimulatedCpu, SimulatedModel, SimulatedRunner, Weather
+from autotune.testing import SimulatedCpu, SimulatedModel, SimulatedRunner, Weather
 from autotune.tuning.loop import Outcome, StopRequest, tune
 from tests.builders import make_failure
 from tests.tuning.test_loop import LATENCY, THROUGHPUT, CrashError

@@ -45,7 +45,7 @@ from autotune.space.dimensions import PerformanceHint
 from autotune.space.space import SearchSpace
 from autotune.spec import StudySpec, build_spec
 from autotune.storage.study_store import StudyStore
-from autotune.testing.simulated import SimulatedCpu, SimulatedModel, SimulatedRunner
+from autotune.testing import SimulatedCpu, SimulatedModel, SimulatedRunner
 from autotune.tuning import loop as tuner
 from autotune.tuning.loop import StopRequest, tune
 from tests.builders import make_failure

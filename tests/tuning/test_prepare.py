@@ -17,7 +17,7 @@ from autotune.errors import SpecError, StudyMismatchError
 from autotune.export.from_study import best_of_study
 from autotune.spec import StudySpec, build_spec
 from autotune.storage.study_store import StudyStore
-from autotune.testing.simulated import SimulatedRunner
+from autotune.testing import SimulatedRunner
 from autotune.tuning.loop import Outcome, tune
 from autotune.tuning.prepare import doubts, space
 from tests import planted

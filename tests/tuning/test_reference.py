@@ -8,7 +8,7 @@ import pytest
 from autotune.domain.failure import FailureKind
 from autotune.domain.measurement import Feed
 from autotune.space.configuration import CompileKey
-from autotune.testing.simulated import SimulatedModel, SimulatedRunner
+from autotune.testing import SimulatedModel, SimulatedRunner
 from autotune.tuning.reference import Reading, Reference
 from tests.builders import make_configuration, make_failure
 

@@ -1,0 +1,80 @@
+"""A CPU and a model on it, as formulas: what OpenVINO would make of a request, and how fast.
+
+The device is a closed queueing system. Its streams are the servers, the requests in flight are
+customers who come back at once, and requests beyond the streams wait.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from autotune.space.configuration import CompileKey, Effective
+from autotune.space.dimensions import PerformanceHint
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What a load settles to."""
+
+    requests_per_s: float
+    throughput_per_s: float
+    """Items, not requests."""
+    latency_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedCpu:
+    """A CPU and a model on it.
+
+    With `threads` of its own and `busy` streams at work, one stream takes for one request::
+
+        (overhead_ms + batch * item_ms / speed * (serial + (1 - serial) / threads))
+            * (1 + contention * (busy - 1))
+    """
+
+    cpus: int = 4
+    item_ms: float = 4.0
+    """Work of one item on one thread in f32."""
+    overhead_ms: float = 0.5
+    """Cost of a request, whatever its batch."""
+    serial: float = 0.2
+    """Share of the work that more threads do not speed up."""
+    contention: float = 0.05
+    """What each further busy stream costs all of them: caches and memory are shared."""
+    speed: Mapping[str, float] = field(default_factory=lambda: {"f32": 1.0})
+    """Speed of every precision that the hardware has, against f32; the first is the default."""
+
+    def effective(self, key: CompileKey) -> Effective:
+        """What becomes of the requested properties; clamped without a word, as OpenVINO does."""
+        asked = dict(key.properties)
+        latency = asked.get("PERFORMANCE_HINT") == PerformanceHint.LATENCY
+        threads = min(self.cpus, int(asked.get("INFERENCE_NUM_THREADS", self.cpus)))
+        streams = min(threads, int(asked.get("NUM_STREAMS", 1 if latency else threads)))
+        precision = asked.get("INFERENCE_PRECISION_HINT", self.default)
+        properties = {
+            "PERFORMANCE_HINT": asked.get("PERFORMANCE_HINT", PerformanceHint.LATENCY),
+            "NUM_STREAMS": str(streams),
+            "INFERENCE_NUM_THREADS": str(threads // streams * streams),
+            "ENABLE_CPU_PINNING": asked.get("ENABLE_CPU_PINNING", "YES"),
+            "INFERENCE_PRECISION_HINT": precision if precision in self.speed else self.default,
+            "EXECUTION_DEVICES": key.device,
+            "OPTIMAL_NUMBER_OF_INFER_REQUESTS": str(streams),
+        }
+        return Effective(properties, streams)
+
+    @property
+    def default(self) -> str:
+        """The precision used where none is asked for."""
+        return next(iter(self.speed))
+
+    def flow(self, effective: Effective, batch_size: int, num_requests: int) -> Flow:
+        """Steady throughput and latency of `num_requests` in a closed loop."""
+        streams = int(effective.properties["NUM_STREAMS"])
+        threads = int(effective.properties["INFERENCE_NUM_THREADS"]) // streams
+        speed = self.speed[effective.properties["INFERENCE_PRECISION_HINT"]]
+        busy = min(num_requests, streams)
+        work_ms = batch_size * self.item_ms / speed * (self.serial + (1 - self.serial) / threads)
+        service_ms = (self.overhead_ms + work_ms) * (1 + self.contention * (busy - 1))
+        requests_per_s = 1000 * busy / service_ms
+        # Little's law: requests in the system = rate x time in the system.
+        latency_ms = num_requests * service_ms / busy
+        return Flow(requests_per_s, batch_size * requests_per_s, latency_ms)
