@@ -252,7 +252,7 @@ class Effective:
     @property
     def arithmetic(self) -> str:
         """What it computes in; empty where the device does not tell."""
-        return self.properties.get(dimensions.ARITHMETIC.property or "", "")
+        return self.properties.get(dimensions.ARITHMETIC_PROPERTY, "")
 
     def key(self, configuration: Configuration) -> str:
         """Names all that decides the speed of `configuration`: equal keys, one measurement."""

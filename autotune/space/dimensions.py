@@ -314,6 +314,7 @@ BATCH = row("batch")
 REQUESTS = row("requests_per_stream")
 ARITHMETIC = row("precision")
 """What decides how numbers are computed: answers are compared by it."""
+ARITHMETIC_PROPERTY = ARITHMETIC.property or ""
 CORE_BINDING = row("pinning")
 """What decides whether a thread keeps to its core."""
 

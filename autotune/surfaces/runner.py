@@ -14,6 +14,7 @@ from autotune.errors import DeviceError
 from autotune.machines.fingerprint import Machine
 from autotune.machines.ports import Load
 from autotune.space.configuration import CompileKey
+from autotune.space.dimensions import ARITHMETIC
 from autotune.surfaces.surface import LEVELS, RecordedLaunch, RecordedSlice
 from autotune.surfaces.truth import RecordedMachine
 
@@ -63,8 +64,8 @@ class RecordedRunner:
         return Inspection(
             openvino=str(identity.machine.get("openvino", "")),
             devices={name: DeviceFacts(name=name, capabilities=(), streams=None) for name in known},
-            default_precision=identity.space.choices["precision"][0],
-            precision_errors=dict.fromkeys(identity.space.choices["precision"], 0.0),
+            default_precision=identity.space.choices[ARITHMETIC.name][0],
+            precision_errors=dict.fromkeys(identity.space.choices[ARITHMETIC.name], 0.0),
             why_no_batch=None,
             static_shapes={name: list(shape) for name, shape in identity.shapes.items()},
             inputs=None,

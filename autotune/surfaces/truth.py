@@ -109,8 +109,7 @@ class RecordedMachine:
         """What the runtime computes in by itself, as its hints show; None where they failed."""
         for cell in self.surface.cells:
             if cell.is_hint and any(r.opening for r in self.launches.get(cell.compile_key, [])):
-                properties = _opening(self.launches[cell.compile_key]).effective.properties
-                return properties.get("INFERENCE_PRECISION_HINT")
+                return _opening(self.launches[cell.compile_key]).effective.arithmetic or None
         return None
 
     def layout(self, configuration: Configuration) -> Layout:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from autotune.space.configuration import CompileKey, Effective
-from autotune.space.dimensions import PerformanceHint
+from autotune.space.dimensions import ARITHMETIC_PROPERTY, PROPERTIES, PerformanceHint
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,14 @@ class SimulatedCpu:
         latency = asked.get("PERFORMANCE_HINT") == PerformanceHint.LATENCY
         threads = min(self.cpus, int(asked.get("INFERENCE_NUM_THREADS", self.cpus)))
         streams = min(threads, int(asked.get("NUM_STREAMS", 1 if latency else threads)))
-        precision = asked.get("INFERENCE_PRECISION_HINT", self.default)
+        arithmetic = asked.get(ARITHMETIC_PROPERTY, self.default)
+        said = {name: asked.get(name, one.usual) for name, one in PROPERTIES.items()}
         properties = {
+            **{name: text for name, text in said.items() if text is not None},
             "PERFORMANCE_HINT": asked.get("PERFORMANCE_HINT", PerformanceHint.LATENCY),
             "NUM_STREAMS": str(streams),
             "INFERENCE_NUM_THREADS": str(threads // streams * streams),
-            "ENABLE_CPU_PINNING": asked.get("ENABLE_CPU_PINNING", "YES"),
-            "INFERENCE_PRECISION_HINT": precision if precision in self.speed else self.default,
+            ARITHMETIC_PROPERTY: arithmetic if arithmetic in self.speed else self.default,
             "EXECUTION_DEVICES": key.device,
             "OPTIMAL_NUMBER_OF_INFER_REQUESTS": str(streams),
         }
@@ -70,7 +71,7 @@ class SimulatedCpu:
         """Steady throughput and latency of `num_requests` in a closed loop."""
         streams = int(effective.properties["NUM_STREAMS"])
         threads = int(effective.properties["INFERENCE_NUM_THREADS"]) // streams
-        speed = self.speed[effective.properties["INFERENCE_PRECISION_HINT"]]
+        speed = self.speed[effective.arithmetic]
         busy = min(num_requests, streams)
         work_ms = batch_size * self.item_ms / speed * (self.serial + (1 - self.serial) / threads)
         service_ms = (self.overhead_ms + work_ms) * (1 + self.contention * (busy - 1))

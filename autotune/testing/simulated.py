@@ -17,16 +17,10 @@ from autotune.errors import DeviceError
 from autotune.machines.fingerprint import Machine
 from autotune.machines.ports import Load
 from autotune.space.configuration import CompileKey, Configuration
+from autotune.space.dimensions import PROPERTIES
 from autotune.testing.cpu import Flow, SimulatedCpu
 from autotune.testing.weather import Weather
 
-_PROPERTIES = {
-    "PERFORMANCE_HINT",
-    "NUM_STREAMS",
-    "INFERENCE_NUM_THREADS",
-    "ENABLE_CPU_PINNING",
-    "INFERENCE_PRECISION_HINT",
-}
 _CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 _BASE_RSS_BYTES, _REQUEST_RSS_BYTES = 100 * 2**20, 2**20
 
@@ -125,7 +119,7 @@ class SimulatedRunner:
     def open(self, key: CompileKey) -> "SimulatedModel":
         """Resident after `start_s + compile_s`, unless a fault stands against it."""
         self.opened.append(self._keys.setdefault(key, key))
-        unknown = sorted({name for name, _ in key.properties} - _PROPERTIES)
+        unknown = sorted({name for name, _ in key.properties} - set(PROPERTIES))
         if unknown:
             message = f"NotFound: Unsupported property {unknown[0]} by CPU plugin."
             raise TrialFault(Failure(FailureKind.INVALID_CONFIGURATION, message, "open"))
@@ -173,7 +167,7 @@ class SimulatedModel:
             first_inference_ms=runner.cpu.flow(effective, key.batch_size, 1).latency_ms,
             output_error=0.0,
             unproven=(runner.unproven_batch if key.batch_size > 1 else None)
-            or runner.unproven_precisions.get(effective.properties["INFERENCE_PRECISION_HINT"]),
+            or runner.unproven_precisions.get(effective.arithmetic),
         )
 
     @property

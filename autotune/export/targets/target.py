@@ -13,7 +13,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from autotune.domain.measurement import Feed
 from autotune.errors import AutotuneError
 from autotune.export.best_file import BestFile
-from autotune.space.dimensions import ARITHMETIC, CORE_BINDING, PROPERTIES, is_blocking, read_back
+from autotune.space.dimensions import (
+    ARITHMETIC_PROPERTY,
+    CORE_BINDING,
+    PROPERTIES,
+    is_blocking,
+    read_back,
+)
 
 _PACKAGE = "autotune.export.targets"
 _LONGEST_NAME = 63
@@ -110,7 +116,7 @@ class Tuned:
     @property
     def arithmetic(self) -> str:
         """What it computes in; empty where the runtime does not say."""
-        return self.explicit.get(ARITHMETIC.property or "", "")
+        return self.explicit.get(ARITHMETIC_PROPERTY, "")
 
     @property
     def binds_cores(self) -> bool:

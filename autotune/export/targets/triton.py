@@ -11,7 +11,7 @@ from autotune.export.targets.target import (
     render,
     under_environment,
 )
-from autotune.space.dimensions import ARITHMETIC, PROPERTIES
+from autotune.space.dimensions import ARITHMETIC_PROPERTY, PROPERTIES
 
 CONFIG = "config.pbtxt"
 _DEVICES = {"CPU", "GPU"}
@@ -97,7 +97,7 @@ def _ignored(tuned: Tuned, parameters: dict[str, str]) -> list[Loss]:
     """One for each property that the backend ignores."""
     found = []
     for key, value in sorted(tuned.explicit.items()):
-        is_passed_on = key == ARITHMETIC.property and "HINT_BF16" in parameters
+        is_passed_on = key == ARITHMETIC_PROPERTY and "HINT_BF16" in parameters
         if key in parameters or is_passed_on:
             continue
         effect = PROPERTIES[key].unset if key in PROPERTIES else "the runtime's own choice"
