@@ -118,7 +118,7 @@ class BestBaseline(FileSection):
     verdict: Verdict | None
 
 
-class _Tuned(FileSection):
+class _Deployed(FileSection):
     """What is deployed; how it is loaded follows, a field for each such dimension."""
 
     format_version: Literal[1, 2, 3, 4]
@@ -139,11 +139,11 @@ def _or_none(one: Dimension) -> Any:
 
 _LOADS = [one for one in TABLE if one.stage is Stage.LOAD and one is not REQUESTS]
 if TYPE_CHECKING:
-    _Loaded = _Tuned
+    _Loaded = _Deployed
 else:
     _Loaded = create_model(
         "_Loaded",
-        __base__=_Tuned,
+        __base__=_Deployed,
         **{one.column: one.type if one.first else (_or_none(one), one.default) for one in _LOADS},
     )
 
