@@ -1,0 +1,1 @@
+"""The commands as users give them: options, help, and what carries them out; nothing heavy."""

@@ -1,0 +1,131 @@
+"""The one command that tunes, and its options."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autotune.cli.commands.options import (
+    Headroom,
+    MaxLatency,
+    Percentile,
+    Wait,
+    path_argument,
+    path_option,
+)
+
+ModelOrStudy = Annotated[
+    Path,
+    path_argument(
+        metavar="MODEL|STUDY",
+        help="A model file (.xml, .onnx, .pb, .tflite, .pdmodel) for a new study, "
+        "or a study's folder to run or continue.",
+    ),
+]
+ObjectiveName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="throughput (under the cap), latency, or pareto (both).",
+        show_default="throughput",
+    ),
+]
+TuningTime = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Time for the whole study: 10m, 8h.", show_default="10m"),
+]
+Trials = Annotated[int | None, typer.Option(metavar="N", help="Stop after N trials.")]
+Until = Annotated[str | None, typer.Option(metavar="HH:MM", help="Stop at this local time of day.")]
+UntilStable = Annotated[
+    bool,
+    typer.Option(
+        "--until-stable",
+        help="Also stop searching when an improvement above 1 % has become unlikely.",
+    ),
+]
+SamplerName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="auto, gp, tpe, random, grid, or exhaustive.",
+        show_default="auto",
+    ),
+]
+WarmStart = Annotated[
+    Path | None,
+    path_option(
+        "--from",
+        metavar="STUDY",
+        help="Measure the best few of another study first, right after the hints.",
+    ),
+]
+StudyName = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Name of the new study.", show_default="the model's name"),
+]
+DeviceNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="DEVICE", help="Device to choose from; may be repeated.", show_default="CPU"
+    ),
+]
+Shapes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHAPE",
+        help='Static input shapes: "x:1,3,48,192", ";" between inputs; '
+        "the name may be left out for one input.",
+    ),
+]
+Anyway = Annotated[bool, typer.Option("--anyway", help="Continue on another machine or runtime.")]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Continue a study that another user or machine began.")
+]
+
+
+def tune(
+    target: ModelOrStudy,
+    max_latency: MaxLatency = None,
+    percentile: Percentile = None,
+    headroom: Headroom = None,
+    objective: ObjectiveName = None,
+    budget: TuningTime = None,
+    trials: Trials = None,
+    until: Until = None,
+    until_stable: UntilStable = False,
+    sampler: SamplerName = None,
+    warm_start: WarmStart = None,
+    name: StudyName = None,
+    device: DeviceNames = None,
+    shape: Shapes = None,
+    anyway: Anyway = False,
+    trust: Trust = False,
+    wait: Wait = None,
+) -> None:
+    """Tune a model, or run or continue a study.
+
+    Writes studies/NAME/study.toml for a new study, measures until the budget is spent, and
+    leaves best.json beside it. Ctrl-C once ends after the current trial, twice at once; the
+    same command with the study's folder goes on from there.
+    """
+    from autotune.cli.tune import run_tune
+
+    given = {
+        "max_latency": max_latency,
+        "percentile": percentile,
+        "headroom": headroom,
+        "objective": objective,
+        "device": device or None,
+        "shape": shape,
+        "sampler": sampler,
+        "from": warm_start,
+        "name": name,
+    }
+    limits = {
+        "duration": budget,
+        "trials": trials,
+        "until": until,
+        "stable": until_stable or None,
+    }
+    sys.exit(run_tune(target, given, limits, anyway=anyway, trust=trust, wait=wait))
