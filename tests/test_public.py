@@ -38,7 +38,8 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_the_tuning_process_never_loads_openvino() -> None:
     """The modules of the parent leave the runtime alone."""
-    code = "import sys, autotune.cli.tune, autotune.cli.results; print('openvino' in sys.modules)"
+    modules = "autotune.cli.tune, autotune.cli.results, autotune.cli.status"
+    code = f"import sys, {modules}; print('openvino' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "False"

@@ -8,7 +8,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 from rich.console import Console
 
 from autotune.cli.output import say
-from autotune.cli.results import opened
+from autotune.cli.questions import opened
 from autotune.domain.goal import Objective
 from autotune.errors import AutotuneError, UsageError
 from autotune.machines.scratch import scratch_folder

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from autotune.analysis.frames import frame, to_csv, to_parquet
 from autotune.cli.output import STDOUT, csv_to, must_end_with, say
-from autotune.cli.results import opened
+from autotune.cli.questions import opened
 from autotune.export.files import write_bytes_atomically
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from autotune.analysis.comparison import Side
 from autotune.analysis.evidence import Evidence
 from autotune.cli.output import must_end_with, say
-from autotune.cli.results import opened
+from autotune.cli.questions import opened
 from autotune.domain.paths import absolute
 from autotune.errors import UsageError
 from autotune.export.files import write_atomically, write_bytes_atomically

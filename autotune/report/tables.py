@@ -60,6 +60,11 @@ def trials_table(
     return table
 
 
+def distinct(trials: Sequence[Trial]) -> list[Trial]:
+    """Each trial once, where it comes first."""
+    return list({trial.number: trial for trial in trials}.values())
+
+
 def _flags(trials: Sequence[Trial]) -> str | None:
     """Reasons to doubt a measurement in words, with the trials that have them."""
     found: dict[str, list[str]] = {}

@@ -16,8 +16,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from autotune.analysis.answer import answer
+from autotune.cli.questions import asked_goal
 from autotune.cli.report import show_comparison
-from autotune.cli.results import asked_goal
 from autotune.report import format as formats
 from autotune.storage.study_store import StudyStore
 from tests.report.studies import BrokenRunner, make_study, page

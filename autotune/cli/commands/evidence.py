@@ -21,14 +21,14 @@ from autotune.cli.commands.options import (
 
 def status(study: StudyFolder, *, json: Json = False) -> None:
     """Show a study's progress and trials, also while it is being tuned."""
-    from autotune.cli.results import show_status
+    from autotune.cli.status import show_status
 
     show_status(study, as_json=json)
 
 
 def log(study: StudyFolder, *, json: Json = False) -> None:
     """Tell a study's story: starts and ends, gains, failures with their last output, races."""
-    from autotune.cli.results import show_log
+    from autotune.cli.status import show_log
 
     show_log(study, as_json=json)
 

@@ -1,0 +1,89 @@
+"""What is asked, of which study: from the words of the command line to values."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from autotune.analysis.what_if import Limits
+from autotune.domain.goal import Goal, Objective
+from autotune.domain.units import parse_bytes, parse_duration, parse_percent
+from autotune.errors import SpecError, UsageError
+from autotune.spec import STUDY_FILE, parse_spec
+from autotune.storage.database import DATABASE
+from autotune.storage.study_store import Identity, StudyStore
+
+
+def opened(path: Path) -> tuple[Path, StudyStore]:
+    """A study's folder and its evidence, read-only; the path of its study.toml will do.
+
+    Raises:
+        SpecError: there is no study there.
+        StorageError: it has no database yet, or not a readable one.
+    """
+    # Any file in a study's folder will do for it.
+    is_inside = path.is_file() and any((path.parent / n).exists() for n in (STUDY_FILE, DATABASE))
+    folder = path.parent if is_inside or path.name == STUDY_FILE else path
+    if not (folder / STUDY_FILE).exists() and not (folder / DATABASE).exists():
+        what = "a file" if folder.is_file() else "no such folder"
+        what = "no study" if folder.is_dir() else what
+        raise SpecError(
+            f"{path}: {what}; give the folder of a study, such as studies/NAME, "
+            "or begin one with: autotune tune MODEL --max-latency 20ms"
+        )
+    return folder, StudyStore.read_only(folder)
+
+
+def asked_goal(
+    stored: Goal,
+    max_latency: str | None,
+    percentile: float | None,
+    headroom: str | None = None,
+) -> Goal:
+    """The study's goal with another cap, percentile or headroom.
+
+    Raises:
+        UsageError: it is no duration, no percentile or no share; headroom below no cap.
+    """
+    try:
+        cap_ms = None if max_latency is None else parse_duration(max_latency) * 1000
+    except ValueError as error:
+        raise UsageError(f"--max-latency: {error}") from None
+    try:
+        room = None if headroom is None else parse_percent(headroom)
+    except ValueError as error:
+        raise UsageError(f"--headroom: {error}") from None
+    if room is not None and stored.cap_ms is None and cap_ms is None:
+        raise UsageError("--headroom: the study has no cap to keep it from; give --max-latency")
+    if percentile is not None and not 1 <= percentile < 100:
+        meant = f"; did you mean {100 * percentile:g}?" if 0 < percentile < 1 else ""
+        raise UsageError(
+            f"--percentile: must be at least 1 and below 100, got {percentile:g}{meant}"
+        )
+    asked = stored.asked(percentile=percentile, cap_ms=cap_ms, headroom=room)
+    return asked if cap_ms is None else replace(asked, objective=Objective.THROUGHPUT)
+
+
+def asked_limits(max_memory: str | None, device: str | None) -> Limits:
+    """Limits of the command line.
+
+    Raises:
+        UsageError: it is no amount of memory.
+    """
+    try:
+        return Limits(
+            max_memory_bytes=None if max_memory is None else parse_bytes(max_memory),
+            device=None if device is None else device.upper(),
+        )
+    except ValueError as error:
+        raise UsageError(f"--max-memory: {error}") from None
+
+
+def terms_json(identity: Identity) -> dict[str, Any]:
+    """What the numbers are numbers of, for JSON output."""
+    fed = identity.fed
+    inputs = parse_spec(identity.spec).model.inputs
+    return {
+        "items_per_request": identity.items_per_request,
+        "data": "random" if inputs is None else "real",
+        "data_warnings": [] if fed is None else list(fed.warnings),
+    }
