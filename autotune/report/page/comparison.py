@@ -24,7 +24,7 @@ from autotune.report.format import (
     percentile,
     times,
 )
-from autotune.report.page.charts import Figure, down, plain
+from autotune.report.page.drawing import Figure, down, plain
 from autotune.report.race import ratio_text
 from autotune.report.words import terms_of
 from autotune.space.words import several
@@ -179,50 +179,14 @@ def _row(side: Side, name: str, goal: Goal) -> tuple[str, ...]:
 def _fronts(sides: Sequence[Side], names: Sequence[str], goal: Goal) -> Figure | None:
     traces: list[dict[str, Any]] = []
     for place, (side, name) in enumerate(zip(sides, names, strict=True)):
-        trials = [t for t in side.trials if t.measurement is not None and t.reused_from is None]
-        if not trials:
+        color = _COLORS[place % len(_COLORS)]
+        front = _front(side, name, color, _SYMBOLS[place % len(_SYMBOLS)])
+        if front is None:
             continue
-        latencies = [t.measurement.latency.goal_ms for t in trials if t.measurement]
-        rates = [t.measurement.throughput_per_s for t in trials if t.measurement]
-        on_front = pareto_front(rates, latencies, NOISE)
-        points = sorted(
-            (x, y, plain(str(t.configuration)))
-            for x, y, t, on in zip(latencies, rates, trials, on_front, strict=True)
-            if on
-        )
-        color, symbol = _COLORS[place % len(_COLORS)], _SYMBOLS[place % len(_SYMBOLS)]
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": name,
-                "x": [x for x, _, _ in points],
-                "y": [y for _, y, _ in points],
-                "text": [words for _, _, words in points],
-                "line": {"shape": "hv", "width": 1.5, "color": color},
-                "marker": {"size": 9, "color": color, "symbol": symbol},
-                "hovertemplate": "%{text}<br>%{y:.4~g}/s at %{x:.3~g} ms<extra></extra>",
-            }
-        )
+        traces.append(front)
         if side.best is not None and side.best.measurement is not None:
             best = side.best.measurement
-            traces.append(
-                {
-                    "type": "scatter",
-                    "mode": "markers",
-                    "name": f"best of {name}",
-                    "x": [best.latency.goal_ms],
-                    "y": [best.throughput_per_s],
-                    "marker": {
-                        "size": 20,
-                        "symbol": "circle-open",
-                        "color": color,
-                        "line": {"width": 3},
-                    },
-                    "hoverinfo": "skip",
-                    "showlegend": False,
-                }
-            )
+            traces.append(_ring(name, best.latency.goal_ms, best.throughput_per_s, color))
     if not traces:
         return None
     return {
@@ -236,6 +200,46 @@ def _fronts(sides: Sequence[Side], names: Sequence[str], goal: Goal) -> Figure |
             "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
             "shapes": [] if goal.cap_ms is None else [down(goal.cap_ms, "var:cap")],
         },
+    }
+
+
+def _front(side: Side, name: str, color: str, symbol: str) -> dict[str, Any] | None:
+    """A study's front as a line; None where nothing was measured."""
+    trials = [t for t in side.trials if t.measurement is not None and t.reused_from is None]
+    if not trials:
+        return None
+    latencies = [t.measurement.latency.goal_ms for t in trials if t.measurement]
+    rates = [t.measurement.throughput_per_s for t in trials if t.measurement]
+    on_front = pareto_front(rates, latencies, NOISE)
+    points = sorted(
+        (x, y, plain(str(t.configuration)))
+        for x, y, t, on in zip(latencies, rates, trials, on_front, strict=True)
+        if on
+    )
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": name,
+        "x": [x for x, _, _ in points],
+        "y": [y for _, y, _ in points],
+        "text": [words for _, _, words in points],
+        "line": {"shape": "hv", "width": 1.5, "color": color},
+        "marker": {"size": 9, "color": color, "symbol": symbol},
+        "hovertemplate": "%{text}<br>%{y:.4~g}/s at %{x:.3~g} ms<extra></extra>",
+    }
+
+
+def _ring(name: str, latency_ms: float, rate_per_s: float, color: str) -> dict[str, Any]:
+    """A mark around the best of a study."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"best of {name}",
+        "x": [latency_ms],
+        "y": [rate_per_s],
+        "marker": {"size": 20, "symbol": "circle-open", "color": color, "line": {"width": 3}},
+        "hoverinfo": "skip",
+        "showlegend": False,
     }
 
 

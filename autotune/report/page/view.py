@@ -20,7 +20,8 @@ from autotune.report.format import (
     seconds,
     times,
 )
-from autotune.report.page.charts import Figure, all_figures
+from autotune.report.page.charts import all_figures
+from autotune.report.page.drawing import Figure
 from autotune.report.race import race_lines, ratio_text
 from autotune.report.tables import doubt_in_words, doubts
 from autotune.report.words import (
