@@ -15,20 +15,10 @@ import openvino as ov
 
 from autotune.domain.answers import Yardstick, distrust
 from autotune.worker import model
-from autotune.worker.answers import (
-    STRICT,
-    Answer,
-    WrongOutputError,
-    are_finite,
-    check,
-    check_shapes,
-    differing,
-    is_repeated,
-    silences,
-    spread,
-    strays,
-)
+from autotune.worker.answers import are_finite, differing, is_repeated, silences, spread
+from autotune.worker.batches import STRICT, WrongOutputError, check, check_shapes, strays
 from autotune.worker.inputs import KINDS, Sample, joined
+from autotune.worker.parts import Answer
 from autotune.worker.reference import (
     GIVEN,
     PRECISION,
@@ -106,20 +96,12 @@ def inspect(bench: Bench, devices: Sequence[str], *, try_batch: bool) -> Finding
     is_deterministic, keeps_state = _looked_at_again(compiled, precision, groups, answers)
     del compiled  # memory for one model at a time
     exact = Run(home, first, precision, answers)
-    runs = [exact, *_runs(bench, home, [p for p in ("", *native) if p != first], groups)]
-    for device in devices:
-        if device != home:
-            with contextlib.suppress(RuntimeError):  # its trials will say so
-                runs += _runs(bench, device, ["", *_native(bench, device)], groups)
+    runs = [exact, *_other_runs(bench, devices, exact, groups)]
     default = next(run for run in runs if run.device == home and not run.requested)
     silent = _silent(bench.network, exact, relevant)
-    yardsticks = [
-        Yardstick(error, spread(group))
-        for error, group in zip(errors_of(default, exact), answers, strict=True)
-    ]
+    yardsticks = _yardsticks(default, exact)
     # Where every answer differs from every other, none can be compared.
-    doubt = silent if is_deterministic else RANDOM
-    untrusted = _untrusted(runs, default, yardsticks, doubt)
+    untrusted = _untrusted(runs, default, yardsticks, silent if is_deterministic else RANDOM)
     needed = _needed(exact, relevant)
     why_no_batch = in_doubt = None
     if try_batch:  # last, as it leaves the network at another batch
@@ -138,15 +120,27 @@ def inspect(bench: Bench, devices: Sequence[str], *, try_batch: bool) -> Finding
             untrusted=untrusted,
         ),
         default_precision=default.precision,
-        precision_errors={
-            run.requested: error if (error := errors_of(run, exact)[0]) != math.inf else None
-            for run in runs
-            if run.device == home and run.requested
-        },
+        precision_errors=_precision_errors(runs, exact),
         untrusted={
             name: untrusted[key] for name in native if (key := run_key(home, name)) in untrusted
         },
     )
+
+
+def _yardsticks(default: Run, exact: Run) -> list[Yardstick]:
+    """For each kind of data, how far the default is off, and samples are apart."""
+    errors = errors_of(default, exact)
+    return [Yardstick(error, spread(g)) for error, g in zip(errors, exact.answers, strict=True)]
+
+
+def _precision_errors(runs: Sequence[Run], exact: Run) -> dict[str, float | None]:
+    """Of every precision that was asked for at home; None where nothing can be compared."""
+    errors = {
+        run.requested: errors_of(run, exact)[0]
+        for run in runs
+        if run.device == exact.device and run.requested
+    }
+    return {name: None if error == math.inf else error for name, error in errors.items()}
 
 
 def _untrusted(
@@ -177,6 +171,20 @@ def _runs(
         answers = [[model.answer(compiled, sample) for sample in group] for group in groups]
         found.append(Run(device, name, name or model.precision(compiled) or "f32", answers))
     return found
+
+
+def _other_runs(
+    bench: Bench, devices: Sequence[str], exact: Run, groups: Sequence[Sequence[Sample]]
+) -> list[Run]:
+    """In every other precision at home, then of the other devices that can run it."""
+    home = exact.device
+    precisions = ["", *_native(bench, home)]
+    runs = _runs(bench, home, [p for p in precisions if p != exact.requested], groups)
+    for device in devices:
+        if device != home:
+            with contextlib.suppress(RuntimeError):  # its trials will say so
+                runs += _runs(bench, device, ["", *_native(bench, device)], groups)
+    return runs
 
 
 def _told_apart(

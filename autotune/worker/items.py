@@ -10,8 +10,10 @@ import numpy as np
 import openvino as ov
 
 from autotune.worker import model as models
-from autotune.worker.answers import STRICT, WrongOutputError, check, part_of, silences
+from autotune.worker.answers import silences
+from autotune.worker.batches import STRICT, WrongOutputError, check
 from autotune.worker.inputs import Sample, input_name
+from autotune.worker.parts import part_of
 
 _PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
 _MOST_ITEMS, _MOST_SAMPLES = 16, 4

@@ -10,7 +10,8 @@ import openvino as ov
 
 from autotune.domain.answers import distrust
 from autotune.worker import model
-from autotune.worker.answers import STRICT, WrongOutputError, check, check_shapes, silences
+from autotune.worker.answers import silences
+from autotune.worker.batches import STRICT, WrongOutputError, check, check_shapes
 from autotune.worker.inputs import Sample, joined
 from autotune.worker.reference import PRECISION, RANDOM, ReferenceAnswers, Run, errors_of, run_key
 

@@ -8,8 +8,8 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as op
 
-from autotune.worker.answers import Answer, part_of
 from autotune.worker.inputs import Sample, input_name, tensors_of
+from autotune.worker.parts import Answer, part_of
 from autotune.worker.tensors import decode
 
 

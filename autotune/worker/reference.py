@@ -14,8 +14,9 @@ import numpy as np
 import openvino as ov
 
 from autotune.domain.answers import Yardstick
-from autotune.worker.answers import MOST_VALUES, Answer, Part, deviation, narrowed
+from autotune.worker.answers import deviation
 from autotune.worker.inputs import Sample, from_file, made
+from autotune.worker.parts import MOST_VALUES, Answer, Part, narrowed
 
 PRECISION = "INFERENCE_PRECISION_HINT"
 GIVEN = "given"

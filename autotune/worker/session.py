@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import openvino as ov
 
 from autotune.worker import model, readings, sample
-from autotune.worker.answers import WrongOutputError
+from autotune.worker.batches import WrongOutputError
 from autotune.worker.graph import why_random_misleads
 from autotune.worker.inputs import DataError, Sample, batch_of, input_name, samples
 from autotune.worker.inspection import Bench, home_of, inspect

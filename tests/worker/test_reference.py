@@ -9,7 +9,7 @@ import pytest
 
 from autotune.domain.answers import Yardstick
 from autotune.worker import reference
-from autotune.worker.answers import part_of
+from autotune.worker.parts import part_of
 from autotune.worker.reference import (
     ReferenceAnswers,
     Run,

@@ -7,7 +7,7 @@ import openvino as ov
 import pytest
 
 from autotune.worker import model, sample
-from autotune.worker.answers import check
+from autotune.worker.batches import check
 from autotune.worker.inputs import batch_of, samples
 
 pytestmark = pytest.mark.openvino

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from autotune.worker.answers import WrongOutputError
+from autotune.worker.batches import WrongOutputError
 from autotune.worker.load import AsyncLoad, SyncLoad
 from autotune.worker.model import ShapeError
 from autotune.worker.session import Session, classify
