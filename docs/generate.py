@@ -12,8 +12,10 @@ from pydantic_core import PydanticUndefined
 from sqlalchemy import MetaData, Table
 
 from autotune.analysis.frames import COLUMNS, TYPES
+from autotune.domain.measurement import FLAGS, Flag
 from autotune.domain.units import format_duration
 from autotune.export.best_file import BestFile, json_schema
+from autotune.report.columns import ALL, LATENCY, TERMINAL, Column
 from autotune.spec import StudySpec
 from autotune.storage.schema import METADATA, SCHEMA_VERSION
 from autotune.surfaces.file import METADATA as SURFACE_METADATA
@@ -42,6 +44,8 @@ def generated() -> Iterator[tuple[Path, str]]:
     yield docs / "surface.md", _between(docs / "surface.md", surface())
     yield docs / "frame.md", _between(docs / "frame.md", frame_columns())
     yield docs / "best-json.md", _between(docs / "best-json.md", best_json())
+    yield docs / "how-it-works.md", _between(docs / "how-it-works.md", flags())
+    yield docs / "glossary.md", _between(docs / "glossary.md", columns_of_tables())
     schema = json.dumps(json_schema(), indent=2) + "\n"
     yield ROOT / "autotune" / "export" / "best.schema.json", schema
 
@@ -89,6 +93,27 @@ def frame_columns() -> str:
     parts = ["| column | type | meaning |", "| --- | --- | --- |"]
     parts += [f"| `{name}` | {TYPES[name]} | {text} |" for name, text in COLUMNS.items()]
     return "\n".join([*parts, ""])
+
+
+def flags() -> str:
+    """One line for each reason to doubt a block."""
+    parts = ["| flag | sign | what it means |", "| --- | --- | --- |"]
+    parts += [f"| `{flag}` | {FLAGS[flag].sign} | {FLAGS[flag].meaning} |" for flag in Flag]
+    return "\n".join([*parts, ""])
+
+
+def columns_of_tables() -> str:
+    """One line for each column of the tables that people read."""
+    parts = ["| column | in a terminal | what it holds |", "| --- | --- | --- |"]
+    parts += [f"| {one.name} | {_in_a_terminal(one)} | {one.holds} |" for one in ALL]
+    return "\n".join([*parts, ""])
+
+
+def _in_a_terminal(column: Column) -> str:
+    """Its heading there, in one line; nothing where no terminal shows it."""
+    if column not in TERMINAL:
+        return ""
+    return "p99" if column is LATENCY else " ".join(column.heading.split()).replace("- ", "")
 
 
 def _fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -30,16 +30,74 @@ class StopReason(StrEnum):
 class Flag(StrEnum):
     """A reason to doubt a block; flagged blocks are kept and shown."""
 
-    LOOP_BOUND = "loop_bound"  # occupancy < 0.97: our loop was the bottleneck
-    LOOP_CPU = "loop_cpu"  # our loop itself took more than 5 % of the CPUs
-    CLOCK = "clock"  # occupancy > 1.001, or clocks drifted apart
-    STEAL = "steal"  # the hypervisor took more than 5 % of the CPUs
-    PRESSURE = "pressure"  # tasks waited for a CPU over half of the time: others want it too
-    THROTTLED = "throttled"  # the cgroup's CPU quota ran out
-    MAJOR_FAULTS = "major_faults"  # pages came from disk
-    DRIFT = "drift"  # the reference was a tenth faster or slower than usual
+    LOOP_BOUND = "loop_bound"
+    LOOP_CPU = "loop_cpu"
+    CLOCK = "clock"
+    STEAL = "steal"
+    PRESSURE = "pressure"
+    THROTTLED = "throttled"
+    MAJOR_FAULTS = "major_faults"
+    DRIFT = "drift"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspicion:
+    """What a flag is set on, and what it says."""
+
+    sign: str
+    """What is seen, with its bound."""
+    words: str
+    """The same for whoever reads a result."""
+    meaning: str
+    """What was the matter, and what follows."""
+
+
+FLAGS = {
+    Flag.LOOP_BOUND: Suspicion(
+        sign="occupancy below 0.97",
+        words="request slots idle over 3 % of the time",
+        meaning="request slots waited for the load loop. Where a loop and all streams share few "
+        "CPUs this is normal for requests of a millisecond or less; an application's own loop "
+        "waits just as long",
+    ),
+    Flag.LOOP_CPU: Suspicion(
+        sign="the loop took over 5 % of the CPUs",
+        words="the load loop took over 5 % of the CPUs",
+        meaning="the load itself is part of what is measured; an application pays the same",
+    ),
+    Flag.CLOCK: Suspicion(
+        sign="occupancy above 1.001, or wall and monotonic clock apart",
+        words="clocks disagree",
+        meaning="a clock was stepped, or the book-keeping is wrong",
+    ),
+    Flag.STEAL: Suspicion(
+        sign="more than 5 % of the time of the CPUs that may be used",
+        words="CPU time taken by the hypervisor",
+        meaning="the hypervisor gave the CPUs to others",
+    ),
+    Flag.PRESSURE: Suspicion(
+        sign="tasks of the worker's cgroup waited for a CPU over half of the time (of the machine, "
+        "where no cgroup of version 2 accounts it)",
+        words="tasks waited for a CPU over half of the time",
+        meaning="another program wants the CPUs",
+    ),
+    Flag.THROTTLED: Suspicion(
+        sign="any period",
+        words="CPU quota ran out",
+        meaning="the CPU quota of the worker's cgroup, or of one above it, ran out",
+    ),
+    Flag.MAJOR_FAULTS: Suspicion(
+        sign="any",
+        words="memory read from disk",
+        meaning="memory had to be read from disk",
+    ),
+    Flag.DRIFT: Suspicion(
+        sign="the reference was a tenth off its median",
+        words="the machine was a tenth faster or slower than usual",
+        meaning="the machine was faster or slower than usual while this trial was measured",
+    ),
+}
+"""Every flag, described: terminal, page and docs/how-it-works.md take their words from here."""
 NOISE = frozenset({Flag.STEAL, Flag.PRESSURE, Flag.THROTTLED, Flag.MAJOR_FAULTS})
 """What others did to a measurement."""
 

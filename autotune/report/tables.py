@@ -7,25 +7,15 @@ from rich.table import Table
 from rich.text import Text
 
 from autotune.domain.goal import Goal, Verdict
-from autotune.domain.measurement import Flag, Measurement
+from autotune.domain.measurement import FLAGS, Flag, Measurement
 from autotune.domain.ranking import ratio
 from autotune.domain.trial import Trial
+from autotune.report.columns import LATENCY, STREAMS, TERMINAL
 from autotune.report.format import milliseconds, per_second, percentile, times
 from autotune.space.dimensions import ARITHMETIC
 
 STYLES = {Verdict.MET: "green", Verdict.MISSED: "red", Verdict.UNCLEAR: "yellow", None: ""}
 SIGNS = {Verdict.MET: "+", Verdict.MISSED: "x", Verdict.UNCLEAR: "?", None: " "}
-
-FLAGS = {
-    Flag.LOOP_BOUND: "request slots idle over 3 % of the time",
-    Flag.LOOP_CPU: "the load loop took over 5 % of the CPUs",
-    Flag.CLOCK: "clocks disagree",
-    Flag.STEAL: "CPU time taken by the hypervisor",
-    Flag.PRESSURE: "tasks waited for a CPU over half of the time",
-    Flag.THROTTLED: "CPU quota ran out",
-    Flag.MAJOR_FAULTS: "memory read from disk",
-    Flag.DRIFT: "the machine was a tenth faster or slower than usual",
-}
 
 UNPROVEN = "unproven"
 """Stands beside the flags: answers that could not be shown to be those of single requests."""
@@ -43,16 +33,15 @@ def trials_table(
     measured = [trial for trial in trials if trial.measurement is not None]
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     table.padding = (0, 1, 0, 0)
-    table.add_column("#", justify="right", no_wrap=True)
     several = len({trial.configuration.device for trial in measured}) > 1
-    table.add_column("streams\nx threads", no_wrap=not several, overflow="fold")
-    for heading in ("req", "batch"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("preci-\nsion", no_wrap=True)
-    for heading in ("through-\nput", percentile(goal.percentile)):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("SLA", no_wrap=True)
-    table.add_column("vs\nhint", justify="right", no_wrap=True)
+    for column in TERMINAL:
+        may_fold = column is STREAMS and several
+        table.add_column(
+            percentile(goal.percentile) if column is LATENCY else column.heading,
+            justify="right" if column.is_number else "left",
+            no_wrap=not may_fold,
+            overflow="fold" if column is STREAMS else "ellipsis",
+        )
     for trial in measured:
         table.add_row(*_cells(trial, baseline, goal, with_device=several))
     table.caption = _flags(measured)
@@ -89,7 +78,7 @@ def flags_in_words(found: Mapping[str, Sequence[str]]) -> str:
 
 def doubt_in_words(doubt: str) -> str:
     """A flag, or `UNPROVEN`, in words."""
-    return "unproven answers" if doubt == UNPROVEN else FLAGS[Flag(doubt)]
+    return "unproven answers" if doubt == UNPROVEN else FLAGS[Flag(doubt)].words
 
 
 def _cells(

@@ -15,6 +15,7 @@ from autotune.analysis.comparison import (
 from autotune.analysis.pareto import NOISE, pareto_front
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.ranking import ratio
+from autotune.report.columns import COMPARED, LATENCY
 from autotune.report.format import (
     goal_in_words,
     memory,
@@ -73,14 +74,8 @@ def comparison_view(sides: Sequence[Side], goal: Goal) -> ComparisonView:
         question=goal_in_words(goal),
         names=names,
         lines=(*lines, *_terms(sides, names)),
-        columns=(
-            "study",
-            "configuration",
-            "throughput",
-            percentile(goal.percentile),
-            "SLA",
-            "the better hint",
-            "gain",
+        columns=tuple(
+            percentile(goal.percentile) if column is LATENCY else column.name for column in COMPARED
         ),
         rows=tuple(_row(side, name, goal) for side, name in zip(sides, names, strict=True)),
         differences=tuple(

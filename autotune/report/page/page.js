@@ -179,18 +179,19 @@ const begin = () => {
 
 // --- the table
 
-const COLUMNS = [
-  { name: "trial", of: (i) => trials.number[i], number: true },
-  { name: "configuration", of: (i) => trials.words[i] },
-  { name: "throughput", of: (i) => trials.rate[i], text: (i) => perSecond(trials.rate[i]), number: true },
-  { name: "at least (95 %)", of: (i) => trials.low[i], text: (i) => perSecond(trials.low[i]), number: true },
-  { name: "latency", of: latency, text: (i) => milliseconds(latency(i)), number: true },
-  { name: "SLA", of: (i) => (state.cap === null ? null : verdict(i)), isVerdict: true },
-  { name: "requests seen", of: (i) => trials.seen[i], number: true },
-  { name: "memory", of: (i) => trials.memory[i], text: (i) => memory(trials.memory[i]), number: true },
-  { name: "origin", of: (i) => trials.origin[i] },
-  { name: "remarks", of: (i) => trials.failure[i] ?? (trials.own[i] ? trials.flags[i] : "as another trial") },
-];
+const CELLS = {
+  trial: { of: (i) => trials.number[i] },
+  configuration: { of: (i) => trials.words[i] },
+  rate: { of: (i) => trials.rate[i], text: (i) => perSecond(trials.rate[i]) },
+  low: { of: (i) => trials.low[i], text: (i) => perSecond(trials.low[i]) },
+  latency: { of: latency, text: (i) => milliseconds(latency(i)) },
+  verdict: { of: (i) => (state.cap === null ? null : verdict(i)), isVerdict: true },
+  seen: { of: (i) => trials.seen[i] },
+  memory: { of: (i) => trials.memory[i], text: (i) => memory(trials.memory[i]) },
+  origin: { of: (i) => trials.origin[i] },
+  remarks: { of: (i) => trials.failure[i] ?? (trials.own[i] ? trials.flags[i] : "as another trial") },
+};
+const COLUMNS = data.columns.map((column) => ({ ...column, ...CELLS[column.key] }));  // see columns.py
 const CSV = {
   trial: (i) => trials.number[i], configuration: (i) => trials.words[i], origin: (i) => trials.origin[i],
   streams: (i) => trials.streams[i], threads_per_stream: (i) => trials.threads[i], num_requests: (i) => trials.requests[i],

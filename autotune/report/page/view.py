@@ -10,6 +10,7 @@ from autotune.analysis.pareto import NOISE
 from autotune.domain.race import Status
 from autotune.domain.ranking import latest, ratio
 from autotune.domain.trial import Trial
+from autotune.report.columns import ON_THE_PAGE
 from autotune.report.drift import drift_lines
 from autotune.report.format import (
     goal_in_words,
@@ -271,6 +272,10 @@ def _data(study: Evidence, figures: dict[str, Figure], status: str) -> dict[str,
         "status": status,
         "needed": {f"{wanted:g}": requests_needed(0, wanted) for wanted in study.percentiles},
         "caps": caps,
+        "columns": [
+            {"key": key, "name": column.name, "number": column.is_number}
+            for key, column in ON_THE_PAGE.items()
+        ],
         "trials": {
             "number": [trial.number for trial in trials],
             "origin": [trial.origin.value for trial in trials],

@@ -1,0 +1,93 @@
+"""The columns of the tables that people read, each described once: terminal, page and docs.
+
+A frame's columns, for programs, are `analysis.frames.COLUMNS`.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """What stands above a column, and what it holds."""
+
+    name: str
+    holds: str
+    """In words, with the unit."""
+    narrow: str = ""
+    """The heading in a terminal, where that is another."""
+    is_number: bool = False
+    """Aligned to the right."""
+
+    @property
+    def heading(self) -> str:
+        """For a terminal."""
+        return self.narrow or self.name
+
+
+TRIAL = Column(name="trial", narrow="#", holds="number of the trial", is_number=True)
+CONFIGURATION = Column(name="configuration", holds="what was measured, in words")
+STREAMS = Column(
+    name="streams x threads",
+    narrow="streams\nx threads",
+    holds="streams x threads of each, or the hint; with the device where there are several",
+)
+REQUESTS = Column(
+    name="requests",
+    narrow="req",
+    holds="requests kept in flight; sync where the loop waits for each",
+    is_number=True,
+)
+BATCH = Column(name="batch", holds="items in a request", is_number=True)
+PRECISION = Column(
+    name="precision", narrow="preci-\nsion", holds="as requested, else as the runtime chose"
+)
+THROUGHPUT = Column(
+    name="throughput",
+    narrow="through-\nput",
+    holds="mean items (not requests) per second",
+    is_number=True,
+)
+AT_LEAST = Column(
+    name="at least (95 %)",
+    holds="lower end of the throughput's 95 % interval, in items per second",
+    is_number=True,
+)
+LATENCY = Column(
+    name="latency",
+    holds="request latency at the percentile of the goal, which is the heading where it is fixed",
+    is_number=True,
+)
+SLA = Column(name="SLA", holds="verdict: met, missed or unclear; nothing without a cap")
+GAIN = Column(
+    name="gain",
+    narrow="vs\nhint",
+    holds="times the better hint, in what the goal asks for",
+    is_number=True,
+)
+BETTER_HINT = Column(name="the better hint", holds="its throughput, in items per second")
+SEEN = Column(name="requests seen", holds="requests that were measured and counted", is_number=True)
+MEMORY = Column(
+    name="memory", holds="most resident memory of the worker, runtime included", is_number=True
+)
+ORIGIN = Column(name="origin", holds="seed, warm, sampled or sweep")
+REMARKS = Column(name="remarks", holds="why it failed, or the reasons to doubt it")
+STUDY = Column(name="study", holds="name of the study")
+
+ON_THE_PAGE = {
+    "trial": TRIAL,
+    "configuration": CONFIGURATION,
+    "rate": THROUGHPUT,
+    "low": AT_LEAST,
+    "latency": LATENCY,
+    "verdict": SLA,
+    "seen": SEEN,
+    "memory": MEMORY,
+    "origin": ORIGIN,
+    "remarks": REMARKS,
+}
+"""The page's table of all trials, by the names of its cells in page.js."""
+TERMINAL = (TRIAL, STREAMS, REQUESTS, BATCH, PRECISION, THROUGHPUT, LATENCY, SLA, GAIN)
+"""The terminal's tables of trials."""
+COMPARED = (STUDY, CONFIGURATION, THROUGHPUT, LATENCY, SLA, BETTER_HINT, GAIN)
+"""The best of each study, on the page of several."""
+ALL = tuple(dict.fromkeys((*TERMINAL, *ON_THE_PAGE.values(), *COMPARED)))
