@@ -48,7 +48,7 @@ def unread(name: str, missing: Missing) -> Check:
     return Check(name, Grade.INFO, missing.reason)
 
 
-def percent(share: float) -> str:
+def fine_percent(share: float) -> str:
     """A share for people, to a digit that still matters."""
     return f"{share * 100:.1f} %" if share >= 0.1 else f"{share * 100:.2f} %"
 

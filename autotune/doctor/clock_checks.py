@@ -2,7 +2,7 @@
 
 import math
 
-from autotune.doctor.check import Check, Grade, finding, grade, percent, unread
+from autotune.doctor.check import Check, Grade, finding, fine_percent, grade, unread
 from autotune.doctor.readings import FullLoad, Missing
 
 # A reading takes a microsecond or more, or steps by milliseconds; of the TSC it takes 20 to 50 ns.
@@ -15,7 +15,7 @@ _WARN_STEP_S = 1e-6
 _WARN_OVERSHOOT_S, _FAIL_OVERSHOOT_S = 0.001, 0.005
 
 
-def source(reading: str | Missing) -> Check:
+def source_check(reading: str | Missing) -> Check:
     """What the kernel tells the time from."""
     name = "clock source"
     if isinstance(reading, Missing):
@@ -29,7 +29,7 @@ def source(reading: str | Missing) -> Check:
     )
 
 
-def drift(load: FullLoad | Missing) -> Check:
+def drift_check(load: FullLoad | Missing) -> Check:
     """Whether the wall clock, by which C++ libraries may time, is being stepped or slewed."""
     name = "clock drift"
     if isinstance(load, Missing):
@@ -41,13 +41,13 @@ def drift(load: FullLoad | Missing) -> Check:
         name,
         grade(abs(drift_s) / duration_s, _WARN_DRIFT, _FAIL_DRIFT),
         f"{drift_s * 1000:+.2f} ms between wall and monotonic clock in {duration_s:.1f} s "
-        f"({percent(abs(drift_s) / duration_s)})",
+        f"({fine_percent(abs(drift_s) / duration_s)})",
         "latencies that are taken from the wall clock are wrong by as much or more",
         "let the time service finish (chronyc tracking, timedatectl), or make it slew slowly",
     )
 
 
-def step(reading_s: float | Missing) -> Check:
+def step_check(reading_s: float | Missing) -> Check:
     """The finest difference that can be timed."""
     name = "clock step"
     if isinstance(reading_s, Missing):
@@ -61,7 +61,7 @@ def step(reading_s: float | Missing) -> Check:
     )
 
 
-def timer(overshoots_s: tuple[float, ...] | Missing) -> Check:
+def timer_check(overshoots_s: tuple[float, ...] | Missing) -> Check:
     """How late a sleeper wakes up."""
     name = "timer"
     if isinstance(overshoots_s, Missing):

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
-from autotune.doctor.check import Check, Grade, finding, grade, percent, unread
+from autotune.doctor.check import Check, Grade, finding, fine_percent, grade, unread
 from autotune.doctor.readings import FullLoad, Idle, Missing, Span, both
 from autotune.host.cpus import Cpus
 
@@ -22,7 +22,7 @@ _BUSY_ELSEWHERE = "other work takes CPU time from what is measured, now and then
 _STOP_OTHERS = "stop it (top shows what runs), or wait until it has ended"
 
 
-def cpus(reading: Cpus | Missing) -> Check:
+def cpus_check(reading: Cpus | Missing) -> Check:
     """Whether a quota is below the affinity: OpenVINO sees only the latter."""
     name = "CPUs"
     if isinstance(reading, Missing):
@@ -40,7 +40,7 @@ def cpus(reading: Cpus | Missing) -> Check:
     )
 
 
-def throttling(idle: Idle | Missing, load: FullLoad | Missing) -> Check:
+def throttling_check(idle: Idle | Missing, load: FullLoad | Missing) -> Check:
     """Periods in which the quota ran out, idle or under full load: the worse counts."""
     name = "CPU quota"
     if isinstance(load, Missing):
@@ -82,7 +82,7 @@ def _share(part: int, whole: int) -> float:
     return part / whole if whole > 0 else 0.0
 
 
-def steal(load: FullLoad | Missing) -> Check:
+def steal_check(load: FullLoad | Missing) -> Check:
     """CPU time that the hypervisor gave to others while we wanted all of it."""
     name = "steal"
     if isinstance(load, Missing):
@@ -98,14 +98,14 @@ def steal(load: FullLoad | Missing) -> Check:
     return finding(
         name,
         grade(steal_s / wanted_s, _WARN_STEAL, _FAIL_STEAL),
-        f"{percent(steal_s / wanted_s)} of the CPU time in {load.interval.duration_s:.1f} s of "
-        f"full load",
+        f"{fine_percent(steal_s / wanted_s)} of the CPU time in {load.interval.duration_s:.1f} s "
+        f"of full load",
         "the hypervisor runs others on these CPUs: throughput varies with their work",
         "take dedicated CPUs, or a quieter host or hour; give a longer budget",
     )
 
 
-def idle_pressure(idle: Idle | Missing) -> Check:
+def idle_pressure_check(idle: Idle | Missing) -> Check:
     """Time in which tasks waited for a CPU although we slept."""
     name = "idle pressure"
     if isinstance(idle, Missing):
@@ -117,13 +117,13 @@ def idle_pressure(idle: Idle | Missing) -> Check:
     return finding(
         name,
         grade(share, _WARN_PRESSURE, _FAIL_PRESSURE),
-        f"tasks waited for a CPU in {percent(share)} of {idle.interval.duration_s:.1f} s",
+        f"tasks waited for a CPU in {fine_percent(share)} of {idle.interval.duration_s:.1f} s",
         _BUSY_ELSEWHERE,
         _STOP_OTHERS,
     )
 
 
-def runnable_tasks(idle: Idle | Missing, cpus: Cpus | Missing) -> Check:
+def runnable_tasks_check(idle: Idle | Missing, cpus: Cpus | Missing) -> Check:
     """Tasks that run although we sleep, all over the machine."""
     name = "runnable tasks"
     if isinstance(idle, Missing):
@@ -142,7 +142,7 @@ def runnable_tasks(idle: Idle | Missing, cpus: Cpus | Missing) -> Check:
     )
 
 
-def steadiness(kind: str, times_s: tuple[float, ...] | Missing) -> Check:
+def steadiness_check(kind: str, times_s: tuple[float, ...] | Missing) -> Check:
     """How much the time of the same work varies, and whether its level shifts."""
     name = f"speed, {kind}"
     if isinstance(times_s, Missing):
@@ -153,8 +153,8 @@ def steadiness(kind: str, times_s: tuple[float, ...] | Missing) -> Check:
         name,
         Grade.FAIL if step > _FAIL_STEP else grade(variation, _WARN_CV, _FAIL_CV),
         f"{len(times_s)} x {statistics.median(times_s) * 1000:.0f} ms of the same work: "
-        f"CV {percent(variation)}, max/min {max(times_s) / min(times_s):.2f}, "
-        f"step {percent(step)}",
+        f"CV {fine_percent(variation)}, max/min {max(times_s) / min(times_s):.2f}, "
+        f"step {fine_percent(step)}",
         "one configuration measures differently from moment to moment: small gains drown in it",
         "look for the cause in other lines (steal, other tasks, heat); a neighbour on the same "
         "core leaves no trace but this: take a quieter host or hour, or a longer budget",

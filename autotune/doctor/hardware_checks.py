@@ -14,7 +14,7 @@ from autotune.doctor.readings import (
 _WARN_MARGIN_CELSIUS = 10.0
 
 
-def frequency(reading: Frequency | Missing) -> Check:
+def frequency_check(reading: Frequency | Missing) -> Check:
     """The governor. Turbo is only reported: what is deployed will have it, too."""
     name = "frequency"
     if isinstance(reading, Missing):
@@ -29,7 +29,7 @@ def frequency(reading: Frequency | Missing) -> Check:
     )
 
 
-def battery(reading: tuple[str, ...] | Missing) -> Check:
+def battery_check(reading: tuple[str, ...] | Missing) -> Check:
     """Whether the machine runs from it."""
     name = "battery"
     if isinstance(reading, Missing):
@@ -43,7 +43,7 @@ def battery(reading: tuple[str, ...] | Missing) -> Check:
     )
 
 
-def topology(reading: Topology | Missing) -> Check:
+def topology_check(reading: Topology | Missing) -> Check:
     """What makes CPUs unequal: nothing to judge, but to know."""
     name = "topology"
     if isinstance(reading, Missing):
@@ -57,7 +57,9 @@ def topology(reading: Topology | Missing) -> Check:
     return Check(name, Grade.INFO, ", ".join(facts))
 
 
-def temperature(readings: tuple[Temperature, ...] | Missing, load: FullLoad | Missing) -> Check:
+def temperature_check(
+    readings: tuple[Temperature, ...] | Missing, load: FullLoad | Missing
+) -> Check:
     """The distance to the nearest trip point after the load, and throttling during it."""
     name = "temperature"
     consequence = "hot CPUs lower their clock: the end of a study is slower than its beginning"
@@ -92,7 +94,7 @@ def _throttles(interval: Span) -> int | Missing:
     return pair if isinstance(pair, Missing) else pair[1] - pair[0]
 
 
-def energy(reading: tuple[str, ...] | Missing) -> Check:
+def energy_check(reading: tuple[str, ...] | Missing) -> Check:
     """Counters that power could be read from; nothing depends on them."""
     name = "energy counters"
     if isinstance(reading, Missing):

@@ -29,7 +29,7 @@ _WAL_BUG_BACKPORTS = ((3, 50, 7), (3, 44, 6))
 _FIXED_OPENVINO = (2026, 4)
 
 
-def lock(reading: Lock) -> Check:
+def lock_check(reading: Lock) -> Check:
     """Whether another measurement runs."""
     name = "machine lock"
     if reading.problem is None:
@@ -43,7 +43,7 @@ def lock(reading: Lock) -> Check:
     return Check(name, Grade.FAIL, reading.problem.partition(";")[0], consequence, remedy)
 
 
-def calibration(reading: Devices | Missing) -> Check:
+def calibration_check(reading: Devices | Missing) -> Check:
     """What this machine makes of two equal configurations."""
     name = "A/A noise"
     if isinstance(reading, Missing):
@@ -60,7 +60,7 @@ def calibration(reading: Devices | Missing) -> Check:
     )
 
 
-def memory(reading: Memory | Missing) -> Check:
+def memory_check(reading: Memory | Missing) -> Check:
     """What is left for workers, in this machine and under its cgroups' limits."""
     name = "memory"
     if isinstance(reading, Missing):
@@ -76,7 +76,7 @@ def memory(reading: Memory | Missing) -> Check:
     )
 
 
-def swap(reading: Memory | Missing) -> Check:
+def swap_check(reading: Memory | Missing) -> Check:
     """Whether some memory was swapped out."""
     name = "swap"
     if isinstance(reading, Missing):
@@ -90,7 +90,7 @@ def swap(reading: Memory | Missing) -> Check:
     )
 
 
-def disk(reading: Disk | Missing) -> Check:
+def disk_check(reading: Disk | Missing) -> Check:
     """Room for databases and logs."""
     name = "disk space"
     if isinstance(reading, Missing):
@@ -104,7 +104,7 @@ def disk(reading: Disk | Missing) -> Check:
     )
 
 
-def file_system(reading: str | Missing) -> Check:
+def file_system_check(reading: str | Missing) -> Check:
     """Whether the database's locks can be trusted, and how long its file lives."""
     name = "file system"
     if isinstance(reading, Missing):
@@ -120,7 +120,7 @@ def file_system(reading: str | Missing) -> Check:
     )
 
 
-def synced_writes(reading: SyncedWrites | Missing) -> Check:
+def synced_writes_check(reading: SyncedWrites | Missing) -> Check:
     """How long a commit takes; of twenty writes the slowest is the p99."""
     name = "fsync"
     if isinstance(reading, Missing):
@@ -135,7 +135,7 @@ def synced_writes(reading: SyncedWrites | Missing) -> Check:
     )
 
 
-def sqlite(version: str) -> Check:
+def sqlite_check(version: str) -> Check:
     """The WAL-reset bug, which cannot strike here: studies use a rollback journal."""
     name = "SQLite"
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
@@ -148,7 +148,7 @@ def sqlite(version: str) -> Check:
     return Check(name, Grade.PASS, version)
 
 
-def openvino(version: str | Missing) -> Check:
+def openvino_check(version: str | Missing) -> Check:
     """Known bugs of the runtime."""
     name = "OpenVINO"
     if isinstance(version, Missing):
@@ -167,7 +167,7 @@ def openvino(version: str | Missing) -> Check:
     )
 
 
-def devices(reading: Devices | Missing) -> Check:
+def devices_check(reading: Devices | Missing) -> Check:
     """What can be measured on."""
     name = "devices"
     if isinstance(reading, Missing):

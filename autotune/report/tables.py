@@ -58,12 +58,12 @@ def _flags(trials: Sequence[Trial]) -> str | None:
     """Reasons to doubt a measurement in words, with the trials that have them."""
     found: dict[str, list[str]] = {}
     for trial in trials:
-        for doubt in doubts(trial.measurement):
+        for doubt in names_of_doubts(trial.measurement):
             found.setdefault(doubt, []).append(str(trial.number))
     return flags_in_words(found) or None
 
 
-def doubts(measurement: Measurement | None) -> list[str]:
+def names_of_doubts(measurement: Measurement | None) -> list[str]:
     """Names of the reasons to doubt a measurement: its flags, and `UNPROVEN`."""
     if measurement is None:
         return []

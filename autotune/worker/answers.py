@@ -95,11 +95,13 @@ def spread(known: Sequence[Answer]) -> float:
 
 def differing(known: Sequence[Answer], precision: str) -> list[np.ndarray]:
     """For each output, the elements in which samples differ by more than rounding of their own."""
-    found = (differences(parts, precision) for parts in zip(*known, strict=True))
+    found = (elements_apart(parts, precision) for parts in zip(*known, strict=True))
     return [strong | faint for strong, faint, _ in found]
 
 
-def differences(parts: Sequence[Part], precision: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def elements_apart(
+    parts: Sequence[Part], precision: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Elements that tell beside the output's largest value, those that do beside their own only.
 
     And by how much samples differ in each. Nothing where the sizes differ: it shows by them.

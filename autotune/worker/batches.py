@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from autotune.worker.answers import differences
+from autotune.worker.answers import elements_apart
 from autotune.worker.parts import (
     Answer,
     Part,
@@ -93,7 +93,7 @@ def strays(
     found = []
     for index, output in enumerate(outputs):
         wanted, parts = ([answer[index] for answer in answers] for answers in (expected, known))
-        _, faint, apart = differences(parts, precision)
+        _, faint, apart = elements_apart(parts, precision)
         strayed = np.zeros_like(faint)
         if faint.any():
             for got, part in zip(_items(index, output, wanted, parts), wanted, strict=True):
@@ -165,7 +165,7 @@ def _check_that_items_follow(
 
     A small value among large ones may be wrong without deviating much from the largest.
     """
-    telling, _, apart = differences(known, precision)
+    telling, _, apart = elements_apart(known, precision)
     if not telling.any():
         return
     allowed = _FOLLOWS * apart[telling]

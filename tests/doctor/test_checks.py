@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import pytest
 
 from autotune.doctor import clock_checks, cpu_checks, hardware_checks, host_checks
-from autotune.doctor.check import Check, Grade, grade, percent, size
+from autotune.doctor.check import Check, Grade, fine_percent, grade, size
 from autotune.doctor.checks import checks_of, is_fit
 from autotune.doctor.readings import (
     Devices,
@@ -120,8 +120,12 @@ def test_a_bound_itself_is_still_good(value: float, state: Grade) -> None:
 
 def test_shares_and_sizes_are_written_for_people() -> None:
     """With the digits that matter, and the unit that fits."""
-    assert [percent(0.0), percent(4e-7), percent(0.01234)] == ["0.00 %", "0.00 %", "1.23 %"]
-    assert [percent(0.1234), percent(1.0)] == ["12.3 %", "100.0 %"]
+    assert [fine_percent(0.0), fine_percent(4e-7), fine_percent(0.01234)] == [
+        "0.00 %",
+        "0.00 %",
+        "1.23 %",
+    ]
+    assert [fine_percent(0.1234), fine_percent(1.0)] == ["12.3 %", "100.0 %"]
     assert [size(0), size(300 * 2**20), size(3 * GIB // 2)] == ["0 MiB", "300 MiB", "1.5 GiB"]
 
 
@@ -141,12 +145,12 @@ def test_a_quota_must_allow_the_affinity(
     visible: int, affinity: int, quota: float | None, state: Grade
 ) -> None:
     """And one CPU at least."""
-    assert cpu_checks.cpus(cpus(visible, affinity, quota)).state is state
+    assert cpu_checks.cpus_check(cpus(visible, affinity, quota)).state is state
 
 
 def test_cpus_are_told_by_all_three_limits() -> None:
     """In the evidence."""
-    evidence = cpu_checks.cpus(cpus(8, 4, 1.5)).evidence
+    evidence = cpu_checks.cpus_check(cpus(8, 4, 1.5)).evidence
     assert evidence == "8 visible, 4 in the affinity, a quota of 1.5"
 
 
@@ -162,25 +166,25 @@ def quota(throttled: int, periods: int, group: str = "/") -> tuple[QuotaPeriods,
 def test_any_throttled_period_is_a_warning(throttled: int, periods: int, state: Grade) -> None:
     """More than one in twenty is a failure."""
     load = full_load(quota=quota(throttled, periods))
-    assert cpu_checks.throttling(idle(), load).state is state
+    assert cpu_checks.throttling_check(idle(), load).state is state
 
 
 def test_throttling_while_idle_counts_too() -> None:
     """Others in the same cgroup use up the quota."""
-    check = cpu_checks.throttling(idle(quota=quota(1, 20)), full_load(quota=quota(0, 50)))
+    check = cpu_checks.throttling_check(idle(quota=quota(1, 20)), full_load(quota=quota(0, 50)))
     assert (check.state, check.evidence) == (WARN, "ran out in 1 of 20 periods")
 
 
 def test_the_cgroup_with_the_largest_share_counts() -> None:
     """A quota far above throttles as well as one's own; a group that appears late is unknown."""
     groups = (*quota(9, 9, "/new"), *quota(2, 100))
-    check = cpu_checks.throttling(MISSING, full_load(quota=groups))
+    check = cpu_checks.throttling_check(MISSING, full_load(quota=groups))
     assert check.evidence == "ran out in 2 of 100 periods"
 
 
 def test_no_quota_is_said_as_such() -> None:
     """Version 2 then has no periods at all."""
-    check = cpu_checks.throttling(idle(quota=()), full_load(quota=()))
+    check = cpu_checks.throttling_check(idle(quota=()), full_load(quota=()))
     assert (check.state, check.evidence) == (PASS, "none was in force under full load")
 
 
@@ -199,13 +203,13 @@ def test_steal_is_a_share_of_the_time_that_was_wanted(
 ) -> None:
     """One percent is good, five bearable."""
     load = full_load(cpu_time=CpuTime(busy_s=busy_s, steal_s=steal_s))
-    assert cpu_checks.steal(load).state is state
+    assert cpu_checks.steal_check(load).state is state
 
 
 def test_cpu_time_that_stands_still_is_not_judged() -> None:
     """Some sandboxes show zeros; that is not zero steal."""
     load = full_load(cpu_time=CpuTime(busy_s=0.0, steal_s=0.0))
-    assert cpu_checks.steal(load).state is INFO
+    assert cpu_checks.steal_check(load).state is INFO
 
 
 @pytest.mark.parametrize(
@@ -213,7 +217,7 @@ def test_cpu_time_that_stands_still_is_not_judged() -> None:
 )
 def test_idle_pressure_is_a_share_of_the_time(pressure_s: float, state: Grade) -> None:
     """Of two seconds: 5 % is good, 25 % bearable."""
-    assert cpu_checks.idle_pressure(idle(pressure_s=pressure_s)).state is state
+    assert cpu_checks.idle_pressure_check(idle(pressure_s=pressure_s)).state is state
 
 
 @pytest.mark.parametrize(
@@ -222,7 +226,7 @@ def test_idle_pressure_is_a_share_of_the_time(pressure_s: float, state: Grade) -
 )
 def test_runnable_tasks_are_compared_with_the_cpus(samples: tuple[int, ...], state: Grade) -> None:
     """Of four CPUs, less than two may be busy, on average."""
-    assert cpu_checks.runnable_tasks(idle(samples), cpus()).state is state
+    assert cpu_checks.runnable_tasks_check(idle(samples), cpus()).state is state
 
 
 def varying(coefficient: float) -> tuple[float, ...]:
@@ -249,7 +253,7 @@ def varying(coefficient: float) -> tuple[float, ...]:
 )
 def test_the_same_work_must_take_the_same_time(times_s: tuple[float, ...], state: Grade) -> None:
     """By its coefficient of variation, and by shifts of its level."""
-    assert cpu_checks.steadiness("pinned", times_s).state is state
+    assert cpu_checks.steadiness_check("pinned", times_s).state is state
 
 
 def test_a_step_needs_ten_on_each_side() -> None:
@@ -277,7 +281,7 @@ def test_work_that_cannot_be_pinned_is_still_timed_unpinned() -> None:
 def test_a_governor_that_saves_power_is_a_warning(governors: tuple[str, ...], state: Grade) -> None:
     """On any of the CPUs."""
     reading = Frequency(governors=governors, driver="intel_pstate", turbo=None)
-    assert hardware_checks.frequency(reading).state is state
+    assert hardware_checks.frequency_check(reading).state is state
 
 
 @pytest.mark.parametrize(
@@ -285,7 +289,7 @@ def test_a_governor_that_saves_power_is_a_warning(governors: tuple[str, ...], st
 )
 def test_turbo_is_reported_and_not_judged(turbo: bool | None, words: str) -> None:
     """The deployed program will have it, too."""
-    check = hardware_checks.frequency(
+    check = hardware_checks.frequency_check(
         Frequency(governors=("performance",), driver="acpi", turbo=turbo)
     )
     assert check.state is PASS
@@ -303,7 +307,7 @@ def test_turbo_is_reported_and_not_judged(turbo: bool | None, words: str) -> Non
 )
 def test_running_from_a_battery_is_a_warning(states: tuple[str, ...], state: Grade) -> None:
     """Whichever of them it is."""
-    assert hardware_checks.battery(states).state is state
+    assert hardware_checks.battery_check(states).state is state
 
 
 @pytest.mark.parametrize(
@@ -325,7 +329,7 @@ def test_running_from_a_battery_is_a_warning(states: tuple[str, ...], state: Gra
 )
 def test_topology_is_noted(reading: Topology, evidence: str) -> None:
     """Each part for itself."""
-    check = hardware_checks.topology(reading)
+    check = hardware_checks.topology_check(reading)
     assert (check.state, check.evidence) == (INFO, evidence)
 
 
@@ -334,7 +338,7 @@ def test_topology_is_noted(reading: Topology, evidence: str) -> None:
 )
 def test_ten_degrees_below_a_trip_point_are_enough(celsius: float, state: Grade) -> None:
     """After the full load."""
-    assert hardware_checks.temperature((temperature(celsius),), full_load()).state is state
+    assert hardware_checks.temperature_check((temperature(celsius),), full_load()).state is state
 
 
 def test_the_nearest_trip_point_counts() -> None:
@@ -344,14 +348,14 @@ def test_the_nearest_trip_point_counts() -> None:
         Temperature(sensor="board", celsius=55, trip_celsius=60),
         Temperature(sensor="disk", celsius=99, trip_celsius=None),
     )
-    check = hardware_checks.temperature(sensors, full_load())
+    check = hardware_checks.temperature_check(sensors, full_load())
     assert check.state is WARN
     assert check.evidence == "55 °C after full load, trip point 60 °C (board)"
 
 
 def test_a_temperature_without_a_trip_point_is_not_judged() -> None:
     """It is told."""
-    check = hardware_checks.temperature((temperature(70, None),), MISSING)
+    check = hardware_checks.temperature_check((temperature(70, None),), MISSING)
     assert (check.state, check.evidence) == (INFO, "70 °C (coretemp), without a trip point")
 
 
@@ -360,7 +364,7 @@ def test_throttling_under_load_fails_whatever_the_sensors_say(
     sensors: tuple[Temperature, ...] | Missing,
 ) -> None:
     """The CPU's own counter is the surer sign."""
-    check = hardware_checks.temperature(sensors, full_load(thermal_throttles=2))
+    check = hardware_checks.temperature_check(sensors, full_load(thermal_throttles=2))
     assert (check.state, check.evidence) == (FAIL, "throttled 2 times under full load")
 
 
@@ -376,7 +380,7 @@ def test_throttling_under_load_fails_whatever_the_sensors_say(
 )
 def test_a_clock_outside_of_the_cpu_is_a_warning(source: str, state: Grade) -> None:
     """It is slow to read."""
-    assert clock_checks.source(source).state is state
+    assert clock_checks.source_check(source).state is state
 
 
 @pytest.mark.parametrize(
@@ -393,13 +397,13 @@ def test_a_clock_outside_of_the_cpu_is_a_warning(source: str, state: Grade) -> N
 )
 def test_the_two_clocks_must_agree(drift_s: float, state: Grade) -> None:
     """Within a thousandth of the five seconds; in both directions."""
-    assert clock_checks.drift(full_load(wall_s=5 + drift_s)).state is state
+    assert clock_checks.drift_check(full_load(wall_s=5 + drift_s)).state is state
 
 
 @pytest.mark.parametrize(("step_s", "state"), [(40e-9, PASS), (1e-6, PASS), (1.1e-6, WARN)])
 def test_the_clock_must_resolve_a_microsecond(step_s: float, state: Grade) -> None:
     """Some inferences take forty."""
-    assert clock_checks.step(step_s).state is state
+    assert clock_checks.step_check(step_s).state is state
 
 
 @pytest.mark.parametrize(
@@ -415,7 +419,7 @@ def test_the_clock_must_resolve_a_microsecond(step_s: float, state: Grade) -> No
 )
 def test_sleepers_must_wake_in_time(overshoots_s: tuple[float, ...], state: Grade) -> None:
     """At the 99th percentile."""
-    assert clock_checks.timer(overshoots_s).state is state
+    assert clock_checks.timer_check(overshoots_s).state is state
 
 
 @pytest.mark.parametrize(
@@ -433,14 +437,14 @@ def test_memory_is_what_machine_and_cgroup_leave(
     available: int, room: int | None, state: Grade, evidence: str
 ) -> None:
     """Version 1 writes a huge number for no limit."""
-    check = host_checks.memory(memory(available, group_room_bytes=room))
+    check = host_checks.memory_check(memory(available, group_room_bytes=room))
     assert (check.state, check.evidence) == (state, evidence)
 
 
 @pytest.mark.parametrize(("used", "state"), [(0, PASS), (1, WARN), (GIB, WARN)])
 def test_any_swap_in_use_is_a_warning(used: int, state: Grade) -> None:
     """Memory was short once."""
-    assert host_checks.swap(memory(swap_used_bytes=used)).state is state
+    assert host_checks.swap_check(memory(swap_used_bytes=used)).state is state
 
 
 @pytest.mark.parametrize(
@@ -448,7 +452,7 @@ def test_any_swap_in_use_is_a_warning(used: int, state: Grade) -> None:
 )
 def test_a_study_needs_room(free: int, state: Grade) -> None:
     """200 MB at least."""
-    assert host_checks.disk(Disk(folder="/", free_bytes=free)).state is state
+    assert host_checks.disk_check(Disk(folder="/", free_bytes=free)).state is state
 
 
 @pytest.mark.parametrize(
@@ -464,14 +468,14 @@ def test_a_study_needs_room(free: int, state: Grade) -> None:
 )
 def test_the_file_system_must_lock_files(kind: str, state: Grade) -> None:
     """And where it will not last, that is told."""
-    assert host_checks.file_system(kind).state is state
+    assert host_checks.file_system_check(kind).state is state
 
 
 @pytest.mark.parametrize(("slowest_s", "state"), [(0.1, PASS), (0.101, WARN)])
 def test_the_slowest_write_counts(slowest_s: float, state: Grade) -> None:
     """A commit of each trial waits for it."""
     writes = SyncedWrites(folder="/", times_s=(0.001, slowest_s, 0.001))
-    assert host_checks.synced_writes(writes).state is state
+    assert host_checks.synced_writes_check(writes).state is state
 
 
 @pytest.mark.parametrize(
@@ -491,7 +495,7 @@ def test_the_slowest_write_counts(slowest_s: float, state: Grade) -> None:
 )
 def test_the_wal_bug_of_sqlite_is_told_and_does_not_matter(version: str, state: Grade) -> None:
     """Fixed in 3.51.3 and in two older branches."""
-    check = host_checks.sqlite(version)
+    check = host_checks.sqlite_check(version)
     assert check.state is state
     assert ("no WAL" in check.evidence) == (state is INFO)
 
@@ -509,12 +513,12 @@ def test_the_wal_bug_of_sqlite_is_told_and_does_not_matter(version: str, state: 
 )
 def test_an_openvino_with_known_bugs_is_a_warning(version: str, state: Grade) -> None:
     """Before 2026.4."""
-    assert host_checks.openvino(version).state is state
+    assert host_checks.openvino_check(version).state is state
 
 
 def test_without_openvino_nothing_can_be_measured() -> None:
     """That is a failure, and no missing reading."""
-    check = host_checks.openvino(Missing("not installed"))
+    check = host_checks.openvino_check(Missing("not installed"))
     assert (check.state, check.evidence) == (FAIL, "not installed")
 
 
@@ -529,7 +533,7 @@ def test_without_openvino_nothing_can_be_measured() -> None:
 )
 def test_there_must_be_a_device(reading: Devices | Missing, state: Grade, evidence: str) -> None:
     """Or the reason why the runtime does not answer."""
-    check = host_checks.devices(reading)
+    check = host_checks.devices_check(reading)
     assert (check.state, check.evidence) == (state, evidence)
 
 
@@ -543,7 +547,7 @@ def test_there_must_be_a_device(reading: Devices | Missing, state: Grade, eviden
 )
 def test_nobody_else_may_measure(reading: Lock, state: Grade, words: str) -> None:
     """And the lock must be one that can be taken."""
-    check = host_checks.lock(reading)
+    check = host_checks.lock_check(reading)
     assert check.state is state
     assert words in check.remedy
     assert ";" not in check.evidence
@@ -551,13 +555,17 @@ def test_nobody_else_may_measure(reading: Lock, state: Grade, words: str) -> Non
 
 def test_energy_counters_are_for_information() -> None:
     """Nothing is computed from them."""
-    check = hardware_checks.energy(("package-0", "dram"))
+    check = hardware_checks.energy_check(("package-0", "dram"))
     assert (check.state, check.evidence) == (INFO, "readable: package-0, dram")
 
 
 @pytest.mark.parametrize(
     "check",
-    [cpu_checks.steal, clock_checks.drift, lambda load: cpu_checks.throttling(MISSING, load)],
+    [
+        cpu_checks.steal_check,
+        clock_checks.drift_check,
+        lambda load: cpu_checks.throttling_check(MISSING, load),
+    ],
 )
 def test_evidence_tells_the_figure_that_was_judged(check: Callable[[FullLoad], Check]) -> None:
     """So that a reader can disagree with the bound."""
@@ -574,11 +582,11 @@ def test_evidence_tells_the_figure_that_was_judged(check: Callable[[FullLoad], C
 def test_the_noise_of_equal_configurations(noise: float, state: Grade) -> None:
     """MLPerf's bound for a material difference, and more than twice that."""
     found = Devices(names=("CPU (a)",), calibration=replace(CALIBRATION, noise=noise))
-    assert host_checks.calibration(found).state is state
+    assert host_checks.calibration_check(found).state is state
 
 
 def test_a_machine_without_calibration_is_told_how() -> None:
     """It is no fault of the machine's."""
-    check = host_checks.calibration(Devices(names=("CPU (a)",)))
+    check = host_checks.calibration_check(Devices(names=("CPU (a)",)))
     assert check.state is INFO
     assert "autotune doctor --calibrate" in check.evidence

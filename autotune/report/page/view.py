@@ -24,7 +24,7 @@ from autotune.report.format import (
 from autotune.report.page.charts import all_figures
 from autotune.report.page.drawing import Figure
 from autotune.report.race import race_lines, ratio_text
-from autotune.report.tables import doubt_in_words, doubts
+from autotune.report.tables import doubt_in_words, names_of_doubts
 from autotune.report.words import (
     relaxed_in_words,
     ruled_out,
@@ -89,7 +89,7 @@ def view_of(study: Evidence) -> View:
     last = study.sessions[-1] if study.sessions else None
     failed = [trial for trial in study.trials if trial.failure is not None]
     kinds = Counter(trial.failure.kind.value for trial in failed if trial.failure)
-    flags = Counter(doubt for trial in study.trials for doubt in doubts(trial.measurement))
+    flags = Counter(doubt for trial in study.trials for doubt in names_of_doubts(trial.measurement))
     return View(
         title=_short(study.identity.name),
         question=goal_in_words(study.goal),
@@ -292,7 +292,7 @@ def _data(study: Evidence, figures: dict[str, Figure], status: str) -> dict[str,
             "high": [one and one.throughput.high for one in measured],
             "seen": [one and one.latency.requests for one in measured],
             "memory": [one and one.peak_rss_bytes for one in measured],
-            "flags": [one and " ".join(doubts(one)) for one in measured],
+            "flags": [one and " ".join(names_of_doubts(one)) for one in measured],
             "failure": [t.failure and t.failure.kind.value.replace("_", " ") for t in trials],
         },
         "figures": figures,
