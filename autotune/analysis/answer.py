@@ -63,7 +63,7 @@ def answer(store: StudyStore, goal: Goal, limits: Limits = NO_LIMITS) -> Answer:
     )
 
 
-def judged(store: StudyStore, stored: Goal, goal: Goal) -> tuple[Trial, ...]:
+def trials_under(store: StudyStore, stored: Goal, goal: Goal) -> tuple[Trial, ...]:
     """All trials with verdicts for `goal`."""
     trials = tuple(store.trials())
     if not needs_judging(stored, goal):

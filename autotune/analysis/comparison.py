@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Self
 
-from autotune.analysis.answer import answer, judged
+from autotune.analysis.answer import answer, trials_under
 from autotune.domain.goal import Goal
 from autotune.domain.race import RaceResult
 from autotune.domain.ranking import better_hint
@@ -44,7 +44,7 @@ class Side:
             StorageError: it cannot be read.
         """
         identity, sessions = store.identity(), store.sessions()
-        trials = judged(store, identity.goal, goal)
+        trials = trials_under(store, identity.goal, goal)
         found = answer(store, goal)
         return cls(
             name=name,

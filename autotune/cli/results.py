@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from autotune.analysis.answer import Answer, answer, judged, raced
+from autotune.analysis.answer import Answer, answer, raced, trials_under
 from autotune.analysis.pareto import NOISE, pareto_front
 from autotune.analysis.what_if import Limits, lowest_cap
 from autotune.cli.output import STDOUT, csv_to, goal_json, must_end_with, print_json, say, show
@@ -32,7 +32,7 @@ def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_
     identity = store.identity()
     stored = identity.goal
     goal = asked_goal(stored, None, percentile)
-    trials = judged(store, stored, goal)
+    trials = trials_under(store, stored, goal)
     measured = [t for t in trials if t.measurement is not None and t.reused_from is None]
     table = frame(latest(measured))
     on_front = pareto_front(table["throughput_per_s"], table["latency_goal_ms"], NOISE)

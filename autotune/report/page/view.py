@@ -1,6 +1,7 @@
 """What the page shows, in words and numbers; no markup here."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -249,8 +250,6 @@ def _pair(name: str, value: object) -> tuple[str, str]:
 def _data(study: Evidence, figures: dict[str, Figure], status: str) -> dict[str, Any]:
     """Columns of all trials, verdicts for every cap, and the figures."""
     goal, trials = study.goal, study.trials
-    measured = [trial.measurement for trial in trials]
-    last = {trial.number for trial in latest(t for t in trials if t.reused_from is None)}
     caps: dict[str, dict[str, list[int | None]]] = {}
     for wanted in study.percentiles:
         ranges = [study.caps.get(_source(trial), {}).get(wanted) for trial in trials]
@@ -276,26 +275,33 @@ def _data(study: Evidence, figures: dict[str, Figure], status: str) -> dict[str,
             {"key": key, "name": column.name, "number": column.is_number}
             for key, column in ON_THE_PAGE.items()
         ],
-        "trials": {
-            "number": [trial.number for trial in trials],
-            "origin": [trial.origin.value for trial in trials],
-            "words": [str(trial.configuration) for trial in trials],
-            "hint": [trial.configuration.is_hint for trial in trials],
-            "own": [trial.reused_from is None for trial in trials],
-            "again": [trial.number not in last for trial in trials],
-            "streams": [trial.configuration.streams for trial in trials],
-            "threads": [trial.configuration.threads_per_stream for trial in trials],
-            "batch": [trial.configuration.batch_size for trial in trials],
-            "requests": [one and one.num_requests for one in measured],
-            "rate": [one and one.throughput_per_s for one in measured],
-            "low": [one and one.throughput.low for one in measured],
-            "high": [one and one.throughput.high for one in measured],
-            "seen": [one and one.latency.requests for one in measured],
-            "memory": [one and one.peak_rss_bytes for one in measured],
-            "flags": [one and " ".join(names_of_doubts(one)) for one in measured],
-            "failure": [t.failure and t.failure.kind.value.replace("_", " ") for t in trials],
-        },
+        "trials": _cells(trials),
         "figures": figures,
+    }
+
+
+def _cells(trials: Sequence[Trial]) -> dict[str, list[Any]]:
+    """Columns of equal length, one cell for each trial."""
+    measured = [trial.measurement for trial in trials]
+    last = {trial.number for trial in latest(t for t in trials if t.reused_from is None)}
+    return {
+        "number": [trial.number for trial in trials],
+        "origin": [trial.origin.value for trial in trials],
+        "words": [str(trial.configuration) for trial in trials],
+        "hint": [trial.configuration.is_hint for trial in trials],
+        "own": [trial.reused_from is None for trial in trials],
+        "again": [trial.number not in last for trial in trials],
+        "streams": [trial.configuration.streams for trial in trials],
+        "threads": [trial.configuration.threads_per_stream for trial in trials],
+        "batch": [trial.configuration.batch_size for trial in trials],
+        "requests": [one and one.num_requests for one in measured],
+        "rate": [one and one.throughput_per_s for one in measured],
+        "low": [one and one.throughput.low for one in measured],
+        "high": [one and one.throughput.high for one in measured],
+        "seen": [one and one.latency.requests for one in measured],
+        "memory": [one and one.peak_rss_bytes for one in measured],
+        "flags": [one and " ".join(names_of_doubts(one)) for one in measured],
+        "failure": [t.failure and t.failure.kind.value.replace("_", " ") for t in trials],
     }
 
 
