@@ -36,7 +36,7 @@ _RECENT = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overview:
+class StudyStatus:
     """How a study stands: what is stored of it, and what follows for its goal."""
 
     identity: Identity
@@ -68,7 +68,7 @@ def show_status(folder: Path, *, as_json: bool) -> None:
     identity, sessions, trials = store.identity(), store.sessions(), store.trials()
     holder = holder_of_study(folder)
     race = raced(store, trials)
-    study = Overview(
+    study = StudyStatus(
         identity=identity,
         sessions=sessions,
         trials=trials,
@@ -85,7 +85,7 @@ def show_status(folder: Path, *, as_json: bool) -> None:
         _tell_status(Console(), study)
 
 
-def _status_json(study: Overview) -> dict[str, Any]:
+def _status_json(study: StudyStatus) -> dict[str, Any]:
     from autotune.analysis.frames import frame, to_records
 
     identity, trials, leader, race = study.identity, study.trials, study.leader, study.race
@@ -112,7 +112,7 @@ def _status_json(study: Overview) -> dict[str, Any]:
     }
 
 
-def _tell_status(console: Console, study: Overview) -> None:
+def _tell_status(console: Console, study: StudyStatus) -> None:
     identity, trials, goal = study.identity, study.trials, study.identity.goal
     say(console, f"study {identity.name}: {goal_in_words(goal)}")
     say(console, terms_of(identity))
@@ -139,7 +139,7 @@ def _tell_status(console: Console, study: Overview) -> None:
             say(console, f"trial {trial.number}, {trial.configuration}: {failure}")
 
 
-def _state(study: Overview) -> str:
+def _state(study: StudyStatus) -> str:
     if study.holder:
         return f"being tuned by process {study.holder}"
     end = study.sessions[-1].end if study.sessions else None

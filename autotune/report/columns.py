@@ -5,6 +5,8 @@ A frame's columns, for programs, are `analysis.frames.COLUMNS`.
 
 from dataclasses import dataclass
 
+from autotune.space import dimensions
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
@@ -32,14 +34,16 @@ STREAMS = Column(
     holds="streams x threads of each, or the hint; with the device where there are several",
 )
 REQUESTS = Column(
-    name="requests",
+    name=dimensions.REQUESTS.label,
     narrow="req",
-    holds="requests kept in flight; sync where the loop waits for each",
+    holds=f"{dimensions.REQUESTS.holds}; sync where the loop waits for each",
     is_number=True,
 )
-BATCH = Column(name="batch", holds="items in a request", is_number=True)
+BATCH = Column(name=dimensions.BATCH.label, holds=dimensions.BATCH.holds, is_number=True)
 PRECISION = Column(
-    name="precision", narrow="preci-\nsion", holds="as requested, else as the runtime chose"
+    name=dimensions.ARITHMETIC.label,
+    narrow="preci-\nsion",
+    holds="as requested, else as the runtime chose",
 )
 THROUGHPUT = Column(
     name="throughput",
