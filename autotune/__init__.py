@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from autotune.space.configuration import Configuration
     from autotune.spec import StudySpec, load_spec, parse_spec
     from autotune.storage.study_store import StudyStore
-    from autotune.tuning.loop import Outcome, tune
+    from autotune.tuning.session import Outcome
+    from autotune.tuning.tune import tune
 
 _HOMES = {
     "AutotuneError": "errors",
@@ -33,7 +34,7 @@ _HOMES = {
     "Goal": "domain.goal",
     "Measurement": "domain.measurement",
     "Objective": "domain.goal",
-    "Outcome": "tuning.loop",
+    "Outcome": "tuning.session",
     "Sla": "domain.goal",
     "StudySpec": "spec",
     "StudyStore": "storage.study_store",
@@ -44,7 +45,7 @@ _HOMES = {
     "load_spec": "spec",
     "pareto_front": "analysis.pareto",
     "parse_spec": "spec",
-    "tune": "tuning.loop",
+    "tune": "tuning.tune",
 }
 
 __all__ = [

@@ -29,7 +29,7 @@ from autotune.storage.study_store import StudyStore
 from autotune.surfaces.file import load_surface
 from autotune.testing import SimulatedCpu, SimulatedRunner
 from autotune.tuning import prepare as beginning
-from autotune.tuning.loop import tune
+from autotune.tuning.tune import tune
 from tests.command import Autotune
 
 ARTEFACTS = Path(__file__).parent / "artefacts"
@@ -366,7 +366,7 @@ def test_a_race_that_was_cut_off_goes_on_where_it_was_held(tmp_path: Path) -> No
             return Machine(**session.machine)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("autotune.tuning.loop.versions", lambda: session.versions)
+        patch.setattr("autotune.tuning.session.versions", lambda: session.versions)
         runner = SameRunner(cpu=SimulatedCpu(cpus=2, speed={"bf16": 1.5, "f32": 1.0}))
         tune(grown(folder, 0), folder, runner=runner, trust=True)
     before = slices(ARTEFACTS / "cut", race=1)

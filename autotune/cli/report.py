@@ -41,7 +41,8 @@ def show_report(folder: Path, out: Path | None, png: Path | None, *, open_it: bo
             return
         store = StudyStore.read_only(folder)
     target = out or folder / REPORT
-    _write(store, target)
+    with closing(store):
+        _write(store, target)
     _say_and_open(target, open_it=open_it)
 
 
@@ -79,11 +80,11 @@ def names(folders: Sequence[Path]) -> list[str]:
     return [str(path) for path in paths]
 
 
-def report_of_a_night(folder: Path) -> str:
+def report_of_a_night(store: StudyStore, folder: Path) -> str:
     """Write the page after tuning, and say so; whatever is wrong, the night's result stands."""
     target = folder / REPORT
     try:
-        _write(StudyStore.read_only(folder), target)
+        _write(store, target)
     except Exception as error:  # noqa: BLE001 - the table is still to be shown
         return f"no report: {error}"
     return f"wrote {target}"
@@ -97,5 +98,4 @@ def _say_and_open(target: Path, *, open_it: bool) -> None:
 
 
 def _write(store: StudyStore, target: Path) -> None:
-    with closing(store):
-        write_atomically(target, render(view_of(Evidence.of(store))))
+    write_atomically(target, render(view_of(Evidence.of(store))))

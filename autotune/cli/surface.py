@@ -29,11 +29,11 @@ from autotune.errors import EXIT_INTERRUPTED, EXIT_OK, StorageError, UsageError
 from autotune.export.files import write_atomically
 from autotune.report.format import goal_in_words, seconds
 from autotune.report.regret import Curve, regret_page, regret_table
-from autotune.spec import STUDY_FILE, load_spec, parse_spec
+from autotune.spec import STUDY_FILE, load_spec
 from autotune.surfaces.file import load_surface
 from autotune.surfaces.record import SURFACE_FILE, record
 from autotune.surfaces.recording import Headway
-from autotune.surfaces.replay import Trace, spec_for, trace
+from autotune.surfaces.replay import Trace, recorded_study, spec_for, trace
 from autotune.surfaces.surface import RecordPlan, Surface
 from autotune.surfaces.truth import RecordedMachine
 
@@ -207,7 +207,7 @@ def _sampler(name: str) -> Sampler:
 
 def _goal(machine: RecordedMachine, cap_s: float | None, percentile: float | None) -> Goal:
     """The goal of the study that was recorded, or what was asked for in its place."""
-    goal = parse_spec(machine.surface.identity.spec).goal.goal
+    goal = recorded_study(machine.surface.identity.spec).goal.goal
     if percentile is not None and not 0 < percentile < 100:
         raise UsageError(f"--percentile {percentile:g}: give a number between 0 and 100")
     return goal.asked(percentile=percentile, cap_ms=None if cap_s is None else 1000 * cap_s)

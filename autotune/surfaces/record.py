@@ -6,18 +6,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from autotune.domain.paths import absolute
-from autotune.machines.deadlines import deadlines_of
 from autotune.machines.fingerprint import versions
-from autotune.machines.locks import Patience, machine_lock, study_lock
+from autotune.machines.locks import Patience
 from autotune.machines.ports import Runner
-from autotune.machines.workers import SubprocessRunner, reference_file
 from autotune.search.derive import seeds
-from autotune.spec import StudySpec, parse_shapes, to_toml
+from autotune.spec import StudySpec, to_toml
 from autotune.storage.digests import digest_of
 from autotune.surfaces.file import SurfaceFile, load_surface
 from autotune.surfaces.recording import Headway, Recording
 from autotune.surfaces.surface import RecordPlan, Surface, SurfaceIdentity
-from autotune.tuning import prepare as study
+from autotune.tuning.prepare import prepared, source
 
 SURFACE_FILE = "surface.db"
 
@@ -51,28 +49,25 @@ def record(  # noqa: PLR0913 - one argument for each option
         BusyError: another process holds the study or the machine.
         StorageError: the file cannot be used.
     """
-    source = study.source(spec, folder)
-    runner = runner or SubprocessRunner(
-        source, folder / "logs", deadlines_of(spec.deadline, source.path)
-    )
-    with (
-        study_lock(folder, patience),
-        machine_lock(patience),
-        study.no_longer_than_this(reference_file(folder / "logs")),
-    ):
-        facts = runner.inspect(spec.space.device, try_batch=spec.space.batch != (1,))
-        machine = runner.machine(facts)
-        begun = load_surface(out).identity.space if out.is_file() else None
-        space = study.space(spec, facts, machine.usable_cpus, begun)
+    model = source(spec, folder)
+    with prepared(
+        spec,
+        folder,
+        model,
+        runner=runner,
+        begun=lambda: load_surface(out).identity.space if out.is_file() else None,
+        patience=patience,
+    ) as study:
+        space = study.space
         cells = list(dict.fromkeys([*seeds(space), *map(space.configuration, space.points())]))
-        digest = digest_of(source.path)
+        digest = digest_of(model.path)
         identity = SurfaceIdentity(
             name=absolute(folder).name,
             spec=to_toml(spec),
             model_sha256=digest.sha256,
             earlier_sha256=digest.earlier,
-            shapes=parse_shapes(spec.model.shape),
-            machine=machine.to_dict(),
+            shapes=model.shapes,
+            machine=study.machine.to_dict(),
             versions=versions(),
             space=space,
             plan=plan,
@@ -84,7 +79,7 @@ def record(  # noqa: PLR0913 - one argument for each option
             Recording(
                 cells,
                 plan,
-                runner,
+                study.runner,
                 keep=file.keep,
                 done=[(launch.key, launch.launch) for launch in earlier],
                 before_s=max(ends, default=0.0),

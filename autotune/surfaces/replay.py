@@ -8,6 +8,7 @@ import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from sqlalchemy import create_engine
@@ -26,10 +27,9 @@ from autotune.space.configuration import Configuration
 from autotune.spec import StudySpec, build_spec, parse_spec
 from autotune.storage.optuna_study import study_in_memory
 from autotune.storage.study_store import Identity, StudyStore
-from autotune.surfaces.runner import RecordedRunner
-from autotune.surfaces.truth import RecordedMachine
-from autotune.tuning import prepare as study
-from autotune.tuning.loop import Outcome, Tuner
+from autotune.surfaces.machine import RecordedMachine, RecordedRunner
+from autotune.tuning.prepare import prepared_on
+from autotune.tuning.session import Outcome, hold_session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +75,8 @@ def replay(
     """
     identity, goal = machine.surface.identity, spec.goal.goal
     runner = RecordedRunner(recorded=machine, seed=spec.search.seed)
-    facts = runner.inspect(spec.space.device, try_batch=True)
-    fingerprint = runner.machine(facts)
-    space = study.space(spec, facts, fingerprint.usable_cpus)
+    study = prepared_on(runner, spec)
+    space = study.space
     if space.to_dict() != identity.space.to_dict():
         raise SpecError(f"{identity.name}: the study's space is not the recorded one")
     steps: list[Milestone] = []
@@ -108,17 +107,8 @@ def replay(
             if strategy is None
             else strategy(table)
         )
-        tuner = Tuner(
-            spec,
-            space,
-            store=store,
-            search=Search(
-                study_in_memory(goal), table, chosen, goal, seed=seed, name=identity.name
-            ),
-            runner=runner,
-            on_event=hear,
-        )
-        outcome = tuner.run(fingerprint, [])
+        search = Search(study_in_memory(goal), table, chosen, goal, seed=seed, name=identity.name)
+        outcome = hold_session(study, store, search, on_event=hear)
     return Replayed(steps=tuple(steps), outcome=outcome, duration_s=runner.clock() - begun_s)
 
 
@@ -134,7 +124,7 @@ def spec_for(  # noqa: PLR0913 - what a study on a surface may choose
     race_share: float | None = None,
 ) -> StudySpec:
     """The study that was recorded, with another goal, budget and sampler."""
-    recorded = parse_spec(machine.surface.identity.spec)
+    recorded = recorded_study(machine.surface.identity.spec)
     choices = machine.surface.identity.space.to_dict()
     choices.pop("cpus")
     goal: dict[str, object] = {"percentile": percentile, "objective": Objective.LATENCY}
@@ -157,6 +147,16 @@ def spec_for(  # noqa: PLR0913 - what a study on a surface may choose
         },
         machine.surface.identity.name,
     )
+
+
+@cache
+def recorded_study(text: str) -> StudySpec:
+    """The study of a surface, as its identity has it; one surface is asked for it in every replay.
+
+    Raises:
+        SpecError: it cannot be read.
+    """
+    return parse_spec(text)
 
 
 def _exactly(cap_ms: float) -> str:

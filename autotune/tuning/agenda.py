@@ -50,6 +50,11 @@ class Agenda:
         return bool(self._queue)
 
     @property
+    def seeds(self) -> int:
+        """How many configurations every study of this space begins with."""
+        return len(seeds(self._space))
+
+    @property
     def missing_seeds(self) -> int:
         """Seeds that were not tried yet."""
         return sum(origin is Origin.SEED for _, origin in self._queue)
@@ -118,10 +123,14 @@ class Agenda:
             return Attempt(proposal.configuration, Origin.SAMPLED, proposal)
         return Attempt(*self._later.popleft()[1:], None) if self._later else None
 
-    def is_stable(self) -> bool:
-        """Whether an improvement above 1 % was unlikely before each of the last few proposals."""
+    def look_ahead(self) -> None:
+        """Before a proposal: count whether an improvement above 1 % is unlikely."""
         chance = self._search.chance_of_improvement(_IMPROVEMENT)
         self._calm = self._calm + 1 if chance < _UNLIKELY else 0
+
+    @property
+    def is_stable(self) -> bool:
+        """Whether it was unlikely at each of the last few looks."""
         return self._calm >= _CALM_PROPOSALS
 
     def _sweep_point(self, trials: Sequence[Trial]) -> Point | None:

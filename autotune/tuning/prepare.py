@@ -1,30 +1,89 @@
 """What must hold before a study's first trial: its model, its space, its identity, its machine."""
 
 import contextlib
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autotune.domain.doubts import Doubts
-from autotune.domain.fed import Fed
-from autotune.domain.inspection import Inspection
 from autotune.domain.model_file import ModelSource, fault_of, located
 from autotune.domain.paths import absolute, unwritable_name
-from autotune.domain.ranking import is_feasible, merit
-from autotune.errors import ModelError, SpecError, StorageError, StudyMismatchError
+from autotune.errors import ModelError, StorageError, StudyMismatchError
+from autotune.machines.deadlines import deadlines_of
 from autotune.machines.fingerprint import Machine
-from autotune.search.derive import derive_space, seeds, trusted_precisions
-from autotune.space.configuration import Configuration
+from autotune.machines.locks import Patience, machine_lock, study_lock
+from autotune.machines.ports import Runner
+from autotune.machines.protocol import Inspected
+from autotune.machines.workers import SubprocessRunner, reference_file
+from autotune.search.derive import derive_space, trusted_precisions
 from autotune.space.space import SearchSpace
 from autotune.spec import StudySpec, parse_shapes, to_toml
 from autotune.storage.database import DATABASE
 from autotune.storage.digests import digest_of, remembered_sha256
-from autotune.storage.races import last_race
 from autotune.storage.study_store import Identity, StudyStore
+from autotune.tuning.findings import fed
 
-_MOST_WARM = 5
 _KEPT = ("batch", "precision")
 """What may change answers: whether it may be offered depends on what could be shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A study whose model was inspected on the machine that is to measure it."""
+
+    spec: StudySpec
+    runner: Runner
+    facts: Inspected
+    machine: Machine
+    space: SearchSpace
+
+
+@contextlib.contextmanager
+def prepared(
+    spec: StudySpec,
+    folder: Path,
+    model: ModelSource,
+    *,
+    runner: Runner | None = None,
+    begun: Callable[[], SearchSpace | None] = lambda: None,
+    patience: Patience | None = None,
+) -> Iterator[Prepared]:
+    """Hold the study and the machine; everything that can be wrong with the input shows here.
+
+    Args:
+        spec: the study.
+        folder: of the study, where logs and locks lie.
+        model: as `source` has it.
+        runner: how configurations are measured; worker processes by default.
+        begun: the space that the study was begun with, asked once the model was inspected.
+        patience: how long to wait for the study and the machine, in all; not at all without.
+
+    Raises:
+        ModelError, DeviceError, SpecError: the input cannot be used.
+        StudyMismatchError: the study was begun with a batch that gives wrong answers.
+        BusyError: another process holds the study or the machine.
+    """
+    logs = folder / "logs"
+    runner = runner or SubprocessRunner(model, logs, deadlines_of(spec.deadline, model.path))
+    with (
+        study_lock(folder, patience),
+        machine_lock(patience),
+        no_longer_than_this(reference_file(logs)),
+    ):
+        yield prepared_on(runner, spec, begun)
+
+
+def prepared_on(
+    runner: Runner, spec: StudySpec, begun: Callable[[], SearchSpace | None] = lambda: None
+) -> Prepared:
+    """What inspection finds, and the space that follows; `begun` as for `prepared`.
+
+    Raises:
+        ModelError, DeviceError, SpecError, StudyMismatchError: as for `prepared`.
+    """
+    facts = runner.inspect(spec.space.device, try_batch=spec.space.batch != (1,))
+    machine = runner.machine(facts)
+    choices = space(spec, facts, machine.usable_cpus, begun())
+    return Prepared(spec=spec, runner=runner, facts=facts, machine=machine, space=choices)
 
 
 def source(spec: StudySpec, folder: Path) -> ModelSource:
@@ -88,42 +147,6 @@ def space(
     )
 
 
-def doubts(spec: StudySpec, facts: Inspection, choices: SearchSpace) -> list[str]:
-    """What could not be shown of the model's answers, each with its consequence and the way out."""
-    data = "the data given" if spec.model.inputs else "random data"
-    way_out = "; give samples that tell: [model] inputs" if facts.is_deterministic else ""
-    # What is known to be wrong needs no doubt.
-    unproven = facts.unproven_batch if facts.why_no_batch is None else None
-    found = []
-    if not facts.is_deterministic:
-        found.append(
-            "the model's answers differ from run to run: only their shapes are compared, and what "
-            "[space] batch asks for is measured, and never certified"
-        )
-    elif unproven is not None and choices.choices["batch"] == (1,):
-        found.append(
-            "batch stays 1: that a batch gives the answers of single requests could not be shown "
-            f"on {data}, as {unproven}{way_out}"
-        )
-    elif unproven is not None:
-        found.append(
-            f"batch is unproven on {data}, as {unproven}: what has one is measured, and never "
-            f"certified{way_out}"
-        )
-    return found + [
-        f"precision {name} is unproven on {data}, as {why}: what has it is measured, and never "
-        f"certified{way_out}"
-        for name, why in facts.untrusted.items()
-        if name in choices.choices["precision"]
-    ]
-
-
-def unproven(facts: Inspection) -> Doubts:
-    """What was measured before this inspection, and could not be proven by it."""
-    doubted = {device: known for device, known in facts.unproven_precisions.items() if known}
-    return Doubts(batch=facts.unproven_batch, precisions=doubted)
-
-
 def counted(
     begun: Identity, spec: StudySpec, facts: Inspection, items_then: int | None = None
 ) -> Identity:
@@ -139,69 +162,25 @@ def counted(
     return replace(begun, items_per_request=items, fed=fed(spec, facts))
 
 
-def findings(
-    spec: StudySpec, facts: Inspection, choices: SearchSpace, items: int
-) -> list[tuple[str, str]]:
-    """What inspection found that bears on every number: the kind of each, and a line of text.
-
-    `items` is what a request counts at batch 1.
-    """
-    found = [("doubt", text) for text in doubts(spec, facts, choices)]
-    doubt = None if spec.model.items is not None else _doubted(facts, items)
-    if doubt is not None:
-        found.append(("items", doubt))
-    if facts.why_no_batch is not None and spec.space.batch is None:
-        found.append(("no_batch", f"only batch 1 is tried: {facts.why_no_batch}"))
-    misleads = fed(spec, facts).note
-    if misleads is not None:
-        found.append(("random_inputs", misleads))
-    return found
-
-
-def _doubted(facts: Inspection, items: int) -> str | None:
-    """Why requests may hold other items than are counted."""
-    if facts.items_per_request != items:
-        return (
-            f"throughput goes on counting {items} per request, as it did when the study began; "
-            f"inspection finds {facts.items_per_request}"
-        )
-    first = {shape[0] for shape in facts.static_shapes.values() if shape}
-    size = first.pop() if len(first) == 1 else 1
-    if items > 1 or size <= 1:
-        return None
-    return (
-        f"a request counts as one item: that its first dimension, {size}, is a batch could not be "
-        f"shown; if it is one, say [model] items = {size}"
-    )
-
-
-def fed(spec: StudySpec, facts: Inspection) -> Fed:
-    """What requests are fed with, and why that may mislead."""
-    return Fed(
-        data="random" if spec.model.inputs is None else "real", warnings=tuple(facts.fed_warnings)
-    )
-
-
-def identity(spec: StudySpec, folder: Path, choices: SearchSpace) -> Identity:
+def identity(spec: StudySpec, folder: Path, model: ModelSource, choices: SearchSpace) -> Identity:
     """What the study must keep.
 
     Raises:
         ModelError: the model cannot be read.
     """
-    path = located(folder / spec.model.path)
-    data = None if spec.model.inputs is None else absolute(folder / spec.model.inputs)
+    data = model.inputs
     try:
-        digest = digest_of(path)
+        digest = digest_of(model.path)
         inputs = None if data is None else remembered_sha256(data).hex()
     except OSError as error:
-        file = error.filename or path
+        file = error.filename or model.path
         raise ModelError(f"{file}: the model cannot be read: {error.strerror}") from error
     return Identity(
         name=absolute(folder).name,
         spec=to_toml(spec),
         model_sha256=digest.sha256,
         earlier_sha256=digest.earlier,
-        inputs={"shapes": parse_shapes(spec.model.shape), "data_sha256": inputs},
+        inputs={"shapes": model.shapes, "data_sha256": inputs},
         goal=spec.goal.goal,
         space=choices.to_dict(),
     )
@@ -233,53 +212,6 @@ def begun_space(folder: Path) -> SearchSpace | None:
             return SearchSpace.from_dict(store.identity().space)
     except (StorageError, ValueError, KeyError, TypeError):
         return None
-
-
-def warm_start(
-    spec: StudySpec, folder: Path, choices: SearchSpace
-) -> tuple[list[Configuration], list[str]]:
-    """What to measure first of another study, and what to tell the user of it.
-
-    A study that was begun goes on without one that is gone.
-
-    Raises:
-        SpecError: there is no such study, or it cannot be read.
-    """
-    try:
-        return _best_of_another(spec, folder, choices), []
-    except SpecError as error:
-        if not (folder / DATABASE).is_file():
-            raise
-        return [], [f"{error}; the study goes on without it"]
-
-
-def _best_of_another(spec: StudySpec, folder: Path, choices: SearchSpace) -> list[Configuration]:
-    """The best few configurations of the study that this one is to start from, as far as they fit.
-
-    They are moved to the nearest choices of this space. Nothing else is taken over: another
-    model, machine or load makes other numbers.
-
-    Raises:
-        SpecError: there is no such study, or it cannot be read.
-    """
-    if spec.search.warm_start is None:
-        return []
-    try:
-        with contextlib.closing(StudyStore.read_only(folder / spec.search.warm_start)) as other:
-            goal, trials = other.identity().goal, other.trials()
-            raced = last_race(other, goal)
-    except StorageError as error:
-        message = f"the study to start from (search.warm_start, --from): {error}"
-        raise SpecError(message) from error
-    winner = None if raced is None else raced.result().winner
-    able = [t for t in trials if t.measurement is not None and is_feasible(t.measurement, goal)]
-    ranked = sorted(able, key=lambda trial: merit(trial, goal), reverse=True)
-    found = [] if winner is None else [winner.contender.configuration]
-    found += [trial.configuration for trial in ranked]
-    points = [choices.nearest(configuration) for configuration in found]
-    distinct = dict.fromkeys(choices.configuration(p) for p in points if p is not None)
-    known = set(seeds(choices))  # every study begins with them anyhow
-    return [configuration for configuration in distinct if configuration not in known][:_MOST_WARM]
 
 
 def check_machine(store: StudyStore, machine: Machine, *, anyway: bool) -> list[str]:

@@ -15,8 +15,9 @@ from autotune.cli import tune as command
 from autotune.cli.main import main as autotune
 from autotune.domain.events import Event, RaceStarted, StudyFinished, TrialFinished
 from autotune.errors import MachineFaultError, StorageError
-from autotune.testing import SimulatedRunner
-from autotune.tuning import loop as tuner
+from autotune.testing.simulated import SimulatedRunner
+from autotune.tuning import prepare, rig
+from autotune.tuning import tune as tuner
 
 PHASES = {"search": TrialFinished, "race": RaceStarted, "end": StudyFinished}
 IGNORED_BEFORE = "AUTOTUNE_NIGHT_IGNORES"
@@ -62,7 +63,7 @@ def _stopped_while_stopping() -> None:
     def hurry(_: Any) -> None:
         _send(signal.SIGTERM)
 
-    setattr(tuner.Tuner, "_leave", hurry)  # noqa: B010 - a method of its own would be an error
+    setattr(rig.Rig, "leave", hurry)  # noqa: B010 - a method of its own would be an error
     _send(signal.SIGTERM)
 
 
@@ -129,7 +130,7 @@ def main(fault: str, phase: str, *words: str) -> None:
 
         return tuner.tune(*given, on_event=hear, **named)
 
-    planted = {(command, "run"): run, (tuner, "SubprocessRunner"): lambda *_: SimulatedRunner()}
+    planted = {(command, "run"): run, (prepare, "SubprocessRunner"): lambda *_: SimulatedRunner()}
     for (module, name), replacement in planted.items():
         setattr(module, name, replacement)
     # As it was inherited: where coverage is measured, that hears SIGTERM in every process.

@@ -27,7 +27,7 @@ from autotune.measuring import measure as measuring
 from autotune.search.search import Search
 from autotune.storage import codec, migrations
 from autotune.storage.races import RaceLog
-from autotune.tuning import loop as tuner
+from autotune.tuning import prepare
 
 _WORKER = (sys.executable, "-m", "tests.faults.worker")
 _DEADLINES = Deadlines(open_s=6.0, block_s=4.0)
@@ -105,8 +105,8 @@ def main() -> None:
     planted: dict[tuple[Any, str], Any] = {(command, "_PAUSE_S"): 0.0}
     if "AUTOTUNE_FAULT" in os.environ:
         patience = _PATIENT if "AUTOTUNE_MEMORY" in os.environ else _DEADLINES
-        planted[tuner, "deadlines_of"] = lambda *_: patience
-        planted[tuner, "SubprocessRunner"] = functools.partial(SubprocessRunner, command=_WORKER)
+        planted[prepare, "deadlines_of"] = lambda *_: patience
+        planted[prepare, "SubprocessRunner"] = functools.partial(SubprocessRunner, command=_WORKER)
     if "AUTOTUNE_MEMORY" in os.environ:
         planted[process, "available_memory"] = _pretended_memory
     if "AUTOTUNE_RUNTIME" in os.environ:

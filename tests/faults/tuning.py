@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from autotune.spec import build_spec
-from autotune.tuning.loop import tune
+from autotune.tuning.tune import tune
 from tests import models
 
 SPEC = {

@@ -39,8 +39,10 @@ from autotune.space.configuration import CompileKey
 from autotune.spec import StudySpec, build_spec
 from autotune.storage.races import RaceLog, StoredRace, last_race
 from autotune.storage.study_store import StudyStore
-from autotune.testing import SimulatedCpu, SimulatedModel, SimulatedRunner, Weather
-from autotune.tuning.loop import Outcome, StopRequest, tune
+from autotune.testing.simulated import SimulatedCpu, SimulatedModel, SimulatedRunner, Weather
+from autotune.tuning.allowance import StopRequest
+from autotune.tuning.session import Outcome
+from autotune.tuning.tune import tune
 from tests.builders import make_failure
 from tests.tuning.test_loop import LATENCY, THROUGHPUT, CrashError
 
@@ -784,14 +786,14 @@ def test_another_package_of_the_runtime_is_another_race(
     """Whatever the runtime says of itself; another kernel is no difference."""
     cut_off(searched, monkeypatch, 2)
     same = {**versions(), "python": "another"}
-    monkeypatch.setattr("autotune.tuning.loop.versions", lambda: same)
+    monkeypatch.setattr("autotune.tuning.session.versions", lambda: same)
     stop, told = stopped_after(2)
     runner = Elsewhere()
     monkeypatch.setattr(Elsewhere, "changes", {"system": "another kernel"})
     tune(make_spec(**FEW), searched, runner=runner, stop=stop, on_event=told)
     assert races(searched) == 1
 
-    monkeypatch.setattr("autotune.tuning.loop.versions", lambda: {**same, "openvino": "2027"})
+    monkeypatch.setattr("autotune.tuning.session.versions", lambda: {**same, "openvino": "2027"})
     tune(make_spec(**FEW), searched, runner=Elsewhere())
     assert races(searched) == 2
 

@@ -45,9 +45,10 @@ from autotune.space.dimensions import PerformanceHint
 from autotune.space.space import SearchSpace
 from autotune.spec import StudySpec, build_spec
 from autotune.storage.study_store import StudyStore
-from autotune.testing import SimulatedCpu, SimulatedModel, SimulatedRunner
-from autotune.tuning import loop as tuner
-from autotune.tuning.loop import StopRequest, tune
+from autotune.testing.simulated import SimulatedCpu, SimulatedModel, SimulatedRunner
+from autotune.tuning import allowance
+from autotune.tuning.allowance import StopRequest
+from autotune.tuning.tune import tune
 from tests.builders import make_failure
 
 LATENCY = Configuration(device="CPU", hint=PerformanceHint.LATENCY)
@@ -843,7 +844,7 @@ def test_a_suspended_machine_ends_at_the_time_of_day(
 ) -> None:
     """A night's sleep is over by then; a budget of time does not count it."""
     asleep = [0.0]
-    monkeypatch.setattr(tuner, "asleep_s", lambda: asleep[0])
+    monkeypatch.setattr(allowance, "asleep_s", lambda: asleep[0])
 
     def suspend(event: TrialFinished) -> None:
         asleep[0] = 8 * 3600.0 * (event.trials >= 5)

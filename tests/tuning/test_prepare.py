@@ -17,9 +17,11 @@ from autotune.errors import SpecError, StudyMismatchError
 from autotune.export.from_study import best_of_study
 from autotune.spec import StudySpec, build_spec
 from autotune.storage.study_store import StudyStore
-from autotune.testing import SimulatedRunner
-from autotune.tuning.loop import Outcome, tune
-from autotune.tuning.prepare import doubts, space
+from autotune.testing.simulated import SimulatedRunner
+from autotune.tuning.findings import doubts
+from autotune.tuning.prepare import space
+from autotune.tuning.session import Outcome
+from autotune.tuning.tune import tune
 from tests import planted
 
 SILENT = "its output is the same for every sample"

@@ -1,0 +1,86 @@
+"""What inspection found that bears on every number of a study, in words."""
+
+from autotune.domain.doubts import Doubts
+from autotune.domain.fed import Fed
+from autotune.machines.protocol import Inspected
+from autotune.space.space import SearchSpace
+from autotune.spec import StudySpec
+
+
+def findings(
+    spec: StudySpec, facts: Inspected, choices: SearchSpace, items: int
+) -> list[tuple[str, str]]:
+    """What inspection found that bears on every number: the kind of each, and a line of text.
+
+    `items` is what a request counts at batch 1.
+    """
+    found = [("doubt", text) for text in doubts(spec, facts, choices)]
+    doubt = None if spec.model.items is not None else _doubted(facts, items)
+    if doubt is not None:
+        found.append(("items", doubt))
+    if facts.why_no_batch is not None and spec.space.batch is None:
+        found.append(("no_batch", f"only batch 1 is tried: {facts.why_no_batch}"))
+    misleads = fed(spec, facts).note
+    if misleads is not None:
+        found.append(("random_inputs", misleads))
+    return found
+
+
+def _doubted(facts: Inspected, items: int) -> str | None:
+    """Why requests may hold other items than are counted."""
+    if facts.items_per_request != items:
+        return (
+            f"throughput goes on counting {items} per request, as it did when the study began; "
+            f"inspection finds {facts.items_per_request}"
+        )
+    first = {shape[0] for shape in facts.static_shapes.values() if shape}
+    size = first.pop() if len(first) == 1 else 1
+    if items > 1 or size <= 1:
+        return None
+    return (
+        f"a request counts as one item: that its first dimension, {size}, is a batch could not be "
+        f"shown; if it is one, say [model] items = {size}"
+    )
+
+
+def fed(spec: StudySpec, facts: Inspected) -> Fed:
+    """What requests are fed with, and why that may mislead."""
+    return Fed(
+        data="random" if spec.model.inputs is None else "real", warnings=tuple(facts.fed_warnings)
+    )
+
+
+def doubts(spec: StudySpec, facts: Inspected, choices: SearchSpace) -> list[str]:
+    """What could not be shown of the model's answers, each with its consequence and the way out."""
+    data = "the data given" if spec.model.inputs else "random data"
+    way_out = "; give samples that tell: [model] inputs" if facts.is_deterministic else ""
+    # What is known to be wrong needs no doubt.
+    unproven = facts.unproven_batch if facts.why_no_batch is None else None
+    found = []
+    if not facts.is_deterministic:
+        found.append(
+            "the model's answers differ from run to run: only their shapes are compared, and what "
+            "[space] batch asks for is measured, and never certified"
+        )
+    elif unproven is not None and choices.choices["batch"] == (1,):
+        found.append(
+            "batch stays 1: that a batch gives the answers of single requests could not be shown "
+            f"on {data}, as {unproven}{way_out}"
+        )
+    elif unproven is not None:
+        found.append(
+            f"batch is unproven on {data}, as {unproven}: what has one is measured, and never "
+            f"certified{way_out}"
+        )
+    return found + [
+        f"precision {name} is unproven on {data}, as {why}: what has it is measured, and never "
+        f"certified{way_out}"
+        for name, why in facts.untrusted.items()
+        if name in choices.choices["precision"]
+    ]
+
+
+def unproven(facts: Inspected) -> Doubts:
+    """What was measured before this inspection, and could not be proven by it."""
+    doubted = {device: known for device, known in facts.unproven_precisions.items() if known}
+    return Doubts(batch=facts.unproven_batch, precisions=doubted)
