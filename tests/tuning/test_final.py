@@ -44,7 +44,7 @@ from autotune.tuning.allowance import StopRequest
 from autotune.tuning.session import Outcome
 from autotune.tuning.tune import tune
 from tests.builders import make_failure
-from tests.tuning.test_loop import LATENCY, THROUGHPUT, CrashError
+from tests.tuning.studies import LATENCY, THROUGHPUT, CrashError
 
 
 @pytest.fixture(autouse=True)
