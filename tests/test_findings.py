@@ -15,7 +15,7 @@ from autotune.export.from_study import best_of_study
 from autotune.report.words import terms_in_words, terms_of
 from autotune.spec import StudySpec, build_spec
 from autotune.storage.study_store import Identity, StudyStore
-from autotune.testing.simulated import SimulatedRunner
+from autotune.testing import SimulatedRunner
 from autotune.tuning.tune import tune
 from tests.command import Autotune
 from tests.report.studies import view

@@ -23,7 +23,7 @@ from autotune.spec import StudySpec, build_spec
 from autotune.stats.judging import Field, judge
 from autotune.storage.races import last_race
 from autotune.storage.study_store import StudyStore
-from autotune.testing.simulated import SimulatedRunner
+from autotune.testing import SimulatedRunner
 from autotune.tuning.session import Outcome
 from autotune.tuning.tune import tune
 from tests.builders import GOAL, make_block, make_configuration

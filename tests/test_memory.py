@@ -7,7 +7,7 @@ from pathlib import Path
 from autotune.domain.events import Event, TrialFinished
 from autotune.domain.measurement import Block
 from autotune.spec import parse_spec
-from autotune.testing.simulated import SimulatedCpu, SimulatedRunner
+from autotune.testing import SimulatedCpu, SimulatedRunner
 from autotune.tuning.tune import tune
 
 STUDY = """

@@ -27,7 +27,8 @@ from autotune.space.configuration import Configuration
 from autotune.spec import StudySpec, build_spec, parse_spec
 from autotune.storage.optuna_study import study_in_memory
 from autotune.storage.study_store import Identity, StudyStore
-from autotune.surfaces.machine import RecordedMachine, RecordedRunner
+from autotune.surfaces.runner import RecordedRunner
+from autotune.surfaces.truth import RecordedMachine
 from autotune.tuning.prepare import prepared_on
 from autotune.tuning.session import Outcome, hold_session
 

@@ -2,13 +2,13 @@
 
 from autotune.domain.doubts import Doubts
 from autotune.domain.fed import Fed
-from autotune.machines.protocol import Inspected
+from autotune.domain.inspection import Inspection
 from autotune.space.space import SearchSpace
 from autotune.spec import StudySpec
 
 
 def findings(
-    spec: StudySpec, facts: Inspected, choices: SearchSpace, items: int
+    spec: StudySpec, facts: Inspection, choices: SearchSpace, items: int
 ) -> list[tuple[str, str]]:
     """What inspection found that bears on every number: the kind of each, and a line of text.
 
@@ -26,7 +26,7 @@ def findings(
     return found
 
 
-def _doubted(facts: Inspected, items: int) -> str | None:
+def _doubted(facts: Inspection, items: int) -> str | None:
     """Why requests may hold other items than are counted."""
     if facts.items_per_request != items:
         return (
@@ -43,14 +43,14 @@ def _doubted(facts: Inspected, items: int) -> str | None:
     )
 
 
-def fed(spec: StudySpec, facts: Inspected) -> Fed:
+def fed(spec: StudySpec, facts: Inspection) -> Fed:
     """What requests are fed with, and why that may mislead."""
     return Fed(
         data="random" if spec.model.inputs is None else "real", warnings=tuple(facts.fed_warnings)
     )
 
 
-def doubts(spec: StudySpec, facts: Inspected, choices: SearchSpace) -> list[str]:
+def doubts(spec: StudySpec, facts: Inspection, choices: SearchSpace) -> list[str]:
     """What could not be shown of the model's answers, each with its consequence and the way out."""
     data = "the data given" if spec.model.inputs else "random data"
     way_out = "; give samples that tell: [model] inputs" if facts.is_deterministic else ""
@@ -80,7 +80,7 @@ def doubts(spec: StudySpec, facts: Inspected, choices: SearchSpace) -> list[str]
     ]
 
 
-def unproven(facts: Inspected) -> Doubts:
+def unproven(facts: Inspection) -> Doubts:
     """What was measured before this inspection, and could not be proven by it."""
     doubted = {device: known for device, known in facts.unproven_precisions.items() if known}
     return Doubts(batch=facts.unproven_batch, precisions=doubted)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from autotune.domain.inspection import Inspection
 from autotune.domain.model_file import ModelSource, fault_of, located
 from autotune.domain.paths import absolute, unwritable_name
 from autotune.errors import ModelError, StorageError, StudyMismatchError
@@ -12,7 +13,6 @@ from autotune.machines.deadlines import deadlines_of
 from autotune.machines.fingerprint import Machine
 from autotune.machines.locks import Patience, machine_lock, study_lock
 from autotune.machines.ports import Runner
-from autotune.machines.protocol import Inspected
 from autotune.machines.workers import SubprocessRunner, reference_file
 from autotune.search.derive import derive_space, trusted_precisions
 from autotune.space.space import SearchSpace
@@ -32,7 +32,7 @@ class Prepared:
 
     spec: StudySpec
     runner: Runner
-    facts: Inspected
+    facts: Inspection
     machine: Machine
     space: SearchSpace
 

@@ -19,7 +19,7 @@ from autotune.space.dimensions import Api
 from autotune.space.space import SearchSpace
 from autotune.spec import parse_spec
 from autotune.storage.optuna_study import study_in_memory
-from autotune.testing.simulated import SimulatedCpu, SimulatedRunner
+from autotune.testing import SimulatedCpu, SimulatedRunner
 from autotune.tuning.tune import tune
 from tests.bench.figure import Figure, figure
 from tests.domain.builders import make_trial

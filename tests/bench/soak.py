@@ -18,7 +18,7 @@ import psutil
 
 from autotune.domain.events import Event, TrialFinished
 from autotune.spec import parse_spec
-from autotune.testing.simulated import SimulatedCpu, SimulatedRunner
+from autotune.testing import SimulatedCpu, SimulatedRunner
 from autotune.tuning.tune import tune
 from tests import models
 from tests.bench.figure import Figure, figure

@@ -21,7 +21,7 @@ from autotune.space.configuration import Configuration
 from autotune.spec import parse_spec
 from autotune.stats.latency import percentile_bounds_ms
 from autotune.stats.tail_test import log_e_pass, requests_needed, sla_verdict
-from autotune.testing.simulated import SimulatedCpu, SimulatedRunner
+from autotune.testing import SimulatedCpu, SimulatedRunner
 from autotune.tuning.tune import tune
 from tests.bench.figure import Figure, figure
 from tests.bench.weather import LAUNCH_NOISE, mean_rate, weather

@@ -15,7 +15,7 @@ from autotune.cli import tune as command
 from autotune.cli.main import main as autotune
 from autotune.domain.events import Event, RaceStarted, StudyFinished, TrialFinished
 from autotune.errors import MachineFaultError, StorageError
-from autotune.testing.simulated import SimulatedRunner
+from autotune.testing import SimulatedRunner
 from autotune.tuning import prepare, rig
 from autotune.tuning import tune as tuner
 

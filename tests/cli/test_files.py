@@ -9,7 +9,7 @@ import pytest
 
 from autotune.cli import tune as command
 from autotune.storage.study_store import StudyStore
-from autotune.testing.simulated import SimulatedRunner
+from autotune.testing import SimulatedRunner
 from autotune.tuning.tune import tune
 from tests.command import Autotune
 

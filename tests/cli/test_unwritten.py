@@ -14,8 +14,7 @@ from autotune.domain.events import Event, TrialFinished
 from autotune.domain.inspection import Inspection
 from autotune.errors import MachineFaultError
 from autotune.machines.fingerprint import Machine
-from autotune.machines.protocol import Inspected
-from autotune.testing.simulated import SimulatedRunner
+from autotune.testing import SimulatedRunner
 from autotune.tuning import tune as tuner
 from tests.command import Autotune
 

@@ -12,7 +12,7 @@ from autotune.report.page.view import View, view_of
 from autotune.space.configuration import CompileKey
 from autotune.spec import build_spec
 from autotune.storage.study_store import StudyStore
-from autotune.testing.simulated import SimulatedModel, SimulatedRunner
+from autotune.testing import SimulatedModel, SimulatedRunner
 from autotune.tuning.tune import tune
 from tests.builders import make_failure
 

@@ -15,11 +15,12 @@ from autotune.domain.events import (
     TrialFinished,
 )
 from autotune.domain.trial import Origin, Trial
-from autotune.space.configuration import Configuration, PerformanceHint
+from autotune.space.configuration import Configuration
+from autotune.space.dimensions import PerformanceHint
 from autotune.space.space import SearchSpace
 from autotune.spec import StudySpec, build_spec
 from autotune.storage.study_store import StudyStore
-from autotune.testing.simulated import SimulatedRunner
+from autotune.testing import SimulatedRunner
 
 LATENCY = Configuration(device="CPU", hint=PerformanceHint.LATENCY)
 THROUGHPUT = Configuration(device="CPU", hint=PerformanceHint.THROUGHPUT)

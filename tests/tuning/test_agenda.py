@@ -14,7 +14,7 @@ from autotune.domain.sampler import Sampler
 from autotune.search.derive import derive_space
 from autotune.spec import SpaceSpec
 from autotune.storage.study_store import StudyStore
-from autotune.testing.simulated import SimulatedRunner
+from autotune.testing import SimulatedRunner
 from autotune.tuning.agenda import Agenda
 from autotune.tuning.allowance import StopRequest
 from autotune.tuning.tune import tune

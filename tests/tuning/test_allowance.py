@@ -20,7 +20,7 @@ from autotune.errors import SpecError
 from autotune.space.configuration import Configuration
 from autotune.spec import to_toml
 from autotune.storage.study_store import SessionRow
-from autotune.testing.simulated import SimulatedRunner
+from autotune.testing import SimulatedRunner
 from autotune.tuning import allowance
 from autotune.tuning.allowance import Allowance, StopRequest, budget_after
 from autotune.tuning.tune import tune

@@ -19,7 +19,7 @@ from autotune.errors import (
 )
 from autotune.space.configuration import CompileKey
 from autotune.storage.study_store import StudyStore
-from autotune.testing.simulated import SimulatedModel, SimulatedRunner
+from autotune.testing import SimulatedModel, SimulatedRunner
 from autotune.tuning.breaker import Breaker
 from autotune.tuning.tune import tune
 from tests.builders import make_configuration, make_failure, make_trial

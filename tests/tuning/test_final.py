@@ -3,14 +3,13 @@
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import pytest
 
 from autotune.analysis.answer import answer
@@ -28,7 +27,6 @@ from autotune.domain.events import (
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.inspection import Inspection
-from autotune.domain.measurement import Block, Flag
 from autotune.domain.race import Choice, End, Slice, Status
 from autotune.domain.ranking import best, better_hint
 from autotune.errors import StudyMismatchError
@@ -36,43 +34,15 @@ from autotune.export.from_study import best_of_study
 from autotune.machines.fingerprint import Machine, versions
 from autotune.racing.calibration import Calibration, save_calibration
 from autotune.space.configuration import CompileKey
-from autotune.spec import StudySpec, build_spec
-from autotune.storage.races import RaceLog, StoredRace, last_race
+from autotune.storage.races import RaceLog
 from autotune.storage.study_store import StudyStore
-from autotune.testing.simulated import SimulatedCpu, SimulatedModel, SimulatedRunner, Weather
+from autotune.testing import SimulatedModel, SimulatedRunner
 from autotune.tuning.allowance import StopRequest
-from autotune.tuning.session import Outcome
 from autotune.tuning.tune import tune
 from tests.builders import make_failure
+from tests.tuning.races import FEW, Told, elapsed, make_spec, races, slices, stored_race
 from tests.tuning.studies import LATENCY, THROUGHPUT, CrashError
 
-
-@pytest.fixture(autouse=True)
-def _never_calibrated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A study's folder with a model file: its content matters to nobody but the digest."""
-    (tmp_path / "model.onnx").write_bytes(b"weights")
-    return tmp_path
-
-
-def make_spec(cap: str = "20ms", **sections: dict[str, Any]) -> StudySpec:
-    """Two minutes, a fifth of them for the race; more configurations than fit into them."""
-    values: dict[str, dict[str, Any]] = {
-        "model": {"path": "model.onnx"},
-        "goal": {"max_latency": cap},
-        "budget": {"duration": "2m"},
-        "space": {"batch": [1, 2, 4, 8]},
-        "measure": {"limit": "3s"},
-        **sections,
-    }
-    return build_spec(values, "study.toml")
-
-
-FEW: dict[str, Any] = {"budget": {"trials": 6}}
 TPE: dict[str, Any] = {"search": {"sampler": "tpe"}}
 
 
@@ -91,58 +61,6 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def searched(tmp_path: Path, once: Path) -> Path:
     """A copy of it: what `tune` does next is the race."""
     return shutil.copytree(once, tmp_path / "searched")
-
-
-@dataclass
-class Told:
-    """Keeps every event; `on_launch` hears of launches as they end."""
-
-    events: list[Event] = field(default_factory=list)
-    on_launch: Callable[[LaunchFinished], None] = lambda _: None
-
-    def __call__(self, event: Event) -> None:
-        """Hear one."""
-        self.events.append(event)
-        if isinstance(event, LaunchFinished):
-            self.on_launch(event)
-
-    def notes(self) -> list[str]:
-        """What was noted."""
-        return [event.text for event in self.events if isinstance(event, Noted)]
-
-    def count(self, kind: type[Event]) -> int:
-        """How many of this kind."""
-        return sum(isinstance(event, kind) for event in self.events)
-
-    def one(self, kind: type[RaceStarted]) -> RaceStarted:
-        """The only one of this kind."""
-        (found,) = [event for event in self.events if isinstance(event, kind)]
-        return found
-
-
-def races(folder: Path) -> int:
-    """How many the database has."""
-    with closing(StudyStore.read_only(folder)) as store, store.engine.connect() as connection:
-        return len(connection.exec_driver_sql("SELECT id FROM autotune_race").all())
-
-
-def stored_race(folder: Path) -> StoredRace:
-    """The last one in the database."""
-    with closing(StudyStore.read_only(folder)) as store:
-        found = last_race(store, store.identity().goal)
-    assert found is not None
-    return found
-
-
-def slices(folder: Path) -> Sequence[Slice]:
-    """Those of the last race."""
-    return stored_race(folder).field.slices
-
-
-def elapsed(folder: Path) -> list[float]:
-    """Seconds of every session."""
-    with closing(StudyStore.read_only(folder)) as store:
-        return [session.elapsed_s for session in store.sessions()]
 
 
 def test_the_race_follows_the_search_within_the_budget(folder: Path) -> None:
@@ -605,120 +523,6 @@ def test_events_come_in_order(folder: Path) -> None:
     assert all(a.left_s >= b.left_s for a, b in pairwise(launched))
     (ended,) = [event for event in told.events if isinstance(event, RaceFinished)]
     assert ended.result == outcome.race
-
-
-@pytest.mark.parametrize(
-    ("percentile", "says"),
-    [(99.99, r"p99\.99 needs at least \d+ requests for a verdict, \d+ (s|min) at"), (90.0, None)],
-)
-def test_a_percentile_beyond_the_budget_is_said_at_the_first_trial(
-    folder: Path, percentile: float, says: str | None
-) -> None:
-    """Once, with the time that it takes and the way out; not where the time is enough."""
-    told = Told()
-    spec = make_spec(
-        goal={"max_latency": "20ms", "percentile": percentile},
-        **FEW,
-        measure={"limit": "2s"},
-    )
-    tune(spec, folder, runner=SimulatedRunner(), on_event=told)
-    if says is None:
-        assert told.notes() == []
-        return
-    (note,) = told.notes()
-    assert note.startswith("p99.99 needs at least")
-    assert "give a longer [measure] limit or budget, or a lower percentile" in note
-    kinds = [type(event) for event in told.events]
-    assert kinds.index(Noted) == kinds.index(TrialFinished) + 1
-
-
-def test_a_race_too_short_for_the_percentile_is_said(folder: Path) -> None:
-    """A trial may decide it, the race may not: with what it takes, and the budget that would do."""
-    told = Told()
-    cpu = SimulatedCpu(cpus=2, item_ms=100.0, serial=0.0, contention=0.0)
-    spec = make_spec(
-        goal={"max_latency": "500ms"}, budget={"duration": "60s"}, measure={"limit": "40s"}
-    )
-    tune(spec, folder, runner=SimulatedRunner(cpu=cpu), on_event=told)
-    (note,) = [note for note in told.notes() if "certificate of p99" in note]
-    found = re.search(
-        r"at least 608 requests each of the best and of the hint: at ([\d.]+) requests/s a race of "
-        r"(\d+) s, and this budget has 24 s for it; give at least (\d+) min, or the result stays",
-        note,
-    )
-    assert found is not None, note
-    rate, race_s, minutes = map(float, found.groups())
-    assert 2 * 608 / rate < race_s < 1.5 * 2 * 608 / rate + 15
-    assert 60 * minutes >= race_s / 0.4 > 60 * (minutes - 1)
-
-
-def test_the_least_budget_for_a_certificate_is_enough(folder: Path) -> None:
-    """What is said to do does, and is not said to be too little."""
-    told = Told()
-    cpu = SimulatedCpu(cpus=2, item_ms=100.0, serial=0.0, contention=0.0)
-    spec = make_spec(goal={"max_latency": "500ms"}, budget={"duration": "5m"})
-    outcome = tune(spec, folder, runner=SimulatedRunner(cpu=cpu), on_event=told)
-    assert not [note for note in told.notes() if "certificate" in note]
-    assert outcome.race is not None
-    assert outcome.race.status is Status.CERTIFIED
-
-
-# --- the reference
-
-SLOW_LATER = Weather(bins=np.array([1.0] * 900 + [1.5] * 1000), spread=np.array([1.0]))
-"""A machine that becomes slower after 90 s."""
-
-
-def flagged(outcome: Outcome) -> list[int]:
-    """Trials measured while the machine was off its usual speed."""
-    return [
-        t.number
-        for t in outcome.trials
-        if t.measurement is not None and Flag.DRIFT in t.measurement.flags
-    ]
-
-
-def reference(folder: Path) -> list[tuple[int, float, Block]]:
-    """Slices between trials."""
-    with closing(StudyStore.read_only(folder)) as store:
-        return store.reference()
-
-
-def test_the_reference_is_measured_between_trials(folder: Path) -> None:
-    """The better hint, at a twentieth of the time; a steady machine raises no flag."""
-    runner = SimulatedRunner()
-    outcome = tune(make_spec(), folder, runner=runner)
-    found = reference(folder)
-    assert len(found) >= 3
-    times_s = [at_s for _, at_s, _ in found]
-    assert times_s == sorted(times_s)
-    assert times_s[0] > 0
-    assert times_s[-1] < runner.clock()
-    assert sum(block.duration_s for _, _, block in found) < 0.1 * runner.clock()
-    assert flagged(outcome) == []
-    rate = runner.predict(THROUGHPUT).requests_per_s
-    assert all(b.completions / b.duration_s == pytest.approx(rate) for _, _, b in found)
-
-
-def test_a_drifting_machine_flags_trials(folder: Path) -> None:
-    """After 90 s all takes half as long again: what is measured then says so, in the database."""
-    runner, told = SimulatedRunner(weather=SLOW_LATER), Told()
-    outcome = tune(make_spec("40ms", race={"share": 0.0}), folder, runner=runner, on_event=told)
-    doubtful = flagged(outcome)
-    assert doubtful
-    ends = [event for event in told.events if isinstance(event, TrialFinished)]
-    late = [e.trial.number for e in ends if e.left_s is not None and e.left_s < 30]
-    assert set(doubtful) <= set(late)
-    with closing(StudyStore.read_only(folder)) as store:
-        kept = [t for t in store.trials() if t.measurement and Flag.DRIFT in t.measurement.flags]
-    assert [trial.number for trial in kept] == doubtful
-
-
-def test_the_reference_can_be_switched_off(folder: Path) -> None:
-    """Then nothing is measured between trials."""
-    spec = make_spec(**FEW, measure={"limit": "3s", "reference": False})
-    tune(spec, folder, runner=SimulatedRunner())
-    assert reference(folder) == []
 
 
 def test_a_race_that_cannot_go_on_keeps_its_word(folder: Path) -> None:

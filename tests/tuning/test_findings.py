@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,13 @@ import openvino as ov
 import pytest
 
 from autotune.domain.events import Event, StudyOpened
+from autotune.domain.inspection import Inspection
 from autotune.domain.race import Status
 from autotune.errors import SpecError, StudyMismatchError
 from autotune.export.from_study import best_of_study
-from autotune.machines.protocol import Inspected
 from autotune.spec import StudySpec, build_spec
 from autotune.storage.study_store import StudyStore
-from autotune.testing.simulated import SimulatedRunner
+from autotune.testing import SimulatedRunner
 from autotune.tuning.findings import doubts
 from autotune.tuning.prepare import space
 from autotune.tuning.session import Outcome
@@ -59,10 +60,10 @@ def tuned(
     return outcome, next(event.notes for event in told if isinstance(event, StudyOpened))
 
 
-def facts(**fields: Any) -> Inspected:
+def facts(**fields: Any) -> Inspection:
     """What inspection said."""
     found = SimulatedRunner().inspect(["CPU"], try_batch=True)
-    return found.model_copy(update=fields)
+    return replace(found, **fields)
 
 
 def status_of(folder: Path, outcome: Outcome) -> tuple[Status, str | None]:

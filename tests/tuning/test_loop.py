@@ -22,7 +22,7 @@ from autotune.domain.sampler import Sampler
 from autotune.domain.trial import Origin
 from autotune.machines.ports import Load
 from autotune.space.configuration import CompileKey
-from autotune.testing.simulated import SimulatedModel, SimulatedRunner
+from autotune.testing import SimulatedModel, SimulatedRunner
 from autotune.tuning.allowance import StopRequest
 from autotune.tuning.tune import tune
 from tests.builders import make_failure

@@ -8,7 +8,7 @@ from autotune.errors import BusyError, SpecError
 from autotune.machines.locks import machine_lock, study_lock
 from autotune.machines.workers import reference_file
 from autotune.space.space import SearchSpace
-from autotune.testing.simulated import SimulatedRunner
+from autotune.testing import SimulatedRunner
 from autotune.tuning.prepare import prepared, prepared_on, source
 from tests.tuning.studies import make_spec
 

@@ -11,7 +11,7 @@ from autotune.domain.events import (
 from autotune.domain.trial import Trial
 from autotune.search.search import Search
 from autotune.storage.study_store import StudyStore
-from autotune.testing.simulated import SimulatedRunner
+from autotune.testing import SimulatedRunner
 from autotune.tuning.allowance import StopRequest
 from autotune.tuning.tune import tune
 from tests.tuning.studies import (

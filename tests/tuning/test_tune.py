@@ -15,7 +15,7 @@ from autotune.errors import (
 )
 from autotune.machines.locks import machine_lock, study_lock
 from autotune.storage.study_store import StudyStore
-from autotune.testing.simulated import SimulatedCpu, SimulatedRunner
+from autotune.testing import SimulatedCpu, SimulatedRunner
 from autotune.tuning.session import Outcome
 from autotune.tuning.tune import tune
 from tests.tuning.studies import (

@@ -15,7 +15,7 @@ from autotune.errors import (
     SpecError,
 )
 from autotune.space.configuration import Configuration
-from autotune.testing.simulated import SimulatedCpu, SimulatedRunner
+from autotune.testing import SimulatedCpu, SimulatedRunner
 from autotune.tuning.allowance import StopRequest
 from autotune.tuning.tune import tune
 from tests.tuning.studies import (
