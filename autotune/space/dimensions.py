@@ -333,8 +333,16 @@ BY_NAME: Mapping[str, Dimension] = {one.name: one for one in TABLE}
 BY_COLUMN: Mapping[str, Dimension] = {one.column: one for one in TABLE}
 PROPERTIES: Mapping[str, Dimension] = {one.property: one for one in TABLE if one.property}
 """The dimensions that set a property, by the property's name."""
+_HARMLESS = {"ALLOW_AUTO_BATCHING"}
+"""Properties of no row that change no answer: they are only ever turned off."""
 _OF_A_HINT = ("ENABLE_HYPER_THREADING", "SCHEDULING_CORE_TYPE")
 """Properties that a hint decides as well, and that are no dimension."""
+
+
+def may_change_answers(property_name: str) -> bool:
+    """Whether answers are to be compared where this property is set; also one that is in no row."""
+    one = PROPERTIES.get(property_name)
+    return property_name not in _HARMLESS if one is None else one.answers
 
 
 def is_blocking(values: Mapping[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 from autotune.domain.doubts import Doubts
 from autotune.domain.fed import Fed
 from autotune.domain.inspection import Inspection
+from autotune.space.dimensions import ARITHMETIC
 from autotune.space.space import SearchSpace
 from autotune.spec import StudySpec
 
@@ -73,10 +74,10 @@ def doubts(spec: StudySpec, facts: Inspection, choices: SearchSpace) -> list[str
             f"certified{way_out}"
         )
     return found + [
-        f"precision {name} is unproven on {data}, as {why}: what has it is measured, and never "
-        f"certified{way_out}"
+        f"{ARITHMETIC.label} {name} is unproven on {data}, as {why}: what has it is measured, and "
+        f"never certified{way_out}"
         for name, why in facts.untrusted.items()
-        if name in choices.choices["precision"]
+        if name in choices.choices[ARITHMETIC.name]
     ]
 
 

@@ -15,6 +15,7 @@ from autotune.machines.locks import Patience, machine_lock, study_lock
 from autotune.machines.ports import Runner
 from autotune.machines.workers import SubprocessRunner, reference_file
 from autotune.search.derive import derive_space, trusted_precisions
+from autotune.space.dimensions import TABLE
 from autotune.space.space import SearchSpace
 from autotune.spec import StudySpec, parse_shapes, to_toml
 from autotune.storage.database import DATABASE
@@ -22,7 +23,7 @@ from autotune.storage.digests import digest_of, remembered_sha256
 from autotune.storage.study_store import Identity, StudyStore
 from autotune.tuning.findings import fed
 
-_KEPT = ("batch", "precision")
+_KEPT = tuple(one.name for one in TABLE if one.answers and not one.expert)
 """What may change answers: whether it may be offered depends on what could be shown."""
 
 

@@ -18,22 +18,24 @@ _TELLING = 4
 """An element says something where samples differ by so many times what rounding may do."""
 
 
-def silences(known: Sequence[Answer], precision: str, relevant: Sequence[bool]) -> list[str | None]:
+def silences(
+    known: Sequence[Answer], arithmetic: str, relevant: Sequence[bool]
+) -> list[str | None]:
     """For each output, why these answers could not show a mistake in it; None where they could.
 
     Args:
         known: of different samples.
-        precision: that they were computed in.
+        arithmetic: that they were computed in.
         relevant: for each output, whether it depends on the inputs at all; one that does not has
             nothing to show.
     """
     return [
-        _silence(parts, precision) if relevant[index] else None
+        _silence(parts, arithmetic) if relevant[index] else None
         for index, parts in enumerate(zip(*known, strict=True))
     ]
 
 
-def _silence(parts: Sequence[Part], precision: str) -> str | None:
+def _silence(parts: Sequence[Part], arithmetic: str) -> str | None:
     usable = [part for part in parts if is_finite(part.values)]
     if not usable:
         return "not finite for any sample"
@@ -41,7 +43,7 @@ def _silence(parts: Sequence[Part], precision: str) -> str | None:
         return "empty for every sample"
     if len({part.shape for part in usable}) > 1:
         return None  # as many detections as there are: they differ
-    return None if _telling(usable, precision).any() else "the same for every sample"
+    return None if _telling(usable, arithmetic).any() else "the same for every sample"
 
 
 def are_finite(known: Sequence[Answer]) -> bool:
@@ -64,13 +66,13 @@ def deviation(outputs: Sequence[Answer], exact: Sequence[Answer]) -> float | Non
     return worst if math.isfinite(worst) else None
 
 
-def is_repeated(first: Answer, again: Answer, precision: str) -> bool:
+def is_repeated(first: Answer, again: Answer, arithmetic: str) -> bool:
     """Whether two runs of one sample gave one answer, within what rounding may do."""
     for one, other in zip(first, again, strict=True):
         if one.shape != other.shape:
             return False
         found = off_by(other.values, one.values, magnitude([one]))
-        if found > _TELLING * _NOISE.get(precision, 1.6e-2):
+        if found > _TELLING * _NOISE.get(arithmetic, 1.6e-2):
             return False
     return True
 
@@ -93,14 +95,14 @@ def spread(known: Sequence[Answer]) -> float:
     return found
 
 
-def differing(known: Sequence[Answer], precision: str) -> list[np.ndarray]:
+def differing(known: Sequence[Answer], arithmetic: str) -> list[np.ndarray]:
     """For each output, the elements in which samples differ by more than rounding of their own."""
-    found = (elements_apart(parts, precision) for parts in zip(*known, strict=True))
+    found = (elements_apart(parts, arithmetic) for parts in zip(*known, strict=True))
     return [strong | faint for strong, faint, _ in found]
 
 
 def elements_apart(
-    parts: Sequence[Part], precision: str
+    parts: Sequence[Part], arithmetic: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Elements that tell beside the output's largest value, those that do beside their own only.
 
@@ -110,12 +112,12 @@ def elements_apart(
     if values is None:
         nothing = np.zeros(parts[0].values.size, bool)
         return nothing, nothing, np.zeros(parts[0].values.size)
-    strong, apart = _telling(parts, precision), values.max(axis=0) - values.min(axis=0)
-    noise = _NOISE.get(precision, 1.6e-2) * np.abs(values).max(axis=0)
+    strong, apart = _telling(parts, arithmetic), values.max(axis=0) - values.min(axis=0)
+    noise = _NOISE.get(arithmetic, 1.6e-2) * np.abs(values).max(axis=0)
     return strong, ~strong & (apart > _TELLING * noise), apart
 
 
-def _telling(parts: Sequence[Part], precision: str) -> np.ndarray:
+def _telling(parts: Sequence[Part], arithmetic: str) -> np.ndarray:
     """For each element, whether samples differ in it by more than rounding could make them."""
     values = matrix(parts)
     if values is None:  # text, or a type of its own
@@ -124,5 +126,5 @@ def _telling(parts: Sequence[Part], precision: str) -> np.ndarray:
     apart = values.max(axis=0) - values.min(axis=0)
     if parts[0].values.dtype.kind in "bui":
         return np.asarray(apart > 0)
-    noise = _NOISE.get(precision, 1.6e-2) * magnitude(parts)
+    noise = _NOISE.get(arithmetic, 1.6e-2) * magnitude(parts)
     return np.asarray(apart > _TELLING * noise)

@@ -38,7 +38,7 @@ def check(
     outputs: Sequence[np.ndarray],
     expected: Sequence[Answer],
     known: Sequence[Answer],
-    precision: str,
+    arithmetic: str,
     tolerance: float | None = None,
 ) -> float:
     """Largest deviation of a batch from the answers of its samples, relative to their largest.
@@ -47,14 +47,14 @@ def check(
         outputs: what the batch gave.
         expected: for each of its items, the answer of that sample at batch 1.
         known: the answers of all samples: how far apart they are tells what an item must keep.
-        precision: of both.
+        arithmetic: of both.
         tolerance: instead of that of the precision.
 
     Raises:
         WrongOutputError: another shape, a value that is finite in only one of the two, a deviation
             beyond the tolerance, or an item that does not follow its sample.
     """
-    limit = TOLERANCE.get(precision, 0.15) if tolerance is None else tolerance
+    limit = TOLERANCE.get(arithmetic, 0.15) if tolerance is None else tolerance
     worst = 0.0
     for index, output in enumerate(outputs):
         wanted, parts = ([answer[index] for answer in answers] for answers in (expected, known))
@@ -68,7 +68,7 @@ def check(
                 f"more than {limit:g}"
             )
             raise WrongOutputError(message)
-        _check_that_items_follow(index, items, wanted, parts, precision)
+        _check_that_items_follow(index, items, wanted, parts, arithmetic)
     return worst
 
 
@@ -76,7 +76,7 @@ def strays(
     outputs: Sequence[np.ndarray],
     expected: Sequence[Answer],
     known: Sequence[Answer],
-    precision: str,
+    arithmetic: str,
 ) -> list[np.ndarray]:
     """For each output, the elements of a batch that passed `check` and yet are in doubt.
 
@@ -88,12 +88,12 @@ def strays(
         outputs: what the batch gave.
         expected: for each of its items, the answer of that sample at batch 1.
         known: the answers of all samples.
-        precision: of both.
+        arithmetic: of both.
     """
     found = []
     for index, output in enumerate(outputs):
         wanted, parts = ([answer[index] for answer in answers] for answers in (expected, known))
-        _, faint, apart = elements_apart(parts, precision)
+        _, faint, apart = elements_apart(parts, arithmetic)
         strayed = np.zeros_like(faint)
         if faint.any():
             for got, part in zip(_items(index, output, wanted, parts), wanted, strict=True):
@@ -159,13 +159,13 @@ def _check_that_items_follow(
     items: Sequence[np.ndarray],
     wanted: Sequence[Part],
     known: Sequence[Part],
-    precision: str,
+    arithmetic: str,
 ) -> None:
     """Where samples differ, each item must be nearer to its own sample than to others.
 
     A small value among large ones may be wrong without deviating much from the largest.
     """
-    telling, _, apart = elements_apart(known, precision)
+    telling, _, apart = elements_apart(known, arithmetic)
     if not telling.any():
         return
     allowed = _FOLLOWS * apart[telling]

@@ -14,6 +14,7 @@ import numpy as np
 import openvino as ov
 
 from autotune.domain.answers import Yardstick, distrust
+from autotune.space.dimensions import ARITHMETIC_PROPERTY
 from autotune.worker import model
 from autotune.worker.answers import are_finite, differing, is_repeated, silences, spread
 from autotune.worker.batches import STRICT, WrongOutputError, check, check_shapes, strays
@@ -21,7 +22,6 @@ from autotune.worker.inputs import KINDS, Sample, joined
 from autotune.worker.parts import Answer
 from autotune.worker.reference import (
     GIVEN,
-    PRECISION,
     RANDOM,
     ReferenceAnswers,
     Run,
@@ -65,10 +65,10 @@ class Bench:
     progress: Callable[[str], None]
     """Hears what comes next: every compilation has its time."""
 
-    def compiled(self, device: str, precision: str) -> ov.CompiledModel:
+    def compiled(self, device: str, arithmetic: str) -> ov.CompiledModel:
         """The model as it is now."""
-        self.progress(f"compiling for {device} {precision}".rstrip())
-        properties = {PRECISION: precision} if precision else {}
+        self.progress(f"compiling for {device} {arithmetic}".rstrip())
+        properties = {ARITHMETIC_PROPERTY: arithmetic} if arithmetic else {}
         return self.core.compile_model(self.network, device, properties)
 
 
@@ -90,12 +90,12 @@ def inspect(bench: Bench, devices: Sequence[str], *, try_batch: bool) -> Finding
     native = _native(bench, home)
     first = "f32" if "f32" in native else ""
     compiled = bench.compiled(home, first)
-    precision = model.precision(compiled) or "f32"
+    arithmetic = model.arithmetic(compiled) or "f32"
     relevant = model.relevant_outputs(bench.network)
-    kinds, groups, answers = _told_apart(bench, compiled, precision, relevant)
-    is_deterministic, keeps_state = _looked_at_again(compiled, precision, groups, answers)
+    kinds, groups, answers = _told_apart(bench, compiled, arithmetic, relevant)
+    is_deterministic, keeps_state = _looked_at_again(compiled, arithmetic, groups, answers)
     del compiled  # memory for one model at a time
-    exact = Run(home, first, precision, answers)
+    exact = Run(home, first, arithmetic, answers)
     runs = [exact, *_other_runs(bench, devices, exact, groups)]
     default = next(run for run in runs if run.device == home and not run.requested)
     silent = _silent(bench.network, exact, relevant)
@@ -119,7 +119,7 @@ def inspect(bench: Bench, devices: Sequence[str], *, try_batch: bool) -> Finding
             yardsticks=tuple(yardsticks[i] for i in needed),
             untrusted=untrusted,
         ),
-        default_precision=default.precision,
+        default_precision=default.arithmetic,
         precision_errors=_precision_errors(runs, exact),
         untrusted={
             name: untrusted[key] for name in native if (key := run_key(home, name)) in untrusted
@@ -150,7 +150,7 @@ def _untrusted(
     found = {}
     for run in runs:
         is_home = run.device == default.device
-        if not is_home or run.precision not in {"f32", default.precision}:
+        if not is_home or run.arithmetic not in {"f32", default.arithmetic}:
             why = distrust(yardsticks, errors_of(run, runs[0]), silent)
             if why is not None:
                 found[run_key(run.device, run.requested)] = why
@@ -169,7 +169,7 @@ def _runs(
     for name in precisions:
         compiled = bench.compiled(device, name)
         answers = [[model.answer(compiled, sample) for sample in group] for group in groups]
-        found.append(Run(device, name, name or model.precision(compiled) or "f32", answers))
+        found.append(Run(device, name, name or model.arithmetic(compiled) or "f32", answers))
     return found
 
 
@@ -188,7 +188,7 @@ def _other_runs(
 
 
 def _told_apart(
-    bench: Bench, compiled: ov.CompiledModel, precision: str, relevant: Sequence[bool]
+    bench: Bench, compiled: ov.CompiledModel, arithmetic: str, relevant: Sequence[bool]
 ) -> tuple[tuple[str, ...], list[list[Sample]], list[list[Answer]]]:
     """Kinds of data, their samples and answers: the user's own alone where those say something.
 
@@ -210,14 +210,14 @@ def _told_apart(
             continue
         if kind == first or are_finite(found):
             kinds, groups, answers = (*kinds, kind), [*groups, samples], [*answers, found]
-        if kind == GIVEN and not any(silences(found, precision, relevant)) and any(relevant):
+        if kind == GIVEN and not any(silences(found, arithmetic, relevant)) and any(relevant):
             break
     return kinds, groups, answers
 
 
 def _looked_at_again(
     compiled: ov.CompiledModel,
-    precision: str,
+    arithmetic: str,
     groups: Sequence[Sequence[Sample]],
     answers: Sequence[Sequence[Answer]],
 ) -> tuple[bool, bool]:
@@ -226,13 +226,13 @@ def _looked_at_again(
     The second look is by a new request, then by one that has answered another sample before.
     """
     for group, known in zip(groups, answers, strict=True):
-        if not is_repeated(known[0], model.answer(compiled, group[0]), precision):
+        if not is_repeated(known[0], model.answer(compiled, group[0]), arithmetic):
             return False, False
     request = compiled.create_infer_request()
     last = len(groups[0]) - 1
     for sample in (groups[0][last], groups[0][0]):
         again = model.answer_of(request, compiled, sample)
-    keeps_state = not is_repeated(answers[0][0], again, precision)
+    keeps_state = not is_repeated(answers[0][0], again, arithmetic)
     return True, keeps_state or bool(model.variables(compiled))
 
 
@@ -240,7 +240,7 @@ def _silent(network: ov.Model, run: Run, relevant: Sequence[bool]) -> str | None
     """Why the answers could not show a mistake; None where each output says something."""
     if not any(relevant):
         return "no output depends on the inputs"
-    found = [silences(group, run.precision, relevant) for group in run.answers]
+    found = [silences(group, run.arithmetic, relevant) for group in run.answers]
     for index, whys in enumerate(zip(*found, strict=True)):
         if all(why is not None for why in whys):
             return f"{_output(network, index)} is {whys[0]}"
@@ -250,7 +250,7 @@ def _silent(network: ov.Model, run: Run, relevant: Sequence[bool]) -> str | None
 def _needed(run: Run, relevant: Sequence[bool]) -> list[int]:
     """Positions of the fewest kinds of data that show what all of them show; at least one."""
     telling = [
-        {i for i, why in enumerate(silences(group, run.precision, relevant)) if why is None}
+        {i for i, why in enumerate(silences(group, run.arithmetic, relevant)) if why is None}
         for group in run.answers
     ]
     order = sorted(range(len(telling)), key=lambda kind: -len(telling[kind]))
@@ -278,17 +278,17 @@ def _look_at_batches(
     try:
         model.set_batch(bench.network, _BATCH)
         compiled = bench.compiled(exact.device, exact.requested)
-        strict = STRICT if exact.precision == "f32" else None
+        strict = STRICT if exact.arithmetic == "f32" else None
         for samples, known in zip(groups, exact.answers, strict=True):
             bench.progress("comparing batches")
-            told.append(differing(known, exact.precision))
+            told.append(differing(known, exact.arithmetic))
             for order in _ORDERS:
                 places = [place % len(samples) for place in order]
                 outputs = model.infer(compiled, joined([samples[i] for i in places]))
                 expected = [known[i] for i in places]
                 if compare:
-                    check(outputs, expected, known, exact.precision, strict)
-                    found = strays(outputs, expected, known, exact.precision)
+                    check(outputs, expected, known, exact.arithmetic, strict)
+                    found = strays(outputs, expected, known, exact.arithmetic)
                     strayed.append(found)
                     told[-1] = [a & ~b for a, b in zip(told[-1], found, strict=True)]
                 else:

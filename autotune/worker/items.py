@@ -9,13 +9,14 @@ from collections.abc import Iterator
 import numpy as np
 import openvino as ov
 
+from autotune.space.dimensions import ARITHMETIC_PROPERTY
 from autotune.worker import model as models
 from autotune.worker.answers import silences
 from autotune.worker.batches import STRICT, WrongOutputError, check
 from autotune.worker.inputs import Sample, input_name
 from autotune.worker.parts import part_of
 
-_PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
+_EXACT = {ARITHMETIC_PROPERTY: "f32"}
 _MOST_ITEMS, _MOST_SAMPLES = 16, 4
 _MOST = 65536
 """What a study and best.json take."""
@@ -85,8 +86,8 @@ def _each_apart(
         }
     )
     relevant = models.relevant_outputs(network)
-    together = core.compile_model(network, device, _PRECISION)
-    apart = core.compile_model(single, device, _PRECISION)
+    together = core.compile_model(network, device, _EXACT)
+    apart = core.compile_model(single, device, _EXACT)
     numbers = sorted({round(i) for i in np.linspace(0, items - 1, min(items, _MOST_ITEMS))})
     for sample in data:
         whole = models.infer(together, sample)

@@ -9,11 +9,12 @@ import numpy as np
 import openvino as ov
 
 from autotune.domain.answers import distrust
+from autotune.space.dimensions import ARITHMETIC_PROPERTY, may_change_answers
 from autotune.worker import model
 from autotune.worker.answers import silences
 from autotune.worker.batches import STRICT, WrongOutputError, check, check_shapes
 from autotune.worker.inputs import Sample, joined
-from autotune.worker.reference import PRECISION, RANDOM, ReferenceAnswers, Run, errors_of, run_key
+from autotune.worker.reference import RANDOM, ReferenceAnswers, Run, errors_of, run_key
 
 T = TypeVar("T")
 
@@ -38,10 +39,19 @@ class Subject:
         model.set_batch(network, self.batch_size)
         return self.core.compile_model(network, self.device, self.properties)
 
+    @property
+    def doubtful(self) -> frozenset[str]:
+        """Properties that may change answers, beside the precision, which is known by its runs.
+
+        Whoever names one that is in no table is not believed that it changes none.
+        """
+        return frozenset(filter(may_change_answers, self.properties)) - {ARITHMETIC_PROPERTY}
+
     def single(self) -> ov.CompiledModel:
-        """The same device and precision at batch 1."""
+        """The same device, precision and doubtful properties at batch 1."""
         self.progress(f"compiling for {self.device} at batch 1")
-        chosen = {k: v for k, v in self.properties.items() if k == PRECISION}
+        kept = {ARITHMETIC_PROPERTY, *self.doubtful}
+        chosen = {k: v for k, v in self.properties.items() if k in kept}
         return self.core.compile_model(self.read(), self.device, chosen)
 
 
@@ -54,8 +64,9 @@ def prove(
 ) -> tuple[float, str | None]:
     """Deviation from single requests, and why the answers are not proven; None where they are.
 
-    A batch is compared with batch 1 of the same device and precision; another device or precision
-    is judged by f32, as for the space (docs/decisions/0001-precision.md).
+    A batch is compared with batch 1 of the same device and precision; another device or precision,
+    and whatever else may change answers, is judged by f32, as for the space
+    (docs/decisions/0001-precision.md).
 
     Args:
         subject: what was compiled.
@@ -69,10 +80,10 @@ def prove(
     """
     if subject.batch_size > 1 and known.why_no_batch is not None:
         raise WrongOutputError(known.why_no_batch)
-    precision = model.precision(compiled) or subject.properties.get(PRECISION, "")
-    run = known.run(subject.device, precision)
+    arithmetic = model.arithmetic(compiled) or subject.properties.get(ARITHMETIC_PROPERTY, "")
+    run = None if subject.doubtful else known.run(subject.device, arithmetic)
     if run is None:
-        run = _run(subject, compiled, groups, precision)
+        run = _run(subject, compiled, groups, arithmetic)
         doubt = known.silent if known.is_deterministic else RANDOM
         why = distrust(known.yardsticks, errors_of(run, known.exact), doubt)
     else:
@@ -93,7 +104,7 @@ def _tells_less(run: Run, exact: Run) -> bool:
 
     def telling(one: Run) -> set[int]:
         every = [True] * len(one.answers[0][0])
-        found = [silences(group, one.precision, every) for group in one.answers]
+        found = [silences(group, one.arithmetic, every) for group in one.answers]
         return {i for group in found for i, why in enumerate(group) if why is None}
 
     return bool(telling(exact) - telling(run))
@@ -116,15 +127,15 @@ def _exactly(
         network = subject.read()
         try:
             model.set_batch(network, subject.batch_size)
-            chosen = {PRECISION: exact.requested} if exact.requested else {}
+            chosen = {ARITHMETIC_PROPERTY: exact.requested} if exact.requested else {}
             compiled = subject.core.compile_model(network, exact.device, chosen)
         except RuntimeError as error:
             return f"it cannot be compared in f32: {model.last_line(error)}"
-        strict = STRICT if exact.precision == "f32" else None
+        strict = STRICT if exact.arithmetic == "f32" else None
         for samples, answers in zip(groups, exact.answers, strict=True):
             order = unlike_any_shift(len(samples), subject.batch_size)
             outputs = model.infer(compiled, joined(_chosen(samples, order)))
-            check(outputs, _chosen(answers, order), answers, exact.precision, strict)
+            check(outputs, _chosen(answers, order), answers, exact.arithmetic, strict)
         mark.touch()
     return None
 
@@ -149,11 +160,11 @@ def _deviation(
 ) -> float:
     """Over samples in order, and of each kind in another order: with other neighbours."""
     first = run.answers[0]
-    worst = check(outputs, _chosen(first, range(batch_size)), first, run.precision)
+    worst = check(outputs, _chosen(first, range(batch_size)), first, run.arithmetic)
     for samples, answers in zip(groups, run.answers, strict=True):
         order = unlike_any_shift(len(samples), batch_size)
         again = model.infer(compiled, joined(_chosen(samples, order)))
-        worst = max(worst, check(again, _chosen(answers, order), answers, run.precision))
+        worst = max(worst, check(again, _chosen(answers, order), answers, run.arithmetic))
     return worst
 
 
@@ -183,9 +194,9 @@ def _run(
     subject: Subject,
     compiled: ov.CompiledModel,
     groups: Sequence[Sequence[Sample]],
-    precision: str,
+    arithmetic: str,
 ) -> Run:
     """Answers of single requests on a device, or in a precision, that was not looked at before."""
     single = compiled if subject.batch_size == 1 else subject.single()
     answers = [[model.answer(single, sample) for sample in group] for group in groups]
-    return Run(subject.device, precision, model.precision(single) or precision, answers)
+    return Run(subject.device, arithmetic, model.arithmetic(single) or arithmetic, answers)

@@ -8,6 +8,7 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as op
 
+from autotune.space.dimensions import ARITHMETIC_PROPERTY
 from autotune.worker.inputs import Sample, input_name, tensors_of
 from autotune.worker.parts import Answer, part_of
 from autotune.worker.tensors import decode
@@ -155,9 +156,9 @@ def answer_of(request: ov.InferRequest, compiled: ov.CompiledModel, sample: Samp
     return [part_of(output) for output in infer_by(request, compiled, sample)]
 
 
-def precision(compiled: ov.CompiledModel) -> str:
+def arithmetic(compiled: ov.CompiledModel) -> str:
     """The precision in use; empty where the device does not tell, as meta devices do not."""
-    return effective_properties(compiled).get("INFERENCE_PRECISION_HINT", "")
+    return effective_properties(compiled).get(ARITHMETIC_PROPERTY, "")
 
 
 def variables(compiled: ov.CompiledModel) -> list[str]:

@@ -18,7 +18,6 @@ from autotune.worker.answers import deviation
 from autotune.worker.inputs import Sample, from_file, made
 from autotune.worker.parts import MOST_VALUES, Answer, Part, narrowed
 
-PRECISION = "INFERENCE_PRECISION_HINT"
 GIVEN = "given"
 """The kind of the user's own data, beside `inputs.KINDS`."""
 RANDOM = "its answers differ from run to run"
@@ -37,7 +36,7 @@ class Run:
     device: str
     requested: str
     """Precision as asked for; empty for what the runtime chooses by itself."""
-    precision: str
+    arithmetic: str
     """The precision that was used."""
     answers: Sequence[Sequence[Answer]]
     """For each kind of data, for each of its samples."""
@@ -68,21 +67,21 @@ class ReferenceAnswers:
         """The answers that all others are judged by."""
         return self.runs[0]
 
-    def run(self, device: str, precision: str) -> Run | None:
+    def run(self, device: str, arithmetic: str) -> Run | None:
         """Of this device and precision: asked for, or used by itself where the device tells."""
         mine = [run for run in self.runs if run.device == device]
-        named = [run for run in mine if run.requested == precision]
-        return next(iter([*named, *(run for run in mine if run.precision == precision)]), None)
+        named = [run for run in mine if run.requested == arithmetic]
+        return next(iter([*named, *(run for run in mine if run.arithmetic == arithmetic)]), None)
 
     def unproven_precisions(self) -> dict[str, dict[str, str]]:
         """By device and precision, why the answers of the run that stands for them are in doubt."""
         found: dict[str, dict[str, str]] = {}
         for one in self.runs:
-            for precision in dict.fromkeys((one.requested, one.precision)):
-                run = self.run(one.device, precision) or one
+            for arithmetic in dict.fromkeys((one.requested, one.arithmetic)):
+                run = self.run(one.device, arithmetic) or one
                 why = self.untrusted.get(run_key(run.device, run.requested))
                 if why is not None:
-                    found.setdefault(one.device, {})[precision] = why
+                    found.setdefault(one.device, {})[arithmetic] = why
         return found
 
 
@@ -143,7 +142,7 @@ def save_reference(path: Path, reference: ReferenceAnswers) -> None:
         if field.name not in {"runs", "yardsticks"}
     }
     values["yardsticks"] = [dataclasses.astuple(one) for one in reference.yardsticks]
-    runs = [[run.device, run.requested, run.precision] for run in reference.runs]
+    runs = [[run.device, run.requested, run.arithmetic] for run in reference.runs]
     meta = json.dumps({**values, "runs": runs, "shapes": shapes})
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
@@ -172,8 +171,8 @@ def load_reference(path: Path) -> ReferenceAnswers:
         meta = json.loads(str(arrays["meta"]))
     shapes = meta.pop("shapes")
     runs = [
-        Run(device, requested, precision, _Stored(path, len(meta["kinds"]), r, shapes))
-        for r, (device, requested, precision) in enumerate(meta.pop("runs"))
+        Run(device, requested, arithmetic, _Stored(path, len(meta["kinds"]), r, shapes))
+        for r, (device, requested, arithmetic) in enumerate(meta.pop("runs"))
     ]
     return ReferenceAnswers(
         kinds=tuple(meta.pop("kinds")),

@@ -12,7 +12,7 @@ from openvino import opset13 as op
 
 from autotune.worker.judgement import unlike_any_shift
 from tests import planted
-from tests.worker.sessions import FakeDevice, Studied
+from tests.worker.sessions import OTHER_ANSWERS, FakeDevice, Studied
 from tests.worker.test_inspection import random_model
 
 pytestmark = pytest.mark.openvino
@@ -50,6 +50,24 @@ def test_a_device_with_other_answers_is_never_proven(
     opened = model.opened(batch_size, "GPU")
     assert "it differs from f32 by 0.3" in opened["unproven"]
     assert model.opened(batch_size)["unproven"] is None
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_property_that_changes_answers_is_never_proven(batch_size: int, tmp_path: Path) -> None:
+    """It is in no table, so that nobody has said that it changes none."""
+    model = on_a_fake_gpu(tmp_path, lambda output, _: output)
+    opened = model.opened(batch_size, **{OTHER_ANSWERS: "32"})
+    assert "it differs from f32 by 0.3" in opened["unproven"]
+    assert model.opened(batch_size)["unproven"] is None
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_property_that_changes_no_answer_is_proven_by_them(
+    batch_size: int, tmp_path: Path
+) -> None:
+    """Of the real runtime, in no table either."""
+    model = on_a_fake_gpu(tmp_path, lambda output, _: output)
+    assert model.opened(batch_size, CPU_DENORMALS_OPTIMIZATION="YES")["unproven"] is None
 
 
 def test_inspection_says_what_opening_will_say(tmp_path: Path) -> None:
