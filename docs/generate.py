@@ -16,6 +16,8 @@ from autotune.domain.measurement import FLAGS, Flag
 from autotune.domain.units import format_duration
 from autotune.export.best_file import BestFile, json_schema
 from autotune.report.columns import ALL, LATENCY, TERMINAL, Column
+from autotune.space.devices import KINDS, OTHER
+from autotune.space.dimensions import TABLE
 from autotune.spec import StudySpec
 from autotune.storage.schema import METADATA, SCHEMA_VERSION
 from autotune.surfaces.file import METADATA as SURFACE_METADATA
@@ -40,6 +42,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     """Every generated file, whole."""
     docs = ROOT / "docs"
     yield docs / "study-toml.md", _between(docs / "study-toml.md", study_toml())
+    yield docs / "dimensions.md", _between(docs / "dimensions.md", dimensions())
     yield docs / "database.md", _between(docs / "database.md", database())
     yield docs / "surface.md", _between(docs / "surface.md", surface())
     yield docs / "frame.md", _between(docs / "frame.md", frame_columns())
@@ -62,6 +65,34 @@ def study_toml() -> str:
         parts += [_spec_row(model, key, field) for key, field in model.model_fields.items()]
         parts.append("")
     return "\n".join(parts)
+
+
+def dimensions() -> str:
+    """The table of dimensions, and that of devices."""
+    parts = ["## Dimensions", "", "| key | column | stage | kind | property | default | answers |"]
+    parts.append("| --- | --- | --- | --- | --- | --- | --- |")
+    for one in TABLE:
+        key = f"`{one.name}`" if one.tunable else "in no study.toml"
+        default = "" if one.default is None else f"`{one.text(one.default)}`"
+        answers = "may change" if one.answers else ""
+        cells = (
+            f"{key}{', expert' if one.expert else ''}",
+            f"`{one.column}`",
+            one.stage.value,
+            one.kind.value,
+            f"`{one.property}`" if one.property else "",
+            default,
+            answers,
+        )
+        parts.append(f"| {' | '.join(cells)} |")
+    parts += ["", "## Devices", "", "| device | lacks | sets always | what is known |"]
+    parts.append("| --- | --- | --- | --- |")
+    for kind in (*KINDS, OTHER):
+        names = ", ".join(f"`{name}`" for name in kind.names) or "any other"
+        lacks = ", ".join(f"`{name}`" for name in sorted(kind.lacks))
+        always = ", ".join(f"`{name}={text}`" for name, text in kind.always.items())
+        parts.append(f"| {names} | {lacks} | {always} | {kind.why} |")
+    return "\n".join([*parts, ""])
 
 
 def database() -> str:

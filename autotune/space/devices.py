@@ -42,7 +42,7 @@ KINDS: tuple[DeviceKind, ...] = (
         "hint.",
     ),
 )
-_OTHER = DeviceKind(names=(), lacks=_THREADS, why="Nothing is known of it but its name.")
+OTHER = DeviceKind(names=(), lacks=_THREADS, why="Nothing is known of it but its name.")
 
 
 def kind_of(device: str) -> DeviceKind:
@@ -50,8 +50,8 @@ def kind_of(device: str) -> DeviceKind:
     name = device.split(":", maxsplit=1)[0].split(".", maxsplit=1)[0]
     # Only a bare CPU takes what is a CPU's: CPU.0 is no name that the runtime knows.
     if name == "CPU" and device != name:
-        return _OTHER
-    return next((kind for kind in KINDS if name in kind.names), _OTHER)
+        return OTHER
+    return next((kind for kind in KINDS if name in kind.names), OTHER)
 
 
 def is_cpu(device: str) -> bool:

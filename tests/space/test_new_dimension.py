@@ -195,8 +195,8 @@ def model_of(folder: Path) -> str:
 def test_it_is_documented(product: Product) -> None:
     """In the reference of study.toml and of frames, which are written by the table."""
     product.python("docs/generate.py")
-    for page in ("study-toml.md", "frame.md"):
-        assert f"| `{NAME}` |" in (product.folder / "docs" / page).read_text(encoding="utf-8")
+    for page in ("study-toml.md", "frame.md", "dimensions.md"):
+        assert f"| `{NAME}`" in (product.folder / "docs" / page).read_text(encoding="utf-8")
 
 
 def test_a_wrong_value_is_refused(product: Product, model_folder: Path, tmp_path: Path) -> None:
