@@ -7,21 +7,17 @@ History of the format: 1, the first. 2: `certificate`, `measured.feed`, and two 
 
 import json
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, create_model
 from pydantic_core import PydanticSerializationError
 
-from autotune.domain.fed import Fed
-from autotune.domain.goal import Goal, Objective, Verdict
-from autotune.domain.measurement import Feed, Flag, Measurement
+from autotune.domain.goal import Objective, Verdict
+from autotune.domain.measurement import Feed, Flag
 from autotune.domain.model_file import fault_of, located
 from autotune.domain.paths import relative
-from autotune.domain.race import RaceResult, Status
-from autotune.domain.ranking import baselines, better_hint, ratio
-from autotune.domain.trial import Trial
+from autotune.domain.race import Status
 from autotune.errors import AutotuneError, ModelError
 from autotune.export.certificate import (
     BestCertificate,
@@ -31,8 +27,6 @@ from autotune.export.certificate import (
     Finite,
     Positive,
     Text,
-    best_latency,
-    certificate,
 )
 from autotune.export.files import write_atomically
 from autotune.space.dimensions import REQUESTS, TABLE, Dimension, Stage
@@ -137,14 +131,15 @@ def _or_none(one: Dimension) -> Any:
     return one.type | None if one.default is None else one.type
 
 
-_LOADS = [one for one in TABLE if one.stage is Stage.LOAD and one is not REQUESTS]
+LOADS = [one for one in TABLE if one.stage is Stage.LOAD and one is not REQUESTS]
+"""How requests are issued, but for their number: a field of the file for each."""
 if TYPE_CHECKING:
     _Loaded = _Deployed
 else:
     _Loaded = create_model(
         "_Loaded",
         __base__=_Deployed,
-        **{one.column: one.type if one.first else (_or_none(one), one.default) for one in _LOADS},
+        **{one.column: one.type if one.first else (_or_none(one), one.default) for one in LOADS},
     )
 
 
@@ -187,67 +182,7 @@ class BestFile(_Loaded):
     @property
     def loads(self) -> dict[str, Any]:
         """How requests are issued, but for their number: by dimension."""
-        return {one.column: getattr(self, one.column) for one in _LOADS}
-
-
-def best_file(  # noqa: PLR0913 - the parts of the file
-    *,
-    trial: Trial,
-    trials: tuple[Trial, ...],
-    goal: Goal,
-    model: BestModel,
-    machine: dict[str, Any],
-    versions: dict[str, str],
-    study: str,
-    race: RaceResult | None = None,
-    fed: Fed | None = None,
-    environment: dict[str, str] | None = None,
-) -> BestFile:
-    """The file for one trial of a study, with what `race` proved if it chose that trial."""
-    measurement = trial.measurement
-    if measurement is None:
-        raise ValueError("a failed trial cannot be exported")
-    if race is not None and (race.winner is None or race.winner.contender.trial != trial.number):
-        race = None
-    winner = None if race is None else race.winner
-    unproven = measurement.opening.unproven if winner is None else winner.unproven
-    hint = better_hint(trials, goal, race)
-    return BestFile(
-        format_version=4,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        model=model,
-        device=trial.configuration.device,
-        properties=trial.configuration.properties,
-        effective=dict(measurement.opening.effective.properties),
-        num_requests=measurement.num_requests,
-        batch_size=trial.configuration.batch_size,
-        **{one.column: one.of(trial.configuration) for one in _LOADS},
-        status=_status(race, unproven),
-        unproven=unproven,
-        objective=goal.objective,
-        sla=None
-        if goal.cap_ms is None
-        else BestSla(
-            percentile=goal.percentile, cap_ms=goal.given_cap_ms or 0.0, headroom=goal.headroom
-        ),
-        measured=_measured(measurement, fed),
-        certificate=None
-        if race is None
-        else certificate(
-            race,
-            None if hint is None else hint.configuration,
-            "random" if fed is None else fed.data,
-            goal.given_cap_ms,
-        ),
-        baselines=[_baseline(name, known) for name, known in baselines(trials).items()],
-        better_hint=None if hint is None else str(hint.configuration),
-        ratio_to_better_hint=ratio(trial, hint, goal),
-        machine=machine,
-        versions=versions,
-        environment=environment or {},
-        study=study,
-        trial=trial.number,
-    )
+        return {one.column: getattr(self, one.column) for one in LOADS}
 
 
 def write_best(file: BestFile, path: Path) -> None:
@@ -324,40 +259,3 @@ def json_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **BestFile.model_json_schema(mode="serialization"),
     }
-
-
-def _status(race: RaceResult | None, unproven: str | None) -> Status:
-    if race is not None:
-        return race.status
-    return Status.UNCONFIRMED if unproven is None else Status.UNPROVEN
-
-
-def _measured(measurement: Measurement, fed: Fed | None) -> BestMeasured:
-    latency, throughput = measurement.latency, measurement.throughput
-    return BestMeasured(
-        throughput_per_s=throughput.mean,
-        throughput_low_per_s=throughput.low,
-        throughput_high_per_s=throughput.high,
-        latency_ms=best_latency(latency),
-        requests=latency.requests,
-        over_cap=measurement.over_cap,
-        verdict=measurement.verdict,
-        load="closed loop",
-        feed=measurement.feed,
-        flags=sorted(measurement.flags),
-        peak_rss_bytes=measurement.peak_rss_bytes,
-        data=None if fed is None else fed.data,
-        warnings=[] if fed is None else list(fed.warnings),
-    )
-
-
-def _baseline(name: str, trial: Trial) -> BestBaseline:
-    measurement = trial.measurement
-    assert measurement is not None  # noqa: S101 - baselines() returns measured trials only
-    return BestBaseline(
-        name=name,
-        trial=trial.number,
-        throughput_per_s=measurement.throughput_per_s,
-        latency_goal_ms=measurement.latency.goal_ms,
-        verdict=measurement.verdict,
-    )

@@ -10,7 +10,8 @@ from autotune.domain.goal import Goal
 from autotune.domain.race import RaceResult
 from autotune.domain.trial import Trial
 from autotune.errors import StorageError
-from autotune.export.best_file import BestFile, BestModel, best_file, relative_model_path
+from autotune.export.best_file import BestFile, BestModel, relative_model_path
+from autotune.export.from_trial import best_file
 from autotune.spec import parse_shapes, parse_spec
 from autotune.storage.races import session_of_last_race
 from autotune.storage.study_store import StudyStore

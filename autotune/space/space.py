@@ -176,18 +176,9 @@ class SearchSpace:
         key = configuration.compile_key
         return [
             point
-            for point in self._like(here, ("streams", "requests_per_stream"))
+            for point in _like(self, here, ("streams", "requests_per_stream"))
             if self.canonical(point) == point and self.configuration(point).compile_key == key
         ]
-
-    def _like(self, point: Point, free: Sequence[str]) -> Iterator[Point]:
-        """All points that differ from one in these dimensions only."""
-        return itertools.product(
-            *(
-                range(len(self.choices[name])) if name in free else (index,)
-                for name, index in zip(DIMENSIONS, point, strict=True)
-            )
-        )
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary: what a study must not change while it goes on.
@@ -230,6 +221,16 @@ class SearchSpace:
         except (KeyError, TypeError) as error:
             message = f"not a search space: {error}"
             raise ValueError(message) from error
+
+
+def _like(space: SearchSpace, point: Point, free: Sequence[str]) -> Iterator[Point]:
+    """All points that differ from one in these dimensions only."""
+    return itertools.product(
+        *(
+            range(len(space.choices[name])) if name in free else (index,)
+            for name, index in zip(DIMENSIONS, point, strict=True)
+        )
+    )
 
 
 def _used(one: Dimension, configuration: Configuration, chosen: Mapping[str, str]) -> Any:

@@ -13,12 +13,12 @@ from autotune.errors import AutotuneError
 from autotune.export.best_file import (
     BestFile,
     BestModel,
-    best_file,
     json_schema,
     read_best,
     relative_model_path,
     write_best,
 )
+from autotune.export.from_trial import best_file
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
 from tests.builders import GOAL, make_failure, make_measurement, make_opening, make_trial

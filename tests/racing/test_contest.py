@@ -27,8 +27,9 @@ from autotune.errors import (
     StudyMismatchError,
     UsageError,
 )
-from autotune.export.best_file import BestFile, BestModel, best_file, write_best
+from autotune.export.best_file import BestFile, BestModel, write_best
 from autotune.export.configuration import configuration_of
+from autotune.export.from_trial import best_file
 from autotune.machines.locks import machine_lock
 from autotune.machines.ports import Runner
 from autotune.racing.calibration import Calibration, save_calibration

@@ -23,7 +23,8 @@ from autotune.domain.race import (
     Status,
 )
 from autotune.errors import AutotuneError, ModelError, StudyMismatchError
-from autotune.export.best_file import BestFile, BestModel, best_file, write_best
+from autotune.export.best_file import BestFile, BestModel, write_best
+from autotune.export.from_trial import best_file
 from autotune.machines.ports import Runner
 from autotune.racing.named import RacedModel
 from autotune.racing.verify import Finding, Verification, judge_claims, verify

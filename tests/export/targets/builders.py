@@ -3,7 +3,8 @@
 from typing import Any
 
 from autotune.domain.measurement import Feed
-from autotune.export.best_file import BestFile, BestModel, best_file
+from autotune.export.best_file import BestFile, BestModel
+from autotune.export.from_trial import best_file
 from autotune.export.targets.target import Port, Tuned
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import Api, PerformanceHint

@@ -1,0 +1,146 @@
+"""study.toml to StudySpec: every fault at once, each with its key, value and way out."""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError, ValidationInfo, field_validator
+
+from autotune.domain.goal import Objective
+from autotune.domain.sampler import Sampler
+from autotune.errors import SpecError
+from autotune.spec.sections import (
+    BudgetSpec,
+    DeadlineSpec,
+    GoalSpec,
+    MeasureSpec,
+    ModelSpec,
+    RaceSpec,
+    SearchSpec,
+)
+from autotune.spec.space import SpaceSpec
+from autotune.spec.values import Section
+
+STUDY_FILE = "study.toml"
+
+
+class StudySpec(Section):
+    """One study: a model, a goal, a space, a budget. Frozen; durations are in seconds."""
+
+    model: ModelSpec
+    goal: GoalSpec
+    budget: BudgetSpec = BudgetSpec()
+    space: SpaceSpec = SpaceSpec()
+    measure: MeasureSpec = MeasureSpec()
+    deadline: DeadlineSpec = DeadlineSpec()
+    race: RaceSpec = RaceSpec()
+    search: SearchSpec = SearchSpec()
+
+    @field_validator("budget")
+    @classmethod
+    def _one_objective_to_improve(cls, value: BudgetSpec, info: ValidationInfo) -> BudgetSpec:
+        goal = info.data.get("goal")
+        if value.stable and goal is not None and goal.objective is Objective.PARETO:
+            message = (
+                'stable: "pareto" has two objectives, and no improvement that could be unlikely'
+            )
+            raise ValueError(message)
+        return value
+
+    @field_validator("search")
+    @classmethod
+    def _one_objective(cls, value: SearchSpec, info: ValidationInfo) -> SearchSpec:
+        goal = info.data.get("goal")
+        pareto = goal is not None and goal.objective is Objective.PARETO
+        if pareto and value.sampler is Sampler.GP:
+            message = 'sampler: "gp" has one objective; for "pareto" take "tpe" or "auto"'
+            raise ValueError(message)
+        return value
+
+    @property
+    def limit_s(self) -> float:
+        """Longest measurement of one configuration, in seconds."""
+        if self.measure.limit is not None:
+            return self.measure.limit
+        if self.budget.duration_s is not None:
+            return min(30.0, max(3.0, self.budget.duration_s / 40))
+        return 10.0
+
+
+def load_spec(path: Path) -> StudySpec:
+    """The study in a `study.toml`, or in the folder that holds one.
+
+    Raises:
+        SpecError: the file is missing, is no TOML, or has faults; the message lists all of them.
+    """
+    file = path
+    try:
+        file = path / STUDY_FILE if path.is_dir() else path
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise SpecError(message) from error
+    return parse_spec(text, str(file))
+
+
+def parse_spec(text: str, name: str = STUDY_FILE) -> StudySpec:
+    """The study in the text of a study file; `name` is what messages call it.
+
+    Raises:
+        SpecError: lists every fault, each with its key, value and way out.
+    """
+    try:
+        values = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # a plain ValueError for 5000 digits
+        message = f"{name}: not a TOML file: {error}"
+        raise SpecError(message) from error
+    return build_spec(values, name)
+
+
+def build_spec(values: dict[str, Any], name: str) -> StudySpec:
+    """The study in nested dictionaries, as TOML gives them.
+
+    Raises:
+        SpecError: lists every fault.
+    """
+    try:
+        return StudySpec.model_validate(values)
+    except ValidationError as error:
+        faults = [f"{name}: {_fault(fault)}" for fault in error.errors()]
+        raise SpecError("\n".join(faults)) from None
+
+
+def _fault(fault: Any) -> str:
+    parts = [str(part) for part in fault["loc"] if not str(part).startswith("function-")]
+    location = [part if part.isprintable() else repr(part) for part in parts]  # in one line
+    where = f"[{location[0]}] " + ".".join(location[1:]) if location else ""
+    if fault["type"] == "extra_forbidden":
+        return f"{where.strip()}: unknown key{_suggestion(location)}"
+    if fault["type"] == "missing":
+        return f"{where.strip()}: is missing"
+    message = fault["msg"].removeprefix("Value error, ")
+    shown = _shown(fault["input"])
+    got = f", got {shown:.80}" if shown and shown not in message else ""
+    return f"{where.strip()}: {message[:1].lower()}{message[1:]}{got}"
+
+
+def _shown(value: object) -> str:
+    """The value as the message shows it; nothing for a section or a key that is not there."""
+    if value is None or isinstance(value, dict | BaseModel):
+        return ""
+    try:
+        return repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return "a number far too long"
+
+
+def _suggestion(location: list[str]) -> str:
+    fields = StudySpec.model_fields
+    if len(location) > 1 and location[0] in fields:
+        section = fields[location[0]].annotation
+        fields = getattr(section, "model_fields", {})
+    close = difflib.get_close_matches(location[-1], fields, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known here: {', '.join(fields)}"

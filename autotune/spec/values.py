@@ -1,0 +1,83 @@
+"""What a value of a study file may be: durations, shares, counts, names, lists of choices."""
+
+from datetime import time
+from typing import Annotated, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
+
+from autotune.domain.units import format_duration, format_percent, parse_duration, parse_percent
+
+T = TypeVar("T")
+
+
+def _seconds(value: object) -> float:
+    if not isinstance(value, str):
+        message = f'{value!r} has no unit; write a text such as "2.5ms", "800us" or "10m"'
+        raise ValueError(message)  # noqa: TRY004 - pydantic collects ValueErrors only
+    return parse_duration(value)
+
+
+def _share(value: object) -> float:
+    if not isinstance(value, str):
+        message = f'{value!r} has no percent sign; write a text such as "15%"'
+        raise ValueError(message)  # noqa: TRY004 - pydantic collects ValueErrors only
+    return parse_percent(value)
+
+
+def _listed(value: object) -> object:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _local_time(value: object) -> str:
+    if isinstance(value, time):  # TOML has times of its own: until = 07:00:00
+        return value.isoformat()
+    try:
+        time.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        message = f'{value!r} is no time of day; write for instance "07:00"'
+        raise ValueError(message) from None
+    return str(value)
+
+
+def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
+    if not values:
+        message = "is empty; give a value or a list, or leave it out"
+        raise ValueError(message)
+    if len(set(values)) < len(values):
+        message = f"has a value twice: {list(values)}"
+        raise ValueError(message)
+    return values
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(_seconds),
+    PlainSerializer(format_duration),
+    WithJsonSchema({"type": "string", "format": "duration"}),
+]
+Share = Annotated[
+    float,
+    BeforeValidator(_share),
+    PlainSerializer(format_percent),
+    WithJsonSchema({"type": "string", "format": "percent"}),
+]
+# Strict: neither true nor "5" is a number, and "yes" is no boolean.
+Positive = Annotated[int, Field(strict=True, ge=1, le=65536)]
+Switch = Annotated[bool, Field(strict=True)]
+Name = Annotated[str, Field(min_length=1)]
+Choices = Annotated[tuple[T, ...], BeforeValidator(_listed), AfterValidator(_distinct)]
+LocalTime = Annotated[str, BeforeValidator(_local_time)]
+
+
+class Section(BaseModel):
+    """A section: frozen, and no key that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
