@@ -21,6 +21,7 @@ from autotune.export.from_study import best_of_study
 from autotune.export.targets import TARGETS
 from autotune.machines.fingerprint import Machine
 from autotune.machines.workers import SubprocessRunner
+from autotune.racing.stored import result_of
 from autotune.racing.verify import verify
 from autotune.spec import StudySpec, build_spec, load_spec
 from autotune.storage.races import last_race
@@ -189,9 +190,9 @@ def test_a_batch_that_is_unproven_now_is_unproven_in_an_older_study(
             assert (old.opening.unproven, trial.measurement.opening.unproven) == (None, why)
             best = best_of_study(store, folder, trial, outcome.trials, outcome.goal)
             assert (best.status, best.unproven) == (Status.UNPROVEN, why)
-        race = last_race(store, outcome.goal)
+        race = last_race(store)
     if race is not None:
-        standings = race.result().standings
+        standings = result_of(race, outcome.goal).standings
         raced = {s.contender.trial: s.unproven for s in standings if s.contender.trial is not None}
         assert {raced.get(trial.number, why) for trial in batches} == {why}
         assert set(raced.values()) <= {None, why}
@@ -334,10 +335,10 @@ def test_a_surface_is_replayed(autotune: Autotune, kept: Path, name: str) -> Non
 def test_the_race_that_was_cut_off_is_seen(kept: Path) -> None:
     """In its second launch."""
     with closing(StudyStore.read_only(kept / "cut")) as store:
-        race = last_race(store, store.identity().goal)
+        race = last_race(store)
     assert race is not None
     assert race.end is None
-    assert {piece.launch for piece in race.field.slices} == {0, 1}
+    assert {piece.launch for piece in race.slices} == {0, 1}
 
 
 def test_a_race_that_was_cut_off_is_not_mixed_with_another_machines(tmp_path: Path) -> None:
@@ -345,12 +346,12 @@ def test_a_race_that_was_cut_off_is_not_mixed_with_another_machines(tmp_path: Pa
     folder = copied(tmp_path) / "cut"
     outcome = tune(grown(folder, 0), folder, runner=simulated(), anyway=True, trust=True)
     with closing(StudyStore.read_only(folder)) as store:
-        race = last_race(store, store.identity().goal)
+        race = last_race(store)
         machines = {session.place.digest for session in store.sessions()}
     assert race is not None
     assert (race.number, len(machines), len(race.places)) == (2, 2, 1)
     assert outcome.race is not None
-    assert outcome.race.launches == len({piece.launch for piece in race.field.slices})
+    assert outcome.race.launches == len({piece.launch for piece in race.slices})
     assert slices(folder, race=1) == slices(ARTEFACTS / "cut", race=1)
 
 

@@ -15,12 +15,13 @@ from autotune.errors import StudyMismatchError
 from autotune.machines.ports import Runner
 from autotune.measuring.measure import Plan, measure
 from autotune.racing.contest import contest
+from autotune.racing.judge import Field, judge
 from autotune.racing.named import NamedContender, RacedModel
+from autotune.racing.stored import result_of
 from autotune.report.drift import drift_json
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
 from autotune.spec import StudySpec, build_spec
-from autotune.stats.judging import Field, judge
 from autotune.storage.races import last_race
 from autotune.storage.study_store import StudyStore
 from autotune.testing import SimulatedRunner
@@ -141,9 +142,9 @@ def test_a_race_of_a_study_counts_as_its_search(folder: Path) -> None:
     assert race is not None
     told = [e.result for e in events if isinstance(e, LaunchFinished | RaceFinished)]
     with closing(StudyStore.read_only(folder)) as store:
-        stored = last_race(store, GOAL)
+        stored = last_race(store)
     assert stored is not None
-    for result in (race, stored.result(), *told):
+    for result in (race, result_of(stored, GOAL), *told):
         for standing in result.standings:
             if standing.throughput is not None:
                 contender = standing.contender

@@ -8,6 +8,7 @@ from autotune.domain.goal import Goal
 from autotune.domain.race import RaceResult
 from autotune.domain.ranking import best, chosen
 from autotune.domain.trial import Trial
+from autotune.racing.stored import result_of
 from autotune.space.space import SearchSpace
 from autotune.storage.database import rows_explained
 from autotune.storage.races import last_race
@@ -89,8 +90,8 @@ def space_size(identity: Identity, name: object) -> int:
 
 def _held_over(store: StudyStore, goal: Goal, trials: int) -> RaceResult | None:
     """The last race judged by `goal`, if it has ended and no trial came after it."""
-    stored = last_race(store, goal)
+    stored = last_race(store)
     if stored is None or stored.end is None or stored.trials != trials:
         return None
     with rows_explained(store.name, f"race {stored.number}"):  # figures that make no sense
-        return stored.result()
+        return result_of(stored, goal)

@@ -29,8 +29,8 @@ from autotune.domain.race import (
 )
 from autotune.machines.ports import Load, OpenModel
 from autotune.measuring.measure import take_slice
-from autotune.stats.choice import fastest, is_hopeless, may_win
-from autotune.stats.judging import Field, judge
+from autotune.racing.choice import fastest, is_hopeless, may_win
+from autotune.racing.judge import Field, judge
 
 LAUNCHES = 7
 MOST_LAUNCHES = 40

@@ -1,4 +1,4 @@
-"""Races in the database: written round by round, and read back as what they prove."""
+"""Races in the database: written round by round, and given back as they were written."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,10 +7,9 @@ from typing import Any
 
 from sqlalchemy import Engine, func, insert, select, update
 
-from autotune.domain.goal import Goal
+from autotune.domain.doubts import Doubts
 from autotune.domain.measurement import Feed
-from autotune.domain.race import Contender, Dossier, End, RaceResult, Slice
-from autotune.stats.judging import Field, judge
+from autotune.domain.race import Contender, Dossier, End, Slice
 from autotune.storage import codec
 from autotune.storage.database import faults_explained, fetch, rows_explained
 from autotune.storage.schema import CONTENDER, LAUNCH, MACHINE, RACE, SESSION, SLICE
@@ -24,11 +23,24 @@ class StoredRace:
     number: int
     trials: int
     """Recorded trials when it began."""
-    field: Field
+    contenders: Sequence[Contender]
+    """In the order in which they entered."""
+    dossiers: Mapping[int, Dossier]
+    """What is known of each, by position."""
+    slices: Sequence[Slice]
+    """By launch, round and turn."""
+    baseline: int | None
+    """Position of the contender that ratios were taken to when it began."""
+    tie_margin: float
+    """The rule that it began with, as `feed` is."""
+    feed: Feed
+    doubts: Doubts
+    """What could not be shown of answers, whenever they were given."""
     end: End | None
     """None when it was cut off."""
     duration_s: float
     noise: float | None
+    """The machine's A/A noise when it began; None where it was not calibrated."""
     places: frozenset[str]
     """Digests of the machines and runtimes that it was held on: one, unless an older version put
     together what it should not have, or could not say."""
@@ -37,15 +49,6 @@ class StoredRace:
     def is_whole(self) -> bool:
         """Whether more time would add nothing; one that ran out of time may go on."""
         return self.end in {End.DECIDED, End.LAUNCHES, End.EMPTY}
-
-    def result(self) -> RaceResult:
-        """What it proves; statistics are made anew from the slices."""
-        return judge(
-            self.field,
-            end=self.end or End.STOPPED,
-            duration_s=self.duration_s,
-            noise=self.noise,
-        )
 
 
 class RaceLog:
@@ -196,8 +199,8 @@ def _places(
     return frozenset(found)
 
 
-def last_race(store: StudyStore, goal: Goal) -> StoredRace | None:
-    """The study's last race of which there is a slice, judged by `goal`; None without any.
+def last_race(store: StudyStore) -> StoredRace | None:
+    """The study's last race of which there is a slice; None without any.
 
     Raises:
         StorageError: the database cannot be read, or holds what is no race.
@@ -229,17 +232,13 @@ def last_race(store: StudyStore, goal: Goal) -> StoredRace | None:
     return StoredRace(
         number=race["id"],
         trials=race["trials"],
-        field=Field(
-            contenders=[replace(contender, items_per_request=items) for contender, _ in known],
-            dossiers={i: dossier for i, (_, dossier) in enumerate(known)},
-            slices=slices,
-            goal=goal,
-            baseline=race["baseline"],
-            tie_margin=race["tie_margin"],
-            feed=feed,
-            of_one_search=True,
-            doubts=store.doubts(),
-        ),
+        contenders=[replace(contender, items_per_request=items) for contender, _ in known],
+        dossiers={i: dossier for i, (_, dossier) in enumerate(known)},
+        slices=slices,
+        baseline=race["baseline"],
+        tie_margin=race["tie_margin"],
+        feed=feed,
+        doubts=store.doubts(),
         end=end,
         duration_s=race["duration_s"] or max((piece.at_s for piece in slices), default=0.0),
         noise=race["noise"],

@@ -10,6 +10,7 @@ from autotune.machines.ports import Runner
 from autotune.racing.calibration import Calibration, tie_margin
 from autotune.racing.nomination import may_race
 from autotune.racing.race import MOST_LAUNCHES, Race, RacePlan, Venue
+from autotune.racing.stored import result_of
 from autotune.spec import StudySpec
 from autotune.storage.races import RaceLog, StoredRace, last_race
 from autotune.storage.study_store import StudyStore
@@ -74,7 +75,7 @@ class Finals:
             return None
         stored = self._stored(trials)
         if stored is not None and self._is_over(stored, trials):
-            return stored.result()
+            return result_of(stored, self._goal)
         earlier = stored if stored is not None and self._may_go_on(stored) else None
         budget_s = self._budget_s(trials, 0.0 if earlier is None else earlier.duration_s)
         lineup = line_up(trials, goal, budget_s, earlier, self._items_per_request)
@@ -96,16 +97,16 @@ class Finals:
     def held(self, trials: Sequence[Trial]) -> RaceResult | None:
         """What a stored race over just these trials says, if there is one."""
         stored = self._stored(trials)
-        return None if stored is None else stored.result()
+        return None if stored is None else result_of(stored, self._goal)
 
     def _stored(self, trials: Sequence[Trial]) -> StoredRace | None:
         """The last race, if it was over just these trials."""
-        stored = last_race(self._store, self._goal)
+        stored = last_race(self._store)
         return None if stored is None or stored.trials != len(trials) else stored
 
     def _may_go_on(self, stored: StoredRace) -> bool:
         """Whether slices of now may be counted together with those of a race that was cut off."""
-        if stored.field.feed is not self._spec.measure.feed:
+        if stored.feed is not self._spec.measure.feed:
             return False  # slices that were fed in another way are slices of another race
         place = self._store.place
         return place is not None and stored.places == {place.digest}
@@ -119,10 +120,10 @@ class Finals:
 
     def _ended(self, stored: StoredRace) -> RaceResult | None:
         """A race that was cut off, and for which there is no more time: it stands as it is."""
-        if not stored.field.slices:
+        if not stored.slices:
             return None
         RaceLog(self._store, stored.number).end(End.BUDGET, stored.duration_s)
-        return replace(stored, end=End.BUDGET).result()
+        return result_of(replace(stored, end=End.BUDGET), self._goal)
 
     def _budget_s(self, trials: Sequence[Trial], raced_s: float) -> float | None:
         """What is left, and at least what was kept for the race; None when only trials count."""
@@ -146,8 +147,8 @@ class Finals:
             plan,
             self._venue(),
             baseline=lineup.baseline,
-            earlier=() if earlier is None else earlier.field.slices,
-            dossiers={} if earlier is None else earlier.field.dossiers,
+            earlier=() if earlier is None else earlier.slices,
+            dossiers={} if earlier is None else earlier.dossiers,
             doubts=self._store.doubts(),
             keep=lambda slices: log.keep(slices, self._allowance.elapsed_s()),
             on_launch=launched,
@@ -162,7 +163,7 @@ class Finals:
         margin = tie_margin(self._calibration)
         noise = None if self._calibration is None else self._calibration.noise
         if lineup.earlier is not None:  # a race keeps the rules that it began with
-            margin, noise = lineup.earlier.field.tie_margin, lineup.earlier.noise
+            margin, noise = lineup.earlier.tie_margin, lineup.earlier.noise
         return RacePlan(
             budget_s=lineup.budget_s,
             launches=lineup.launches,
@@ -200,7 +201,7 @@ class Finals:
 
 
 def _why_new(stored: StoredRace, spec: StudySpec) -> str:
-    if stored.field.feed is not spec.measure.feed:
+    if stored.feed is not spec.measure.feed:
         return "inputs were fed in another way in the one before"
     return "the one before was held on another machine or runtime"
 

@@ -53,7 +53,7 @@ def line_up(
     Without a budget in time, the race may take what a dozen launches need.
     """
     if earlier is not None:
-        entered, baseline = list(earlier.field.contenders), earlier.field.baseline
+        entered, baseline = list(earlier.contenders), earlier.baseline
     else:
         entered, baseline = contenders(trials, goal, items_per_request)
     numbers = {trial.number: trial for trial in trials}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from autotune.domain.ranking import is_feasible, merit
 from autotune.errors import SpecError, StorageError
+from autotune.racing.stored import result_of
 from autotune.search.derive import seeds
 from autotune.space.configuration import Configuration
 from autotune.space.space import SearchSpace
@@ -48,11 +49,11 @@ def _best_of_another(spec: StudySpec, folder: Path, choices: SearchSpace) -> lis
     try:
         with contextlib.closing(StudyStore.read_only(folder / spec.search.warm_start)) as other:
             goal, trials = other.identity().goal, other.trials()
-            raced = last_race(other, goal)
+            raced = last_race(other)
     except StorageError as error:
         message = f"the study to start from (search.warm_start, --from): {error}"
         raise SpecError(message) from error
-    winner = None if raced is None else raced.result().winner
+    winner = None if raced is None else result_of(raced, goal).winner
     able = [t for t in trials if t.measurement is not None and is_feasible(t.measurement, goal)]
     ranked = sorted(able, key=lambda trial: merit(trial, goal), reverse=True)
     found = [] if winner is None else [winner.contender.configuration]

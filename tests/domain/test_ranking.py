@@ -17,9 +17,9 @@ from autotune.domain.ranking import (
     ratio,
 )
 from autotune.domain.trial import Trial
+from autotune.racing.judge import Field, judge
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
-from autotune.stats.judging import Field, judge
 from tests.domain.builders import make_measurement, make_trial
 
 CAPPED = Goal(Objective.THROUGHPUT, 99, 10)

@@ -30,9 +30,9 @@ from autotune.errors import AutotuneError
 from autotune.export.best_file import FORMAT_VERSION, BestFile, BestModel, read_best
 from autotune.export.certificate import best_ratio, certificate, load_in_words
 from autotune.export.from_trial import best_file
+from autotune.racing.judge import Field, judge
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import Api, PerformanceHint
-from autotune.stats.judging import Field, judge
 from tests.builders import (
     GOAL,
     make_block,

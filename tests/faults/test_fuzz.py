@@ -36,7 +36,6 @@ from autotune.report.words import why_nothing
 from autotune.spec import parse_spec, to_toml
 from autotune.storage.races import last_race
 from autotune.storage.study_store import StudyStore
-from tests.builders import GOAL
 from tests.export.test_best_file import make_best
 from tests.report.studies import make_study
 
@@ -299,7 +298,7 @@ VIEWS: tuple[Callable[[StudyStore], Any], ...] = (
     StudyStore.sessions,
     StudyStore.reference,
     lambda store: store.blocks(0),
-    lambda store: last_race(store, GOAL),
+    last_race,
     _see_trials,
     _see_story,
     _see_report,

@@ -20,10 +20,10 @@ from autotune.machines.locks import machine_lock
 from autotune.machines.ports import Runner
 from autotune.racing.calibrate import calibrate, calibration_of, largest_difference, log_ratios
 from autotune.racing.calibration import load_calibration, tie_margin
+from autotune.racing.judge import Field, judge
 from autotune.racing.named import RacedModel
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
-from autotune.stats.judging import Field, judge
 from autotune.testing import SimulatedRunner
 from tests.builders import make_block, make_failure
 

@@ -21,7 +21,7 @@ from autotune.storage.owner import owner
 from autotune.storage.races import RaceLog, last_race
 from autotune.storage.schema import METADATA, SCHEMA_VERSION
 from autotune.storage.study_store import StudyStore
-from tests.builders import GOAL, make_block, make_configuration, make_failure, make_trial
+from tests.builders import make_block, make_configuration, make_failure, make_trial
 from tests.storage.test_study_store import IDENTITY, opened
 
 TRIALS = (
@@ -167,7 +167,7 @@ def test_a_migrated_study_takes_trials_races_and_the_reference(tmp_path: Path) -
     downgraded(tmp_path, 1)
     store = opened(tmp_path)
     store.start_session({}, {})
-    assert last_race(store, GOAL) is None
+    assert last_race(store) is None
     store.record(make_trial(3), elapsed_s=1.0)
     store.record_reference("ab", 1.0, make_block())
     contender = Contender(name="a", configuration=make_configuration())
@@ -178,7 +178,7 @@ def test_a_migrated_study_takes_trials_races_and_the_reference(tmp_path: Path) -
     log.end(End.BUDGET, 1.0)
     assert [trial.number for trial in store.trials()] == [0, 1, 2, 3]
     assert len(store.reference()) == 1
-    assert last_race(store, GOAL) is not None
+    assert last_race(store) is not None
     store.close()
 
 
@@ -190,7 +190,7 @@ def test_every_version_goes_on_with_all_it_has(tmp_path: Path, then: int) -> Non
     assert version(file) == SCHEMA_VERSION
     assert [store.with_blocks(trial) for trial in store.trials()] == list(TRIALS)
     assert (store.identity(), store.sessions()[0].elapsed_s) == (IDENTITY, 7.0)
-    assert (last_race(store, GOAL) is None) == (then < 2)
+    assert (last_race(store) is None) == (then < 2)
     assert query(file, "PRAGMA integrity_check") == [("ok",)]
     assert query(file, "PRAGMA foreign_key_check") == []
     store.close()
@@ -248,7 +248,7 @@ def test_a_viewer_reads_an_old_database(tmp_path: Path) -> None:
     before = file.read_bytes()
     with closing(StudyStore.read_only(tmp_path)) as store:
         assert [store.with_blocks(trial) for trial in store.trials()] == list(TRIALS)
-        assert last_race(store, IDENTITY.goal) is None
+        assert last_race(store) is None
         assert store.reference() == []
     assert file.read_bytes() == before
 

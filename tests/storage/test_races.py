@@ -1,4 +1,4 @@
-"""A race is in the database round by round, and read back as what it proves."""
+"""A race is in the database round by round, and read back as it was written."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -11,16 +11,14 @@ import pytest
 from sqlalchemy import text
 
 from autotune.domain.failure import FailureKind
-from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Feed
-from autotune.domain.race import Contender, Dossier, Dropped, End, Slice, State, Status
+from autotune.domain.race import Contender, Dossier, Dropped, End, Slice
 from autotune.errors import StorageError
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
 from autotune.storage.races import RaceLog, StoredRace, last_race, session_of_last_race
 from autotune.storage.study_store import StudyStore
 from tests.builders import (
-    GOAL,
     make_block,
     make_configuration,
     make_failure,
@@ -70,9 +68,9 @@ def make_round(launch: int, number: int) -> list[Slice]:
     return [Slice(launch, number, 2, at_s, make_block((1.0,) * 200)), fast]
 
 
-def stored(store: StudyStore, goal: Goal = GOAL) -> StoredRace:
+def stored(store: StudyStore) -> StoredRace:
     """The last race, which must be there."""
-    found = last_race(store, goal)
+    found = last_race(store)
     assert found is not None
     return found
 
@@ -86,7 +84,7 @@ def damage(folder: Path, statement: str) -> None:
 
 def test_before_the_first_race_there_is_none(store: StudyStore) -> None:
     """A study without a race is no fault."""
-    assert last_race(store, GOAL) is None
+    assert last_race(store) is None
 
 
 def test_a_race_is_read_back_as_it_was_written(store: StudyStore, tmp_path: Path) -> None:
@@ -106,56 +104,26 @@ def test_a_race_is_read_back_as_it_was_written(store: StudyStore, tmp_path: Path
     found = stored(reader)
     reader.close()
     assert (found.end, found.duration_s, found.trials) == (End.DECIDED, 33.5, 10)
-    assert (found.noise, found.field.tie_margin) == (0.012, 0.015)
-    assert (found.field.baseline, found.field.feed) == (2, Feed.COPY)
-    assert [c.name for c in found.field.contenders] == ["trial 7", "trial 9", HINT.name]
-    assert [c.configuration for c in found.field.contenders] == [
+    assert (found.noise, found.tie_margin) == (0.012, 0.015)
+    assert (found.baseline, found.feed) == (2, Feed.COPY)
+    assert [c.name for c in found.contenders] == ["trial 7", "trial 9", HINT.name]
+    assert [c.configuration for c in found.contenders] == [
         contender.configuration for contender in (FAST, LATE, HINT)
     ]
-    assert found.field.contenders[2] == HINT
-    assert found.field.slices == slices
-    assert found.field.dossiers == {**dossiers, 2: Dossier()}
+    assert found.contenders[2] == HINT
+    assert found.slices == slices
+    assert found.dossiers == {**dossiers, 2: Dossier()}
     assert store.sessions()[-1].elapsed_s == 20.0 + len(slices) - 2
 
 
-def test_what_it_proves_is_made_from_the_slices(store: StudyStore) -> None:
-    """The same chosen one and status as when it was held; the failed one is named as failed."""
-    log = begin(store)
-    for launch in range(3):
-        for number in range(4):
-            log.keep(make_round(launch, number), elapsed_s=1.0)
-    log.note({0: Dossier(opening=make_opening()), 1: Dossier(failure=make_failure())})
-    log.end(End.BUDGET, 30.0)
-    result = stored(store).result()
-    assert result.winner is not None
-    assert (result.winner.contender.trial, result.status) == (7, Status.CERTIFIED)
-    assert (result.launches, result.rounds, result.end) == (3, 12, End.BUDGET)
-    assert result.standings[1].state is State.FAILED
-    assert result.standings[0].ratio is not None
-    assert result.standings[0].ratio.mean == pytest.approx(450 / 200, rel=1e-3)
-
-
-def test_another_goal_judges_the_same_slices_anew(store: StudyStore) -> None:
-    """A cap of half a millisecond is missed by everyone: nothing is chosen."""
-    log = begin(store)
-    for launch in range(3):
-        for number in range(4):
-            log.keep(make_round(launch, number), elapsed_s=1.0)
-    log.end(End.DECIDED, 30.0)
-    assert stored(store).result().winner is not None
-    strict = stored(store, Goal(Objective.THROUGHPUT, 99.0, 0.5)).result()
-    assert (strict.winner, strict.status) == (None, Status.UNCONFIRMED)
-
-
 def test_a_race_that_was_cut_off_has_no_end(store: StudyStore) -> None:
-    """Every whole round is there, and the time of its last slice; it proves no certificate."""
+    """Every whole round is there, and the time of its last slice."""
     log = begin(store)
     for launch in range(3):
         for number in range(4):
             log.keep(make_round(launch, number), elapsed_s=1.0)
     found = stored(store)
     assert (found.end, found.duration_s) == (None, 23.5)
-    assert (found.result().end, found.result().status) == (End.STOPPED, Status.PROVISIONAL)
 
 
 def test_a_round_is_written_whole_or_not_at_all(store: StudyStore) -> None:
@@ -165,7 +133,7 @@ def test_a_round_is_written_whole_or_not_at_all(store: StudyStore) -> None:
     twice = [Slice(0, 1, 2, 2.0, make_block()), *make_round(0, 0)[:1]]
     with pytest.raises(StorageError, match="UNIQUE"):
         log.keep(twice, elapsed_s=9.0)
-    assert stored(store).field.slices == make_round(0, 0)
+    assert stored(store).slices == make_round(0, 0)
     assert store.sessions()[-1].elapsed_s == 5.0
 
 
@@ -186,8 +154,8 @@ def test_the_last_race_counts(store: StudyStore) -> None:
     assert stored(store).trials == 10  # nothing was seen of the second yet
     second.keep(make_round(0, 0)[1:], elapsed_s=1.0)
     found = stored(store)
-    assert (found.trials, found.end, len(found.field.slices)) == (12, None, 1)
-    assert (found.noise, found.field.baseline, found.duration_s) == (None, None, 0.5)
+    assert (found.trials, found.end, len(found.slices)) == (12, None, 1)
+    assert (found.noise, found.baseline, found.duration_s) == (None, None, 0.5)
     with store.engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM autotune_race")).scalar() == 2
 
@@ -246,9 +214,7 @@ def test_who_was_dropped_is_kept(store: StudyStore, why: Dropped) -> None:
     log = begin(store)
     log.keep(make_round(0, 0), elapsed_s=1.0)
     log.note({0: Dossier(opening=make_opening(unproven="empty"), dropped=why)})
-    assert stored(store).field.dossiers[0] == Dossier(
-        opening=make_opening(unproven="empty"), dropped=why
-    )
+    assert stored(store).dossiers[0] == Dossier(opening=make_opening(unproven="empty"), dropped=why)
 
 
 def test_a_log_goes_on_with_a_stored_race(store: StudyStore) -> None:
@@ -261,8 +227,8 @@ def test_a_log_goes_on_with_a_stored_race(store: StudyStore) -> None:
     again.note({0: Dossier(opening=make_opening(start_s=2.0), peak_rss_bytes=7)})
     again.end(End.LAUNCHES, 4.0)
     found = stored(store)
-    assert found.field.slices == [*make_round(0, 0), *make_round(1, 0)]
-    assert found.field.dossiers[0] == Dossier(opening=make_opening(start_s=2.0), peak_rss_bytes=7)
+    assert found.slices == [*make_round(0, 0), *make_round(1, 0)]
+    assert found.dossiers[0] == Dossier(opening=make_opening(start_s=2.0), peak_rss_bytes=7)
     assert found.end is End.LAUNCHES
 
 
@@ -284,7 +250,7 @@ def test_a_damaged_race_is_named_and_not_guessed(
     log.keep(make_round(0, 0), elapsed_s=1.0)
     damage(tmp_path, statement)
     with pytest.raises(StorageError, match=r"study\.db: race 1 cannot be read"):
-        last_race(store, GOAL)
+        last_race(store)
 
 
 def test_a_viewer_cannot_write_a_race(store: StudyStore, tmp_path: Path) -> None:

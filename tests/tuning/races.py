@@ -70,14 +70,14 @@ def races(folder: Path) -> int:
 def stored_race(folder: Path) -> StoredRace:
     """The last one in the database."""
     with closing(StudyStore.read_only(folder)) as store:
-        found = last_race(store, store.identity().goal)
+        found = last_race(store)
     assert found is not None
     return found
 
 
 def slices(folder: Path) -> Sequence[Slice]:
     """Those of the last race."""
-    return stored_race(folder).field.slices
+    return stored_race(folder).slices
 
 
 def elapsed(folder: Path) -> list[float]:

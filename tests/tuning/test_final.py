@@ -331,7 +331,7 @@ def test_a_race_that_was_cut_off_goes_on(
     """With the slices that are kept; it is the same race until it is finished, and then no more."""
     before = cut_off(searched, monkeypatch, rounds)
     found = stored_race(searched)
-    assert (list(found.field.slices), found.end) == (list(before), None)
+    assert (list(found.slices), found.end) == (list(before), None)
 
     told = Told()
     outcome = tune(make_spec(**FEW), searched, runner=SimulatedRunner(noise=0.02), on_event=told)
@@ -570,11 +570,11 @@ def test_a_race_that_was_cut_off_is_not_pooled_with_another_machine(
 
     assert races(searched) == 2
     found = stored_race(searched)
-    assert not set(map(id, found.field.slices)) & set(map(id, before))
+    assert not set(map(id, found.slices)) & set(map(id, before))
     assert len(found.places) == 1
     assert outcome.race is not None
-    assert outcome.race.rounds == len({(s.launch, s.round) for s in found.field.slices})
-    assert min(piece.launch for piece in found.field.slices) == 0
+    assert outcome.race.rounds == len({(s.launch, s.round) for s in found.slices})
+    assert min(piece.launch for piece in found.slices) == 0
     assert any("a new race begins" in note and "another machine" in note for note in told.notes())
     assert outcome.best is not None
     with closing(StudyStore.read_only(searched)) as store:
@@ -625,7 +625,7 @@ def test_who_was_dropped_before_the_crash_stays_out(
 ) -> None:
     """It is in the database by the end of the launch that dropped it."""
     cut_off(searched, monkeypatch, 7)
-    field = stored_race(searched).field
+    field = stored_race(searched)
     dropped = {i for i, lineup in field.dossiers.items() if lineup.dropped is not None}
     dropped -= {field.baseline}  # which ratios are taken to
     assert dropped

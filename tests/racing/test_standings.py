@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Flag
 from autotune.domain.race import Slice
+from autotune.racing.standings import Record
 from autotune.stats.latency import percentile_bounds_ms, ticks_of
 from autotune.stats.launches import launch_interval, launch_upper_bound
-from autotune.stats.standings import Record
 from autotune.stats.tail_test import CERTIFICATE_ALPHA, SEARCH_ALPHA
 from tests.builders import GOAL, make_block
 

@@ -21,9 +21,9 @@ from autotune.domain.race import (
     State,
     Status,
 )
+from autotune.racing.judge import Field, judge
 from autotune.space.configuration import Configuration, Effective
 from autotune.space.dimensions import PerformanceHint
-from autotune.stats.judging import Field, judge
 from tests.builders import GOAL, make_block, make_configuration, make_failure, make_opening
 
 HINT = Configuration(device="CPU", hint=PerformanceHint.THROUGHPUT)

@@ -7,9 +7,9 @@ import pytest
 
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.race import Advantage, Choice, Contender
+from autotune.racing.choice import NOTHING, Chosen, choose, prior_of
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
-from autotune.stats.choice import NOTHING, Chosen, choose, prior_of
 from autotune.stats.race_model import Posterior
 from tests.builders import GOAL, make_configuration
 
