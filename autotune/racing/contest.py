@@ -19,8 +19,10 @@ from autotune.machines.ports import Runner
 from autotune.machines.scratch import scratch_folder
 from autotune.machines.workers import SubprocessRunner
 from autotune.racing.calibration import load_calibration, tie_margin
+from autotune.racing.launch import Venue
 from autotune.racing.named import NamedContender, RacedModel
-from autotune.racing.race import Race, RacePlan, Venue
+from autotune.racing.plan import RacePlan
+from autotune.racing.race import Race
 
 LAUNCHES = 3
 

@@ -7,7 +7,7 @@ from autotune.domain.measurement import Measurement
 from autotune.domain.race import Contender
 from autotune.domain.ranking import baselines, better_hint, merit
 from autotune.domain.trial import Trial
-from autotune.racing.race import SLICE_S, WARM_ROUNDS, WARM_UP_S, longer_slice_s
+from autotune.racing.plan import SLICE_S, WARM_ROUNDS, WARM_UP_S, longer_slice_s
 
 MOST_SEATED = 7
 """Most that have a seat beside the hints."""

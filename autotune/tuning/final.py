@@ -8,8 +8,10 @@ from autotune.domain.race import End, RaceResult
 from autotune.domain.trial import Trial
 from autotune.machines.ports import Runner
 from autotune.racing.calibration import Calibration, tie_margin
+from autotune.racing.launch import Venue
 from autotune.racing.nomination import may_race
-from autotune.racing.race import MOST_LAUNCHES, Race, RacePlan, Venue
+from autotune.racing.plan import MOST_LAUNCHES, RacePlan
+from autotune.racing.race import Race
 from autotune.racing.stored import result_of
 from autotune.spec import StudySpec
 from autotune.storage.races import RaceLog, StoredRace, last_race

@@ -7,7 +7,7 @@ from autotune.domain.goal import Goal
 from autotune.domain.race import LEAST_LAUNCHES, Contender
 from autotune.domain.trial import Trial
 from autotune.racing.nomination import contender, contenders, launch_s, load_s, seats
-from autotune.racing.race import LAUNCHES
+from autotune.racing.plan import LAUNCHES
 from autotune.stats.tail_test import CERTIFICATE_ALPHA, requests_needed
 from autotune.storage.races import StoredRace
 

@@ -22,8 +22,10 @@ from autotune.domain.measurement import Interval
 from autotune.domain.race import RaceResult, Status
 from autotune.domain.trial import Origin, Trial
 from autotune.measuring.measure import Plan, measure
+from autotune.racing.launch import Venue
 from autotune.racing.nomination import contenders
-from autotune.racing.race import Race, RacePlan, Venue
+from autotune.racing.plan import RacePlan
+from autotune.racing.race import Race
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
 from autotune.testing import SimulatedCpu, SimulatedRunner, Weather

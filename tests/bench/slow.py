@@ -12,7 +12,10 @@ from rich.console import Console
 
 from autotune.domain.goal import Goal
 from autotune.domain.race import Contender, RaceResult, Status
-from autotune.racing.race import Race, RacePlan, Venue, _Next
+from autotune.racing.launch import Venue
+from autotune.racing.plan import RacePlan
+from autotune.racing.policy import NextLaunch
+from autotune.racing.race import Race
 from autotune.surfaces.replay import regret, replay
 from autotune.surfaces.runner import RecordedRunner
 from autotune.surfaces.truth import RecordedMachine
@@ -39,7 +42,7 @@ class OracleRace(Race):
 
     best: int
 
-    def _next(self) -> _Next:
+    def _next(self) -> NextLaunch:
         following = super()._next()
         if not self.launches:
             return following

@@ -15,8 +15,10 @@ from autotune.domain.measurement import TICK_MS
 from autotune.domain.race import Contender, RaceResult, Status
 from autotune.domain.trial import Origin, Trial
 from autotune.measuring.measure import Plan, measure
+from autotune.racing.launch import Venue
 from autotune.racing.nomination import contenders
-from autotune.racing.race import Race, RacePlan, Venue
+from autotune.racing.plan import RacePlan
+from autotune.racing.race import Race
 from autotune.space.configuration import Configuration
 from autotune.spec import parse_spec
 from autotune.stats.latency import percentile_bounds_ms

@@ -16,7 +16,9 @@ from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Block, Feed
 from autotune.domain.race import Advantage, Choice, Contender, Dropped, End, Slice, State, Status
 from autotune.machines.ports import Load
-from autotune.racing.race import WARM_UP_S, Race, RacePlan, Venue
+from autotune.racing.launch import Venue
+from autotune.racing.plan import WARM_UP_S, RacePlan
+from autotune.racing.race import Race
 from autotune.space.configuration import CompileKey, Configuration
 from autotune.space.dimensions import PerformanceHint
 from autotune.testing import SimulatedCpu, SimulatedModel, SimulatedRunner, Weather
