@@ -11,7 +11,7 @@ import numpy as np
 from autotune.domain.failure import Failure, TrialFault
 from autotune.domain.measurement import Block
 from autotune.machines.ports import Load, OpenModel, Runner
-from autotune.measuring.measure import take_slice, warm_up
+from autotune.racing.residents import Residents
 from autotune.space.configuration import CompileKey, Configuration
 from autotune.stats.latency import ticks_of
 from autotune.surfaces.surface import (
@@ -105,27 +105,18 @@ class Recording:
     def _group(self, launch: int, line: deque[CompileKey]) -> None:
         """Open the next models in line, give every cell its turns, and keep it all."""
         at_s = self._now_s
-        residents: dict[CompileKey, OpenModel] = {}
         failures: dict[CompileKey, Failure] = {}
-        slices: list[RecordedSlice] = []
-        try:
+        with Residents(self._runner.open, free_memory=self._runner.free_memory) as residents:
             while line and len(residents) < self._plan.residents and self._has_room(residents):
                 key = line.popleft()
                 try:
-                    residents[key] = self._opened(key)
+                    self._open(key, residents)
                 except TrialFault as fault:
                     self._fail(key, launch, fault.failure, line, failures)
-            for number in range(self._plan.rounds):
-                self._round(launch, number, residents, failures, slices)
-            for key in set(residents) & set(failures):
-                self._fail(key, launch, failures.pop(key), line, failures)
-                residents.pop(key).close()
-            kept = [
-                self._recorded(key, launch, at_s, model, slices) for key, model in residents.items()
-            ]
-        finally:
-            for model in residents.values():
-                model.close()
+            slices, struck = self._rounds(launch, residents)
+            for key, failure in struck.items():
+                self._fail(key, launch, failure, line, failures)
+            kept = [self._recorded(key, launch, at_s, residents[key], slices) for key in residents]
         kept += [
             RecordedLaunch(
                 key=key,
@@ -142,40 +133,35 @@ class Recording:
         self._done.update((recorded.key, launch) for recorded in kept)
         self._on_group(self._progress())
 
-    def _opened(self, key: CompileKey) -> OpenModel:
+    def _open(self, key: CompileKey, residents: Residents[CompileKey]) -> None:
         """Open, and warm up with the most requests that any of its cells has."""
-        model = self._runner.open(key)
+        model = residents.enter(key)
         busiest = max(
             self._by_key[key], key=lambda i: model.opening.effective.requests(self._cells[i])
         )
-        try:
-            warm_up(model, self._load(busiest, model), self._plan.warmup_s)
-        except TrialFault:
-            model.close()
-            raise
+        residents.warm_up(key, self._load(busiest, model), self._plan.warmup_s)
         self._peak_bytes = max(self._peak_bytes, model.peak_rss_bytes or 0)
-        return model
 
-    def _round(
-        self,
-        launch: int,
-        number: int,
-        residents: dict[CompileKey, OpenModel],
-        failures: dict[CompileKey, Failure],
-        slices: list[RecordedSlice],
-    ) -> None:
+    def _rounds(
+        self, launch: int, residents: Residents[CompileKey]
+    ) -> tuple[list[RecordedSlice], dict[CompileKey, Failure]]:
+        """The slices of a group, and who failed meanwhile."""
         cells = list(itertools.chain.from_iterable(self._by_key[key] for key in residents))
-        first = min(cells, default=0)
-        for cell in self._random("turns", launch, number, first).sample(cells, len(cells)):
-            key = self._cells[cell].compile_key
-            if key in failures:
-                continue
-            try:
-                block = take_slice(residents[key], self._load(cell, residents[key]))
-            except TrialFault as fault:
-                failures[key] = fault.failure
-                continue
-            slices.append(recorded_slice(block, cell, launch, number, self._now_s))
+        slices: list[RecordedSlice] = []
+        failures: dict[CompileKey, Failure] = {}
+        for number in range(self._plan.rounds):
+            order = self._random("turns", launch, number, min(cells, default=0))
+            for cell in order.sample(cells, len(cells)):
+                key = self._cells[cell].compile_key
+                if key in failures:
+                    continue
+                try:
+                    block = residents.turn(key, self._load(cell, residents[key]))
+                except TrialFault as fault:
+                    failures[key] = fault.failure
+                    continue
+                slices.append(recorded_slice(block, cell, launch, number, self._now_s))
+        return slices, failures
 
     def _load(self, cell: int, model: OpenModel) -> Load:
         configuration = self._cells[cell]
@@ -188,9 +174,9 @@ class Recording:
             limit_s=120.0,
         )
 
-    def _has_room(self, residents: Collection[CompileKey]) -> bool:
-        free = self._runner.free_memory()
-        return not residents or free is None or free > _ROOM * self._peak_bytes
+    def _has_room(self, residents: Residents[CompileKey]) -> bool:
+        # More than that, so that there is no room where nothing is free and no peak is known.
+        return not residents or residents.has_room(_ROOM * self._peak_bytes + 1)
 
     def _fail(
         self,

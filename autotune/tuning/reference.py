@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from autotune.domain.failure import TrialFault
 from autotune.domain.measurement import Block, Feed
-from autotune.machines.ports import Load, OpenModel, Runner
-from autotune.measuring.measure import take_slice, warm_up
-from autotune.space.configuration import Configuration
+from autotune.machines.ports import Load, Runner
+from autotune.racing.residents import Residents
+from autotune.space.configuration import CompileKey, Configuration
 
 _SHARE = 0.05
 """Most of a study's time that the reference may take."""
@@ -50,7 +50,9 @@ class Reference:
         self._feed = feed
         self._need_bytes = need_bytes or 0
         self._keep = keep
-        self._model: OpenModel | None = None
+        self._residents: Residents[CompileKey] = Residents(
+            runner.open, free_memory=runner.free_memory
+        )
         self._faults = 0
         self._due_s = 0.0
         self.rates: list[float] = []
@@ -66,7 +68,6 @@ class Reference:
             reading = self._slice()
         except TrialFault:
             self._faults += 1
-            self.close()
             return
         self.rates.append(reading.per_s)
         self._keep(reading)
@@ -87,24 +88,24 @@ class Reference:
 
     def close(self) -> None:
         """Let the resident go."""
-        if self._model is not None:
-            self._model.close()
-            self._model = None
+        self._residents.close()
 
     def _has_room(self) -> bool:
         """Whether one more resident leaves memory enough for the trials."""
-        free = self._runner.free_memory() if self._model is None else None
-        return free is None or free > _ROOM * self._need_bytes
+        # More than that, so that there is no room where nothing is free and the need unknown.
+        return bool(self._residents) or self._residents.has_room(_ROOM * self._need_bytes + 1)
 
     def _slice(self) -> Reading:
-        if self._model is None:
-            self._model = self._runner.open(self.configuration.compile_key)
-            warm_up(self._model, self._load(self._model), _WARM_UP_S)
-        block = take_slice(self._model, self._load(self._model))
+        key = self.configuration.compile_key
+        if not self._residents:
+            self._residents.enter(key)
+            self._residents.warm_up(key, self._load(), _WARM_UP_S)
+        block = self._residents.turn(key, self._load())
         return Reading(self._runner.clock(), block)
 
-    def _load(self, model: OpenModel) -> Load:
-        requests = model.opening.effective.requests(self.configuration)
+    def _load(self) -> Load:
+        opening = self._residents[self.configuration.compile_key].opening
+        requests = opening.effective.requests(self.configuration)
         return Load(
             num_requests=requests, api=self.configuration.api, feed=self._feed, limit_s=30.0
         )
