@@ -13,7 +13,8 @@ import numpy as np
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.race import Advantage, Choice, Contender
 from autotune.racing.standings import Record
-from autotune.stats.race_model import Posterior, Prior, Turns, fit
+from autotune.stats.posterior import Posterior, Prior
+from autotune.stats.race_model import Turns, fit
 
 _EQUAL = 0.95
 """Probability of being within the margin from which on two are equal."""

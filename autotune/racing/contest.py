@@ -69,57 +69,66 @@ def contest(  # noqa: PLR0913 - the parts of a race
     """
     with machine_lock(patience), scratch_folder() as folder:
         made = _runners(named, folder, runners or _subprocess_runner)
-        found = list(made.values())
         batched = {_key(e.model) for e in named if e.contender.configuration.batch_size > 1}
         facts = {
             key: runner.inspect(devices, try_batch=key in batched)
             for key, (runner, devices) in made.items()
         }
-        machine = found[0][0].machine(next(iter(facts.values())))
+        first = _key(named[0].model)
+        machine = made[first][0].machine(facts[first])
         if not anyway:
             _check_machine(named, machine)
-        calibration = load_calibration(machine)
-        plan = RacePlan(
-            budget_s=budget_s,
-            launches=launches,
-            least_launches=launches,
-            seats=len(named),
-            drops=False,
-            tie_margin=tie_margin(calibration) if margin is None else margin,
-            noise=None if calibration is None else calibration.noise,
-            feed=feed,
-            seed=seed,
-        )
+        plan = _plan(machine, budget_s, launches, margin)
         contenders = [
             replace(one.contender, items_per_request=_items(one, named, facts)) for one in named
         ]
-        owners = {id(c): made[_key(e.model)][0] for c, e in zip(contenders, named, strict=True)}
-
-        @contextlib.contextmanager
-        def side_by_side(seated: Sequence[Contender]) -> Iterator[None]:
-            with contextlib.ExitStack() as stack:
-                for runner, _ in found:
-                    keys = [c.configuration.compile_key for c in seated if owners[id(c)] is runner]
-                    stack.enter_context(runner.side_by_side(keys))
-                yield
-
-        venue = Venue(
-            open_model=lambda c: owners[id(c)].open(c.configuration.compile_key),
-            clock=found[0][0].clock,
-            side_by_side=side_by_side,
-            free_memory=found[0][0].free_memory,
-        )
         race = Race(
             contenders,
             goal,
-            plan,
-            venue,
+            replace(plan, seats=len(named), feed=feed, seed=seed),
+            _venue(contenders, [made[_key(one.model)][0] for one in named]),
             baseline=baseline,
             on_launch=on_launch,
             is_stopped=is_stopped,
         )
         race.hold()
         return race, machine
+
+
+def _plan(machine: Machine, budget_s: float, launches: int, margin: float | None) -> RacePlan:
+    """Nobody is dropped; what the machine's calibration says, unless a margin is given."""
+    calibration = load_calibration(machine)
+    return RacePlan(
+        budget_s=budget_s,
+        launches=launches,
+        least_launches=launches,
+        drops=False,
+        tie_margin=tie_margin(calibration) if margin is None else margin,
+        noise=None if calibration is None else calibration.noise,
+    )
+
+
+def _venue(contenders: Sequence[Contender], runners: Sequence[Runner]) -> Venue:
+    """One place for all: each is opened by the runner of its model; there is one for each of them.
+
+    Contenders that are alike in everything are told apart by identity.
+    """
+    owners = {id(c): runner for c, runner in zip(contenders, runners, strict=True)}
+
+    @contextlib.contextmanager
+    def side_by_side(seated: Sequence[Contender]) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            for runner in {id(runner): runner for runner in runners}.values():
+                keys = [c.configuration.compile_key for c in seated if owners[id(c)] is runner]
+                stack.enter_context(runner.side_by_side(keys))
+            yield
+
+    return Venue(
+        open_model=lambda c: owners[id(c)].open(c.configuration.compile_key),
+        clock=runners[0].clock,
+        side_by_side=side_by_side,
+        free_memory=runners[0].free_memory,
+    )
 
 
 def common_goal(named: Sequence[NamedContender]) -> Goal:

@@ -23,7 +23,7 @@ from autotune.domain.race import (
 )
 from autotune.racing.choice import Chosen, choose, fastest, posterior_of
 from autotune.racing.standings import Record
-from autotune.stats.race_model import Posterior
+from autotune.stats.posterior import Posterior
 from autotune.stats.tail_test import SEARCH_ALPHA
 
 _MOST_VOID = 0.2

@@ -13,6 +13,7 @@ from autotune.domain.race import LEAST_LAUNCHES, Contender, Dropped, End
 from autotune.racing.choice import fastest, is_hopeless, may_win
 from autotune.racing.judge import Field
 from autotune.racing.plan import RacePlan, longer_slice_s
+from autotune.racing.standings import lacking_s
 
 _MOST_ROUNDS = 40
 _PRECISE = 0.02
@@ -73,9 +74,10 @@ class Pace:
         One to spare, as the last one of them may be cut off. Of one that never ran, what those lack
         who lack most.
         """
-        lacking_s = self.lacking_s.get(position, max(self.lacking_s.values(), default=0.0))
+        most_s = max(self.lacking_s.values(), default=0.0)
+        load_s = self.lacking_s.get(position, most_s)
         slice_s = max(self._last(position).slice_s, self.next_slice_s(position))
-        return math.ceil(lacking_s / slice_s) + 1 if lacking_s else 0
+        return math.ceil(load_s / slice_s) + 1 if load_s else 0
 
     def _last(self, position: int) -> TurnTimes:
         return self.turns.get(position) or TurnTimes.usual(self.slice_s)
@@ -278,7 +280,7 @@ def prospects_after(seen: Field, plan: RacePlan, before: Prospects) -> Prospects
     """
     records = seen.records()
     ran = [i for i, record in enumerate(records) if record.slices and not seen.has_failed(i)]
-    found = replace(before, lacking_s={i: records[i].lacking_s for i in ran})
+    found = replace(before, lacking_s={i: lacking_s(records[i]) for i in ran})
     if not plan.drops:
         return found
     missed = {i for i in ran if records[i].verdict() is Verdict.MISSED}

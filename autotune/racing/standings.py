@@ -53,21 +53,13 @@ class Record:
     @cached_property
     def speeds(self) -> dict[tuple[int, int], float]:
         """What contenders are compared by, for each launch and round; larger is better."""
-        return {(s.launch, s.round): self._speed(s.block) for s in self.slices}
-
-    def _speed(self, block: Block) -> float:
-        if self.goal.objective is Objective.LATENCY:
-            return 1000 / self._percentile_ms(ticks_of([block]))
-        return self._rate(block)
-
-    def _rate(self, block: Block) -> float:
-        return self.items * block.completions / block.duration_s
+        return {(s.launch, s.round): _speed(s.block, self.items, self.goal) for s in self.slices}
 
     @cached_property
     def throughput(self) -> Interval:
         """Items per second."""
         return launch_interval(
-            [[self._rate(block) for block in blocks] for blocks in self.launches.values()]
+            [[_rate(block, self.items) for block in blocks] for blocks in self.launches.values()]
         )
 
     @cached_property
@@ -91,19 +83,6 @@ class Record:
     def verdict(self, alpha: float = CERTIFICATE_ALPHA) -> Verdict | None:
         """Of all slices together; None without a cap."""
         return self._verdict(list(self.launches), alpha)
-
-    @property
-    def lacking_s(self) -> float:
-        """Load at the rate so far until a certificate has its requests, if none of them is late.
-
-        0 without a cap, and of one that cannot be certified any more.
-        """
-        sla = self.goal.sla
-        if sla is None or self.verdict() is Verdict.MISSED or self.missed_launches:
-            return 0.0
-        lacking = requests_needed(self.over_cap, sla.percentile, CERTIFICATE_ALPHA) - self.requests
-        spent_s = sum(taken.block.duration_s for taken in self.slices)
-        return max(0, lacking) * spent_s / max(1, self.requests)
 
     @cached_property
     def missed_launches(self) -> int:
@@ -138,17 +117,14 @@ class Record:
         if pooled is None:
             return None
         pooled = max(pooled, TICK_MS)
-        chance = math.log(pooled / self._percentile_ms(everything)) / float(ndtri(confidence))
+        chance = math.log(pooled / _percentile_ms(everything, self.goal)) / float(ndtri(confidence))
         by_chance = min(_CLUSTERING * chance * math.sqrt(len(self.launches)), _MOST_CHANCE)
         logs = [
-            math.log(self._percentile_ms(ticks_of(blocks))) for blocks in self.launches.values()
+            math.log(_percentile_ms(ticks_of(blocks), self.goal))
+            for blocks in self.launches.values()
         ]
         spread = launch_upper_bound(logs, confidence, math.hypot(_LAUNCH_SD, by_chance))
         return None if spread is None else max(pooled, math.exp(min(spread, 700.0)))
-
-    def _percentile_ms(self, ticks: Ticks) -> float:
-        """The goal's percentile, of a tick at least: its logarithm is taken."""
-        return max(percentile_ms(ticks, self.goal.percentile), TICK_MS)
 
     @cached_property
     def holds(self) -> bool:
@@ -199,3 +175,33 @@ class Record:
         rate = self.over_cap / self.requests
         excess = (np.array(counts) - sizes * rate) ** 2 / (sizes * rate * (1 - rate))
         return float(excess.sum()) / (len(counts) - 1)
+
+
+def lacking_s(record: Record) -> float:
+    """Load at the rate so far until a certificate has its requests, if none of them is late.
+
+    0 without a cap, and of one that cannot be certified any more.
+    """
+    sla = record.goal.sla
+    if sla is None or record.verdict() is Verdict.MISSED or record.missed_launches:
+        return 0.0
+    needed = requests_needed(record.over_cap, sla.percentile, CERTIFICATE_ALPHA)
+    spent_s = sum(taken.block.duration_s for taken in record.slices)
+    return max(0, needed - record.requests) * spent_s / max(1, record.requests)
+
+
+def _rate(block: Block, items: int) -> float:
+    """Items per second; a request has so many."""
+    return items * block.completions / block.duration_s
+
+
+def _speed(block: Block, items: int, goal: Goal) -> float:
+    """What the goal compares by."""
+    if goal.objective is Objective.LATENCY:
+        return 1000 / _percentile_ms(ticks_of([block]), goal)
+    return _rate(block, items)
+
+
+def _percentile_ms(ticks: Ticks, goal: Goal) -> float:
+    """The goal's percentile, of a tick at least: its logarithm is taken."""
+    return max(percentile_ms(ticks, goal.percentile), TICK_MS)

@@ -10,7 +10,7 @@ from autotune.domain.race import Advantage, Choice, Contender
 from autotune.racing.choice import NOTHING, Chosen, choose, prior_of
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
-from autotune.stats.race_model import Posterior
+from autotune.stats.posterior import Posterior
 from tests.builders import GOAL, make_configuration
 
 HINT = Configuration(device="CPU", hint=PerformanceHint.THROUGHPUT)

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autotune.stats.posterior import Posterior, Prior
 from autotune.stats.race_model import (
-    Posterior,
-    Prior,
     Scales,
     Turns,
     _conditional,
@@ -128,21 +127,6 @@ def test_intervals_hold_as_often_as_they_say(launches: int, launch: float, rest:
         low, high = found.interval(1, 0)
         held.append(low <= speeds[1] - speeds[0] <= high)
     assert np.mean(held) >= 0.91  # 95 %, less three standard errors of 300
-
-
-def test_probabilities_are_those_of_draws() -> None:
-    """Of being above, and of being equal: from formulas, and from a sample."""
-    found = fit(race(1, [0.0, 0.01, 0.02], 4, 4, rest=0.02), Prior.vague(3))
-    random = np.random.default_rng(0)
-    nodes = random.choice(found.weights.size, 4000, p=found.weights)
-    draws = np.array(
-        [random.multivariate_normal(found.means[n], found.covariances[n]) for n in nodes]
-    )
-    off = draws[:, 2] - draws[:, 1]
-    assert found.difference(2, 1) == pytest.approx(off.mean(), abs=1e-3)
-    assert found.chance_above(2, 1) == pytest.approx((off > 0).mean(), abs=0.03)
-    assert found.chance_equal(2, 1, 0.01) == pytest.approx((abs(off) < 0.01).mean(), abs=0.03)
-    assert found.interval(2, 1) == pytest.approx(np.quantile(off, [0.025, 0.975]), abs=2e-3)
 
 
 def test_noise_of_the_machine_is_learnt_from_all_contenders() -> None:
