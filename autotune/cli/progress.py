@@ -31,7 +31,8 @@ from autotune.domain.measurement import Measurement, StopReason
 from autotune.domain.ranking import ratio
 from autotune.domain.trial import Trial
 from autotune.report.format import goal_in_words, milliseconds, per_second, seconds, times
-from autotune.report.race import race_lines, race_table, ratio_text
+from autotune.report.race import race_lines, ratio_text
+from autotune.report.race_table import race_table
 from autotune.report.tables import verdict_text
 from autotune.report.words import terms_in_words
 from autotune.space.words import several

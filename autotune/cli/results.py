@@ -18,7 +18,8 @@ from autotune.export.best_file import BestFile, read_best, write_best
 from autotune.export.from_study import best_of_study
 from autotune.report.chart import pareto_chart
 from autotune.report.format import goal_in_words, limits_in_words, memory, percent
-from autotune.report.race import held_lines, race_lines, race_table
+from autotune.report.race import held_lines, race_lines
+from autotune.report.race_table import race_table
 from autotune.report.tables import distinct, trials_table
 from autotune.report.words import relaxed_in_words, terms_of, why_nothing
 from autotune.storage.study_store import StudyStore

@@ -26,7 +26,8 @@ from autotune.domain.trial import Trial
 from autotune.machines.locks import holder_of_study
 from autotune.report.drift import drift_json, drift_lines
 from autotune.report.format import goal_in_words, seconds
-from autotune.report.race import race_json, race_lines, race_table
+from autotune.report.race import race_json, race_lines
+from autotune.report.race_table import race_table
 from autotune.report.story import story_json, story_lines
 from autotune.report.tables import distinct, trials_table
 from autotune.report.words import ruled_out, search_in_words, terms_of

@@ -38,7 +38,8 @@ from autotune.errors import (
 from autotune.export.best_file import BestMeasured, read_best, write_best
 from autotune.export.from_study import best_of_study
 from autotune.report.format import milliseconds, per_second, percentile, times
-from autotune.report.race import race_lines, race_table
+from autotune.report.race import race_lines
+from autotune.report.race_table import race_table
 from autotune.report.tables import trials_table
 from autotune.report.words import search_in_words, terms_in_words, why_nothing
 from autotune.spec import STUDY_FILE, StudySpec

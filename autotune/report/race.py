@@ -1,11 +1,6 @@
-"""A race in a table and in words: who was in it, what is close, what was chosen and why."""
+"""A race in words: what is close, what was chosen and why, and what it may claim."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from autotune.domain.goal import Goal
 from autotune.domain.measurement import Interval
@@ -29,18 +24,8 @@ from autotune.report.format import (
     seconds,
     times,
 )
-from autotune.report.tables import UNPROVEN, flags_in_words, verdict_text
 from autotune.space.words import several
 
-STATES = {
-    State.CHOSEN: ("chosen", "bold green"),
-    State.TIED: ("close", "green"),
-    State.FASTER: ("not sure", "yellow"),
-    State.SLOWER: ("slower", ""),
-    State.MISSED: ("over cap", "red"),
-    State.FAILED: ("failed", "magenta"),
-    State.WAITING: ("no turn", "dim"),
-}
 _IN_QUESTION = {State.TIED, State.FASTER}
 _CHOICES = {
     Choice.FASTEST: "it is most likely the fastest",
@@ -66,34 +51,6 @@ _ENDS = {
 _BURSTY = 2.0
 _LONG_S = 3 * 3600.0
 _STEAL = 0.02
-
-
-def race_table(
-    result: RaceResult, goal: Goal, *, baseline: str = "hint", states: bool = True
-) -> Table:
-    """One line for each contender that had a turn or failed; ratios are to the baseline.
-
-    `states` adds how each one ended, where something was to be chosen.
-    """
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.padding = (0, 1, 0, 0)
-    table.add_column("contender", overflow="fold", min_width=10)
-    table.add_column("through-\nput", justify="right", no_wrap=True)
-    table.add_column(percentile(goal.percentile), justify="right", no_wrap=True)
-    table.add_column("at most\n(99 %)", justify="right", no_wrap=True)
-    table.add_column("SLA", no_wrap=True)
-    table.add_column(f"vs {baseline}\n(95 %)", no_wrap=True)
-    if states:
-        table.add_column("", no_wrap=True)
-    shown = [s for s in result.standings if s.state is not State.WAITING]
-    for standing in sorted(shown, key=_place):
-        cells = _cells(standing, is_baseline=standing is result.better_hint)
-        table.add_row(*(cells if states else cells[:-1]))
-    waiting = len(result.standings) - len(shown)
-    notes = [_flags(shown), f"{waiting} more had no turn" if waiting else ""]
-    table.caption = "; ".join(note for note in notes if note) or None
-    table.caption_justify = "left"
-    return table
 
 
 def race_lines(result: RaceResult, goal: Goal) -> list[str]:
@@ -200,40 +157,6 @@ def conditions_lines(seen: Conditions, tie_margin: float) -> list[str]:
         *([f"seen meanwhile: {'; '.join(found)}"] if found else []),
         f"equal is a difference below {percent(tie_margin)}; this machine: {noise}",
     ]
-
-
-def _cells(standing: Standing, *, is_baseline: bool) -> list[str | Text]:
-    word, style = STATES[standing.state]
-    measured = standing.throughput is not None
-    return [
-        _short_name(standing),
-        per_second(standing.throughput.mean if standing.throughput else None),
-        milliseconds(standing.latency.goal_ms if standing.latency else None),
-        milliseconds(standing.latency_upper_ms),
-        verdict_text(standing.verdict),
-        "1.00x" if is_baseline and measured else ratio_text(standing.ratio),
-        Text(word, style=style),
-    ]
-
-
-def _short_name(standing: Standing) -> str:
-    """A hint without its device, which is the CPU as a rule and stands below in any case."""
-    return standing.contender.name.removeprefix("CPU ")
-
-
-def _place(standing: Standing) -> tuple[bool, float]:
-    speed = standing.throughput.mean if standing.throughput else 0.0
-    return standing.state is not State.CHOSEN, -speed
-
-
-def _flags(standings: Sequence[Standing]) -> str:
-    found: dict[str, list[str]] = {}
-    for standing in standings:
-        for flag in sorted(standing.flags):
-            found.setdefault(flag, []).append(standing.contender.name)
-        if standing.unproven is not None:
-            found.setdefault(UNPROVEN, []).append(standing.contender.name)
-    return flags_in_words(found)
 
 
 def _gain(winner: Standing) -> str:

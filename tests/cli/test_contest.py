@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import math
 import os
 import re
 import shutil
@@ -16,10 +15,7 @@ from typing import Any
 
 import pytest
 
-from autotune.cli.contest import comparison
-from autotune.cli.output import print_json
-from autotune.domain.measurement import Interval
-from autotune.domain.race import Contender, Standing, State
+from autotune.domain.race import State
 from autotune.errors import EXIT_INTERRUPTED
 from autotune.machines.ports import Runner
 from autotune.racing.calibrate import calibrate
@@ -88,8 +84,8 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> SimulatedRunner:
     def make(model: RacedModel, folder: Path) -> Runner:
         return runner
 
-    monkeypatch.setattr("autotune.cli.contest.verify", partial(verify, runners=make))
-    monkeypatch.setattr("autotune.cli.contest.contest", partial(contest, runners=make))
+    monkeypatch.setattr("autotune.cli.verify.verify", partial(verify, runners=make))
+    monkeypatch.setattr("autotune.cli.compare.contest", partial(contest, runners=make))
     monkeypatch.setattr("autotune.cli.doctor.calibrate", partial(calibrate, runners=make))
     return runner
 
@@ -409,36 +405,6 @@ def test_a_wrong_argument_is_one_clear_line(
     assert (done.code, says in done.err) == (code, True), done.err
     assert done.err.startswith("autotune: ")
     assert done.err.count("\n") == 1
-
-
-# --- the words of a comparison
-
-
-@pytest.mark.parametrize(
-    ("ratio", "says"),
-    [
-        (None, "not comparable with"),
-        (Interval(1.2, None, None), "not comparable with"),
-        (Interval(1.2, 1.15, 1.25), "1.20x (1.15-1.25), faster than"),
-        (Interval(0.8, 0.75, 0.85), "0.80x (0.75-0.85), slower than"),
-        (Interval(1.0, 0.995, 1.005), "1.00x (0.99-1.00), equal to"),
-        (Interval(1.0, 0.9, 1.1), "1.00x (0.90-1.10), not told apart from"),
-    ],
-)
-def test_a_comparison_is_a_word(ratio: Interval | None, says: str) -> None:
-    """Whether the interval excludes a tie, proves one, or neither."""
-    contender = Contender(name="a", configuration=Configuration(device="CPU"))
-    found = comparison(Standing(contender=contender, state=State.TIED, ratio=ratio), 0.01)
-    assert found.startswith(says.split(maxsplit=1)[0])
-    assert found.split(", ")[-1] == says.rsplit(", ", maxsplit=1)[-1]
-
-
-def test_json_output_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
-    """A value that is none is an error of ours, never invalid JSON."""
-    print_json({"a": None, "b": 1.5})
-    assert json.loads(capsys.readouterr().out) == {"a": None, "b": 1.5}
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        print_json({"a": math.nan})
 
 
 # --- the calibration

@@ -1,20 +1,16 @@
-"""A race as its reader sees it: every state and every reason is a word."""
+"""A race in words: every state and every reason is a word."""
 
-import io
 import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from autotune.domain.goal import Goal, Objective, Verdict
-from autotune.domain.measurement import Feed, Flag, Interval, Latency
+from autotune.domain.goal import Goal, Objective
+from autotune.domain.measurement import Flag, Interval
 from autotune.domain.race import (
     Advantage,
     Choice,
-    Conditions,
-    Contender,
     End,
     RaceResult,
     Standing,
@@ -27,188 +23,16 @@ from autotune.report.race import (
     held_lines,
     race_json,
     race_lines,
-    race_table,
     ratio_text,
     words,
 )
-from autotune.space.configuration import Configuration
-from autotune.space.dimensions import PerformanceHint
 from tests.builders import GOAL, make_configuration, make_failure
-
-QUIET = Conditions(
-    steal_share=0.001,
-    most_steal_share=0.01,
-    throttled=0,
-    major_faults=0,
-    void_slices=0,
-    dispersion=1.1,
-    noise=0.0123,
-)
-STATE_WORDS = {
-    State.CHOSEN: "chosen",
-    State.TIED: "close",
-    State.FASTER: "not sure",
-    State.SLOWER: "slower",
-    State.MISSED: "over cap",
-    State.FAILED: "failed",
-}
-
-
-def make_latency(goal_ms: float = 4.86) -> Latency:
-    """Of many requests."""
-    return Latency(
-        requests=10_000,
-        mean_ms=2.0,
-        p50_ms=2.0,
-        p90_ms=3.0,
-        p95_ms=4.0,
-        p99_ms=goal_ms,
-        max_ms=20.0,
-        goal_ms=goal_ms,
-    )
-
-
-def make_standing(name: str = "trial 12", state: State = State.CHOSEN, **fields: Any) -> Standing:
-    """A contender that did well."""
-    values: dict[str, Any] = {
-        "contender": Contender(
-            name=name,
-            configuration=fields.pop("configuration", None) or make_configuration(),
-            trial=12,
-            search_per_s=1400.0,
-            search_latency_ms=4.5,
-        ),
-        "state": state,
-        "launches": 5,
-        "slices": 25,
-        "measured_s": 12.5,
-        "requests": 10_000,
-        "over_cap": 3,
-        "verdict": Verdict.MET,
-        "throughput": Interval(1374.2, 1361.0, 1388.0),
-        "ratio": Interval(1.874, 1.841, 1.904),
-        "latency": make_latency(),
-        "latency_upper_ms": 5.12,
-        "holds": True,
-        **fields,
-    }
-    return Standing(**values)
-
-
-def make_hint(state: State = State.SLOWER, **fields: Any) -> Standing:
-    """The better hint."""
-    configuration = Configuration(device="CPU", hint=PerformanceHint.THROUGHPUT)
-    values: dict[str, Any] = {
-        "configuration": configuration,
-        "ratio": None,
-        "to_chosen": Interval(0.534, 0.525, 0.543),
-        **fields,
-    }
-    return make_standing(str(configuration), state, **values)
-
-
-def make_result(*others: Standing, **fields: Any) -> RaceResult:
-    """A certified race: the chosen one first, the better hint last."""
-    winner = fields.pop("winner", None) or make_standing()
-    standings = (winner, *others, make_hint())
-    values: dict[str, Any] = {
-        "standings": standings,
-        "chosen": 0,
-        "baseline": len(standings) - 1,
-        "status": Status.CERTIFIED,
-        "choice": Choice.FASTEST,
-        "end": End.DECIDED,
-        "launches": 5,
-        "rounds": 25,
-        "duration_s": 83.0,
-        "tie_margin": 0.0123,
-        "feed": Feed.BIND,
-        "conditions": QUIET,
-        **fields,
-    }
-    return RaceResult(**values)
-
-
-def shown(result: RaceResult, goal: Goal = GOAL, *, width: int = 100, **options: Any) -> str:
-    """The table on a plain terminal."""
-    console = Console(width=width, record=True, file=io.StringIO())
-    console.print(race_table(result, goal, **options))
-    return console.export_text()
+from tests.report.races import QUIET, make_hint, make_latency, make_result, make_standing
 
 
 def said(result: RaceResult, goal: Goal = GOAL) -> str:
     """The lines below it."""
     return "\n".join(race_lines(result, goal))
-
-
-# --- the table
-
-
-def test_eighty_columns_hold_a_comparison() -> None:
-    """Also of an unclear verdict, which is the widest word, and a fast configuration."""
-    other = make_standing(
-        "trial 1234",
-        throughput=Interval(12345.6, 1.0, 2.0),
-        latency=make_latency(123.4),
-        latency_upper_ms=130.2,
-        ratio=Interval(2.345, 2.301, 2.391),
-        verdict=Verdict.UNCLEAR,
-    )
-    goal = Goal(Objective.THROUGHPUT, 99.9, 2000.0)
-    text = shown(make_result(other), goal, width=80, states=False)
-    assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
-    assert "…" not in text
-    for figure in ("1374/s", "4.86 ms", "5.12 ms", "+ met", "1.87x (1.84-1.90)"):
-        assert figure in text
-    for figure in ("12346/s", "123 ms", "130 ms", "? unclear", "2.35x (2.30-2.39)"):
-        assert figure in text
-
-
-@pytest.mark.parametrize("state", [s for s in State if s is not State.WAITING])
-def test_every_state_is_a_word(state: State) -> None:
-    """Not by colour alone."""
-    other = make_standing("other", state)
-    assert STATE_WORDS[state] in shown(make_result(other))
-
-
-def test_states_are_left_out_where_nothing_is_chosen() -> None:
-    """As for a comparison of configurations that somebody named."""
-    text = shown(make_result(), baseline="first", states=False)
-    assert "vs first" in text
-    assert not set(STATE_WORDS.values()) & {
-        line.rstrip().split()[-1] for line in text.splitlines() if line.strip()
-    }
-
-
-def test_the_chosen_one_comes_first_and_then_by_speed() -> None:
-    """Whoever failed has no speed and comes last; the hint's own ratio is one."""
-    fast = make_standing("fast one", State.FASTER, throughput=Interval(9000.0, 1.0, 2.0))
-    broken = make_standing(
-        "broken", State.FAILED, throughput=None, latency=None, latency_upper_ms=None, ratio=None
-    )
-    text = shown(make_result(broken, fast))
-    places = [text.index(name) for name in ("trial 12", "fast one", "THROUGHPUT", "broken")]
-    assert places == sorted(places)
-    assert "1.00x" in text
-    assert "-" in text[text.index("broken") :]
-
-
-def test_who_had_no_turn_is_counted() -> None:
-    """They have no figures."""
-    waiting = [
-        make_standing(f"late {n}", State.WAITING, throughput=None, latency=None) for n in range(2)
-    ]
-    text = shown(make_result(*waiting))
-    assert "2 more had no turn" in text
-    assert "late 0" not in text
-
-
-def test_flags_stand_below_with_their_contenders() -> None:
-    """A reader sees what to doubt, and whose."""
-    doubtful = make_standing("other", State.TIED, flags=frozenset({Flag.STEAL}))
-    assert "taken by the hypervisor (other)" in shown(make_result(doubtful))
-    unproven = make_standing("other", State.TIED, unproven="outputs are empty")
-    assert "unproven answers (other)" in shown(make_result(unproven))
 
 
 # --- the words
@@ -429,26 +253,6 @@ def test_json_holds_what_the_table_holds() -> None:
     assert hint["ratio_to_better_hint"] is None
     nothing = race_json(make_result(chosen=None, choice=None))
     assert (nothing["chosen"], nothing["choice"]) == (None, None)
-
-
-def test_eighty_columns_hold_every_figure() -> None:
-    """Also of an unclear verdict, which is the widest word, and a fast configuration."""
-    other = make_standing(
-        "trial 1234",
-        State.MISSED,
-        throughput=Interval(12345.6, 1.0, 2.0),
-        latency=make_latency(123.4),
-        latency_upper_ms=130.2,
-        ratio=Interval(2.345, 2.301, 2.391),
-        verdict=Verdict.UNCLEAR,
-    )
-    text = shown(make_result(other), Goal(Objective.THROUGHPUT, 99.9, 2000.0), width=80)
-    assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
-    assert "…" not in text
-    for figure in ("1374/s", "4.86 ms", "5.12 ms", "+ met", "1.87x (1.84-1.90)", "chosen"):
-        assert figure in text
-    for figure in ("12346/s", "123 ms", "130 ms", "? unclear", "2.35x (2.30-2.39)", "over cap"):
-        assert figure in text
 
 
 def test_a_race_for_another_goal_says_what_it_saw() -> None:

@@ -35,7 +35,7 @@ def verify(
 
     Exit code 0: it holds; 4: it does not, or too little could be seen to say.
     """
-    from autotune.cli.contest import run_verify
+    from autotune.cli.verify import run_verify
 
     sys.exit(run_verify(files, budget, model, anyway=anyway, wait=wait, as_json=json))
 
@@ -99,7 +99,7 @@ def compare(
     json: Json = False,
 ) -> None:
     """Race configurations head to head, in interleaved slices; ratios are to the first."""
-    from autotune.cli.contest import run_compare
+    from autotune.cli.compare import run_compare
 
     sys.exit(
         run_compare(

@@ -14,7 +14,7 @@ from autotune.domain.trial import Trial
 from autotune.report.format import percentile
 from autotune.report.page.drawing import Figure, across, down, plain, rate_of, rounded, trace_of
 from autotune.report.page.settings import mattered, slices, together
-from autotune.report.race import STATES
+from autotune.report.race_table import STATES
 
 
 def race(study: Evidence) -> Figure | None:

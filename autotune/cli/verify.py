@@ -1,0 +1,205 @@
+"""`verify`: files raced again, what became of their claims in words, and the exit code."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from autotune.cli.compare import comparison_json, head_to_head, ratio_json, show_race, standing_json
+from autotune.cli.output import (
+    announce,
+    patience_of,
+    print_json,
+    say,
+    say_what_is_not_passed_on,
+    seconds_of,
+    teller,
+)
+from autotune.cli.stop import Signals
+from autotune.cli.streams import optional_output
+from autotune.domain.goal import Goal, Verdict
+from autotune.domain.race import RaceResult
+from autotune.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_VERIFICATION
+from autotune.machines.fingerprint import Machine
+from autotune.racing.contest import common_goal
+from autotune.racing.named import contender_of_file
+from autotune.racing.verify import Finding, Verification, verify
+from autotune.report.format import (
+    cap_in_words,
+    milliseconds,
+    per_second,
+    percent,
+)
+from autotune.report.race import ratio_text
+from autotune.report.race_table import race_table
+from autotune.report.words import terms_in_words
+
+
+def run_verify(
+    files: Sequence[Path],
+    budget: str,
+    model: Path | None,
+    *,
+    anyway: bool,
+    wait: str | None,
+    as_json: bool,
+) -> int:
+    """Verify each file in turn, and race several against each other; the exit code."""
+    budget_s = seconds_of("--budget", budget)
+    console, found = Console(stderr=as_json), []
+    patience = patience_of(wait, partial(say, console))
+    # The exit code is an answer, too: lines may get lost.
+    with optional_output():
+        say_what_is_not_passed_on(console)
+        with Signals(partial(announce, console), patience=patience) as stop:
+            for path in files:
+                checked = verify(
+                    path,
+                    budget_s,
+                    model=model,
+                    anyway=anyway,
+                    on_launch=teller(console, str(path)),
+                    is_stopped=stop,
+                    patience=patience,
+                )
+                found.append(checked)
+                if not as_json:
+                    _show_verification(console, *checked)
+                if stop():
+                    break
+            compared = None
+            if len(files) > 1 and not stop():
+                named = [contender_of_file(path, model) for path in files]
+                goal = common_goal(named)
+                compared = head_to_head(
+                    named, goal, budget_s, stop, console, anyway=anyway, patience=patience
+                )
+        if compared is not None and not as_json:
+            show_race(console, *compared[:3])
+    if as_json:
+        comparison = None if compared is None else comparison_json(*compared)
+        files_json = [_verification_json(*one) for one in found]
+        print_json({"files": files_json, "comparison": comparison})
+    if stop():
+        return EXIT_INTERRUPTED
+    return EXIT_OK if all(v.holds for v, _, _ in found) else EXIT_VERIFICATION
+
+
+def _show_verification(
+    console: Console, found: Verification, result: RaceResult, machine: Machine
+) -> None:
+    best, standing = found.best, found.standing
+    goal = _goal_of(found)
+    differences = machine.differences(best.machine)
+    if differences:
+        say(console, f"another machine or runtime than the file's: {'; '.join(differences)}")
+    console.print(race_table(result, goal, states=False))
+    say(console, terms_in_words(standing.contender.items_per_request, best.model.inputs))
+    if standing.failure is not None:
+        say(console, f"{found.path}: {standing.failure.kind}: {standing.failure.message}")
+    if found.answers is not Finding.HOLDS:
+        say(console, f"answers: {_answers_words(found)}")
+    if found.sla is not None:
+        say(console, f"SLA {cap_in_words(goal)}: {_sla_words(found)}")
+    say(console, f"throughput: {_throughput_words(found)}")
+    verdict = "holds" if found.holds else "does not hold"
+    status = f"({best.status} when it was made)"
+    say(console, f"{found.path} {verdict} {status}")
+
+
+def _answers_words(found: Verification) -> str:
+    if found.answers is Finding.BROKEN:
+        return "not those of single requests"
+    why = found.standing.unproven or found.best.unproven
+    said = "" if found.answers else ", as the file says"
+    return f"could not be shown to be those of single requests{said}: {why}"
+
+
+def _sla_words(found: Verification) -> str:
+    standing = found.standing
+    seen = milliseconds(standing.latency.goal_ms if standing.latency else None)
+    counts = f"{standing.over_cap} of {standing.requests} requests over the cap, {seen}"
+    if found.sla is Finding.HOLDS:
+        return f"holds: {counts}"
+    if found.sla is Finding.RELATIVE:
+        is_missed = standing.search_verdict is Verdict.MISSED
+        said = "does not hold" if is_missed else "not shown to hold"
+        return f"{said}: {counts}; {_slower_than_allowed(found)}"
+    if found.sla is Finding.BROKEN:
+        return f"does not hold: {counts}; {_within_the_headroom(found)}"
+    return f"not shown either way: {counts}; give a longer --budget"
+
+
+def _slower_than_allowed(found: Verification) -> str:
+    return (
+        f"the machine is {percent(found.machine_slowness or 0.0)} slower than when the file was "
+        f"made, by the hint, and the certificate has room for {percent(found.headroom or 0.0)}"
+    )
+
+
+def _within_the_headroom(found: Verification) -> str:
+    """Why it is the claim, and not the machine, as far as the hint can tell."""
+    if found.machine_slowness is None:
+        return "whether the machine is slower cannot be said, without a hint to compare with"
+    if found.machine_slowness <= 0:
+        return "the machine is no slower than then, by the hint: the claim was wrong"
+    if found.headroom is None:
+        slower = percent(found.machine_slowness)
+        return (
+            f"the machine is {slower} slower than then, by the hint, and the file has no headroom"
+        )
+    return (
+        f"the machine is {percent(found.machine_slowness)} slower than then, by the hint, and the "
+        f"certificate has room for {percent(found.headroom)}: the claim was wrong"
+    )
+
+
+def _throughput_words(found: Verification) -> str:
+    seen = found.standing.throughput
+    if seen is None:
+        return "not measured"
+    now = f"{per_second(seen.mean)} now, at least {per_second(found.claim_per_s)} claimed"
+    speed = found.machine_speed
+    machine = "" if speed is None else f"; the hint runs at {percent(speed)} of its speed then"
+    ratio = ""
+    if found.ratio is not None and found.claim_ratio is not None:
+        ratio = f"; {ratio_text(found.ratio)} of the hint, {ratio_text(found.claim_ratio)} then"
+    state = {
+        Finding.HOLDS: "holds",
+        Finding.RELATIVE: "holds relative to the hint, as the machine itself is slower now",
+        Finding.BROKEN: "does not hold",
+        Finding.UNSHOWN: "too little was seen to say; give a longer --budget",
+    }
+    return f"{state[found.throughput]}: {now}{machine}{ratio}"
+
+
+def _verification_json(found: Verification, result: RaceResult, machine: Machine) -> dict[str, Any]:
+    standing = found.standing
+    return {
+        "file": str(found.path),
+        "holds": found.holds,
+        "answers": found.answers,
+        "sla": found.sla,
+        "throughput": found.throughput,
+        "claim_per_s": found.claim_per_s,
+        "machine_speed": found.machine_speed,
+        "machine_slowness": found.machine_slowness,
+        "headroom": found.headroom,
+        "ratio_to_hint": ratio_json(found.ratio),
+        "claimed_ratio_to_hint": ratio_json(found.claim_ratio),
+        "data": "random" if found.best.model.inputs is None else "real",
+        **standing_json(standing),
+        "launches": result.launches,
+        "rounds": result.rounds,
+        "duration_s": result.duration_s,
+        "end": result.end,
+        "machine": machine.to_dict(),
+        "differences": machine.differences(found.best.machine),
+    }
+
+
+def _goal_of(found: Verification) -> Goal:
+    sla = found.best.sla
+    return Goal(found.best.objective, sla.percentile if sla else 99.0, sla.cap_ms if sla else None)

@@ -1,0 +1,93 @@
+"""A race in a table: who was in it, with what figures, and how each one ended."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from autotune.domain.goal import Goal
+from autotune.domain.race import (
+    RaceResult,
+    Standing,
+    State,
+)
+from autotune.report.format import (
+    milliseconds,
+    per_second,
+    percentile,
+)
+from autotune.report.race import ratio_text
+from autotune.report.tables import UNPROVEN, flags_in_words, verdict_text
+
+STATES = {
+    State.CHOSEN: ("chosen", "bold green"),
+    State.TIED: ("close", "green"),
+    State.FASTER: ("not sure", "yellow"),
+    State.SLOWER: ("slower", ""),
+    State.MISSED: ("over cap", "red"),
+    State.FAILED: ("failed", "magenta"),
+    State.WAITING: ("no turn", "dim"),
+}
+
+
+def race_table(
+    result: RaceResult, goal: Goal, *, baseline: str = "hint", states: bool = True
+) -> Table:
+    """One line for each contender that had a turn or failed; ratios are to the baseline.
+
+    `states` adds how each one ended, where something was to be chosen.
+    """
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.padding = (0, 1, 0, 0)
+    table.add_column("contender", overflow="fold", min_width=10)
+    table.add_column("through-\nput", justify="right", no_wrap=True)
+    table.add_column(percentile(goal.percentile), justify="right", no_wrap=True)
+    table.add_column("at most\n(99 %)", justify="right", no_wrap=True)
+    table.add_column("SLA", no_wrap=True)
+    table.add_column(f"vs {baseline}\n(95 %)", no_wrap=True)
+    if states:
+        table.add_column("", no_wrap=True)
+    shown = [s for s in result.standings if s.state is not State.WAITING]
+    for standing in sorted(shown, key=_place):
+        cells = _cells(standing, is_baseline=standing is result.better_hint)
+        table.add_row(*(cells if states else cells[:-1]))
+    waiting = len(result.standings) - len(shown)
+    notes = [_flags(shown), f"{waiting} more had no turn" if waiting else ""]
+    table.caption = "; ".join(note for note in notes if note) or None
+    table.caption_justify = "left"
+    return table
+
+
+def _cells(standing: Standing, *, is_baseline: bool) -> list[str | Text]:
+    word, style = STATES[standing.state]
+    measured = standing.throughput is not None
+    return [
+        _short_name(standing),
+        per_second(standing.throughput.mean if standing.throughput else None),
+        milliseconds(standing.latency.goal_ms if standing.latency else None),
+        milliseconds(standing.latency_upper_ms),
+        verdict_text(standing.verdict),
+        "1.00x" if is_baseline and measured else ratio_text(standing.ratio),
+        Text(word, style=style),
+    ]
+
+
+def _short_name(standing: Standing) -> str:
+    """A hint without its device, which is the CPU as a rule and stands below in any case."""
+    return standing.contender.name.removeprefix("CPU ")
+
+
+def _place(standing: Standing) -> tuple[bool, float]:
+    speed = standing.throughput.mean if standing.throughput else 0.0
+    return standing.state is not State.CHOSEN, -speed
+
+
+def _flags(standings: Sequence[Standing]) -> str:
+    found: dict[str, list[str]] = {}
+    for standing in standings:
+        for flag in sorted(standing.flags):
+            found.setdefault(flag, []).append(standing.contender.name)
+        if standing.unproven is not None:
+            found.setdefault(UNPROVEN, []).append(standing.contender.name)
+    return flags_in_words(found)
