@@ -82,20 +82,13 @@ class Record:
 
     def verdict(self, alpha: float = CERTIFICATE_ALPHA) -> Verdict | None:
         """Of all slices together; None without a cap."""
-        return self._verdict(list(self.launches), alpha)
+        return _verdict(self, list(self.launches), alpha)
 
     @cached_property
     def missed_launches(self) -> int:
         """Launches that clearly miss the SLA by themselves."""
-        verdicts = [self._verdict([launch], CERTIFICATE_ALPHA) for launch in self.launches]
+        verdicts = [_verdict(self, [launch], CERTIFICATE_ALPHA) for launch in self.launches]
         return verdicts.count(Verdict.MISSED)
-
-    def _verdict(self, launches: Sequence[int], alpha: float) -> Verdict | None:
-        if self.goal.sla is None:
-            return None
-        blocks = [block.completions for n in launches for block in self.launches[n]]
-        over = [count for n in launches for count in self.over[n]]
-        return sla_verdict(blocks, over, self.goal.sla, self.num_requests, alpha)
 
     @cached_property
     def latency(self) -> Latency | None:
@@ -188,6 +181,15 @@ def lacking_s(record: Record) -> float:
     needed = requests_needed(record.over_cap, sla.percentile, CERTIFICATE_ALPHA)
     spent_s = sum(taken.block.duration_s for taken in record.slices)
     return max(0, needed - record.requests) * spent_s / max(1, record.requests)
+
+
+def _verdict(record: Record, launches: Sequence[int], alpha: float) -> Verdict | None:
+    """Of the slices of these launches together; None without a cap."""
+    if record.goal.sla is None:
+        return None
+    blocks = [block.completions for n in launches for block in record.launches[n]]
+    over = [count for n in launches for count in record.over[n]]
+    return sla_verdict(blocks, over, record.goal.sla, record.num_requests, alpha)
 
 
 def _rate(block: Block, items: int) -> float:
