@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from autotune.domain.failure import TrialFault
 from autotune.domain.race import Contender, Slice
 from autotune.machines.ports import Load, OpenModel
-from autotune.racing.ledger import Ledger
 from autotune.racing.plan import WARM_ROUNDS, RacePlan
 from autotune.racing.policy import (
     NextLaunch,
@@ -20,6 +19,7 @@ from autotune.racing.policy import (
     rounds,
 )
 from autotune.racing.residents import Residents
+from autotune.racing.scorebook import Scorebook
 
 _SPARE_MEMORY = 1.25
 
@@ -45,7 +45,7 @@ class Launch:
 
     def __init__(  # noqa: PLR0913 - what a race lends to each of its launches
         self,
-        ledger: Ledger,
+        book: Scorebook,
         plan: RacePlan,
         venue: Venue,
         *,
@@ -58,7 +58,7 @@ class Launch:
         """Prepare the next launch of a race.
 
         Args:
-            ledger: where everything that is found out goes.
+            book: where everything that is found out goes.
             plan: how long.
             venue: where.
             order: of openings and turns.
@@ -67,7 +67,7 @@ class Launch:
             keep: is given the slices of every round, to store them.
             is_stopped: asked before every opening and every round.
         """
-        self._ledger = ledger
+        self._book = book
         self._plan = plan
         self._venue = venue
         self._order = order
@@ -75,7 +75,7 @@ class Launch:
         self._race_s = race_s
         self._keep = keep
         self._is_stopped = is_stopped
-        contenders = ledger.contenders
+        contenders = book.contenders
         # By position: two contenders may be alike in everything.
         self._residents: Residents[int] = Residents(
             lambda position: venue.open_model(contenders[position]),
@@ -88,16 +88,16 @@ class Launch:
         with self._residents:
             try:
                 self._open_all(following.seated)
-                if self._ledger.without_room.issuperset(following.seated):
+                if self._book.without_room.issuperset(following.seated):
                     return False
                 self._take_turns(rounds(self._situation(), following))
             finally:
                 for position in self._residents:
-                    self._ledger.note_peak(position, self._residents[position].peak_rss_bytes)
+                    self._book.note_peak(position, self._residents[position].peak_rss_bytes)
         return True
 
     def _take_turns(self, planned: int) -> None:
-        least = least_rounds(self._ledger.launches)
+        least = least_rounds(self._book.launches)
         for number in itertools.count():
             if self._is_stopped() or not self._residents:
                 break
@@ -115,48 +115,48 @@ class Launch:
         been seen to be 0.7 % faster (docs/decisions/0008). Else one after another, first whoever
         keeps a seat, then in order of promise.
         """
-        ledger, begun_s = self._ledger, self._venue.clock()
+        book, begun_s = self._book, self._venue.clock()
         is_tight = not self._residents.has_room(sum(self._need_bytes(i) for i in seated))
         if is_tight:
-            order = sorted(seated, key=lambda i: (not ledger.keeps_seat(i), i))
+            order = sorted(seated, key=lambda i: (not book.keeps_seat(i), i))
         else:
             order = self._order.sample(seated, len(seated))
-        ledger.without_room -= set(seated)
+        book.without_room -= set(seated)
         with self._residents.side_by_side([] if is_tight else order):
             for position in order:
                 if self._is_stopped():
                     return
                 if is_tight and not self._has_room(position):
-                    ledger.without_room.add(position)
+                    book.without_room.add(position)
                 else:
                     self._open(position)
         for position in self._residents:
             self._warm_up(position)
-        if set(self._residents) == set(seated) - ledger.without_room:  # a failure may take long
-            ledger.note_opening_time(self._venue.clock() - begun_s, list(self._residents))
+        if set(self._residents) == set(seated) - book.without_room:  # a failure may take long
+            book.note_opening_time(self._venue.clock() - begun_s, list(self._residents))
 
     def _need_bytes(self, position: int) -> float:
         """Of its memory, with a quarter to spare; 0 where nobody knows."""
-        return _SPARE_MEMORY * (self._ledger.contenders[position].peak_rss_bytes or 0)
+        return _SPARE_MEMORY * (self._book.contenders[position].peak_rss_bytes or 0)
 
     def _has_room(self, position: int) -> bool:
-        is_known = self._ledger.contenders[position].peak_rss_bytes is not None
+        is_known = self._book.contenders[position].peak_rss_bytes is not None
         return not is_known or self._residents.has_room(self._need_bytes(position))
 
     def _open(self, position: int) -> None:
         try:
             model = self._residents.enter(position)
         except TrialFault as fault:
-            self._ledger.note_failure(position, fault.failure)
+            self._book.note_failure(position, fault.failure)
             return
-        self._ledger.note_opening(position, model.opening)
+        self._book.note_opening(position, model.opening)
 
     def _warm_up(self, position: int) -> None:
         load = replace(self._load(position), block_s=self._plan.warmup_s, block_rounds=WARM_ROUNDS)
         try:
             self._residents.turn(position, load)
         except TrialFault as fault:
-            self._ledger.note_failure(position, fault.failure)
+            self._book.note_failure(position, fault.failure)
 
     def _round(self, number: int) -> None:
         """One turn for each resident, in random order; a round that is cut off is kept as it is."""
@@ -165,7 +165,7 @@ class Launch:
             for position in self._order.sample(list(self._residents), len(self._residents)):
                 self._turn(number, position, taken)
         finally:
-            self._ledger.slices += taken
+            self._book.slices += taken
             self._keep(taken)
 
     def _turn(self, number: int, position: int, taken: list[Slice]) -> None:
@@ -173,14 +173,14 @@ class Launch:
         try:
             block = self._residents.turn(position, self._load(position))
         except TrialFault as fault:
-            self._ledger.note_failure(position, fault.failure)
+            self._book.note_failure(position, fault.failure)
             return
         times = TurnTimes(self._venue.clock() - begun_s, block.duration_s)
-        self._ledger.note_turn(position, times)
-        taken.append(Slice(self._ledger.launches, number, position, self._race_s(), block))
+        self._book.note_turn(position, times)
+        taken.append(Slice(self._book.launches, number, position, self._race_s(), block))
 
     def _load(self, position: int) -> Load:
-        configuration = self._ledger.contenders[position].configuration
+        configuration = self._book.contenders[position].configuration
         slice_s = self._situation().pace.next_slice_s(position)
         return Load(
             num_requests=self._residents[position].opening.effective.requests(configuration),

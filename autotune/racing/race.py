@@ -14,7 +14,6 @@ from autotune.domain.goal import Goal
 from autotune.domain.race import Contender, Dossier, End, RaceResult, Slice
 from autotune.racing.judge import Field, judge
 from autotune.racing.launch import Launch, Venue
-from autotune.racing.ledger import Ledger
 from autotune.racing.plan import RacePlan
 from autotune.racing.policy import (
     NextLaunch,
@@ -23,6 +22,7 @@ from autotune.racing.policy import (
     prospects_after,
     why_end,
 )
+from autotune.racing.scorebook import Scorebook
 
 
 class Race:
@@ -70,7 +70,7 @@ class Race:
         self._is_stopped = is_stopped
         self._begun_s = venue.clock()
         self._before_s = max((taken.at_s for taken in earlier), default=0.0)
-        self._ledger = Ledger(contenders, baseline, earlier, dossiers or {})
+        self._book = Scorebook(contenders, baseline, earlier, dossiers or {})
         seed = f"{plan.seed}/{self.launches}"
         self._order = random.Random(seed)  # noqa: S311 - an order of turns
         self._end: End | None = None
@@ -104,22 +104,22 @@ class Race:
     @property
     def slices(self) -> Sequence[Slice]:
         """All so far, those of an earlier part first."""
-        return self._ledger.slices
+        return self._book.slices
 
     @property
     def dossiers(self) -> Mapping[int, Dossier]:
         """What is known of the contenders beside their slices, by position."""
-        return self._ledger.dossiers
+        return self._book.dossiers
 
     @property
     def launches(self) -> int:
         """Launches so far, those of an earlier part included."""
-        return self._ledger.launches
+        return self._book.launches
 
     @property
     def baseline(self) -> int | None:
         """Position of the contender that ratios are taken to now."""
-        return self._ledger.prospects.baseline
+        return self._book.prospects.baseline
 
     @property
     def left_s(self) -> float:
@@ -131,14 +131,14 @@ class Race:
         return self._before_s + (self._venue.clock() - self._begun_s)
 
     def _situation(self) -> Situation:
-        return self._ledger.situation(self.plan, self.left_s)
+        return self._book.situation(self.plan, self.left_s)
 
     def _next(self) -> NextLaunch:
         return next_launch(self._situation())
 
     def _launch(self, following: NextLaunch) -> None:
         launch = Launch(
-            self._ledger,
+            self._book,
             self.plan,
             self._venue,
             order=self._order,
@@ -150,20 +150,20 @@ class Race:
         if not launch.hold(following):
             self._end = End.EMPTY
             return
-        self._ledger.launches += 1
+        self._book.launches += 1
         self._look()
         self._on_launch(self)
 
     def _look(self) -> None:
         """Who may still win, after a launch."""
-        ledger = self._ledger
-        ledger.note_prospects(prospects_after(self._field(), self.plan, ledger.prospects))
+        book = self._book
+        book.note_prospects(prospects_after(self._field(), self.plan, book.prospects))
 
     def _field(self) -> Field:
         return Field(
-            contenders=self._ledger.contenders,
-            dossiers=self._ledger.dossiers,
-            slices=self._ledger.slices,
+            contenders=self._book.contenders,
+            dossiers=self._book.dossiers,
+            slices=self._book.slices,
             goal=self.goal,
             baseline=self._given_baseline,
             tie_margin=self.plan.tie_margin,

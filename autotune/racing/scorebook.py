@@ -13,7 +13,7 @@ from autotune.racing.policy import Pace, Prospects, Situation, TurnTimes, keeps_
 _MOST_FAULTS = 2
 
 
-class Ledger:
+class Scorebook:
     """Slices, dossiers, times and prospects; the policy is asked with what it says."""
 
     def __init__(
