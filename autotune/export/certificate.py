@@ -236,10 +236,11 @@ def load_in_words(standing: Standing, feed: Feed, data: str) -> str:
     """The load model: what the numbers are numbers of; `data` is random or real."""
     effective, configuration = standing.effective, standing.contender.configuration
     requests = effective.requests(configuration) if effective else configuration.num_requests
+    how = "sync" if configuration.is_blocking else "async"
     fed = "inputs copied before every request" if feed is Feed.COPY else "inputs bound once"
     return (
         f"closed loop: {requests} request(s) of {standing.contender.items} item(s) always in "
-        f"flight, {configuration.api} API, {data} {fed}; "
+        f"flight, {how} API, {data} {fed}; "
         "not the rate that independent callers may send"
     )
 

@@ -5,25 +5,29 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from autotune.domain.arrival import Arrival
 from autotune.domain.inspection import Inspection
 from autotune.domain.measurement import Block, Feed, Opening
 from autotune.machines.fingerprint import Machine
 from autotune.space.configuration import CompileKey
-from autotune.space.dimensions import Api
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """A closed loop, and how it is cut into blocks."""
+    """How requests come, and how that is cut into blocks."""
 
-    num_requests: int
-    api: Api = Api.ASYNC
+    arrival: Arrival
     feed: Feed = Feed.BIND
     block_s: float = 0.5
     block_rounds: int = 5
     """Fewest rounds of all requests in a block."""
     limit_s: float
     """The worker stops by itself then; the caller normally stops earlier."""
+
+    @property
+    def num_requests(self) -> int:
+        """Requests in flight."""
+        return self.arrival.num_requests
 
     @property
     def block_requests(self) -> int:

@@ -52,7 +52,7 @@ class WorkerModel:
         self._worker.tell(
             "load",
             num_requests=load.num_requests,
-            api=load.api.value,
+            is_blocking=load.arrival.is_blocking,
             feed=load.feed.value,
             block_s=load.block_s,
             block_requests=load.block_requests,

@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from autotune.domain.arrival import Arrival, Closed
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.goal import Goal, Sla, Verdict
 from autotune.domain.measurement import Block, Feed, Flag, Interval, Measurement, StopReason
@@ -48,6 +49,12 @@ class Plan:
         return 3 * self.warmup_s
 
 
+def arrival_of(model: OpenModel, configuration: Configuration) -> Arrival:
+    """How requests come to an open model: as many as were asked for, or as it calls optimal."""
+    requests = model.opening.effective.requests(configuration)
+    return Closed(requests, is_blocking=configuration.is_blocking)
+
+
 def measure(
     model: OpenModel,
     configuration: Configuration,
@@ -69,16 +76,15 @@ def measure(
     Raises:
         TrialFault: the worker failed.
     """
-    num_requests = model.opening.effective.requests(configuration)
+    arrival = arrival_of(model, configuration)
     load = Load(
-        num_requests=num_requests,
-        api=configuration.api,
+        arrival=arrival,
         feed=plan.feed,
         block_s=plan.block_s,
         limit_s=plan.longest_warmup_s + plan.longest_s,
     )
     items = items_per_request * configuration.batch_size
-    tally = Tally(items, num_requests, goal, plan, to_beat_per_s)
+    tally = Tally(items, arrival.num_requests, goal, plan, to_beat_per_s)
     try:
         with contextlib.closing(model.load(load)) as blocks:
             for block in blocks:
@@ -97,7 +103,7 @@ def measure(
     return Measurement(
         configuration=configuration,
         opening=model.opening,
-        num_requests=num_requests,
+        num_requests=arrival.num_requests,
         blocks=(*tally.warmup, *counted),
         warmup_blocks=len(tally.warmup),
         verdict=tally.verdict,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from autotune.domain.failure import TrialFault
 from autotune.domain.race import Contender, Slice
 from autotune.machines.ports import Load, OpenModel
+from autotune.measuring.measure import arrival_of
 from autotune.racing.plan import WARM_ROUNDS, RacePlan
 from autotune.racing.policy import (
     NextLaunch,
@@ -183,8 +184,7 @@ class Launch:
         configuration = self._book.contenders[position].configuration
         slice_s = self._situation().pace.next_slice_s(position)
         return Load(
-            num_requests=self._residents[position].opening.effective.requests(configuration),
-            api=configuration.api,
+            arrival=arrival_of(self._residents[position], configuration),
             feed=self._plan.feed,
             block_s=slice_s,
             limit_s=60 * slice_s,

@@ -11,6 +11,7 @@ import numpy as np
 from autotune.domain.failure import Failure, TrialFault
 from autotune.domain.measurement import Block
 from autotune.machines.ports import Load, OpenModel, Runner
+from autotune.measuring.measure import arrival_of
 from autotune.racing.residents import Residents
 from autotune.space.configuration import CompileKey, Configuration
 from autotune.stats.latency import ticks_of
@@ -164,10 +165,8 @@ class Recording:
         return slices, failures
 
     def _load(self, cell: int, model: OpenModel) -> Load:
-        configuration = self._cells[cell]
         return Load(
-            num_requests=model.opening.effective.requests(configuration),
-            api=configuration.api,
+            arrival=arrival_of(model, self._cells[cell]),
             feed=self._plan.feed,
             block_s=self._plan.slice_s,
             block_rounds=_ROUNDS_OF_REQUESTS,

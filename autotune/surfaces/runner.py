@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from autotune.domain.arrival import mean_latency_ms
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.inspection import DeviceFacts, Inspection
 from autotune.domain.measurement import TICK_MS, Block, Opening
 from autotune.errors import DeviceError
 from autotune.machines.fingerprint import Machine
 from autotune.machines.ports import Load
+from autotune.measuring.measure import arrival_of
 from autotune.space.configuration import CompileKey
 from autotune.space.dimensions import ARITHMETIC
 from autotune.surfaces.surface import LEVELS, RecordedLaunch, RecordedSlice
@@ -154,12 +156,12 @@ class RecordedModel:
         recorded = self._runner.recorded
         for cell in recorded.surface.by_key[self._recorded.key]:
             configuration = recorded.surface.cells[cell]
-            requests = self.opening.effective.requests(configuration)
-            if requests == load.num_requests and configuration.api is load.api:
+            if arrival_of(self, configuration) == load.arrival:
                 slices = recorded.slices.get((cell, self._recorded.launch), [])
                 if slices:
                     return cell, slices
-        message = f"{load.num_requests} requests ({load.api}) were not recorded"
+        how = "sync" if load.arrival.is_blocking else "async"
+        message = f"{load.num_requests} requests ({how}) were not recorded"
         raise TrialFault(Failure(FailureKind.INVALID_CONFIGURATION, message, "load"))
 
     def _block(self, load: Load, cell: int, slices: Sequence[RecordedSlice]) -> Block:
@@ -172,7 +174,7 @@ class RecordedModel:
         count = max(load.block_requests, math.ceil(load.block_s * rate))
         drawn = int(self._random.integers(len(slices)))
         taken, shape = slices[drawn], runner.recorded.shapes[cell, self._recorded.launch][drawn]
-        mean_ms = 1000 * taken.occupancy * load.num_requests / rate
+        mean_ms = mean_latency_ms(load.num_requests, rate, taken.occupancy)
         relative = np.interp(self._random.random(count), _LEVELS, shape)
         ticks = np.ceil(np.round(mean_ms * relative / TICK_MS, 6))
         duration_s = count / rate

@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from autotune.domain.arrival import mean_latency_ms, slot_time_s
 from autotune.domain.measurement import TICK_MS, Opening
 from autotune.space.configuration import CompileKey, Configuration
 from autotune.surfaces.fit import Reals, SurfaceFit, fit_surface
@@ -187,7 +188,7 @@ class RecordedMachine:
         for recorded in self.launches[self.surface.cells[cell].compile_key]:
             taken = self.slices.get((cell, recorded.launch), [])
             if taken:
-                mean_ms = 1000 * taken[0].occupancy * self.effective_requests(cell) / rate
+                mean_ms = mean_latency_ms(self.effective_requests(cell), rate, taken[0].occupancy)
                 shapes = self.shapes[cell, recorded.launch]
                 drawn = [np.interp(_SHARES, _LEVELS, shape) for shape in shapes]
                 mixed = mean_ms * np.outer(np.concatenate(drawn), slowness)
@@ -214,6 +215,6 @@ def _opening(launches: Sequence[RecordedLaunch]) -> Opening:
 
 def _shape(taken: RecordedSlice, requests: int) -> Reals:
     """Latencies of a slice at `LEVELS`, over their mean; shape (levels,)."""
-    busy_s = taken.occupancy * requests * taken.duration_s
+    busy_s = slot_time_s(taken.occupancy, requests, taken.duration_s)
     mean_ms = 1000 * busy_s / taken.completions
     return np.array(taken.latency_ticks) * (TICK_MS / mean_ms)

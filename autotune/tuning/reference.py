@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from autotune.domain.failure import TrialFault
 from autotune.domain.measurement import Block, Feed
 from autotune.machines.ports import Load, Runner
+from autotune.measuring.measure import arrival_of
 from autotune.racing.residents import Residents
 from autotune.space.configuration import CompileKey, Configuration
 
@@ -104,8 +105,5 @@ class Reference:
         return Reading(self._runner.clock(), block)
 
     def _load(self) -> Load:
-        opening = self._residents[self.configuration.compile_key].opening
-        requests = opening.effective.requests(self.configuration)
-        return Load(
-            num_requests=requests, api=self.configuration.api, feed=self._feed, limit_s=30.0
-        )
+        model = self._residents[self.configuration.compile_key]
+        return Load(arrival=arrival_of(model, self.configuration), feed=self._feed, limit_s=30.0)

@@ -160,14 +160,14 @@ class SyncLoad:
 def requests_of(
     compiled: ov.CompiledModel,
     num_requests: int,
-    api: str,
     data: list[Sample],
     batch_size: int,
     *,
+    is_blocking: bool,
     copies: bool,
 ) -> RequestLoop:
     """The requests of one load, ready to be filled; `copies` feeds them before every start."""
-    if api == "sync":
+    if is_blocking:
         return SyncLoad(compiled, data, batch_size, copies=copies)
     return AsyncLoad(compiled, num_requests, data, batch_size, copies=copies)
 

@@ -39,7 +39,7 @@ class Session:
         self._data: list[Sample] = []
         self._batch_size = 1
         self._source: RequestLoop | None = None
-        self._source_kind: tuple[int, str, str] | None = None
+        self._source_kind: tuple[int, bool, str] | None = None
 
     def obey(self, command: dict[str, Any]) -> None:
         """Carry out one command; every fault becomes an answer."""
@@ -187,8 +187,9 @@ class Session:
 
     def load(
         self,
+        *,
         num_requests: int,
-        api: str,
+        is_blocking: bool,
         feed: str,
         block_s: float,
         block_requests: int,
@@ -199,7 +200,7 @@ class Session:
         The parent decides within a millisecond whether it needs another block. Requests that end
         meanwhile are in the unrecorded round with which a block begins.
         """
-        source = self._requests(num_requests, api, feed)
+        source = self._requests(num_requests, feed, is_blocking=is_blocking)
         deadline = time.monotonic() + limit_s
         source.fill()
         try:
@@ -211,20 +212,20 @@ class Session:
             source.drain()
         self._answers.say("stopped", peak_rss_bytes=readings.peak_rss_bytes())
 
-    def _requests(self, num_requests: int, api: str, feed: str) -> RequestLoop:
+    def _requests(self, num_requests: int, feed: str, *, is_blocking: bool) -> RequestLoop:
         """The requests of the last load where they fit: a turn in a race must cost no set-up."""
         if self._compiled is None:
             message = "no model is open"
             raise RuntimeError(message)
-        kind = (num_requests, api, feed)
+        kind = (num_requests, is_blocking, feed)
         if self._source is None or self._source_kind != kind:
             self._source = None  # the old ones go first: two sets may not fit in memory
             self._source = requests_of(
                 self._compiled,
                 num_requests,
-                api,
                 self._data,
                 self._batch_size,
+                is_blocking=is_blocking,
                 copies=feed == "copy",
             )
             self._source_kind = kind

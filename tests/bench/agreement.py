@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from autotune.domain.arrival import Closed
 from autotune.domain.model_file import ModelSource
 from autotune.export.deployment import load_best
 from autotune.machines.ports import Load
@@ -65,7 +66,7 @@ def _ours(path: Path) -> float:
         key = CompileKey(best.device, tuple(sorted(best.properties.items())), best.batch_size)
         model = runner.open(key)
         try:
-            load = Load(num_requests=best.num_requests, api=best.loads["api"], limit_s=_SECONDS + 1)
+            load = Load(arrival=Closed(best.num_requests), limit_s=_SECONDS + 1)
             blocks = list(model.load(load))[2:]
         finally:
             model.close()

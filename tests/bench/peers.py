@@ -22,6 +22,7 @@ from autotune.domain.failure import TrialFault
 from autotune.domain.goal import Goal
 from autotune.domain.measurement import Block
 from autotune.machines.ports import Load
+from autotune.measuring.measure import arrival_of
 from autotune.search.derive import seeds
 from autotune.space.configuration import CompileKey, Configuration
 from autotune.space.devices import is_cpu
@@ -239,8 +240,7 @@ def _counted(model: RecordedModel, configuration: Configuration) -> list[Block]:
         TrialFault: it cannot be put under this load.
     """
     load = Load(
-        num_requests=model.opening.effective.requests(configuration),
-        api=configuration.api,
+        arrival=arrival_of(model, configuration),
         block_s=_BLOCK_S,
         block_rounds=1,  # the length is fixed: slow requests are not given more of it
         limit_s=_LONGEST_LOAD_S,

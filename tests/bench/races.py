@@ -19,7 +19,7 @@ from autotune.domain.model_file import ModelSource
 from autotune.export.best_file import read_best
 from autotune.machines.ports import Load, OpenModel
 from autotune.machines.workers import SubprocessRunner
-from autotune.measuring.measure import warm_up
+from autotune.measuring.measure import arrival_of, warm_up
 from autotune.racing.contest import contest
 from autotune.racing.named import NamedContender, RacedModel, contender_of_words
 from autotune.racing.verify import verify
@@ -196,8 +196,7 @@ def workplace() -> Iterator[tuple[SubprocessRunner, list[NamedContender]]]:
 
 def _load(model: OpenModel, one: NamedContender) -> Load:
     configuration = one.contender.configuration
-    requests = model.opening.effective.requests(configuration)
-    return Load(num_requests=requests, api=configuration.api, limit_s=60.0)
+    return Load(arrival=arrival_of(model, configuration), limit_s=60.0)
 
 
 def _open(runner: SubprocessRunner, one: NamedContender) -> OpenModel:

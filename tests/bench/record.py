@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from autotune.domain.arrival import Closed
 from autotune.machines.ports import Load, OpenModel
 from autotune.measuring.measure import warm_up
 from tests.bench.figure import Figure, figure
@@ -29,7 +30,7 @@ def run() -> list[Figure]:
         for _ in range(_LAUNCHES):
             models = [runner.open(configuration.compile_key) for _ in range(2)]
             requests = models[0].opening.effective.requests(configuration)
-            load = Load(num_requests=requests, block_s=_BIN_S, limit_s=60.0)
+            load = Load(arrival=Closed(requests), block_s=_BIN_S, limit_s=60.0)
             with contextlib.ExitStack() as stack:
                 for model in models:
                     stack.callback(model.close)

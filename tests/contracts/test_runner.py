@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from autotune.domain.arrival import Closed
 from autotune.domain.failure import FailureKind, TrialFault
 from autotune.domain.inspection import Inspection
 from autotune.domain.measurement import Block
@@ -99,7 +100,7 @@ def model(runner: Runner, inspected: Inspection) -> Iterator[OpenModel]:
 
 def load(num_requests: int = 4, api: Api = Api.ASYNC, limit_s: float = 60.0) -> Load:
     """Short blocks."""
-    return Load(num_requests=num_requests, api=api, block_s=0.02, limit_s=limit_s)
+    return Load(arrival=Closed(num_requests, api is Api.SYNC), block_s=0.02, limit_s=limit_s)
 
 
 def first_blocks(opened: OpenModel, wanted: Load, count: int = 2) -> list[Block]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 
+from autotune.domain.arrival import Closed
 from autotune.domain.model_file import ModelSource
 from autotune.machines.deadlines import Deadlines
 from autotune.machines.ports import Load
@@ -14,7 +15,7 @@ from autotune.machines.workers import SubprocessRunner
 from autotune.space.configuration import CompileKey
 
 KEY = CompileKey("CPU", (("PERFORMANCE_HINT", "LATENCY"),), 1)
-LOAD = Load(num_requests=1, block_s=0.01, limit_s=60.0)
+LOAD = Load(arrival=Closed(1), block_s=0.01, limit_s=60.0)
 
 _PRELUDE = """
 import json, os, resource, signal, subprocess, sys, time

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from autotune.domain.arrival import Closed
 from autotune.domain.failure import FailureKind, TrialFault
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Block, Flag, StopReason
@@ -222,7 +223,7 @@ def test_a_measurement_adds_up() -> None:
 # --- turns of a resident model
 
 
-TURN = Load(num_requests=4, block_s=0.5, limit_s=30.0)
+TURN = Load(arrival=Closed(4), block_s=0.5, limit_s=30.0)
 
 
 class ScriptedModel(EndedModel):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from autotune.domain.arrival import Closed
 from autotune.domain.failure import FailureKind, TrialFault
 from autotune.machines.ports import Load, OpenModel
 from autotune.racing.residents import Residents
@@ -12,7 +13,7 @@ from autotune.testing import SimulatedModel, SimulatedRunner
 from tests.builders import make_configuration, make_failure
 
 KEYS = [make_configuration(streams=streams).compile_key for streams in (1, 2, 4)]
-LOAD = Load(num_requests=4, limit_s=30.0)
+LOAD = Load(arrival=Closed(4), limit_s=30.0)
 
 
 class Closing(SimulatedRunner):

@@ -6,6 +6,7 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
+from autotune.domain.arrival import Closed
 from autotune.domain.failure import Failure
 from autotune.domain.measurement import Block
 from autotune.machines.ports import Load
@@ -74,11 +75,9 @@ def machine_of(surface: Surface, launch_sd: float | None = None) -> RecordedMach
 def load_for(runner: RecordedRunner, cell: int, **fields: Any) -> Load:
     """The load of a cell."""
     values: dict[str, Any] = {"block_s": 0.3, "block_rounds": 2, "limit_s": 1e6, **fields}
-    return Load(
-        num_requests=runner.recorded.effective_requests(cell),
-        api=runner.recorded.surface.cells[cell].api,
-        **values,
-    )
+    recorded = runner.recorded
+    is_blocking = recorded.surface.cells[cell].is_blocking
+    return Load(arrival=Closed(recorded.effective_requests(cell), is_blocking), **values)
 
 
 def blocks_of(runner: RecordedRunner, cell: int, count: int, **fields: Any) -> list[Block]:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from autotune.domain.arrival import Closed
 from autotune.domain.failure import FailureKind, TrialFault
 from autotune.domain.measurement import TICK_MS
 from autotune.errors import DeviceError
@@ -219,7 +220,7 @@ def test_an_unknown_load_is_a_typed_failure(requests: int, api: Api) -> None:
     runner = RecordedRunner(recorded=machine_of(quiet()))
     model = runner.open(HINT.compile_key)
     with pytest.raises(TrialFault, match="not recorded") as caught:
-        next(model.load(Load(num_requests=requests, api=api, limit_s=1.0)))
+        next(model.load(Load(arrival=Closed(requests, api is Api.SYNC), limit_s=1.0)))
     assert caught.value.failure.kind is FailureKind.INVALID_CONFIGURATION
     assert caught.value.failure.phase == "load"
 

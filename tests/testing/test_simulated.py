@@ -6,13 +6,14 @@ from itertools import islice, repeat
 import numpy as np
 import pytest
 
+from autotune.domain.arrival import Closed
 from autotune.domain.failure import FailureKind, TrialFault
 from autotune.machines.ports import Load
 from autotune.space.configuration import Configuration
 from autotune.testing import SimulatedRunner
 from tests.builders import make_configuration, make_failure
 
-LOAD = Load(num_requests=4, limit_s=60.0)
+LOAD = Load(arrival=Closed(4), limit_s=60.0)
 
 
 def test_requests_beyond_the_streams_wait() -> None:

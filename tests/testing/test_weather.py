@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autotune.domain.arrival import Closed
 from autotune.machines.ports import Load
 from autotune.testing import SimulatedRunner, Weather
 from tests.builders import make_configuration
 
-LOAD = Load(num_requests=4, limit_s=60.0)
+LOAD = Load(arrival=Closed(4), limit_s=60.0)
 
 
 def weather_of(*bins: float, start: int = 0, bin_s: float = 0.25) -> Weather:

@@ -35,7 +35,7 @@ def test_a_past_of_length_0_is_measured(
     said = answers_to(
         inspect(path, tmp_path, shapes=shapes),
         opening(path, tmp_path, shapes=shapes, batch_size=batch_size),
-        {**LOAD, "api": api, "feed": feed},
+        {**LOAD, "is_blocking": api == "sync", "feed": feed},
     )
     assert [answer["say"] for answer in said] == [
         "inspected",

@@ -148,7 +148,8 @@ def test_the_callers_data_stay_as_they_were(
     compiled, data = opened
     before = [sample["x"].copy() for sample in data]
     for api in ("async", "sync"):
-        blocks_of(requests_of(compiled, 3, api, data, 1, copies=True), 1, 0.0, 50)
+        load = requests_of(compiled, 3, data, 1, is_blocking=api == "sync", copies=True)
+        blocks_of(load, 1, 0.0, 50)
     assert all(np.array_equal(sample["x"], b) for sample, b in zip(data, before, strict=True))
 
 
@@ -172,7 +173,7 @@ def test_every_start_under_load_is_fed(
 ) -> None:
     """With copies as many as starts: of the fill, of the unrecorded round and of the block."""
     compiled, data = opened
-    load = requests_of(compiled, 2, api, data, 1, copies=True)
+    load = requests_of(compiled, 2, data, 1, is_blocking=api == "sync", copies=True)
     assert isinstance(load, SyncLoad if api == "sync" else AsyncLoad)
     assert load._copy is not None
     plain, fed = load._copy, list[int]()
@@ -194,7 +195,7 @@ def test_bound_requests_are_not_fed(
 ) -> None:
     """Their inputs were set once."""
     compiled, data = opened
-    load = requests_of(compiled, 2, api, data, 1, copies=False)
+    load = requests_of(compiled, 2, data, 1, is_blocking=api == "sync", copies=False)
     assert isinstance(load, SyncLoad | AsyncLoad)
     assert load._copy is None
     assert len(blocks_of(load, 2, 0.0, 10)) == 2

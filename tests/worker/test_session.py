@@ -85,7 +85,7 @@ def opening(path: Path, folder: Path, **fields: Any) -> dict[str, Any]:
 LOAD = {
     "do": "load",
     "num_requests": 2,
-    "api": "async",
+    "is_blocking": False,
     "feed": "bind",
     "block_s": 0.01,
     "block_requests": 10,
@@ -125,7 +125,7 @@ def test_a_load_goes_on_with_the_requests_of_the_last_one(
         {"block_s": 0.02, "block_requests": 20, "limit_s": 5.0},
         {"num_requests": 3},
         {"num_requests": 3, "feed": "copy"},
-        {"api": "sync"},
+        {"is_blocking": True},
         {},
     ):
         assert obeyed(session, answers, {**LOAD, **change}) == ["block", "block", "stopped"]
@@ -149,7 +149,7 @@ def test_inputs_may_be_copied_for_every_request(
     session = Session(answers)
     for command in (inspect(path, tmp_path), opening(path, tmp_path, batch_size=batch_size)):
         session.obey(command)
-    load = {**LOAD, "api": api, "feed": feed}
+    load = {**LOAD, "is_blocking": api == "sync", "feed": feed}
     assert obeyed(session, answers, load) == ["block", "block", "stopped"]
     assert all(len(block["latency_ticks"]) >= 4 * 10 for block in answers.said[2:4])
     assert isinstance(session._source, AsyncLoad | SyncLoad)

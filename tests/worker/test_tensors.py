@@ -120,7 +120,7 @@ def test_an_input_of_every_type_is_measured_or_refused_by_name(name: str, tmp_pa
             {
                 "do": "load",
                 "num_requests": 2,
-                "api": "async",
+                "is_blocking": False,
                 "feed": feed,
                 "block_s": 0.01,
                 "block_requests": 10,
