@@ -3,19 +3,22 @@
 import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
+from autotune.domain.model_file import ModelSource
 from autotune.domain.paths import absolute
 from autotune.machines.fingerprint import versions
 from autotune.machines.locks import Patience
 from autotune.machines.ports import Runner
 from autotune.search.derive import seeds
+from autotune.space.space import SearchSpace
 from autotune.spec import StudySpec, to_toml
 from autotune.storage.digests import digest_of
 from autotune.surfaces.file import SurfaceFile, load_surface
 from autotune.surfaces.recording import Headway, Recording
 from autotune.surfaces.surface import RecordPlan, Surface, SurfaceIdentity
-from autotune.tuning.prepare import prepared, source
+from autotune.tuning.prepare import Prepared, prepared, source
 
 SURFACE_FILE = "surface.db"
 
@@ -50,29 +53,11 @@ def record(  # noqa: PLR0913 - one argument for each option
         StorageError: the file cannot be used.
     """
     model = source(spec, folder)
-    with prepared(
-        spec,
-        folder,
-        model,
-        runner=runner,
-        begun=lambda: load_surface(out).identity.space if out.is_file() else None,
-        patience=patience,
-    ) as study:
+    begun = partial(_begun, out)
+    with prepared(spec, folder, model, runner=runner, begun=begun, patience=patience) as study:
         space = study.space
         cells = list(dict.fromkeys([*seeds(space), *map(space.configuration, space.points())]))
-        digest = digest_of(model.path)
-        identity = SurfaceIdentity(
-            name=absolute(folder).name,
-            spec=to_toml(spec),
-            model_sha256=digest.sha256,
-            earlier_sha256=digest.earlier,
-            shapes=model.shapes,
-            machine=study.machine.to_dict(),
-            versions=versions(),
-            space=space,
-            plan=plan,
-            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
+        identity = _identity(study, folder, model, plan)
         with contextlib.closing(SurfaceFile.begin(out, identity, cells)) as file:
             earlier = file.recorded()
             ends = [taken.at_s for launch in earlier for taken in launch.slices]
@@ -87,3 +72,26 @@ def record(  # noqa: PLR0913 - one argument for each option
                 is_stopped=is_stopped,
             ).run()
     return load_surface(out)
+
+
+def _identity(
+    study: Prepared, folder: Path, model: ModelSource, plan: RecordPlan
+) -> SurfaceIdentity:
+    digest = digest_of(model.path)
+    return SurfaceIdentity(
+        name=absolute(folder).name,
+        spec=to_toml(study.spec),
+        model_sha256=digest.sha256,
+        earlier_sha256=digest.earlier,
+        shapes=model.shapes,
+        machine=study.machine.to_dict(),
+        versions=versions(),
+        space=study.space,
+        plan=plan,
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _begun(out: Path) -> SearchSpace | None:
+    """The space of the surface that is to go on; None where there is none yet."""
+    return load_surface(out).identity.space if out.is_file() else None

@@ -102,15 +102,23 @@ def replay(
                 space=space.to_dict(),
             )
         )
-        table, seed = PointTable(space), spec.search.seed
-        chosen = (
-            strategy_of(spec.search.sampler, table, goal, seed)
-            if strategy is None
-            else strategy(table)
-        )
-        search = Search(study_in_memory(goal), table, chosen, goal, seed=seed, name=identity.name)
+        search = _search(spec, PointTable(space), strategy, identity.name)
         outcome = hold_session(study, store, search, on_event=hear)
     return Replayed(steps=tuple(steps), outcome=outcome, duration_s=runner.clock() - begun_s)
+
+
+def _search(
+    spec: StudySpec,
+    table: PointTable,
+    strategy: Callable[[PointTable], Strategy] | None,
+    name: str,
+) -> Search:
+    """In memory, with the spec's sampler or another one."""
+    goal, seed = spec.goal.goal, spec.search.seed
+    chosen = (
+        strategy_of(spec.search.sampler, table, goal, seed) if strategy is None else strategy(table)
+    )
+    return Search(study_in_memory(goal), table, chosen, goal, seed=seed, name=name)
 
 
 def spec_for(  # noqa: PLR0913 - what a study on a surface may choose

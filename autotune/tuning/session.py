@@ -43,6 +43,8 @@ class Preamble:
     """What to measure right after the hints."""
     items_per_request: int = 1
     """At batch 1."""
+    calibration: Calibration | None = None
+    """The machine's, if it was ever calibrated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,6 @@ def hold_session(  # noqa: PLR0913 - what a session may be told
     *,
     on_event: Callable[[Event], None] = lambda _: None,
     stop: StopRequest | None = None,
-    calibration: Calibration | None = None,
     recover: Callable[[], Sequence[str]] = lambda: (),
 ) -> Outcome:
     """Run or continue a study; locks and files are the caller's business.
@@ -88,7 +89,6 @@ def hold_session(  # noqa: PLR0913 - what a session may be told
         preamble: what is to be said and measured first.
         on_event: hears of every step.
         stop: ask through it to end after the current trial.
-        calibration: the machine's, if it was ever calibrated.
         recover: called after five machine faults in a row; it may take its time, and returns
             reasons to give up.
 
@@ -99,9 +99,7 @@ def hold_session(  # noqa: PLR0913 - what a session may be told
     """
     preamble = preamble or Preamble()
     allowance = Allowance(study.spec, study.runner.clock, stop or StopRequest())
-    tuner = _assembled(
-        study, store, search, allowance, preamble.items_per_request, on_event, calibration, recover
-    )
+    tuner = _assembled(study, store, search, preamble, allowance, on_event, recover)
     on_event(_taken_up(study, store, tuner, preamble))
     for note in (study.machine.quota_note, scrubbed_note(os.environ)):
         if note is not None:
@@ -127,14 +125,14 @@ def _assembled(  # noqa: PLR0913, PLR0917 - the collaborators of the loop
     study: Prepared,
     store: StudyStore,
     search: Search,
+    preamble: Preamble,
     allowance: Allowance,
-    items: int,
     on_event: Callable[[Event], None],
-    calibration: Calibration | None,
     recover: Callable[[], Sequence[str]],
 ) -> Tuner:
     """The loop with all its parts; nothing is opened or written yet."""
     spec, goal, runner = study.spec, study.spec.goal.goal, study.runner
+    items = preamble.items_per_request
 
     def say(text: str) -> None:
         on_event(Noted(text=text))
@@ -161,7 +159,7 @@ def _assembled(  # noqa: PLR0913, PLR0917 - the collaborators of the loop
             allowance,
             store=store,
             runner=runner,
-            calibration=calibration,
+            calibration=preamble.calibration,
             on_event=on_event,
             items_per_request=items,
         ),

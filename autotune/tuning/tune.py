@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from autotune.domain.events import Event
@@ -52,11 +53,9 @@ def tune(  # noqa: PLR0913 - what a session may be told
         stop: ask through it to end after the current trial.
         anyway: go on although machine or runtime are not those of the earlier sessions.
         trust: go on although another user or machine began the study.
-        recover: called after five machine faults in a row: pause, look at the machine, and return
-            reasons to give up; none to go on.
+        recover: pauses after five machine faults in a row; returns reasons to give up, or none.
         patience: how long to wait for the study and the machine, in all; not at all without.
-        on_end: is given the outcome and the study's database, to be read while it is open; by then
-            others may have the study and the machine.
+        on_end: reads the study's database while it is open; others may have the study by then.
 
     Raises:
         ModelError, DeviceError, SpecError: the input cannot be used; no database was made.
@@ -65,28 +64,14 @@ def tune(  # noqa: PLR0913 - what a session may be told
         StorageError: the database cannot be used.
         MachineFaultError: five machine faults in a row, and nothing that could be done about it.
     """
-    model = source(spec, folder)
+    model, begun = source(spec, folder), partial(begun_space, folder)
     with contextlib.ExitStack() as database:
-        with prepared(
-            spec,
-            folder,
-            model,
-            runner=runner,
-            begun=lambda: begun_space(folder),
-            patience=patience,
-        ) as study:
+        with prepared(spec, folder, model, runner=runner, begun=begun, patience=patience) as study:
             store, search, preamble = database.enter_context(
                 _opened(study, folder, model, anyway=anyway, trust=trust)
             )
             outcome = hold_session(
-                study,
-                store,
-                search,
-                preamble,
-                on_event=on_event,
-                stop=stop,
-                calibration=load_calibration(study.machine),
-                recover=recover,
+                study, store, search, preamble, on_event=on_event, stop=stop, recover=recover
             )
         on_end(outcome, store)
     return outcome
@@ -132,5 +117,6 @@ def _opened(
                 doubts=unproven(facts),
                 warm=warm,
                 items_per_request=items,
+                calibration=load_calibration(study.machine),
             ),
         )
