@@ -10,8 +10,8 @@ from autotune.domain.ranking import best, chosen
 from autotune.domain.trial import Trial
 from autotune.racing.stored import result_of
 from autotune.space.space import SearchSpace
-from autotune.storage.database import rows_explained
 from autotune.storage.races import last_race
+from autotune.storage.rows import rows_explained
 from autotune.storage.study_store import Identity, StudyStore
 
 

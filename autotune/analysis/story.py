@@ -13,7 +13,7 @@ from autotune.domain.goal import Goal
 from autotune.domain.history import History
 from autotune.domain.ranking import improvements
 from autotune.domain.trial import Trial
-from autotune.storage.database import fetch, rows_explained
+from autotune.storage.rows import fetch, rows_explained
 from autotune.storage.schema import CONTENDER, EVENT, FAILURE, MEASUREMENT, RACE, SESSION
 from autotune.storage.study_store import StudyStore
 

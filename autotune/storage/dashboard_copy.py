@@ -15,8 +15,9 @@ from optuna.storages import RDBStorage
 
 from autotune.errors import StorageError
 from autotune.storage.backup import read_only_uri
-from autotune.storage.database import CONNECT_ARGS, DATABASE, file_url
+from autotune.storage.database import DATABASE
 from autotune.storage.optuna_study import optuna_faults_explained
+from autotune.storage.sqlite import CONNECT_ARGS, file_url
 
 _PREFIX, _LEGACY = "constraints:", "constraints"
 _METRICS = "study:metric_names"

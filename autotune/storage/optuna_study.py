@@ -17,16 +17,10 @@ from sqlalchemy import Engine
 from autotune.domain.goal import Goal, Objective
 from autotune.errors import StorageError
 from autotune.storage.backup import SUFFIX, back_up
-from autotune.storage.database import (
-    CONNECT_ARGS,
-    DATABASE,
-    database_url,
-    explain,
-    faults_explained,
-    make_durable,
-    refuse_foreign,
-)
+from autotune.storage.database import DATABASE, database_url, refuse_foreign
+from autotune.storage.faults import explain, faults_explained
 from autotune.storage.schema import SCHEMA_VERSION
+from autotune.storage.sqlite import CONNECT_ARGS, make_durable
 from autotune.storage.study_store import StudyStore
 
 DIRECTIONS: dict[Objective, list[StudyDirection]] = {

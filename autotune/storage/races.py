@@ -11,7 +11,8 @@ from autotune.domain.doubts import Doubts
 from autotune.domain.measurement import Feed
 from autotune.domain.race import Contender, Dossier, End, Slice
 from autotune.storage import codec
-from autotune.storage.database import faults_explained, fetch, rows_explained
+from autotune.storage.faults import faults_explained
+from autotune.storage.rows import fetch, rows_explained
 from autotune.storage.schema import CONTENDER, LAUNCH, MACHINE, RACE, SESSION, SLICE
 from autotune.storage.study_store import SessionRow, StudyStore, session_of_row
 

@@ -38,14 +38,9 @@ from autotune.errors import StorageError, StudyMismatchError
 from autotune.space.configuration import CompileKey, Configuration
 from autotune.space.space import SearchSpace
 from autotune.storage import codec
-from autotune.storage.database import (
-    check_access,
-    faults_explained,
-    fetch,
-    make_durable,
-    read_only_engine,
-    rows_explained,
-)
+from autotune.storage.faults import faults_explained
+from autotune.storage.rows import fetch, rows_explained
+from autotune.storage.sqlite import check_access, make_durable, read_only_engine
 from autotune.surfaces.surface import (
     LEVELS,
     RecordedLaunch,

@@ -13,6 +13,7 @@ from autotune.racing.calibration import load_calibration
 from autotune.search.choose import search_of
 from autotune.search.search import Search
 from autotune.spec import StudySpec
+from autotune.storage.identity import refuse_another
 from autotune.storage.optuna_study import open_study
 from autotune.storage.study_store import StudyStore
 from autotune.tuning.allowance import StopRequest
@@ -92,8 +93,9 @@ def _opened(
 
     def admit(stored: StudyStore) -> None:
         nonlocal known
-        known = counted(known, spec, facts, stored.items_per_request())
-        stored.refuse_another(known)
+        begun = stored.identity()
+        known = counted(known, spec, facts, begun.items_per_request)
+        refuse_another(begun, known, stored.name)
         notes.extend(check_machine(stored, study.machine, anyway=anyway))
 
     optuna_study, engine = open_study(folder, known.name, known.goal, trust=trust, admit=admit)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from autotune.errors import StorageError, StudyMismatchError
-from autotune.storage.database import explain, faults_explained, open_read_only
+from autotune.storage.database import open_read_only
+from autotune.storage.faults import explain, faults_explained
 from autotune.storage.optuna_study import open_study
 from autotune.storage.schema import SCHEMA_VERSION
 from autotune.storage.study_store import StudyStore
@@ -192,7 +193,7 @@ def test_a_value_without_end_does_not_fill_a_viewer_s_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is refused as the fault of the file that it is."""
-    monkeypatch.setattr("autotune.storage.database._LONGEST_VALUE", 100_000)
+    monkeypatch.setattr("autotune.storage.sqlite._LONGEST_VALUE", 100_000)
     execute(begun(tmp_path), "UPDATE autotune_study SET spec = printf('%.*c', 200000, 'x')")
     reader = StudyStore.read_only(tmp_path)
     with pytest.raises(StorageError, match="too big"):

@@ -1,0 +1,77 @@
+"""SQLite's own matters: files opened to be read only, or so that what is committed stays."""
+
+import errno
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Engine, create_engine, event
+
+from autotune.errors import StorageError
+from autotune.storage.backup import BUSY_TIMEOUT_S, read_only_uri
+
+WRITER_TIMEOUT_S = 300.0
+"""For the tuner: a viewer that holds its lock for a minute must not end a night."""
+CONNECT_ARGS = {"timeout": WRITER_TIMEOUT_S}
+_LONGEST_VALUE = 64 * 2**20
+
+
+def file_url(file: Path) -> str:
+    """A database file as SQLAlchemy and Optuna take it.
+
+    With escapes, which SQLAlchemy undoes from version 2.1 on: a path may hold a question mark,
+    which would begin options, or braces, which Optuna would fill in.
+    """
+    return f"sqlite:///{quote(str(file.absolute()), safe='/:')}"
+
+
+def make_durable(engine: Engine) -> None:
+    """Commits survive a power cut; foreign keys hold.
+
+    A rollback journal: WAL has had a corruption race up to SQLite 3.51.2, and our few rows for
+    each trial gain nothing from it.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _: Any) -> None:
+        for pragma in ("journal_mode = DELETE", "synchronous = FULL", "foreign_keys = ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    engine.dispose()
+
+
+def read_only_engine(file: Path) -> Engine:
+    """An engine that cannot write to a database file."""
+    uri = read_only_uri(file)
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)
+        connection.execute("PRAGMA query_only = ON")
+        # A stranger's file is not to fill our memory with one value.
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
+        return connection
+
+    return create_engine("sqlite://", creator=connect)
+
+
+def check_access(path: Path, mode: int) -> None:
+    """Refuse what the system will not let us use; SQLite says of it that it cannot be opened.
+
+    Args:
+        path: a file or folder; for one that is missing, others say so.
+        mode: what is needed, as `os.access` has it.
+
+    Raises:
+        StorageError: with the reason.
+    """
+    if os.access(path, mode) or not os.access(path, os.F_OK):
+        return
+    what = "written" if os.access(path, mode & ~os.W_OK) else "read"
+    is_fixed = what == "written" and os.statvfs(path).f_flag & os.ST_RDONLY
+    raise StorageError(
+        f"{path}: cannot be {what}: {os.strerror(errno.EROFS if is_fixed else errno.EACCES)}"
+    )
