@@ -20,8 +20,8 @@ from autotune.space.devices import KINDS, OTHER
 from autotune.space.dimensions import TABLE
 from autotune.spec import StudySpec
 from autotune.storage.schema import METADATA, SCHEMA_VERSION
-from autotune.surfaces.file import METADATA as SURFACE_METADATA
-from autotune.surfaces.file import SURFACE_SCHEMA_VERSION
+from autotune.surfaces.schema import METADATA as SURFACE_METADATA
+from autotune.surfaces.schema import SURFACE_SCHEMA_VERSION
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"

@@ -12,10 +12,21 @@ from autotune.storage.older import show_as_current
 from autotune.storage.owner import owner
 from autotune.storage.schema import SCHEMA_VERSION, STUDY
 from autotune.storage.sqlite import check_access, file_url, read_only_engine
+from autotune.storage.versions import Versioned
 
 DATABASE = "study.db"
 _OPTUNA_TABLE = "studies"
 _OWNED_SINCE = 3
+_STUDY_FILE = Versioned(
+    table=STUDY,
+    current=SCHEMA_VERSION,
+    absent="this database holds no autotune study; give the folder of a study",
+    unbegun="the study was never begun; remove the file and tune again",
+    damaged="its schema has no version that could be read; it is damaged: move it away, or restore "
+    "a copy",
+    newer="written by a newer autotune (schema {found}, this one reads {current}); upgrade "
+    "autotune",
+)
 
 
 def database_url(folder: Path) -> str:
@@ -112,20 +123,4 @@ def check_schema(engine: Engine, name: object) -> int:
     Raises:
         StorageError: with the way out.
     """
-    with faults_explained(name), engine.connect() as connection:
-        if not inspect(connection).has_table(STUDY.name):
-            message = f"{name}: this database holds no autotune study; give the folder of a study"
-            raise StorageError(message)
-        version = connection.execute(select(STUDY.c.schema_version)).scalar_one_or_none()
-    if version is None:
-        message = f"{name}: the study was never begun; remove the file and tune again"
-        raise StorageError(message)
-    if not isinstance(version, int) or version < 1:
-        raise StorageError(f"{name}: its schema has no version that could be read; it is damaged")
-    if version > SCHEMA_VERSION:
-        message = (
-            f"{name}: written by a newer autotune (schema {version}, "
-            f"this one reads {SCHEMA_VERSION}); upgrade autotune"
-        )
-        raise StorageError(message)
-    return int(version)
+    return _STUDY_FILE.check(engine, name)

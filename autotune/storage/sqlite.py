@@ -1,13 +1,15 @@
 """SQLite's own matters: files opened to be read only, or so that what is committed stays."""
 
+import contextlib
 import errno
 import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 
 from autotune.errors import StorageError
 from autotune.storage.backup import BUSY_TIMEOUT_S, read_only_uri
@@ -27,6 +29,14 @@ def file_url(file: Path) -> str:
     return f"sqlite:///{quote(str(file.absolute()), safe='/:')}"
 
 
+def durable_engine(url: str) -> Engine:
+    """An engine for whoever writes; what it commits stays."""
+    is_sqlite = url.startswith("sqlite")
+    engine = create_engine(url, connect_args=CONNECT_ARGS if is_sqlite else {})
+    make_durable(engine)
+    return engine
+
+
 def make_durable(engine: Engine) -> None:
     """Commits survive a power cut; foreign keys hold.
 
@@ -42,6 +52,18 @@ def make_durable(engine: Engine) -> None:
             connection.execute(f"PRAGMA {pragma}")
 
     engine.dispose()
+
+
+@contextlib.contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """A transaction that holds changes of tables as well.
+
+    SQLite's driver begins none before a change of tables: a kill would leave half of them.
+    """
+    with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        yield connection
 
 
 def read_only_engine(file: Path) -> Engine:

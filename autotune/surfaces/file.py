@@ -1,7 +1,7 @@
 """A surface file: one SQLite database for one recorded surface, written group by group.
 
-Its tables are documented by their comments. Latencies are kept at `LEVELS` only, so that a surface
-of several hundred cells stays below a megabyte.
+Latencies are kept at `LEVELS` only, so that a surface of several hundred cells stays below a
+megabyte.
 """
 
 import json
@@ -12,25 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from sqlalchemy import (
-    URL,
-    Column,
-    Engine,
-    Float,
-    ForeignKey,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
-    create_engine,
-    insert,
-    inspect,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Engine, insert, select, update
 
 from autotune.domain.measurement import Feed
 from autotune.domain.place import differences
@@ -40,7 +22,24 @@ from autotune.space.space import SearchSpace
 from autotune.storage import codec
 from autotune.storage.faults import faults_explained
 from autotune.storage.rows import fetch, rows_explained
-from autotune.storage.sqlite import check_access, make_durable, read_only_engine
+from autotune.storage.sqlite import (
+    check_access,
+    durable_engine,
+    file_url,
+    read_only_engine,
+    transaction,
+)
+from autotune.storage.versions import Versioned
+from autotune.surfaces.schema import (
+    APPLICATION_ID,
+    CELL,
+    COMPILED,
+    LAUNCH,
+    METADATA,
+    SLICE,
+    SURFACE,
+    SURFACE_SCHEMA_VERSION,
+)
 from autotune.surfaces.surface import (
     LEVELS,
     RecordedLaunch,
@@ -51,78 +50,15 @@ from autotune.surfaces.surface import (
     cells_by_key,
 )
 
-SURFACE_SCHEMA_VERSION = 1
-_APPLICATION_ID = 0x61757466  # "autf": what tools such as file(1) see
-
-METADATA = MetaData()
-
-SURFACE = Table(
-    "surface",
-    METADATA,
-    Column("id", Integer, primary_key=True, comment="Always 1: a file holds one surface."),
-    Column("schema_version", Integer, nullable=False, comment="Version of these tables."),
-    Column("name", Text, nullable=False, comment="Name of the study that was recorded."),
-    Column("started_at", Text, nullable=False, comment="UTC, ISO 8601."),
-    Column("spec", Text, nullable=False, comment="The study as TOML."),
-    Column("model_sha256", Text, nullable=False, comment="Digest of the model file."),
-    Column("shapes", Text, nullable=False, comment="JSON: shapes of the inputs."),
-    Column("machine", Text, nullable=False, comment="JSON: fingerprint of machine and runtime."),
-    Column("versions", Text, nullable=False, comment="JSON: versions of Python and packages."),
-    Column("space", Text, nullable=False, comment="JSON: choices of every dimension, and CPUs."),
-    Column("record_plan", Text, nullable=False, comment="JSON: launches, rounds, slices."),
-    Column("levels", Text, nullable=False, comment="JSON: shares at which latencies are kept."),
-    comment="What was recorded, where and how; one row.",
-)
-
-COMPILED = Table(
-    "compiled",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("compile_key", String(12), nullable=False, unique=True, comment="Digest of the key."),
-    comment="One row for each compile key.",
-)
-
-CELL = Table(
-    "cell",
-    METADATA,
-    Column("id", Integer, primary_key=True, comment="Position, from 0."),
-    Column("compiled_id", ForeignKey("compiled.id"), nullable=False, index=True),
-    Column("configuration", Text, nullable=False, comment="JSON: as requested."),
-    comment="One row for each configuration: the hints first, then the whole space.",
-)
-
-LAUNCH = Table(
-    "launch",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("compiled_id", ForeignKey("compiled.id"), nullable=False, index=True),
-    Column("launch", Integer, nullable=False, comment="Which set of fresh processes, from 0."),
-    Column("at_s", Float, nullable=False, comment="Seconds of recording when its group began."),
-    Column("opening", Text, comment="JSON: times and read-back properties; null on failure."),
-    Column("failure", Text, comment="JSON: why there is nothing."),
-    Column("peak_rss_bytes", Integer, comment="High-water mark of the worker's memory."),
-    UniqueConstraint("compiled_id", "launch"),
-    comment="One row for each fresh process.",
-)
-
-SLICE = Table(
-    "slice",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("launch_id", ForeignKey("launch.id"), nullable=False, index=True),
-    Column("cell_id", ForeignKey("cell.id"), nullable=False, index=True),
-    Column("round", Integer, nullable=False, comment="Which round of its launch, from 0."),
-    Column("at_s", Float, nullable=False, comment="Seconds of recording at its end."),
-    Column("duration_s", Float, nullable=False, comment="From one completion to a later one."),
-    Column("completions", Integer, nullable=False, comment="Requests, not items."),
-    Column("occupancy", Float, nullable=False, comment="Busy share of a request slot's time."),
-    Column(
-        "latencies",
-        LargeBinary,
-        nullable=False,
-        comment="Little-endian uint32: nearest-rank latencies at the levels, ticks of 100 ns.",
-    ),
-    comment="One row for each turn of a cell.",
+_SURFACE_FILE = Versioned(
+    table=SURFACE,
+    current=SURFACE_SCHEMA_VERSION,
+    absent="this file holds no surface; make one with: autotune record STUDY",
+    unbegun="the recording was never begun; remove the file",
+    damaged="its schema has no version that could be read; it is damaged: move it away, and record "
+    "it again",
+    newer="a surface of schema {found}; this version reads {current}: record it again, or use the "
+    "autotune that wrote it",
 )
 
 
@@ -141,22 +77,16 @@ class SurfaceFile:
             StudyMismatchError: it holds the surface of something else, or made in another way.
             StorageError: it cannot be used.
         """
-        is_new = not path.exists() or not path.stat().st_size
-        engine = create_engine(URL.create("sqlite", database=str(path.absolute())))
-        make_durable(engine)
-        found = cls(engine, path)
-        with faults_explained(path):
-            if is_new:
-                found._create(identity, cells)
-            else:
-                _check(engine, path)
-                stored = _identity(engine, path)
-                _compare(stored, identity, path)
-                if stored.model_sha256 != identity.model_sha256:
-                    with engine.begin() as connection:
-                        known = update(SURFACE).values(model_sha256=identity.model_sha256)
-                        connection.execute(known)
-        return found
+        stored = _stored(path) if path.exists() and path.stat().st_size else None
+        if stored is not None:
+            _refuse_another(stored, identity, path)
+        engine = durable_engine(file_url(path))
+        with faults_explained(path), transaction(engine) as connection:
+            if stored is None:
+                _create(connection, identity, cells)
+            elif stored.model_sha256 != identity.model_sha256:
+                connection.execute(update(SURFACE).values(model_sha256=identity.model_sha256))
+        return cls(engine, path)
 
     def keep(self, launches: Sequence[RecordedLaunch]) -> None:
         """Write a group."""
@@ -193,44 +123,6 @@ class SurfaceFile:
             connection.exec_driver_sql("VACUUM")
         self._engine.dispose()
 
-    def _create(self, identity: SurfaceIdentity, cells: Sequence[Configuration]) -> None:
-        METADATA.create_all(self._engine)
-        keys = cells_by_key(cells)
-        with self._engine.begin() as connection:
-            connection.exec_driver_sql(f"PRAGMA application_id = {_APPLICATION_ID}")
-            connection.execute(
-                insert(SURFACE).values(
-                    id=1,
-                    schema_version=SURFACE_SCHEMA_VERSION,
-                    name=identity.name,
-                    started_at=identity.started_at,
-                    spec=identity.spec,
-                    model_sha256=identity.model_sha256,
-                    shapes=json.dumps({k: list(v) for k, v in identity.shapes.items()}),
-                    machine=json.dumps(dict(identity.machine)),
-                    versions=json.dumps(dict(identity.versions)),
-                    space=json.dumps(identity.space.to_dict()),
-                    record_plan=json.dumps(asdict(identity.plan)),
-                    levels=json.dumps(LEVELS),
-                )
-            )
-            connection.execute(
-                insert(COMPILED),
-                [{"id": number, "compile_key": key.key} for number, key in enumerate(keys)],
-            )
-            numbers = {key: number for number, key in enumerate(keys)}
-            connection.execute(
-                insert(CELL),
-                [
-                    {
-                        "id": position,
-                        "compiled_id": numbers[cell.compile_key],
-                        "configuration": json.dumps(cell.to_dict(), sort_keys=True),
-                    }
-                    for position, cell in enumerate(cells)
-                ],
-            )
-
 
 def load_surface(path: Path) -> Surface:
     """A surface, whole or as far as it was recorded.
@@ -247,7 +139,7 @@ def load_surface(path: Path) -> Surface:
     engine = read_only_engine(path)
     try:
         with faults_explained(path), rows_explained(path, "the surface"):
-            _check(engine, path)
+            _SURFACE_FILE.check(engine, path)
             return Surface(
                 identity=_identity(engine, path),
                 cells=tuple(
@@ -287,6 +179,17 @@ def _launches(engine: Engine, path: Path) -> list[RecordedLaunch]:
     ]
 
 
+def _stored(path: Path) -> SurfaceIdentity:
+    """What a file is a surface of; it is only read."""
+    engine = read_only_engine(path)
+    try:
+        with faults_explained(path), rows_explained(path, "the surface"):
+            _SURFACE_FILE.check(engine, path)
+            return _identity(engine, path)
+    finally:
+        engine.dispose()
+
+
 def _identity(engine: Engine, path: Path) -> SurfaceIdentity:
     row = fetch(engine, path, select(SURFACE))[0]
     if tuple(json.loads(row["levels"])) != LEVELS:
@@ -305,24 +208,7 @@ def _identity(engine: Engine, path: Path) -> SurfaceIdentity:
     )
 
 
-def _check(engine: Engine, path: Path) -> None:
-    """Refuse what is no surface, or one of another schema."""
-    with engine.connect() as connection:
-        if not inspect(connection).has_table(SURFACE.name):
-            raise StorageError(
-                f"{path}: this file holds no surface; make one with: autotune record STUDY"
-            )
-        version = connection.execute(select(SURFACE.c.schema_version)).scalar_one_or_none()
-    if version is None:
-        raise StorageError(f"{path}: the recording was never begun; remove the file")
-    if version != SURFACE_SCHEMA_VERSION:
-        raise StorageError(
-            f"{path}: a surface of schema {version}; this version reads "
-            f"{SURFACE_SCHEMA_VERSION}: record it again, or use the autotune that wrote it"
-        )
-
-
-def _compare(stored: SurfaceIdentity, current: SurfaceIdentity, path: Path) -> None:
+def _refuse_another(stored: SurfaceIdentity, current: SurfaceIdentity, path: Path) -> None:
     faults = []
     if stored.model_sha256 not in {current.model_sha256, *current.earlier_sha256}:
         faults.append("the model file is another one")
@@ -342,6 +228,45 @@ def _compare(stored: SurfaceIdentity, current: SurfaceIdentity, path: Path) -> N
             f"{path}: this surface cannot be continued:\n  {listed}\n"
             "restore what it was, or record into another file with --out"
         )
+
+
+def _create(
+    connection: Connection, identity: SurfaceIdentity, cells: Sequence[Configuration]
+) -> None:
+    METADATA.create_all(connection)
+    connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(
+        insert(SURFACE).values(
+            id=1,
+            schema_version=SURFACE_SCHEMA_VERSION,
+            name=identity.name,
+            started_at=identity.started_at,
+            spec=identity.spec,
+            model_sha256=identity.model_sha256,
+            shapes=json.dumps({k: list(v) for k, v in identity.shapes.items()}),
+            machine=json.dumps(dict(identity.machine)),
+            versions=json.dumps(dict(identity.versions)),
+            space=json.dumps(identity.space.to_dict()),
+            record_plan=json.dumps(asdict(identity.plan)),
+            levels=json.dumps(LEVELS),
+        )
+    )
+    numbers = {key: number for number, key in enumerate(cells_by_key(cells))}
+    connection.execute(
+        insert(COMPILED),
+        [{"id": number, "compile_key": key.key} for key, number in numbers.items()],
+    )
+    connection.execute(
+        insert(CELL),
+        [
+            {
+                "id": position,
+                "compiled_id": numbers[cell.compile_key],
+                "configuration": json.dumps(cell.to_dict(), sort_keys=True),
+            }
+            for position, cell in enumerate(cells)
+        ],
+    )
 
 
 def _slice_row(taken: RecordedSlice) -> dict[str, Any]:

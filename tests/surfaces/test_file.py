@@ -20,15 +20,8 @@ from autotune.errors import StorageError, StudyMismatchError
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import Api, PerformanceHint
 from autotune.space.space import SearchSpace
-from autotune.surfaces.file import (
-    CELL,
-    METADATA,
-    SURFACE_SCHEMA_VERSION,
-    SurfaceFile,
-    _slice_of,
-    _slice_row,
-    load_surface,
-)
+from autotune.surfaces.file import SurfaceFile, _slice_of, _slice_row, load_surface
+from autotune.surfaces.schema import CELL, METADATA, SURFACE_SCHEMA_VERSION
 from autotune.surfaces.surface import (
     LEVELS,
     RecordedLaunch,
