@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from autotune.export.deployment import Deployment, load_best
     from autotune.space.configuration import Configuration
     from autotune.spec import StudySpec, load_spec, parse_spec
-    from autotune.storage.study_store import StudyStore
+    from autotune.storage.reader import StudyReader
     from autotune.tuning.session import Outcome
     from autotune.tuning.tune import tune
+
+    StudyStore = StudyReader
 
 _HOMES = {
     "AutotuneError": "errors",
@@ -37,7 +39,7 @@ _HOMES = {
     "Outcome": "tuning.session",
     "Sla": "domain.goal",
     "StudySpec": "spec",
-    "StudyStore": "storage.study_store",
+    "StudyReader": "storage.reader",
     "Trial": "domain.trial",
     "Verdict": "domain.goal",
     "frame": "analysis.frames",
@@ -47,6 +49,8 @@ _HOMES = {
     "parse_spec": "spec",
     "tune": "tuning.tune",
 }
+_RENAMED = {"StudyStore": "StudyReader"}
+"""Names of version 0.1, which still lead to what they meant."""
 
 __all__ = [
     "AutotuneError",
@@ -57,6 +61,7 @@ __all__ = [
     "Objective",
     "Outcome",
     "Sla",
+    "StudyReader",
     "StudySpec",
     "StudyStore",
     "Trial",
@@ -71,6 +76,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    name = _RENAMED.get(name, name)
     if name not in _HOMES:
         raise AttributeError(f"module 'autotune' has no attribute {name!r}")
     from importlib import import_module

@@ -25,8 +25,8 @@ from autotune.racing.stored import result_of
 from autotune.racing.verify import verify
 from autotune.spec import StudySpec, build_spec, load_spec
 from autotune.storage.races import last_race
+from autotune.storage.reader import StudyReader
 from autotune.storage.schema import SCHEMA_VERSION
-from autotune.storage.study_store import StudyStore
 from autotune.surfaces.file import load_surface
 from autotune.testing import SimulatedCpu, SimulatedRunner
 from autotune.tuning import prepare as beginning
@@ -85,7 +85,7 @@ def grown(folder: Path, more: int) -> StudySpec:
 
 def trials_of(folder: Path) -> list[Trial]:
     """What is recorded."""
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         return [store.with_blocks(trial) for trial in store.trials()]
 
 
@@ -182,7 +182,7 @@ def test_a_batch_that_is_unproven_now_is_unproven_in_an_older_study(
 
     batches = [t for t in trials_of(folder) if t.configuration.batch_size > 1 and t.measurement]
     assert batches
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         for trial in batches:
             old = before[trial.number].measurement
             assert trial.measurement is not None
@@ -334,7 +334,7 @@ def test_a_surface_is_replayed(autotune: Autotune, kept: Path, name: str) -> Non
 
 def test_the_race_that_was_cut_off_is_seen(kept: Path) -> None:
     """In its second launch."""
-    with closing(StudyStore.read_only(kept / "cut")) as store:
+    with closing(StudyReader.read_only(kept / "cut")) as store:
         race = last_race(store)
     assert race is not None
     assert race.end is None
@@ -345,7 +345,7 @@ def test_a_race_that_was_cut_off_is_not_mixed_with_another_machines(tmp_path: Pa
     """A new one begins there, and its slices alone are counted; the old one stays."""
     folder = copied(tmp_path) / "cut"
     outcome = tune(grown(folder, 0), folder, runner=simulated(), anyway=True, trust=True)
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         race = last_race(store)
         machines = {session.place.digest for session in store.sessions()}
     assert race is not None
@@ -358,7 +358,7 @@ def test_a_race_that_was_cut_off_is_not_mixed_with_another_machines(tmp_path: Pa
 def test_a_race_that_was_cut_off_goes_on_where_it_was_held(tmp_path: Path) -> None:
     """With the slices that it had."""
     folder = copied(tmp_path) / "cut"
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         (session,) = store.sessions()
 
     class SameRunner(SimulatedRunner):

@@ -14,7 +14,8 @@ from autotune.domain.fed import Fed
 from autotune.export.from_study import best_of_study
 from autotune.report.words import terms_in_words, terms_of
 from autotune.spec import StudySpec, build_spec
-from autotune.storage.study_store import Identity, StudyStore
+from autotune.storage.identity import Identity
+from autotune.storage.reader import StudyReader
 from autotune.testing import SimulatedRunner
 from autotune.tuning.tune import tune
 from tests.command import Autotune
@@ -58,13 +59,13 @@ def told(folder: Path, spec: StudySpec, runner: SimulatedRunner) -> StudyOpened:
 
 def identity(folder: Path) -> Identity:
     """What is stored of the study."""
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         return store.identity()
 
 
 def findings(folder: Path) -> dict[str, str]:
     """What is stored of the last inspection."""
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         return dict(store.findings())
 
 
@@ -135,7 +136,7 @@ def test_what_is_no_longer_found_is_no_longer_shown(folder: Path) -> None:
     told(folder, make_spec(batch=1, trials=4), SimulatedRunner())
     assert findings(folder) == {}
     assert view(folder).notes == ()
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         happened = [one.data["kind"] for one in story(store) if one.what is What.EVENT]
     assert happened == ["random_inputs"]
 
@@ -181,7 +182,7 @@ def test_the_unit_is_said_once(items: int, said: str) -> None:
 def test_a_study_of_an_older_version_says_what_its_file_says(folder: Path) -> None:
     """It has nothing stored, and its study.toml tells."""
     told(folder, make_spec(inputs="data.npz"), SimulatedRunner())
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         old = Identity(
             **{name: getattr(store.identity(), name) for name in ("name", "spec", "inputs")},
             model_sha256="0" * 64,

@@ -23,7 +23,7 @@ from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
 from autotune.spec import StudySpec, build_spec
 from autotune.storage.races import last_race
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 from autotune.testing import SimulatedRunner
 from autotune.tuning.session import Outcome
 from autotune.tuning.tune import tune
@@ -109,7 +109,7 @@ def test_a_study_counts_what_inspection_finds(folder: Path) -> None:
     assert outcome.items_per_request == 8
     (told,) = [event for event in events if isinstance(event, StudyOpened)]
     assert told.items_per_request == 8
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         assert store.identity().items_per_request == 8
 
 
@@ -141,7 +141,7 @@ def test_a_race_of_a_study_counts_as_its_search(folder: Path) -> None:
     race = outcome.race
     assert race is not None
     told = [e.result for e in events if isinstance(e, LaunchFinished | RaceFinished)]
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         stored = last_race(store)
     assert stored is not None
     for result in (race, result_of(stored, GOAL), *told):

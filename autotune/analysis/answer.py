@@ -10,9 +10,10 @@ from autotune.domain.ranking import best, chosen
 from autotune.domain.trial import Trial
 from autotune.racing.stored import result_of
 from autotune.space.space import SearchSpace
+from autotune.storage.identity import Identity
 from autotune.storage.races import last_race
+from autotune.storage.reader import StudyReader
 from autotune.storage.rows import rows_explained
-from autotune.storage.study_store import Identity, StudyStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,7 @@ class Answer:
     """Whether anything that was measured is within the limits."""
 
 
-def answer(store: StudyStore, goal: Goal, limits: Limits = NO_LIMITS) -> Answer:
+def answer(store: StudyReader, goal: Goal, limits: Limits = NO_LIMITS) -> Answer:
     """The best trial under a goal and limits.
 
     The race has a say where it was held over all trials and what it chose is within the limits;
@@ -64,7 +65,7 @@ def answer(store: StudyStore, goal: Goal, limits: Limits = NO_LIMITS) -> Answer:
     )
 
 
-def trials_under(store: StudyStore, stored: Goal, goal: Goal) -> tuple[Trial, ...]:
+def trials_under(store: StudyReader, stored: Goal, goal: Goal) -> tuple[Trial, ...]:
     """All trials with verdicts for `goal`."""
     trials = tuple(store.trials())
     if not needs_judging(stored, goal):
@@ -73,7 +74,7 @@ def trials_under(store: StudyStore, stored: Goal, goal: Goal) -> tuple[Trial, ..
         return under(trials, goal, store.with_blocks)
 
 
-def raced(store: StudyStore, trials: Sequence[Trial]) -> RaceResult | None:
+def raced(store: StudyReader, trials: Sequence[Trial]) -> RaceResult | None:
     """The study's race, if it was held over these trials."""
     return _held_over(store, store.identity().goal, len(trials))
 
@@ -88,7 +89,7 @@ def space_size(identity: Identity, name: object) -> int:
         return SearchSpace.from_dict(identity.space).size
 
 
-def _held_over(store: StudyStore, goal: Goal, trials: int) -> RaceResult | None:
+def _held_over(store: StudyReader, goal: Goal, trials: int) -> RaceResult | None:
     """The last race judged by `goal`, if it has ended and no trial came after it."""
     stored = last_race(store)
     if stored is None or stored.end is None or stored.trials != trials:

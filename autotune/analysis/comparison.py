@@ -11,7 +11,8 @@ from autotune.domain.race import RaceResult
 from autotune.domain.ranking import better_hint
 from autotune.domain.trial import Trial
 from autotune.space.configuration import Configuration
-from autotune.storage.study_store import Identity, StudyStore
+from autotune.storage.identity import Identity
+from autotune.storage.reader import StudyReader
 
 _MACHINE = (
     *("cpu_model", "usable_cpus", "quota_cpus", "memory_bytes", "system", "devices", "environment"),
@@ -37,7 +38,7 @@ class Side:
     versions: dict[str, str]
 
     @classmethod
-    def of(cls, store: StudyStore, name: str, goal: Goal) -> Self:
+    def of(cls, store: StudyReader, name: str, goal: Goal) -> Self:
         """Read a study.
 
         Raises:

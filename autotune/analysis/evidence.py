@@ -14,7 +14,9 @@ from autotune.domain.race import RaceResult
 from autotune.domain.ranking import baselines, better_hint, chosen
 from autotune.domain.trial import Trial
 from autotune.stats.latency import ticks_of
-from autotune.storage.study_store import Identity, SessionRow, StudyStore
+from autotune.storage.identity import Identity
+from autotune.storage.reader import StudyReader
+from autotune.storage.sessions import SessionRow
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
 """What a reader may ask for, beside the study's own."""
@@ -48,7 +50,7 @@ class Evidence:
     """Share of requests and latency in milliseconds that they are within, for leader and hints."""
 
     @classmethod
-    def of(cls, store: StudyStore) -> Self:
+    def of(cls, store: StudyReader) -> Self:
         """Read a study.
 
         Raises:

@@ -11,7 +11,7 @@ import pandas as pd
 from autotune.domain.trial import Trial
 from autotune.errors import UsageError
 from autotune.space.dimensions import REQUESTS, TABLE, Dimension
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 
 COLUMNS = {
     "trial": "number of the trial",
@@ -65,7 +65,7 @@ TYPES = {
 """Every column's type, also where a study has no row."""
 
 
-def frame(study: str | Path | StudyStore | Sequence[Trial]) -> pd.DataFrame:
+def frame(study: str | Path | StudyReader | Sequence[Trial]) -> pd.DataFrame:
     """One row for each trial with a measurement, columns as in `COLUMNS`.
 
     Args:
@@ -75,9 +75,9 @@ def frame(study: str | Path | StudyStore | Sequence[Trial]) -> pd.DataFrame:
         StorageError: there is no readable study in the folder.
     """
     if isinstance(study, str | Path):
-        with closing(StudyStore.read_only(Path(study))) as store:
+        with closing(StudyReader.read_only(Path(study))) as store:
             return frame(store)
-    trials = study.trials() if isinstance(study, StudyStore) else study
+    trials = study.trials() if isinstance(study, StudyReader) else study
     rows = [_row(trial) for trial in trials if trial.measurement]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(TYPES)
 

@@ -13,9 +13,9 @@ from autotune.domain.goal import Goal
 from autotune.domain.history import History
 from autotune.domain.ranking import improvements
 from autotune.domain.trial import Trial
-from autotune.storage.rows import fetch, rows_explained
+from autotune.storage.reader import StudyReader
+from autotune.storage.rows import rows_explained
 from autotune.storage.schema import CONTENDER, EVENT, FAILURE, MEASUREMENT, RACE, SESSION
-from autotune.storage.study_store import StudyStore
 
 
 class What(StrEnum):
@@ -42,7 +42,7 @@ class Occurrence:
     """What there is to say of it; see `story`."""
 
 
-def story(store: StudyStore) -> list[Occurrence]:
+def story(store: StudyReader) -> list[Occurrence]:
     """Every start and end, gain, failure, race and event of a study, in order.
 
     The data of each, by kind:
@@ -60,7 +60,8 @@ def story(store: StudyStore) -> list[Occurrence]:
         StorageError: the database cannot be read.
     """
     with rows_explained(store.name, "its history"):
-        rows = _rows(store, select(SESSION).order_by(SESSION.c.id))
+        query = select(SESSION).where(store.rows.of(SESSION))
+        rows = store.rows.all(query.order_by(SESSION.c.id))
         places = {row["id"]: number for number, row in enumerate(rows, start=1)}
         found = [
             *_sessions(rows),
@@ -102,12 +103,13 @@ def _sessions(rows: Sequence[dict[str, Any]]) -> list[Occurrence]:
     return found
 
 
-def _trials(store: StudyStore, places: dict[int, int]) -> list[Occurrence]:
+def _trials(store: StudyReader, places: dict[int, int]) -> list[Occurrence]:
     """Gains and failures."""
     measured = select(
         MEASUREMENT.c.trial_number, MEASUREMENT.c.measured_at, MEASUREMENT.c.session_id
-    ).where(MEASUREMENT.c.trial_number.is_not(None))
-    failed = select(FAILURE.c.trial_number, FAILURE.c.failed_at, FAILURE.c.session_id)
+    ).where(store.rows.of(MEASUREMENT), MEASUREMENT.c.trial_number.is_not(None))
+    columns = (FAILURE.c.trial_number, FAILURE.c.failed_at, FAILURE.c.session_id)
+    failed = select(*columns).where(store.rows.of(FAILURE))
     when = {
         number: (datetime.fromisoformat(at), places[session])
         for query in (measured, failed)
@@ -167,16 +169,17 @@ def _gain(trial: Trial, goal: Goal, at: datetime, session: int) -> Occurrence:
     )
 
 
-def _races(store: StudyStore, places: dict[int, int]) -> list[Occurrence]:
+def _races(store: StudyReader, places: dict[int, int]) -> list[Occurrence]:
     all_of: dict[int, list[str]] = {}
     launched: dict[int, list[str]] = {}
     columns = (CONTENDER.c.race_id, CONTENDER.c.name, CONTENDER.c.opening, CONTENDER.c.failure)
-    for race, name, opening, failure in _tuples(store, select(*columns).order_by(CONTENDER.c.id)):
+    contenders = select(*columns).where(store.rows.of(CONTENDER)).order_by(CONTENDER.c.id)
+    for race, name, opening, failure in _tuples(store, contenders):
         all_of.setdefault(race, []).append(name)
         if opening is not None or failure is not None:
             launched.setdefault(race, []).append(name)
     found = []
-    for row in _rows(store, select(RACE).order_by(RACE.c.id)):
+    for row in store.rows.all(select(RACE).where(store.rows.of(RACE)).order_by(RACE.c.id)):
         names = all_of.get(row["id"], [])
         # While it goes on, everyone may still have a turn.
         raced = names if row["end"] is None else launched.get(row["id"], [])
@@ -196,7 +199,7 @@ def _races(store: StudyStore, places: dict[int, int]) -> list[Occurrence]:
     return found
 
 
-def _events(store: StudyStore, places: dict[int, int]) -> list[Occurrence]:
+def _events(store: StudyReader, places: dict[int, int]) -> list[Occurrence]:
     return [
         Occurrence(
             at=datetime.fromisoformat(row["at"]),
@@ -204,13 +207,9 @@ def _events(store: StudyStore, places: dict[int, int]) -> list[Occurrence]:
             what=What.EVENT,
             data={**json.loads(row["data"]), "kind": row["kind"]},
         )
-        for row in _rows(store, select(EVENT).order_by(EVENT.c.id))
+        for row in store.rows.all(select(EVENT).where(store.rows.of(EVENT)).order_by(EVENT.c.id))
     ]
 
 
-def _rows(store: StudyStore, query: Any) -> list[dict[str, Any]]:
-    return fetch(store.engine, store.name, query)
-
-
-def _tuples(store: StudyStore, query: Any) -> list[tuple[Any, ...]]:
-    return [tuple(row.values()) for row in _rows(store, query)]
+def _tuples(store: StudyReader, query: Any) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for row in store.rows.all(query)]

@@ -10,10 +10,11 @@ from autotune.domain.units import parse_bytes, parse_duration, parse_percent
 from autotune.errors import SpecError, UsageError
 from autotune.spec import STUDY_FILE, parse_spec
 from autotune.storage.database import DATABASE
-from autotune.storage.study_store import Identity, StudyStore
+from autotune.storage.identity import Identity
+from autotune.storage.reader import StudyReader
 
 
-def opened(path: Path) -> tuple[Path, StudyStore]:
+def opened(path: Path) -> tuple[Path, StudyReader]:
     """A study's folder and its evidence, read-only; the path of its study.toml will do.
 
     Raises:
@@ -30,7 +31,7 @@ def opened(path: Path) -> tuple[Path, StudyStore]:
             f"{path}: {what}; give the folder of a study, such as studies/NAME, "
             "or begin one with: autotune tune MODEL --max-latency 20ms"
         )
-    return folder, StudyStore.read_only(folder)
+    return folder, StudyReader.read_only(folder)
 
 
 def asked_goal(

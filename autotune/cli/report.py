@@ -18,7 +18,7 @@ from autotune.report.page import render, render_comparison
 from autotune.report.page.comparison import comparison_view
 from autotune.report.page.view import view_of
 from autotune.report.picture import picture
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 
 REPORT, COMPARISON = "report.html", "comparison.html"
 
@@ -39,7 +39,7 @@ def show_report(folder: Path, out: Path | None, png: Path | None, *, open_it: bo
         say(console, f"wrote {png}")
         if out is None and not open_it:
             return
-        store = StudyStore.read_only(folder)
+        store = StudyReader.read_only(folder)
     target = out or folder / REPORT
     with closing(store):
         _write(store, target)
@@ -80,7 +80,7 @@ def names(folders: Sequence[Path]) -> list[str]:
     return [str(path) for path in paths]
 
 
-def report_of_a_night(store: StudyStore, folder: Path) -> str:
+def report_of_a_night(store: StudyReader, folder: Path) -> str:
     """Write the page after tuning, and say so; whatever is wrong, the night's result stands."""
     target = folder / REPORT
     try:
@@ -97,5 +97,5 @@ def _say_and_open(target: Path, *, open_it: bool) -> None:
         say(console, "no browser was found: open it by hand")
 
 
-def _write(store: StudyStore, target: Path) -> None:
+def _write(store: StudyReader, target: Path) -> None:
     write_atomically(target, render(view_of(Evidence.of(store))))

@@ -22,7 +22,7 @@ from autotune.report.race import held_lines, race_lines
 from autotune.report.race_table import race_table
 from autotune.report.tables import distinct, trials_table
 from autotune.report.words import relaxed_in_words, terms_of, why_nothing
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 
 
 def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_json: bool) -> None:
@@ -150,7 +150,7 @@ def _keep_certified(out: Path, file: BestFile) -> None:
         raise UsageError(f"--out: {out} was raced, and this was not; give another name")
 
 
-def _why_nothing(store: StudyStore, found: Answer, goal: Goal, limits: Limits) -> str:
+def _why_nothing(store: StudyReader, found: Answer, goal: Goal, limits: Limits) -> str:
     """Why there is no best within the limits, the nearest miss, and the cap that it would meet."""
     within = limits_in_words(limits)
     if not found.is_any_allowed and within:

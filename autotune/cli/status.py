@@ -31,7 +31,8 @@ from autotune.report.race_table import race_table
 from autotune.report.story import story_json, story_lines
 from autotune.report.tables import distinct, trials_table
 from autotune.report.words import ruled_out, search_in_words, terms_of
-from autotune.storage.study_store import Identity, SessionRow
+from autotune.storage.identity import Identity
+from autotune.storage.sessions import SessionRow
 
 _RECENT = 10
 

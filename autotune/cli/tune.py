@@ -44,7 +44,7 @@ from autotune.report.tables import trials_table
 from autotune.report.words import search_in_words, terms_in_words, why_nothing
 from autotune.spec import STUDY_FILE, StudySpec
 from autotune.storage.database import DATABASE
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 from autotune.tuning.allowance import StopRequest
 from autotune.tuning.session import Outcome
 from autotune.tuning.tune import tune as run
@@ -128,7 +128,7 @@ class _Tuning:
             patience = patience_of(wait, lambda text: hear(Noted(text=text)))
             self._stop = stop = Signals(progress.say, "this trial", patience=patience, asked=asked)
 
-            def end(outcome: Outcome, store: StudyStore) -> None:
+            def end(outcome: Outcome, store: StudyReader) -> None:
                 nonlocal files
                 # What is left takes a moment, best.json among it: nothing may cut it off.
                 stop.settle()
@@ -171,7 +171,7 @@ class _Tuning:
             return
         # Whatever goes wrong here, the error that ends the command is the one that ended the study.
         try:
-            with closing(StudyStore.read_only(self._folder)) as store:
+            with closing(StudyReader.read_only(self._folder)) as store:
                 lines = [*_rescued(store, self._folder), report_of_a_night(store, self._folder)]
         except Exception as error:  # noqa: BLE001 - as above
             lines = [f"no best.json: {error}", f"no report: {error}"]
@@ -179,7 +179,7 @@ class _Tuning:
             say(self._console, line)
 
 
-def _rescued(store: StudyStore, folder: Path) -> list[str]:
+def _rescued(store: StudyReader, folder: Path) -> list[str]:
     """Write best.json from the database; what to say of it, if there is anything to write."""
     try:
         goal = store.identity().goal
@@ -216,7 +216,7 @@ class _Files(NamedTuple):
     """Why there is no best.json where there should be one."""
 
 
-def _written(outcome: Outcome, store: StudyStore, folder: Path) -> _Files:
+def _written(outcome: Outcome, store: StudyReader, folder: Path) -> _Files:
     """best.json and the report: they are there whatever becomes of the output, or of each other."""
     lines: list[str] = []
     fault: Exception | None = None
@@ -273,7 +273,7 @@ def _say_how_to_go_on(console: Console, go_on: str) -> None:
 
 
 def _export(
-    store: StudyStore,
+    store: StudyReader,
     folder: Path,
     goal: Goal,
     trial: Trial,

@@ -14,11 +14,11 @@ from autotune.export.best_file import BestFile, BestModel, relative_model_path
 from autotune.export.from_trial import best_file
 from autotune.spec import parse_shapes, parse_spec
 from autotune.storage.races import session_of_last_race
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 
 
 def best_of_study(  # noqa: PLR0913 - the parts of the file
-    store: StudyStore,
+    store: StudyReader,
     folder: Path,
     trial: Trial,
     trials: tuple[Trial, ...],
@@ -46,7 +46,7 @@ def best_of_study(  # noqa: PLR0913 - the parts of the file
 
 
 def _best_of_study(  # noqa: PLR0913 - as above
-    store: StudyStore,
+    store: StudyReader,
     folder: Path,
     trial: Trial,
     trials: tuple[Trial, ...],

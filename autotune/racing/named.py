@@ -18,7 +18,7 @@ from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
 from autotune.space.settings import configuration_in, keys
 from autotune.spec import DeadlineSpec, load_spec, parse_shapes, parse_spec
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +161,7 @@ def contender_of_stored(folder: Path, number: int) -> NamedContender:
         folder = Path("studies") / folder
     if not folder.is_dir():
         raise UsageError(f"{folder}:{number}: no such study; give its folder, studies/NAME")
-    store = StudyStore.read_only(folder)
+    store = StudyReader.read_only(folder)
     with contextlib.closing(store):
         identity, trials = store.identity(), store.trials()
         measured = [t for t in trials if t.measurement is not None and t.number == number]

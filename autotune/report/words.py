@@ -14,7 +14,7 @@ from autotune.report.format import cap_in_words, milliseconds, percent, percenti
 from autotune.spec import parse_spec
 from autotune.stats.latency import cap_ticks
 from autotune.stats.tail_test import requests_needed
-from autotune.storage.study_store import Identity
+from autotune.storage.identity import Identity
 
 _MOST_RULED_OUT = 5
 

@@ -56,7 +56,7 @@ def stored_identity(rows: StudyRows) -> Identity:
     Raises:
         StorageError: it cannot be read.
     """
-    row = rows.one(select(*_columns(rows)))
+    row = rows.one(select(*_columns(rows)).where(rows.of(STUDY)))
     with rows_explained(rows.name, "what the study is"):
         items = row.get("items_per_request") or 1
         if not 1 <= items <= _MOST_ITEMS:

@@ -1,29 +1,39 @@
-"""Older databases brought up to date: one function for each version, one transaction each."""
+"""Older databases brought up to date: one function for each version, one transaction for all."""
 
 import json
 from collections.abc import Callable
 
-from sqlalchemy import Connection, Engine, inspect, select, text, update
+from sqlalchemy import Connection, Table, inspect, select, text, update
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from autotune.domain.place import Place
 from autotune.storage.machines import machine_id
-from autotune.storage.schema import SCHEMA_VERSION, SESSION, SLICE, STUDY
+from autotune.storage.older import as_current
+from autotune.storage.schema import (
+    FAILURE,
+    MEASUREMENT,
+    METADATA,
+    SCHEMA_VERSION,
+    SESSION,
+    SLICE,
+    STUDY,
+)
 
 
-def migrate(engine: Engine) -> None:
-    """Bring the tables of an existing study to the current version; a new one needs nothing.
+def migrate(connection: Connection, version: int) -> None:
+    """Bring the tables of existing studies to the current version.
 
-    Tables that a version added are there already: they are created where missing.
+    Tables that a version added are created first, as they are now.
+
+    Args:
+        connection: within a transaction that holds changes of tables, without foreign keys: tables
+            are made anew.
+        version: what they are.
     """
-    with engine.connect() as connection:
-        version = connection.execute(select(STUDY.c.schema_version)).scalar_one_or_none()
-    for number in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
-        with engine.begin() as connection:
-            if engine.dialect.name == "sqlite":
-                # The driver begins none before a change of tables: a kill would leave half a step.
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            _STEPS[number](connection)
-            connection.execute(update(STUDY).values(schema_version=number + 1))
+    METADATA.create_all(connection)
+    for number in range(version, SCHEMA_VERSION):
+        _STEPS[number](connection)
+        connection.execute(update(STUDY).values(schema_version=number + 1))
 
 
 def _to_2(connection: Connection) -> None:
@@ -50,8 +60,7 @@ def _to_4(connection: Connection) -> None:
         ("autotune_slice", machine),
     ):
         # A table that an earlier step was to bring is the current one: it was just created.
-        known = {found["name"] for found in inspect(connection).get_columns(table)}
-        if column.split()[0] not in known:
+        if column.split()[0] not in _columns(connection, table):
             connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {column}"))
     found = set()
     query = select(SESSION.c.id, SESSION.c.machine, SESSION.c.versions)
@@ -64,5 +73,36 @@ def _to_4(connection: Connection) -> None:
         connection.execute(update(SLICE).values(machine_id=found.pop()))
 
 
-_STEPS: dict[int, Callable[[Connection], None]] = {1: _to_2, 2: _to_3, 3: _to_4}
+def _to_5(connection: Connection) -> None:
+    """Sessions, measurements and failures say of which study they are, and trials of where."""
+    for table in (SESSION, MEASUREMENT, FAILURE):
+        _make_anew(connection, table)
+    _create_indexes(connection, STUDY)
+
+
+def _make_anew(connection: Connection, table: Table) -> None:
+    """Lay a table out as it is now, with its rules, which SQLite changes in no other way."""
+    part = f"{table.name}_part"
+    made = str(CreateTable(table).compile(connection)).replace(table.name, part, 1)
+    current = as_current(table, _columns(connection, table.name))
+    for statement in (
+        made,
+        f"INSERT INTO {part} {current}",
+        f"DROP TABLE {table.name}",
+        f"ALTER TABLE {part} RENAME TO {table.name}",
+    ):
+        connection.exec_driver_sql(statement)
+    _create_indexes(connection, table)
+
+
+def _create_indexes(connection: Connection, table: Table) -> None:
+    for index in sorted(table.indexes, key=lambda index: str(index.name)):
+        connection.execute(CreateIndex(index, if_not_exists=True))
+
+
+def _columns(connection: Connection, table: str) -> set[str]:
+    return {found["name"] for found in inspect(connection).get_columns(table)}
+
+
+_STEPS: dict[int, Callable[[Connection], None]] = {1: _to_2, 2: _to_3, 3: _to_4, 4: _to_5}
 """The step from each version to the next."""

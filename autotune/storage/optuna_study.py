@@ -19,9 +19,9 @@ from autotune.errors import StorageError
 from autotune.storage.backup import SUFFIX, back_up
 from autotune.storage.database import DATABASE, database_url, refuse_foreign
 from autotune.storage.faults import explain, faults_explained
+from autotune.storage.reader import StudyReader
 from autotune.storage.schema import SCHEMA_VERSION
 from autotune.storage.sqlite import CONNECT_ARGS, make_durable
-from autotune.storage.study_store import StudyStore
 
 DIRECTIONS: dict[Objective, list[StudyDirection]] = {
     Objective.THROUGHPUT: [StudyDirection.MAXIMIZE],
@@ -36,7 +36,8 @@ def open_study(
     goal: Goal,
     *,
     trust: bool = False,
-    admit: Callable[[StudyStore], None] = lambda _: None,
+    admit: Callable[[StudyReader], None] = lambda _: None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> tuple[optuna.Study, Engine]:
     """The Optuna study in a folder's database, made if it is not there, and the shared engine.
 
@@ -48,6 +49,7 @@ def open_study(
         goal: of the study.
         trust: go on although somebody else began it.
         admit: is given what is stored, only to be read; what it raises refuses the study.
+        tell: is told where a study of an older schema is kept as it was, in a line of text.
 
     Raises:
         StudyMismatchError: somebody else began it, and it is not to be trusted.
@@ -56,11 +58,15 @@ def open_study(
     file, version = folder / DATABASE, refuse_foreign(folder, trust=trust)
     is_new = not file.exists()
     if version is not None:
-        with contextlib.closing(StudyStore.read_only(folder)) as stored:
+        with contextlib.closing(StudyReader.read_only(folder)) as stored:
             admit(stored)
         back_up(file)  # as the last session left it
         if version < SCHEMA_VERSION:  # as no later version can write it again
-            back_up(file, f".schema{version}{SUFFIX}")
+            kept = back_up(file, f".schema{version}{SUFFIX}")
+            tell(
+                f"the study is brought up to date, from schema {version} to {SCHEMA_VERSION}; as "
+                f"earlier versions can read it, it is kept as {kept.name}"
+            )
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with optuna_faults_explained(folder / "study.db"):
         storage = RDBStorage(

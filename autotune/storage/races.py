@@ -12,9 +12,11 @@ from autotune.domain.measurement import Feed
 from autotune.domain.race import Contender, Dossier, End, Slice
 from autotune.storage import codec
 from autotune.storage.faults import faults_explained
+from autotune.storage.reader import StudyReader
 from autotune.storage.rows import fetch, rows_explained
 from autotune.storage.schema import CONTENDER, LAUNCH, MACHINE, RACE, SESSION, SLICE
-from autotune.storage.study_store import SessionRow, StudyStore, session_of_row
+from autotune.storage.sessions import SessionRow, session_of_row
+from autotune.storage.writer import StudyWriter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,7 @@ class StoredRace:
 class RaceLog:
     """Writes one race of the current session; each call is one transaction."""
 
-    def __init__(self, store: StudyStore, number: int) -> None:
+    def __init__(self, store: StudyWriter, number: int) -> None:
         self._store = store
         self._engine: Engine = store.engine
         self._number = number
@@ -64,7 +66,7 @@ class RaceLog:
     @classmethod
     def begin(  # noqa: PLR0913 - the columns of a race
         cls,
-        store: StudyStore,
+        store: StudyWriter,
         contenders: Sequence[Contender],
         *,
         trials: int,
@@ -98,7 +100,7 @@ class RaceLog:
         return cls(store, number)
 
     @classmethod
-    def resume(cls, store: StudyStore, number: int) -> "RaceLog":
+    def resume(cls, store: StudyWriter, number: int) -> "RaceLog":
         """Go on with a race; until it ends again it counts as cut off."""
         log = cls(store, number)
         log.end(None, None)
@@ -154,12 +156,12 @@ def _check_positions(contenders: int, positions: Iterable[int | None]) -> None:
         raise ValueError(message)
 
 
-def session_of_last_race(store: StudyStore) -> SessionRow:
+def session_of_last_race(store: StudyReader) -> SessionRow:
     """The session of the last race's last launch: where and with what it was measured.
 
     Of a race of an older version, which kept no launches, the session that began it.
     """
-    race = _last_with_slices()
+    race = _last_with_slices(store)
     launched = (
         select(SESSION)
         .join(LAUNCH, LAUNCH.c.session_id == SESSION.c.id)
@@ -173,13 +175,13 @@ def session_of_last_race(store: StudyStore) -> SessionRow:
         return session_of_row(row)
 
 
-def _last_with_slices() -> Any:
+def _last_with_slices(store: StudyReader) -> Any:
     """The number of the race that counts: one without a slice, cut off so early, has no say."""
-    return select(func.max(SLICE.c.race_id)).scalar_subquery()
+    return select(func.max(SLICE.c.race_id)).where(store.rows.of(SLICE)).scalar_subquery()
 
 
 def _places(
-    store: StudyStore, race: Mapping[str, Any], slices: Sequence[Mapping[str, Any]]
+    store: StudyReader, race: Mapping[str, Any], slices: Sequence[Mapping[str, Any]]
 ) -> frozenset[str]:
     """Where the slices of a race were measured.
 
@@ -192,7 +194,7 @@ def _places(
     }
     found = {digests[number] for number in numbers if number is not None}
     if None in numbers:
-        query = select(SESSION).where(SESSION.c.id >= race["session_id"])
+        query = select(SESSION).where(store.rows.of(SESSION), SESSION.c.id >= race["session_id"])
         if store.session_id is not None:
             query = query.where(SESSION.c.id < store.session_id)
         sessions = fetch(store.engine, store.name, query)
@@ -200,7 +202,7 @@ def _places(
     return frozenset(found)
 
 
-def last_race(store: StudyStore) -> StoredRace | None:
+def last_race(store: StudyReader) -> StoredRace | None:
     """The study's last race of which there is a slice; None without any.
 
     Raises:
@@ -210,7 +212,7 @@ def last_race(store: StudyStore) -> StoredRace | None:
     def rows(query: Any) -> list[dict[str, Any]]:
         return fetch(store.engine, store.name, query)
 
-    found = rows(select(RACE).where(RACE.c.id == _last_with_slices()))
+    found = rows(select(RACE).where(RACE.c.id == _last_with_slices(store)))
     if not found:
         return None
     race = found[0]

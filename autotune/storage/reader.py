@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import ColumnElement, Engine, func, select
 
 from autotune.domain.doubts import Doubts
 from autotune.domain.measurement import Block, Measurement
@@ -35,16 +35,17 @@ class StudyReader:
     session_id: int | None = None
     """The session that is being written; None for viewers and before it begins."""
 
-    def __init__(self, engine: Engine, name: object) -> None:
+    def __init__(self, engine: Engine, name: object, study: str | None = None) -> None:
         """Read a study.
 
         Args:
             engine: of its database.
             name: what messages call the database: its path.
+            study: its name in a database of several; None for the only one.
         """
         self.engine = engine
         self.name = name
-        self.rows = StudyRows(engine, name)
+        self.rows = StudyRows(engine, name, study)
 
     @classmethod
     def read_only(cls, folder: Path) -> Self:
@@ -65,19 +66,20 @@ class StudyReader:
 
     def sessions(self) -> list[SessionRow]:
         """Every start of the tuner, in order."""
-        rows = self.rows.all(select(SESSION).order_by(SESSION.c.id))
+        rows = self.rows.all(select(SESSION).where(self.rows.of(SESSION)).order_by(SESSION.c.id))
         with rows_explained(self.name, "a session"):
             return [session_of_row(row) for row in rows]
 
     def session_of(self, trial_number: int) -> SessionRow:
         """The session in which a trial was measured; one that was reused, when it first was."""
+        mine = self.rows.of(MEASUREMENT)
         own = select(func.coalesce(MEASUREMENT.c.reused_from, MEASUREMENT.c.trial_number)).where(
-            MEASUREMENT.c.trial_number == trial_number
+            mine, MEASUREMENT.c.trial_number == trial_number
         )
         query = (
             select(SESSION)
             .join(MEASUREMENT)
-            .where(MEASUREMENT.c.trial_number == own.scalar_subquery())
+            .where(mine, MEASUREMENT.c.trial_number == own.scalar_subquery())
         )
         row = self.rows.one(query)
         with rows_explained(self.name, "a session"):
@@ -88,7 +90,8 @@ class StudyReader:
 
         Those that can be compared with the last one: of its configuration, and of where it ran.
         """
-        rows = self.rows.all(select(REFERENCE).order_by(REFERENCE.c.id))
+        query = select(REFERENCE).where(self.rows.of(REFERENCE))
+        rows = self.rows.all(query.order_by(REFERENCE.c.id))
         if not rows:
             return []
         where = places(self.rows)
@@ -102,7 +105,7 @@ class StudyReader:
 
     def findings(self) -> list[tuple[str, str]]:
         """What the last session's inspection found that bears on every number: kinds and texts."""
-        last = select(func.max(SESSION.c.id)).scalar_subquery()
+        last = select(func.max(SESSION.c.id)).where(self.rows.of(SESSION)).scalar_subquery()
         query = select(EVENT).where(EVENT.c.session_id == last, EVENT.c.kind.in_(FINDINGS))
         rows = self.rows.all(query.order_by(EVENT.c.id))
         with rows_explained(self.name, "an event"):
@@ -113,7 +116,8 @@ class StudyReader:
 
         Nothing where no session of this version had a look.
         """
-        last = select(func.max(EVENT.c.id)).where(EVENT.c.kind == UNPROVEN)
+        mine = self.rows.of(EVENT)
+        last = select(func.max(EVENT.c.id)).where(mine, EVENT.c.kind == UNPROVEN)
         rows = self.rows.all(select(EVENT).where(EVENT.c.id == last.scalar_subquery()))
         with rows_explained(self.name, "an event"):
             return Doubts.from_dict(json.loads(rows[0]["data"])) if rows else Doubts()
@@ -124,9 +128,10 @@ class StudyReader:
         What a later session could not prove is unproven, though it was measured before.
         """
         doubts = self.doubts()
-        measured = self.rows.all(select(MEASUREMENT).where(MEASUREMENT.c.trial_number.is_not(None)))
+        measured = self.rows.all(select(MEASUREMENT).where(*self._searched()))
+        failed = self.rows.all(select(FAILURE).where(self.rows.of(FAILURE)))
         trials = [doubts.of(_measured_trial(self.name, row)) for row in measured]
-        trials += [_failed_trial(self.name, row) for row in self.rows.all(select(FAILURE))]
+        trials += [_failed_trial(self.name, row) for row in failed]
         return sorted(trials, key=lambda trial: trial.number)
 
     def with_blocks(self, trial: Trial) -> Trial:
@@ -141,7 +146,7 @@ class StudyReader:
         query = (
             select(BLOCK)
             .join(MEASUREMENT)
-            .where(MEASUREMENT.c.trial_number == trial_number)
+            .where(self.rows.of(MEASUREMENT), MEASUREMENT.c.trial_number == trial_number)
             .order_by(BLOCK.c.position)
         )
         rows = self.rows.all(query)
@@ -156,13 +161,13 @@ class StudyReader:
         query = (
             select(MEASUREMENT.c.trial_number, BLOCK.c.latencies)
             .join_from(BLOCK, MEASUREMENT)
-            .where(MEASUREMENT.c.trial_number.is_not(None))
+            .where(*self._searched())
             .where(BLOCK.c.position >= MEASUREMENT.c.warmup_blocks)
             .order_by(MEASUREMENT.c.trial_number, BLOCK.c.position)
         )
         numbers = self.rows.all(
             select(MEASUREMENT.c.trial_number)
-            .where(MEASUREMENT.c.trial_number.is_not(None))
+            .where(*self._searched())
             .order_by(MEASUREMENT.c.trial_number)
         )
         for at in range(0, len(numbers), _SLAB):
@@ -179,20 +184,25 @@ class StudyReader:
         """When each trial ended: seconds of the study, the time of earlier sessions included."""
         before, begun = {}, {}
         spent_s = 0.0
-        for row in self.rows.all(select(SESSION).order_by(SESSION.c.id)):
+        sessions = select(SESSION).where(self.rows.of(SESSION))
+        for row in self.rows.all(sessions.order_by(SESSION.c.id)):
             with rows_explained(self.name, "a session"):
                 before[row["id"]] = spent_s
                 begun[row["id"]] = datetime.fromisoformat(row["started_at"])
                 spent_s += row["elapsed_s"]
         found: dict[int, float] = {}
         for table, at in ((MEASUREMENT, MEASUREMENT.c.measured_at), (FAILURE, FAILURE.c.failed_at)):
-            query = select(table.c.trial_number, table.c.session_id, at)
+            query = select(table.c.trial_number, table.c.session_id, at).where(self.rows.of(table))
             for row in self.rows.all(query.where(table.c.trial_number.is_not(None))):
                 with rows_explained(self.name, "a time"):
                     session = row["session_id"]
                     ago = datetime.fromisoformat(row[at.key]) - begun[session]
                     found[row["trial_number"]] = before[session] + ago.total_seconds()
         return found
+
+    def _searched(self) -> tuple[ColumnElement[bool], ...]:
+        """The condition that a measurement is of one of the study's trials."""
+        return self.rows.of(MEASUREMENT), MEASUREMENT.c.trial_number.is_not(None)
 
 
 def _measured_trial(name: object, row: Any) -> Trial:

@@ -4,22 +4,63 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import ColumnElement, Engine, Table, select
 
 from autotune.errors import StorageError
 from autotune.storage.faults import faults_explained
+from autotune.storage.schema import STUDY
 
 _LARGEST = 1e15
 """Of numbers: what is measured is smaller, and its square is still one."""
+_WAYS = ("session_id", "race_id", "measurement_id")
+"""Columns that lead from a row to its study, where it does not name that itself."""
 
 
 class StudyRows:
-    """The rows of one study."""
+    """The rows of one study of a database."""
 
-    def __init__(self, engine: Engine, name: object) -> None:
-        """Args: the database, and what messages call it: its path."""
+    def __init__(self, engine: Engine, name: object, study: str | None = None) -> None:
+        """Look nowhere yet.
+
+        Args:
+            engine: of the database.
+            name: what messages call it: its path.
+            study: its name in a database of several; None for the only one.
+        """
         self.engine = engine
         self.name = name
+        self._study = study
+        self._study_id: int | None = None
+
+    @property
+    def study_id(self) -> int:
+        """The row of the study.
+
+        Raises:
+            StorageError: it is not there, or of several no one was named.
+        """
+        if self._study_id is None:
+            found = self.find()
+            if found is None:
+                raise StorageError(f"{self.name}: this database holds no study {self._study or ''}")
+            self._study_id = found
+        return self._study_id
+
+    def find(self) -> int | None:
+        """The row of the study; None before it is begun.
+
+        Raises:
+            StorageError: of several no one was named, or the database cannot be read.
+        """
+        rows = self.all(select(STUDY.c.id, STUDY.c.name))
+        found = [row["id"] for row in rows if self._study in {None, row["name"]}]
+        if len(found) > 1:
+            raise StorageError(f"{self.name}: holds {len(found)} studies; name one of them")
+        return found[0] if found else None
+
+    def of(self, table: Table) -> ColumnElement[bool]:
+        """The condition that a row of a table is of this study."""
+        return of_study(table, self.study_id)
 
     def all(self, query: Any) -> list[dict[str, Any]]:
         """As `fetch`."""
@@ -44,6 +85,23 @@ def rows_explained(name: object, what: str) -> Iterator[None]:
         yield
     except _UNREADABLE as error:
         raise StorageError(f"{name}: {what} cannot be read: {error}") from error
+
+
+def of_study(table: Table, study_id: int) -> ColumnElement[bool]:
+    """The condition that a row is of a study.
+
+    Args:
+        table: one of ours but `autotune_machine`, which belongs to no study.
+        study_id: the row of the study.
+    """
+    if table is STUDY:
+        return STUDY.c.id == study_id
+    if "study_id" in table.c:
+        return table.c.study_id == study_id
+    way = next(table.c[name] for name in _WAYS if name in table.c)
+    (key,) = way.foreign_keys
+    owner = key.column.table
+    return way.in_(select(owner.c.id).where(of_study(owner, study_id)))
 
 
 def fetch(engine: Engine, name: object, query: Any) -> list[dict[str, Any]]:

@@ -1,13 +1,22 @@
 """Our tables, beside Optuna's in the same database; documented by their comments.
 
+A database may hold several studies, and each may be measured on several machines. Every row but a
+machine's leads to its study: sessions, measurements and failures name it (`study_id`; numbers of
+trials are those of a study), a block leads there by its measurement, an event, a slice of the
+reference and a race by its session, a contender, a launch and a slice by its race; `rows.of_study`
+goes these ways. A file, `study.db`, holds one study.
+
+What a version added to a table reads, in an older file, as what the column's `BEFORE` says, else as
+its default, else as null: to viewers (`older`) and when it is brought up to date (`migrations`).
+
 History: 1, the first. 2: races (`autotune_race`, `autotune_contender`, `autotune_slice`), the
 reference (`autotune_reference`), and `autotune_measurement.feed`. 3: `autotune_study.owner`. 4:
 where things were measured (`autotune_machine`, `autotune_launch`, `machine_id` of sessions and
 slices), `autotune_contender.dropped`, `autotune_measurement.unproven`, and `items_per_request` and
-`fed` of `autotune_study`.
+`fed` of `autotune_study`. 5: several studies in a database (`study_id` of sessions, measurements
+and failures; numbers of trials are unique in a study, names of studies in a database), and
+`machine_id` of measurements and failures.
 """
-
-from typing import Any
 
 from sqlalchemy import (
     Column,
@@ -20,52 +29,47 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from autotune.storage.columns import packed, real, text, whole, within
+from autotune.storage.columns import block, real, text, whole, within
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
+BEFORE = "before"
+"""Key of a column's `info`: what it was in a file that has it not yet, as SQL over `main_table`."""
 
 METADATA = MetaData()
 
 
-def _machine_column() -> Column[int]:
+def _machine_column(info: dict[str, str] | None = None) -> Column[int]:
     return Column(
         "machine_id",
         ForeignKey("autotune_machine.id"),
         nullable=True,
         comment="Where it was measured; null where an older version could not say.",
+        info=info,
     )
 
 
-def _block_columns() -> list[Column[Any]]:
-    """The columns of a block, for each table that has some."""
-    return [
-        real("duration_s", "From one completion to a later one.", nullable=False),
-        packed(
-            "latencies",
-            "zlib of little-endian uint32 differences of ascending latencies, ticks of 100 ns.",
-        ),
-        real("occupancy", "Share of time in which a request slot was busy.", nullable=False),
-        real("loop_cpu_s", "CPU time of the load loop.", nullable=False),
-        real("process_cpu_s", "CPU time of the worker.", nullable=False),
-        real("steal_s", "CPU time taken by the hypervisor from the CPUs that the worker may use."),
-        real("pressure_s", "Time in which some task of the worker's cgroup waited for a CPU."),
-        whole("throttled", "Periods in which a quota of the worker's cgroups ran out."),
-        whole("major_faults", "Pages that came from disk.", nullable=False),
-        real("clock_drift_s", "Wall clock against monotonic clock.", nullable=False),
-        whole(
-            "cpus",
-            "CPUs that the worker may use: its affinity, or fewer under a quota.",
-            nullable=False,
-        ),
-    ]
+def _machine_of_session() -> Column[int]:
+    """Before trials said it themselves, they were all of where their session ran."""
+    known = "SELECT machine_id FROM autotune_session WHERE id = main_table.session_id"
+    return _machine_column({BEFORE: f"({known})"})
+
+
+def _study_column() -> Column[int]:
+    return within(
+        "study_id",
+        "autotune_study.id",
+        comment="Its study; before schema 5 there was one in a database.",
+        server_default="1",
+        info={BEFORE: "(SELECT id FROM autotune_study)"},
+    )
 
 
 STUDY = Table(
     "autotune_study",
     METADATA,
-    Column("id", Integer, primary_key=True, comment="Always 1: a database holds one study."),
+    Column("id", Integer, primary_key=True, comment="1 in a file, which holds one study."),
     whole("schema_version", "Version of the autotune tables.", nullable=False),
-    text("name", "Name of the study, also in Optuna's tables."),
+    text("name", "Name of the study, also in Optuna's tables.", index=True, unique=True),
     text("created_at", "UTC, ISO 8601."),
     text("spec", "The study as TOML, when it began."),
     text("model_sha256", "Digest of the model file and its weights."),
@@ -88,7 +92,7 @@ STUDY = Table(
         "schema 4.",
         nullable=True,
     ),
-    comment="What the study is; one row.",
+    comment="What a study is: one row for each.",
 )
 
 MACHINE = Table(
@@ -111,6 +115,7 @@ SESSION = Table(
     text("machine", "JSON: fingerprint of machine and runtime."),
     text("versions", "JSON: versions of Python and packages."),
     _machine_column(),
+    _study_column(),
     comment="One row for each start of the tuner; their times add up to the budget spent.",
 )
 
@@ -119,9 +124,7 @@ MEASUREMENT = Table(
     METADATA,
     Column("id", Integer, primary_key=True),
     within("session_id", "autotune_session.id"),
-    Column(
-        "trial_number", Integer, nullable=True, unique=True, comment="Number of the Optuna trial."
-    ),
+    whole("trial_number", "Number of the Optuna trial."),
     Column("phase", String(16), nullable=False, comment="search; later: reference, race, verify."),
     Column("origin", String(16), nullable=False, comment="seed, warm, sampled, sweep."),
     text("measured_at", "UTC, ISO 8601."),
@@ -183,6 +186,9 @@ MEASUREMENT = Table(
     ),
     text("flags", "JSON list: reasons to doubt the blocks."),
     whole("warmup_blocks", "How many of the first blocks are not counted.", nullable=False),
+    _study_column(),
+    _machine_of_session(),
+    UniqueConstraint("study_id", "trial_number"),
     comment="One row for each measured configuration; statistics repeat what the blocks say, "
     "so that a viewer need not decode them.",
 )
@@ -197,7 +203,7 @@ BLOCK = Table(
         "Order within the measurement, from 0; the first ones are warm-up.",
         nullable=False,
     ),
-    *_block_columns(),
+    *block(),
     UniqueConstraint("measurement_id", "position"),
     comment="One row for each block of load.",
 )
@@ -209,7 +215,7 @@ REFERENCE = Table(
     within("session_id", "autotune_session.id", index=True),
     real("at_s", "Seconds since the session began, at the end of the slice.", nullable=False),
     text("configuration_key", "Digest of the reference's configuration: the better hint."),
-    *_block_columns(),
+    *block(),
     comment="One row for each slice of the reference, measured between trials to see drift.",
 )
 
@@ -276,7 +282,7 @@ SLICE = Table(
     whole("round", "Which round of its launch, from 0.", nullable=False),
     real("at_s", "Seconds since the race began, at the end of the slice.", nullable=False),
     _machine_column(),
-    *_block_columns(),
+    *block(),
     UniqueConstraint("race_id", "launch", "round", "contender"),
     comment="One row for each turn of a contender.",
 )
@@ -286,9 +292,7 @@ FAILURE = Table(
     METADATA,
     Column("id", Integer, primary_key=True),
     within("session_id", "autotune_session.id"),
-    Column(
-        "trial_number", Integer, nullable=False, unique=True, comment="Number of the Optuna trial."
-    ),
+    whole("trial_number", "Number of the Optuna trial.", nullable=False),
     Column("origin", String(16), nullable=False, comment="seed, warm, sampled, sweep."),
     text("failed_at", "UTC, ISO 8601."),
     text("configuration", "JSON: as requested."),
@@ -298,6 +302,9 @@ FAILURE = Table(
     text("message", "One line."),
     text("stderr_tail", "Last output of the worker."),
     whole("exit_code", "Of the worker; negative for a signal."),
+    _study_column(),
+    _machine_of_session(),
+    UniqueConstraint("study_id", "trial_number"),
     comment="One row for each trial without a measurement.",
 )
 

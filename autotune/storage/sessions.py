@@ -52,6 +52,6 @@ def places(rows: StudyRows) -> dict[int, str]:
     Raises:
         StorageError: it cannot be read.
     """
-    found = rows.all(select(SESSION))
+    found = rows.all(select(SESSION).where(rows.of(SESSION)))
     with rows_explained(rows.name, "a session"):
         return {row["id"]: session_of_row(row).place.digest for row in found}

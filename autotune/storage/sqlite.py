@@ -60,10 +60,51 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
     SQLite's driver begins none before a change of tables: a kill would leave half of them.
     """
-    with engine.begin() as connection:
-        if engine.dialect.name == "sqlite":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+    with engine.connect() as connection, _whole(connection):
         yield connection
+
+
+@contextlib.contextmanager
+def rebuilding(engine: Engine) -> Iterator[Connection]:
+    """As `transaction`; within it a table to which others refer can be made anew.
+
+    Raises:
+        StorageError: in the end a row refers to one that is not there; nothing was changed.
+    """
+    with engine.connect() as connection:
+        _set_foreign_keys(connection, "OFF")  # of no effect within a transaction
+        try:
+            with _whole(connection):
+                yield connection
+                _check_foreign_keys(connection)
+        finally:
+            _set_foreign_keys(connection, "ON")
+
+
+@contextlib.contextmanager
+def _whole(connection: Connection) -> Iterator[None]:
+    with connection.begin():
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        yield
+
+
+def _set_foreign_keys(connection: Connection, value: str) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"PRAGMA foreign_keys = {value}")
+        connection.commit()
+
+
+def _check_foreign_keys(connection: Connection) -> None:
+    if connection.dialect.name != "sqlite":
+        return
+    lost = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+    if lost is not None:
+        table, row, missing, _ = lost
+        raise StorageError(
+            f"{connection.engine.url.database}: row {row} of {table} refers to one of {missing} "
+            "that is not there; the file is damaged: move it away, or restore a copy"
+        )
 
 
 def read_only_engine(file: Path) -> Engine:

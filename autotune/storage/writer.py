@@ -24,6 +24,7 @@ from autotune.storage.schema import (
     BLOCK,
     EVENT,
     FAILURE,
+    MACHINE,
     MEASUREMENT,
     METADATA,
     REFERENCE,
@@ -32,13 +33,14 @@ from autotune.storage.schema import (
     STUDY,
 )
 from autotune.storage.sessions import places
+from autotune.storage.sqlite import rebuilding, transaction
 
 
 class StudyWriter(StudyReader):
     """The autotune tables of one study, for the one tuner that writes them."""
 
-    def __init__(self, engine: Engine, name: object) -> None:
-        super().__init__(engine, name)
+    def __init__(self, engine: Engine, name: object, study: str | None = None) -> None:
+        super().__init__(engine, name, study)
         self.machine_id: int | None = None
         """The row of the machine that the session runs on; None before it begins."""
         self.place: Place | None = None
@@ -52,24 +54,23 @@ class StudyWriter(StudyReader):
                 lists what differs.
             StorageError: it cannot be used.
         """
-        is_new = not self._is_begun()
-        if not is_new:
-            check_schema(self.engine, self.name)
+        version = self._version()
+        study_id = None if version is None else self.rows.find()
+        if study_id is not None:
             refuse_another(self.identity(), identity, self.name)
-        with faults_explained(self.name), rows_explained(self.name, "a session"):
-            METADATA.create_all(self.engine)
-            migrate(self.engine)
-            with self.engine.begin() as connection:
-                if is_new:
-                    connection.execute(
-                        insert(STUDY).values(
-                            id=1,
-                            schema_version=SCHEMA_VERSION,
-                            created_at=_now(),
-                            **identity_row(identity),
-                        )
-                    )
-                _bring_up_to_date(connection, identity)
+        is_older = version is not None and version < SCHEMA_VERSION
+        with (
+            faults_explained(self.name),
+            rows_explained(self.name, "a session"),
+            rebuilding(self.engine) if is_older else transaction(self.engine) as connection,
+        ):
+            if version is None:
+                METADATA.create_all(connection)
+            elif is_older:
+                migrate(connection, version)
+            if study_id is None:
+                study_id = _create(connection, identity)
+            _bring_up_to_date(connection, study_id, identity)
 
     def start_session(self, machine: dict[str, Any], versions: dict[str, str]) -> None:
         """Begin to account for time; everything recorded from now on belongs to this session."""
@@ -78,6 +79,7 @@ class StudyWriter(StudyReader):
             self.machine_id = machine_id(connection, self.place)
             result = connection.execute(
                 insert(SESSION).values(
+                    study_id=self.rows.study_id,
                     started_at=_now(),
                     elapsed_s=0.0,
                     machine=json.dumps(machine),
@@ -99,10 +101,15 @@ class StudyWriter(StudyReader):
     def measured_elsewhere(self) -> frozenset[int]:
         """Numbers of the trials that were not measured where this session runs."""
         here = None if self.place is None else self.place.digest
-        others = {session for session, place in places(self.rows).items() if place != here}
-        columns = (MEASUREMENT.c.trial_number, MEASUREMENT.c.session_id)
-        rows = self.rows.all(select(*columns).where(MEASUREMENT.c.trial_number.is_not(None)))
-        return frozenset(row["trial_number"] for row in rows if row["session_id"] in others)
+        where, known = places(self.rows), self.rows.all(select(MACHINE.c.id, MACHINE.c.digest))
+        digests = {row["id"]: row["digest"] for row in known}
+        columns = (MEASUREMENT.c.trial_number, MEASUREMENT.c.session_id, MEASUREMENT.c.machine_id)
+        query = select(*columns).where(*self._searched())
+        return frozenset(
+            row["trial_number"]
+            for row in self.rows.all(query)
+            if digests.get(row["machine_id"], where[row["session_id"]]) != here
+        )
 
     def record(self, trial: Trial, elapsed_s: float) -> None:
         """Write a trial's evidence and the time spent, in one transaction.
@@ -111,7 +118,9 @@ class StudyWriter(StudyReader):
             StorageError: the database cannot be written.
         """
         common = {
+            "study_id": self.rows.study_id,
             "session_id": self.session_id,
+            "machine_id": self.machine_id,
             "trial_number": trial.number,
             "origin": trial.origin,
         }
@@ -151,34 +160,44 @@ class StudyWriter(StudyReader):
         if doubts != self.doubts():
             self.note(UNPROVEN, text=str(doubts), **doubts.to_dict())
 
-    def _is_begun(self) -> bool:
-        """Whether there is a study in it."""
+    def _version(self) -> int | None:
+        """Of the tables that are there; None where no study was begun in them."""
         with faults_explained(self.name), self.engine.connect() as connection:
             if not inspect(connection).has_table(STUDY.name):
-                return False
-            return connection.execute(select(STUDY.c.id)).first() is not None
+                return None
+            if connection.execute(select(STUDY.c.id)).first() is None:
+                return None
+        return check_schema(self.engine, self.name)
 
     def _write(self, statement: Any) -> None:
         with faults_explained(self.name), self.engine.begin() as connection:
             connection.execute(statement)
 
 
-def _bring_up_to_date(connection: Connection, identity: Identity) -> None:
+def _create(connection: Connection, identity: Identity) -> int:
+    """The row of a new study."""
+    result = connection.execute(
+        insert(STUDY).values(
+            schema_version=SCHEMA_VERSION, created_at=_now(), **identity_row(identity)
+        )
+    )
+    assert result.inserted_primary_key is not None  # noqa: S101 - for the type checker
+    number: int = result.inserted_primary_key[0]
+    return number
+
+
+def _bring_up_to_date(connection: Connection, study_id: int, identity: Identity) -> None:
     """What may change of a study's row."""
     # Whoever got here began it, or said that it can be trusted.
-    mine = owner()
-    others = STUDY.c.owner.is_distinct_from(mine)
-    connection.execute(update(STUDY).where(others).values(owner=mine))
+    values = {"owner": owner()}
     # An older version may have called the same model otherwise.
-    connection.execute(
-        update(STUDY)
-        .where(STUDY.c.model_sha256 != identity.model_sha256)
-        .values(model_sha256=identity.model_sha256)
-    )
+    values["model_sha256"] = identity.model_sha256
     if identity.fed is not None:
-        fed = json.dumps(identity.fed.to_dict())
-        others = STUDY.c.fed.is_distinct_from(fed)
-        connection.execute(update(STUDY).where(others).values(fed=fed))
+        values["fed"] = json.dumps(identity.fed.to_dict())
+    for name, value in values.items():
+        is_another = STUDY.c[name].is_distinct_from(value)
+        change = update(STUDY).where(STUDY.c.id == study_id, is_another)
+        connection.execute(change.values({name: value}))
 
 
 def _write_measured(

@@ -25,8 +25,9 @@ from autotune.search.sampler import Strategy
 from autotune.search.search import Search
 from autotune.space.configuration import Configuration
 from autotune.spec import StudySpec, build_spec, parse_spec
+from autotune.storage.identity import Identity
 from autotune.storage.optuna_study import study_in_memory
-from autotune.storage.study_store import Identity, StudyStore
+from autotune.storage.writer import StudyWriter
 from autotune.surfaces.runner import RecordedRunner
 from autotune.surfaces.truth import RecordedMachine
 from autotune.tuning.prepare import prepared_on
@@ -90,7 +91,7 @@ def replay(
             steps.append(Milestone(at_s=at_s, trials=event.trials, export=best))
 
     engine = create_engine("sqlite://", poolclass=StaticPool)
-    store = StudyStore(engine, identity.name)
+    store = StudyWriter(engine, identity.name)
     with contextlib.closing(store):
         store.begin(
             Identity(

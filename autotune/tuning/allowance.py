@@ -8,7 +8,7 @@ from autotune.domain.budget import Budget
 from autotune.machines.fingerprint import asleep_s
 from autotune.measuring.measure import PROMISING_FACTOR, Plan
 from autotune.spec import StudySpec, parse_spec
-from autotune.storage.study_store import SessionRow
+from autotune.storage.sessions import SessionRow
 
 _LEAST_MEASURED_S = 1.0
 _OPEN_S = 1.0

@@ -15,7 +15,7 @@ from autotune.racing.race import Race
 from autotune.racing.stored import result_of
 from autotune.spec import StudySpec
 from autotune.storage.races import RaceLog, StoredRace, last_race
-from autotune.storage.study_store import StudyStore
+from autotune.storage.writer import StudyWriter
 from autotune.tuning.allowance import Allowance
 from autotune.tuning.lineup import UNTIMED_LAUNCHES, Lineup, certificate_s, line_up
 
@@ -28,7 +28,7 @@ class Finals:
         spec: StudySpec,
         allowance: Allowance,
         *,
-        store: StudyStore,
+        store: StudyWriter,
         runner: Runner,
         calibration: Calibration | None,
         on_event: Callable[[Event], None],

@@ -8,14 +8,14 @@ from autotune.domain.trial import Origin, Trial
 from autotune.search.search import Proposal, Search
 from autotune.space.configuration import Configuration, Effective
 from autotune.space.space import SearchSpace
-from autotune.storage.study_store import StudyStore
+from autotune.storage.writer import StudyWriter
 from autotune.tuning import heap
 
 
 class Ledger:
     """The trials of a study in its database, in the sampler's mind and in memory, kept in step."""
 
-    def __init__(self, store: StudyStore, search: Search, space: SearchSpace) -> None:
+    def __init__(self, store: StudyWriter, search: Search, space: SearchSpace) -> None:
         self._store = store
         self._search = search
         self._space = space

@@ -20,7 +20,8 @@ from autotune.space.space import SearchSpace
 from autotune.spec import StudySpec, parse_shapes, to_toml
 from autotune.storage.database import DATABASE
 from autotune.storage.digests import digest_of, remembered_sha256
-from autotune.storage.study_store import Identity, StudyStore
+from autotune.storage.identity import Identity
+from autotune.storage.reader import StudyReader
 from autotune.tuning.findings import fed
 
 _KEPT = tuple(one.name for one in TABLE if one.answers and not one.expert)
@@ -209,13 +210,13 @@ def begun_space(folder: Path) -> SearchSpace | None:
     if not (folder / DATABASE).is_file():
         return None
     try:
-        with contextlib.closing(StudyStore.read_only(folder)) as store:
+        with contextlib.closing(StudyReader.read_only(folder)) as store:
             return SearchSpace.from_dict(store.identity().space)
     except (StorageError, ValueError, KeyError, TypeError):
         return None
 
 
-def check_machine(store: StudyStore, machine: Machine, *, anyway: bool) -> list[str]:
+def check_machine(store: StudyReader, machine: Machine, *, anyway: bool) -> list[str]:
     """Refuse another machine or runtime, unless told to go on; returns what to tell the user.
 
     Raises:

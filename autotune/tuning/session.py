@@ -16,7 +16,7 @@ from autotune.machines.process import scrubbed_note
 from autotune.racing.calibration import Calibration
 from autotune.search.search import Search
 from autotune.space.configuration import Configuration
-from autotune.storage.study_store import StudyStore
+from autotune.storage.writer import StudyWriter
 from autotune.tuning.advice import Adviser
 from autotune.tuning.agenda import Agenda
 from autotune.tuning.allowance import Allowance, StopRequest, budget_after
@@ -72,7 +72,7 @@ class Outcome:
 
 def hold_session(  # noqa: PLR0913 - what a session may be told
     study: Prepared,
-    store: StudyStore,
+    store: StudyWriter,
     search: Search,
     preamble: Preamble | None = None,
     *,
@@ -123,7 +123,7 @@ def hold_session(  # noqa: PLR0913 - what a session may be told
 
 def _assembled(  # noqa: PLR0913, PLR0917 - the collaborators of the loop
     study: Prepared,
-    store: StudyStore,
+    store: StudyWriter,
     search: Search,
     preamble: Preamble,
     allowance: Allowance,
@@ -169,7 +169,7 @@ def _assembled(  # noqa: PLR0913, PLR0917 - the collaborators of the loop
     )
 
 
-def _taken_up(study: Prepared, store: StudyStore, tuner: Tuner, preamble: Preamble) -> StudyOpened:
+def _taken_up(study: Prepared, store: StudyWriter, tuner: Tuner, preamble: Preamble) -> StudyOpened:
     """Take up what is stored; tell or queue what a crash left behind."""
     sessions, identity, ledger = store.sessions(), store.identity(), tuner.ledger
     now = datetime.now().astimezone()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from autotune.domain.events import Event
+from autotune.domain.events import Event, Noted
 from autotune.domain.model_file import ModelSource
 from autotune.machines.locks import Patience
 from autotune.machines.ports import Runner
@@ -15,7 +15,8 @@ from autotune.search.search import Search
 from autotune.spec import StudySpec
 from autotune.storage.identity import refuse_another
 from autotune.storage.optuna_study import open_study
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
+from autotune.storage.writer import StudyWriter
 from autotune.tuning.allowance import StopRequest
 from autotune.tuning.findings import findings, unproven
 from autotune.tuning.prepare import (
@@ -42,7 +43,7 @@ def tune(  # noqa: PLR0913 - what a session may be told
     trust: bool = False,
     recover: Callable[[], Sequence[str]] = lambda: (),
     patience: Patience | None = None,
-    on_end: Callable[[Outcome, StudyStore], None] = lambda *_: None,
+    on_end: Callable[[Outcome, StudyWriter], None] = lambda *_: None,
 ) -> Outcome:
     """Run a study, or continue it, until its budget is spent.
 
@@ -69,7 +70,14 @@ def tune(  # noqa: PLR0913 - what a session may be told
     with contextlib.ExitStack() as database:
         with prepared(spec, folder, model, runner=runner, begun=begun, patience=patience) as study:
             store, search, preamble = database.enter_context(
-                _opened(study, folder, model, anyway=anyway, trust=trust)
+                _opened(
+                    study,
+                    folder,
+                    model,
+                    anyway=anyway,
+                    trust=trust,
+                    tell=lambda text: on_event(Noted(text=text)),
+                )
             )
             outcome = hold_session(
                 study, store, search, preamble, on_event=on_event, stop=stop, recover=recover
@@ -80,8 +88,14 @@ def tune(  # noqa: PLR0913 - what a session may be told
 
 @contextlib.contextmanager
 def _opened(
-    study: Prepared, folder: Path, model: ModelSource, *, anyway: bool, trust: bool
-) -> Iterator[tuple[StudyStore, Search, Preamble]]:
+    study: Prepared,
+    folder: Path,
+    model: ModelSource,
+    *,
+    anyway: bool,
+    trust: bool,
+    tell: Callable[[str], None],
+) -> Iterator[tuple[StudyWriter, Search, Preamble]]:
     """The study's database, made if it is not there, and what is to be said before it goes on.
 
     Raises:
@@ -91,15 +105,17 @@ def _opened(
     known = counted(identity(spec, folder, model, choices), spec, facts)
     warm, notes = warm_start(spec, folder, choices)
 
-    def admit(stored: StudyStore) -> None:
+    def admit(stored: StudyReader) -> None:
         nonlocal known
         begun = stored.identity()
         known = counted(known, spec, facts, begun.items_per_request)
         refuse_another(begun, known, stored.name)
         notes.extend(check_machine(stored, study.machine, anyway=anyway))
 
-    optuna_study, engine = open_study(folder, known.name, known.goal, trust=trust, admit=admit)
-    with contextlib.closing(StudyStore(engine, folder / "study.db")) as store:
+    optuna_study, engine = open_study(
+        folder, known.name, known.goal, trust=trust, admit=admit, tell=tell
+    )
+    with contextlib.closing(StudyWriter(engine, folder / "study.db")) as store:
         store.begin(known)
         search = search_of(
             spec.search.sampler,

@@ -12,7 +12,7 @@ from autotune.space.space import SearchSpace
 from autotune.spec import StudySpec
 from autotune.storage.database import DATABASE
 from autotune.storage.races import last_race
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 
 _MOST_WARM = 5
 
@@ -47,7 +47,7 @@ def _best_of_another(spec: StudySpec, folder: Path, choices: SearchSpace) -> lis
     if spec.search.warm_start is None:
         return []
     try:
-        with contextlib.closing(StudyStore.read_only(folder / spec.search.warm_start)) as other:
+        with contextlib.closing(StudyReader.read_only(folder / spec.search.warm_start)) as other:
             goal, trials = other.identity().goal, other.trials()
             raced = last_race(other)
     except StorageError as error:

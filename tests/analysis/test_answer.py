@@ -22,7 +22,7 @@ from autotune.domain.measurement import Interval, Measurement
 from autotune.domain.ranking import best, nearest_miss
 from autotune.domain.trial import Trial
 from autotune.stats.latency import summarise
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 from tests.builders import (
     GOAL,
     make_block,
@@ -91,7 +91,7 @@ def test_fifty_caps_and_percentiles_equal_pandas(night: Path) -> None:
     generator = np.random.default_rng(3)
     seen = np.concatenate(table["ticks"].to_list())
     answers = set()
-    with closing(StudyStore.read_only(night)) as store:
+    with closing(StudyReader.read_only(night)) as store:
         for number in range(50):
             cap = int(generator.choice(seen))
             percentile = float(generator.choice(_PERCENTILES))
@@ -218,7 +218,7 @@ def test_limits() -> None:
 
 def test_a_race_has_no_say_over_what_is_not_allowed(night: Path) -> None:
     """Under a limit the answer comes from the trials."""
-    with closing(StudyStore.read_only(night)) as store:
+    with closing(StudyReader.read_only(night)) as store:
         free = answer(store, store.identity().goal)
         assert free.best is not None
         assert free.best.measurement is not None

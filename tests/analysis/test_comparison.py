@@ -18,7 +18,7 @@ from autotune.domain.measurement import Interval
 from autotune.domain.trial import Trial
 from autotune.errors import UsageError
 from autotune.report.page.comparison import comparison_view
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 from tests.builders import GOAL, make_configuration, make_measurement, make_trial
 from tests.report.studies import make_study
 
@@ -34,7 +34,7 @@ def trial(number: int, batch: int, rate: float) -> Trial:
 def side(tmp_path_factory: pytest.TempPathFactory) -> Side:
     """A real one, to be changed."""
     folder = make_study(tmp_path_factory.mktemp("sides") / "a", trials=12)
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         return Side.of(store, "a", store.identity().goal)
 
 

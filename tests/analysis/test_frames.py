@@ -13,7 +13,7 @@ from autotune.analysis.frames import COLUMNS, TYPES, frame, to_csv, to_parquet, 
 from autotune.errors import StorageError, UsageError
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 from tests.builders import make_failure, make_measurement, make_opening, make_trial
 from tests.report.studies import make_study
 
@@ -74,7 +74,7 @@ def test_parquet_without_pyarrow_says_what_to_install(monkeypatch: pytest.Monkey
 def test_a_folder_a_store_and_trials_give_the_same_frame(tmp_path: Path) -> None:
     """As the package offers it."""
     folder = make_study(tmp_path / "study", trials=6)
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         whole = autotune.frame(store)
         pd.testing.assert_frame_equal(autotune.frame(store.trials()), whole)
 

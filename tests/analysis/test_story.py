@@ -16,15 +16,15 @@ from autotune.domain.trial import Origin
 from autotune.errors import StorageError
 from autotune.report.story import story_json, story_lines
 from autotune.storage.races import RaceLog
-from autotune.storage.study_store import StudyStore
+from autotune.storage.writer import StudyWriter
 from tests.builders import make_configuration, make_failure, make_measurement, make_trial
-from tests.storage.test_study_store import opened
+from tests.storage.studies import opened
 
 MACHINE = {"cpu_model": "x", "usable_cpus": 2, "openvino": "2026.4"}
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[StudyStore]:
+def store(tmp_path: Path) -> Iterator[StudyWriter]:
     """A study that was never started."""
     found = opened(tmp_path)
     yield found
@@ -42,13 +42,13 @@ def faster(number: int, per_s: float, **fields: Any) -> Any:
     )
 
 
-def test_a_study_that_was_never_started_has_no_story(store: StudyStore) -> None:
+def test_a_study_that_was_never_started_has_no_story(store: StudyWriter) -> None:
     """Nothing, and no fault."""
     assert story(store) == []
     assert story_lines([]) == []
 
 
-def test_everything_is_told_in_order(store: StudyStore) -> None:
+def test_everything_is_told_in_order(store: StudyWriter) -> None:
     """Start, gains, failures, what was repaired, race, end; then the next session."""
     store.start_session(MACHINE, {"python": "3"})
     store.record(faster(0, 100.0, origin=Origin.SEED), elapsed_s=1.0)
@@ -101,7 +101,7 @@ def test_everything_is_told_in_order(store: StudyStore) -> None:
     assert len(json.loads(json.dumps(story_json(found), allow_nan=False))) == len(found)
 
 
-def test_a_machine_fault_is_tried_again_thrice(store: StudyStore) -> None:
+def test_a_machine_fault_is_tried_again_thrice(store: StudyWriter) -> None:
     """The story says of each whether the configuration gets another chance."""
     store.start_session(MACHINE, {})
     for number in range(3):
@@ -110,7 +110,7 @@ def test_a_machine_fault_is_tried_again_thrice(store: StudyStore) -> None:
     assert again == [True, True, False]
 
 
-def test_a_long_tail_is_cut(store: StudyStore) -> None:
+def test_a_long_tail_is_cut(store: StudyWriter) -> None:
     """The last lines tell most, and how many were left out is said."""
     store.start_session(MACHINE, {})
     tail = "\n".join(f"line {number}" for number in range(40))
@@ -130,7 +130,7 @@ def test_a_long_tail_is_cut(store: StudyStore) -> None:
         "UPDATE autotune_event SET at = ''",
     ],
 )
-def test_a_damaged_history_is_one_message(store: StudyStore, damage: str) -> None:
+def test_a_damaged_history_is_one_message(store: StudyWriter, damage: str) -> None:
     """Whoever wrote the file may have written anything."""
     store.start_session(MACHINE, {})
     store.note("repaired", told=[], lost=[])

@@ -21,8 +21,9 @@ from autotune.space.configuration import Configuration, Effective
 from autotune.space.dimensions import Api, PerformanceHint
 from autotune.space.space import SearchSpace
 from autotune.spec import build_spec, to_toml
+from autotune.storage.identity import Identity
 from autotune.storage.optuna_study import open_study
-from autotune.storage.study_store import Identity, StudyStore
+from autotune.storage.writer import StudyWriter
 from tests.bench.figure import Figure, figure
 from tests.builders import make_block, make_failure, make_measurement, make_opening
 
@@ -59,7 +60,7 @@ def make_night(folder: Path, trials: int = TRIALS) -> Path:
         space=_SPACE.to_dict(),
     )
     _, engine = open_study(folder, identity.name, identity.goal)
-    with closing(StudyStore(engine, folder / "study.db")) as store:
+    with closing(StudyWriter(engine, folder / "study.db")) as store:
         store.begin(identity)
         store.start_session({"cpu_model": "x", "cpus": 16}, {"openvino": "2026.4.1"})
         generator = np.random.default_rng(1)

@@ -19,7 +19,7 @@ from autotune.cli.dashboard import run_dashboard
 from autotune.domain.goal import Verdict
 from autotune.errors import AutotuneError, StorageError, UsageError
 from autotune.storage.dashboard_copy import dashboard_copy
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 from tests.report.studies import BrokenRunner, make_study
 
 
@@ -41,7 +41,7 @@ def test_constraints_are_where_the_dashboard_looks(tmp_path: Path) -> None:
     """What misses the cap is above zero, so that it is drawn as infeasible."""
     folder = make_study(tmp_path / "study", cap="4ms")
     before = (folder / "study.db").read_bytes()
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         verdicts = {t.number: t.measurement.verdict for t in store.trials() if t.measurement}
     trials = {trial["number"]: trial for trial in served(folder, tmp_path / "copy.db")["trials"]}
 

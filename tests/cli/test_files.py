@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from autotune.cli import tune as command
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 from autotune.testing import SimulatedRunner
 from autotune.tuning.tune import tune
 from tests.command import Autotune
@@ -39,9 +39,9 @@ def test_the_files_of_a_night_are_those_of_the_viewers(
     (tmp_path / "study.toml").write_text(f"{STUDY}[race]\nshare = {share}\n")
     monkeypatch.setattr(command, "run", partial(tune, runner=SimulatedRunner(noise=0.02)))
     opened: list[Path] = []
-    read_only = StudyStore.read_only
+    read_only = StudyReader.read_only
 
-    def counted(folder: Path) -> StudyStore:
+    def counted(folder: Path) -> StudyReader:
         opened.append(folder)
         return read_only(folder)
 
@@ -49,7 +49,7 @@ def test_the_files_of_a_night_are_those_of_the_viewers(
     for budget, times in (("60s", 0), ("90s", 2)):
         opened.clear()
         with monkeypatch.context() as patch:
-            patch.setattr(StudyStore, "read_only", counted)
+            patch.setattr(StudyReader, "read_only", counted)
             assert autotune("tune", tmp_path, "--budget", budget).code == 0
         assert len(opened) == times
         autotune("best", tmp_path, "--out", tmp_path / "again.json")

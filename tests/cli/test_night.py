@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 from tests.cli.night import IGNORED_BEFORE, PHASES
 
 STUDY = """
@@ -94,7 +94,7 @@ def night(folder: Path, fault: str, phase: str, *, ignored: signal.Signals | Non
         if ignored is not None:
             signal.signal(ignored, before)
     best = folder / "best.json"
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         end = store.sessions()[-1].end
     return Done(
         ended.returncode,

@@ -17,7 +17,7 @@ from autotune.domain.model_file import model_sha256
 from autotune.export.best_file import write_best
 from tests.builders import make_trial
 from tests.export.test_best_file import make_best
-from tests.storage.test_study_store import IDENTITY, opened
+from tests.storage.studies import IDENTITY, opened
 from tests.surfaces.test_file import SPACE, whole
 
 Result = tuple[int, str, str]

@@ -35,7 +35,7 @@ from autotune.report.story import story_json, story_lines
 from autotune.report.words import why_nothing
 from autotune.spec import parse_spec, to_toml
 from autotune.storage.races import last_race
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 from tests.export.test_best_file import make_best
 from tests.report.studies import make_study
 
@@ -232,7 +232,7 @@ def test_a_row_of_the_database(study: Path, data: st.DataObject) -> None:
         for view in VIEWS:
             with (
                 contextlib.suppress(AutotuneError),
-                closing(StudyStore.read_only(study.parent)) as store,
+                closing(StudyReader.read_only(study.parent)) as store,
             ):
                 view(store)
     finally:
@@ -256,7 +256,7 @@ def _within(kept: list[Any], value: Any, data: st.DataObject) -> Any:
     return json.dumps({**fields, data.draw(st.sampled_from(sorted(fields))): data.draw(ANYTHING)})
 
 
-def _see_answers(store: StudyStore) -> None:
+def _see_answers(store: StudyReader) -> None:
     for goal in (store.identity().goal, Goal(Objective.THROUGHPUT, 90.0, 3.0)):
         for limits in (Limits(), Limits(max_memory_bytes=2**28, device="CPU")):
             found = answer(store, goal, limits)
@@ -264,39 +264,39 @@ def _see_answers(store: StudyStore) -> None:
             assert ratio(found.best, better_hint(found.trials, goal), goal) != 0
 
 
-def _see_front(store: StudyStore) -> None:
+def _see_front(store: StudyReader) -> None:
     goal = store.identity().goal
     trials = [trial for trial in store.trials() if trial.measurement is not None]
     assert pareto_chart(trials, trials[:2], goal).plain
     to_csv(frame(trials))
 
 
-def _see_comparison(store: StudyStore) -> None:
+def _see_comparison(store: StudyReader) -> None:
     goal = store.identity().goal
     side = Side.of(store, "a", goal)
     render_comparison(comparison_view([side, side], goal))
 
 
-def _see_trials(store: StudyStore) -> None:
+def _see_trials(store: StudyReader) -> None:
     json.dumps(to_records(frame(store.trials())), allow_nan=False)
 
 
-def _see_story(store: StudyStore) -> None:
+def _see_story(store: StudyReader) -> None:
     told = story(store)
     assert story_lines(told) is not None
     json.dumps(story_json(told), allow_nan=False)
 
 
-def _see_report(store: StudyStore) -> None:
+def _see_report(store: StudyReader) -> None:
     shown = view_of(Evidence.of(store))
     json.dumps(shown.data, allow_nan=False)
     assert shown.answer
 
 
-VIEWS: tuple[Callable[[StudyStore], Any], ...] = (
-    StudyStore.identity,
-    StudyStore.sessions,
-    StudyStore.reference,
+VIEWS: tuple[Callable[[StudyReader], Any], ...] = (
+    StudyReader.identity,
+    StudyReader.sessions,
+    StudyReader.reference,
     lambda store: store.blocks(0),
     last_race,
     _see_trials,

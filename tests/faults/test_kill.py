@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from autotune.domain.history import History, is_machine_fault
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 from tests import models
 
 pytestmark = pytest.mark.openvino
@@ -140,7 +140,7 @@ def settled(folder: Path) -> list[int]:
     """Trials that count; those that others disturbed do not, until they are repeated."""
     if not completed(folder):
         return []
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         trials = store.trials()
     history, found = History(), []
     for trial in trials:

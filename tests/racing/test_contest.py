@@ -58,7 +58,7 @@ from tests.builders import (
     make_trial,
 )
 from tests.onnx_models import write_external
-from tests.storage.test_study_store import IDENTITY, opened
+from tests.storage.studies import IDENTITY, opened
 
 LATENCY = Configuration(device="CPU", hint=PerformanceHint.LATENCY)
 THROUGHPUT = Configuration(device="CPU", hint=PerformanceHint.THROUGHPUT)

@@ -8,14 +8,14 @@ import pytest
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.race import Dossier, End, State, Status
 from autotune.racing.stored import result_of
-from autotune.storage.study_store import StudyStore
+from autotune.storage.writer import StudyWriter
 from tests.builders import GOAL, make_failure, make_opening
+from tests.storage.studies import opened
 from tests.storage.test_races import begin, make_round, stored
-from tests.storage.test_study_store import opened
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[StudyStore]:
+def store(tmp_path: Path) -> Iterator[StudyWriter]:
     """A study in its first session."""
     found = opened(tmp_path)
     found.start_session({"cpu_model": "x"}, {"python": "3"})
@@ -23,7 +23,7 @@ def store(tmp_path: Path) -> Iterator[StudyStore]:
     found.close()
 
 
-def test_what_it_proves_is_made_from_the_slices(store: StudyStore) -> None:
+def test_what_it_proves_is_made_from_the_slices(store: StudyWriter) -> None:
     """The same chosen one and status as when it was held; the failed one is named as failed."""
     log = begin(store)
     for launch in range(3):
@@ -40,7 +40,7 @@ def test_what_it_proves_is_made_from_the_slices(store: StudyStore) -> None:
     assert result.standings[0].ratio.mean == pytest.approx(450 / 200, rel=1e-3)
 
 
-def test_another_goal_judges_the_same_slices_anew(store: StudyStore) -> None:
+def test_another_goal_judges_the_same_slices_anew(store: StudyWriter) -> None:
     """A cap of half a millisecond is missed by everyone: nothing is chosen."""
     log = begin(store)
     for launch in range(3):
@@ -52,7 +52,7 @@ def test_another_goal_judges_the_same_slices_anew(store: StudyStore) -> None:
     assert (strict.winner, strict.status) == (None, Status.UNCONFIRMED)
 
 
-def test_a_race_that_was_cut_off_proves_no_certificate(store: StudyStore) -> None:
+def test_a_race_that_was_cut_off_proves_no_certificate(store: StudyWriter) -> None:
     """It counts as stopped."""
     log = begin(store)
     for launch in range(3):

@@ -11,7 +11,7 @@ from autotune.report.page import render
 from autotune.report.page.view import View, view_of
 from autotune.space.configuration import CompileKey
 from autotune.spec import build_spec
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 from autotune.testing import SimulatedModel, SimulatedRunner
 from autotune.tuning.tune import tune
 from tests.builders import make_failure
@@ -50,7 +50,7 @@ def make_study(
 
 def evidence(folder: Path) -> Evidence:
     """What is stored."""
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         return Evidence.of(store)
 
 

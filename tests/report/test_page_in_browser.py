@@ -19,7 +19,7 @@ from autotune.analysis.answer import answer
 from autotune.cli.questions import asked_goal
 from autotune.cli.report import show_comparison
 from autotune.report import format as formats
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 from tests.report.studies import BrokenRunner, make_study, page
 
 HOSTILE = "</script><img src=x onerror=hacked=1><script>hacked=1</script>'\"\n&lt;b&gt; 🎈 =1+1"
@@ -104,7 +104,7 @@ def test_the_slider_answers_as_best_does(study: Path, shown: Shown) -> None:
 def check_the_slider(study: Path, shown: Shown, percentile: float) -> None:
     """At nine caps."""
     answers = set()
-    with closing(StudyStore.read_only(study)) as store:
+    with closing(StudyReader.read_only(study)) as store:
         stored = store.identity().goal
         for position in range(0, 1001, 125):
             cap_ms = shown.set_cap(position)
@@ -287,7 +287,7 @@ def test_nothing_feasible_leads_with_what_to_relax(tmp_path: Path, shown: Shown)
     said = shown.page.inner_text(".sentence")
     cap, trial = re.findall(r"(?i)p50 <= ([\d.]+)ms would be met, by trial (\d+)", said)[0]
     assert "the nearest is trial" in said
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         found = answer(store, asked_goal(store.identity().goal, f"{cap}ms", None))
         lower = answer(store, asked_goal(store.identity().goal, f"{float(cap) * 0.98}ms", None))
     assert found.best is not None
@@ -333,7 +333,7 @@ def test_figures_read_as_in_the_terminal(study: Path, shown: Shown) -> None:
         "#trials tbody tr",
         "rows => rows.map((row) => [...row.cells].map((cell) => cell.textContent))",
     )
-    with closing(StudyStore.read_only(study)) as store:
+    with closing(StudyReader.read_only(study)) as store:
         trials = store.trials()
     for trial, row in zip(trials, cells, strict=True):
         assert trial.measurement is not None

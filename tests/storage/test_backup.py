@@ -12,7 +12,7 @@ from autotune.errors import StorageError
 from autotune.storage.backup import back_up, damage, newest_backup
 from autotune.storage.optuna_study import open_study
 from tests.builders import GOAL, make_trial
-from tests.storage.test_study_store import opened
+from tests.storage.studies import opened
 
 
 @pytest.fixture

@@ -14,10 +14,11 @@ from autotune.errors import StorageError, StudyMismatchError
 from autotune.storage.database import open_read_only
 from autotune.storage.faults import explain, faults_explained
 from autotune.storage.optuna_study import open_study
+from autotune.storage.reader import StudyReader
 from autotune.storage.schema import SCHEMA_VERSION
-from autotune.storage.study_store import StudyStore
+from autotune.storage.writer import StudyWriter
 from tests.builders import GOAL, make_trial
-from tests.storage.test_study_store import opened
+from tests.storage.studies import opened
 
 
 def begun(folder: Path) -> Path:
@@ -99,7 +100,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_a_viewer_cannot_write(tmp_path: Path) -> None:
     """Not even by mistake; the message says what stands in the way."""
     begun(tmp_path)
-    reader = StudyStore.read_only(tmp_path)
+    reader = StudyWriter.read_only(tmp_path)
     with pytest.raises(StorageError, match="readonly database: make the folder writable"):
         reader.record(make_trial(1), elapsed_s=2.0)
     reader.close()
@@ -111,7 +112,7 @@ def test_a_viewer_reads_while_a_transaction_is_open(tmp_path: Path) -> None:
         writer.execute("BEGIN IMMEDIATE")
         writer.execute("UPDATE autotune_session SET elapsed_s = 99")
         assert (tmp_path / "study.db-journal").exists()
-        reader = StudyStore.read_only(tmp_path)
+        reader = StudyReader.read_only(tmp_path)
         assert reader.sessions()[0].elapsed_s == 1.0
         assert len(reader.trials()) == 1
         reader.close()
@@ -136,7 +137,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert killed.returncode == -signal.SIGKILL
     assert (tmp_path / "study.db-journal").stat().st_size > 0
 
-    reader = StudyStore.read_only(tmp_path)
+    reader = StudyReader.read_only(tmp_path)
     assert reader.sessions()[0].elapsed_s == 1.0
     reader.close()
     with closing(sqlite3.connect(file)) as connection:
@@ -183,7 +184,7 @@ def test_another_s_study_is_resumed_only_when_trusted(tmp_path: Path) -> None:
     open_read_only(tmp_path).dispose()
 
     _, engine = open_study(tmp_path, "demo", GOAL, trust=True)
-    store = StudyStore(engine, file)
+    store = StudyWriter(engine, file)
     store.begin(store.identity())
     store.close()
     open_study(tmp_path, "demo", GOAL)[1].dispose()
@@ -195,7 +196,7 @@ def test_a_value_without_end_does_not_fill_a_viewer_s_memory(
     """It is refused as the fault of the file that it is."""
     monkeypatch.setattr("autotune.storage.sqlite._LONGEST_VALUE", 100_000)
     execute(begun(tmp_path), "UPDATE autotune_study SET spec = printf('%.*c', 200000, 'x')")
-    reader = StudyStore.read_only(tmp_path)
+    reader = StudyReader.read_only(tmp_path)
     with pytest.raises(StorageError, match="too big"):
         reader.identity()
     reader.close()

@@ -19,10 +19,10 @@ from autotune.errors import StudyMismatchError
 from autotune.storage import migrations
 from autotune.storage.owner import owner
 from autotune.storage.races import RaceLog, last_race
+from autotune.storage.reader import StudyReader
 from autotune.storage.schema import METADATA, SCHEMA_VERSION
-from autotune.storage.study_store import StudyStore
 from tests.builders import make_block, make_configuration, make_failure, make_trial
-from tests.storage.test_study_store import IDENTITY, opened
+from tests.storage.studies import IDENTITY, opened
 
 TRIALS = (
     make_trial(0),
@@ -39,6 +39,11 @@ _COLUMNS = {
         "autotune_session": {"machine_id"},
         "autotune_slice": {"machine_id"},
         "autotune_study": {"items_per_request", "fed"},
+    },
+    5: {
+        "autotune_failure": {"study_id", "machine_id"},
+        "autotune_measurement": {"study_id", "machine_id"},
+        "autotune_session": {"study_id"},
     },
 }
 """What every version added to tables that were there."""
@@ -83,7 +88,11 @@ def downgraded(
         for table, columns in _COLUMNS[added].items():
             if table not in _TABLES.get(2, ()) or to >= 2:
                 _take_out(file, table, columns)
-    query(file, f"UPDATE autotune_study SET schema_version = {to}")  # noqa: S608 - a number
+    query(
+        file,
+        "DROP INDEX ix_autotune_study_name",
+        f"UPDATE autotune_study SET schema_version = {to}",  # noqa: S608 - a number
+    )
     return file
 
 
@@ -93,6 +102,7 @@ def _take_out(file: Path, table: str, columns: set[str]) -> None:
         file, "SELECT tbl_name, sql FROM sqlite_schema WHERE sql NOTNULL ORDER BY type DESC"
     )
     whole, *indexes = [sql for name, sql in made if name == table]
+    whole = whole.replace("UNIQUE (study_id, trial_number)", "UNIQUE (trial_number)")
     words = "|".join(columns)
     lines = [line for line in whole.splitlines() if not re.match(rf".*\b({words})\b", line)]
     kept = ", ".join(
@@ -103,7 +113,7 @@ def _take_out(file: Path, table: str, columns: set[str]) -> None:
         "PRAGMA foreign_keys = OFF",
         f"CREATE TEMP TABLE kept AS SELECT {kept} FROM {table}",  # noqa: S608 - our own names
         f"DROP TABLE {table}",
-        re.sub(r",\s*\)\Z", ")", "\n".join(lines)),
+        re.sub(r",\s*\)\Z", "\n)", "\n".join(lines)),
         f"INSERT INTO {table} ({kept}) SELECT {kept} FROM kept",  # noqa: S608 - our own names
         *indexes,
     )
@@ -115,6 +125,22 @@ def layout(file: Path) -> dict[str, set[str]]:
         table.name: {row[1] for row in query(file, f"PRAGMA table_info({table.name})")}
         for table in METADATA.sorted_tables
     }
+
+
+def rules(file: Path) -> dict[str, set[tuple[object, ...]]]:
+    """What every table is sorted by, what is unique in it, and to what it refers."""
+    found: dict[str, set[tuple[object, ...]]] = {}
+    for table in METADATA.sorted_tables:
+        name = table.name
+        columns = "SELECT name FROM pragma_index_info(?1)"
+        with closing(sqlite3.connect(file)) as connection:
+            found[name] = {
+                (unique, *(column for (column,) in connection.execute(columns, (index,))))
+                for _, index, unique, *_ in connection.execute(f"PRAGMA index_list({name})")
+            }
+            keys = connection.execute(f"PRAGMA foreign_key_list({name})")
+            found[name] |= {(one[2], one[3], one[4]) for one in keys}
+    return found
 
 
 def version(file: Path) -> int:
@@ -142,11 +168,12 @@ def test_a_migrated_database_is_laid_out_as_a_new_one(tmp_path: Path, then: int)
     for name in ("old", "new"):
         (tmp_path / name).mkdir()
     file = downgraded(tmp_path / "old", then)
-    assert not layout(file)["autotune_machine"]
+    assert bool(layout(file)["autotune_machine"]) == (then >= 4)
     assert ("feed" in layout(file)["autotune_measurement"]) == (then >= 2)
     opened(tmp_path / "old").close()
     opened(tmp_path / "new").close()
     assert layout(file) == layout(tmp_path / "new" / "study.db")
+    assert rules(file) == rules(tmp_path / "new" / "study.db")
 
 
 def test_version_2_is_brought_up_to_date_and_has_an_owner(tmp_path: Path) -> None:
@@ -246,7 +273,7 @@ def test_a_viewer_reads_an_old_database(tmp_path: Path) -> None:
     """As it will be read once it is brought up to date; the file is as it was."""
     file = downgraded(tmp_path, 1)
     before = file.read_bytes()
-    with closing(StudyStore.read_only(tmp_path)) as store:
+    with closing(StudyReader.read_only(tmp_path)) as store:
         assert [store.with_blocks(trial) for trial in store.trials()] == list(TRIALS)
         assert last_race(store) is None
         assert store.reference() == []

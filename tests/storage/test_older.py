@@ -10,8 +10,8 @@ from sqlalchemy.exc import OperationalError
 
 from autotune.storage.database import open_read_only
 from autotune.storage.schema import METADATA
+from tests.storage.studies import opened
 from tests.storage.test_migrations import VERSIONS, downgraded
-from tests.storage.test_study_store import opened
 
 
 @pytest.fixture(scope="module", params=VERSIONS)

@@ -17,7 +17,8 @@ from autotune.errors import StorageError
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
 from autotune.storage.races import RaceLog, StoredRace, last_race, session_of_last_race
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
+from autotune.storage.writer import StudyWriter
 from tests.builders import (
     make_block,
     make_configuration,
@@ -25,7 +26,7 @@ from tests.builders import (
     make_opening,
     make_trial,
 )
-from tests.storage.test_study_store import opened
+from tests.storage.studies import opened
 
 HINT = Contender(
     name="CPU THROUGHPUT hint",
@@ -39,7 +40,7 @@ LATE = Contender(name="trial 9", configuration=make_configuration(batch_size=2),
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[StudyStore]:
+def store(tmp_path: Path) -> Iterator[StudyWriter]:
     """A study in its second session: a race belongs to one of them."""
     found = opened(tmp_path)
     found.start_session({"cpu_model": "x"}, {"python": "3"})
@@ -48,7 +49,7 @@ def store(tmp_path: Path) -> Iterator[StudyStore]:
     found.close()
 
 
-def begin(store: StudyStore, **fields: Any) -> RaceLog:
+def begin(store: StudyWriter, **fields: Any) -> RaceLog:
     """A race of three after ten trials."""
     values: dict[str, Any] = {
         "trials": 10,
@@ -68,7 +69,7 @@ def make_round(launch: int, number: int) -> list[Slice]:
     return [Slice(launch, number, 2, at_s, make_block((1.0,) * 200)), fast]
 
 
-def stored(store: StudyStore) -> StoredRace:
+def stored(store: StudyReader) -> StoredRace:
     """The last race, which must be there."""
     found = last_race(store)
     assert found is not None
@@ -82,12 +83,12 @@ def damage(folder: Path, statement: str) -> None:
         connection.commit()
 
 
-def test_before_the_first_race_there_is_none(store: StudyStore) -> None:
+def test_before_the_first_race_there_is_none(store: StudyWriter) -> None:
     """A study without a race is no fault."""
     assert last_race(store) is None
 
 
-def test_a_race_is_read_back_as_it_was_written(store: StudyStore, tmp_path: Path) -> None:
+def test_a_race_is_read_back_as_it_was_written(store: StudyWriter, tmp_path: Path) -> None:
     """Contenders in order, what is known of them, every slice, and the end; by another reader."""
     log = begin(store)
     slices = [piece for launch in range(3) for n in range(4) for piece in make_round(launch, n)]
@@ -100,7 +101,7 @@ def test_a_race_is_read_back_as_it_was_written(store: StudyStore, tmp_path: Path
     log.note(dossiers)
     log.end(End.DECIDED, 33.5)
 
-    reader = StudyStore.read_only(tmp_path)
+    reader = StudyReader.read_only(tmp_path)
     found = stored(reader)
     reader.close()
     assert (found.end, found.duration_s, found.trials) == (End.DECIDED, 33.5, 10)
@@ -116,7 +117,7 @@ def test_a_race_is_read_back_as_it_was_written(store: StudyStore, tmp_path: Path
     assert store.sessions()[-1].elapsed_s == 20.0 + len(slices) - 2
 
 
-def test_a_race_that_was_cut_off_has_no_end(store: StudyStore) -> None:
+def test_a_race_that_was_cut_off_has_no_end(store: StudyWriter) -> None:
     """Every whole round is there, and the time of its last slice."""
     log = begin(store)
     for launch in range(3):
@@ -126,7 +127,7 @@ def test_a_race_that_was_cut_off_has_no_end(store: StudyStore) -> None:
     assert (found.end, found.duration_s) == (None, 23.5)
 
 
-def test_a_round_is_written_whole_or_not_at_all(store: StudyStore) -> None:
+def test_a_round_is_written_whole_or_not_at_all(store: StudyWriter) -> None:
     """Its second slice stands there already: neither the first nor the time is kept."""
     log = begin(store)
     log.keep(make_round(0, 0), elapsed_s=5.0)
@@ -137,7 +138,7 @@ def test_a_round_is_written_whole_or_not_at_all(store: StudyStore) -> None:
     assert store.sessions()[-1].elapsed_s == 5.0
 
 
-def test_a_round_without_slices_changes_nothing(store: StudyStore) -> None:
+def test_a_round_without_slices_changes_nothing(store: StudyWriter) -> None:
     """Everyone failed in it; the time is written with the next one."""
     log = begin(store)
     log.keep(make_round(0, 0), elapsed_s=5.0)
@@ -145,7 +146,7 @@ def test_a_round_without_slices_changes_nothing(store: StudyStore) -> None:
     assert store.sessions()[-1].elapsed_s == 5.0
 
 
-def test_the_last_race_counts(store: StudyStore) -> None:
+def test_the_last_race_counts(store: StudyWriter) -> None:
     """An earlier one stays in the file, and is not mixed with it."""
     first = begin(store)
     first.keep(make_round(0, 0), elapsed_s=1.0)
@@ -160,7 +161,7 @@ def test_the_last_race_counts(store: StudyStore) -> None:
         assert connection.execute(text("SELECT count(*) FROM autotune_race")).scalar() == 2
 
 
-def test_a_race_says_where_each_launch_was_held(store: StudyStore, tmp_path: Path) -> None:
+def test_a_race_says_where_each_launch_was_held(store: StudyWriter, tmp_path: Path) -> None:
     """Each launch its session and machine, each slice its machine; the last one names the race."""
     begin(store).keep(make_round(0, 0), elapsed_s=1.0)
     found = stored(store)
@@ -182,7 +183,7 @@ def test_a_race_says_where_each_launch_was_held(store: StudyStore, tmp_path: Pat
     assert machines == [(1,)]
 
 
-def test_a_race_of_two_machines_says_both(store: StudyStore) -> None:
+def test_a_race_of_two_machines_says_both(store: StudyWriter) -> None:
     """As an older version may have left it."""
     begin(store).keep(make_round(0, 0), elapsed_s=1.0)
     store.start_session({"cpu_model": "y"}, {"python": "3"})
@@ -193,7 +194,7 @@ def test_a_race_of_two_machines_says_both(store: StudyStore) -> None:
 
 @pytest.mark.parametrize(("before", "places"), [("x", 1), ("y", 2)])
 def test_slices_that_do_not_say_where_are_of_any_session_since(
-    store: StudyStore, tmp_path: Path, before: str, places: int
+    store: StudyWriter, tmp_path: Path, before: str, places: int
 ) -> None:
     """Those of the sessions before the race are not: a race of an older version is so."""
     store.start_session({"cpu_model": "z"}, {})
@@ -202,14 +203,14 @@ def test_slices_that_do_not_say_where_are_of_any_session_since(
     store.start_session({"cpu_model": before}, {})
     damage(tmp_path, "UPDATE autotune_slice SET machine_id = NULL")
     damage(tmp_path, "DELETE FROM autotune_launch")
-    with closing(StudyStore.read_only(tmp_path)) as reader:
+    with closing(StudyReader.read_only(tmp_path)) as reader:
         assert len(stored(reader).places) == places
         assert session_of_last_race(reader).machine == {"cpu_model": "x"}
     assert len(stored(store).places) == 1  # the session of now has not yet gone on with it
 
 
 @pytest.mark.parametrize("why", Dropped)
-def test_who_was_dropped_is_kept(store: StudyStore, why: Dropped) -> None:
+def test_who_was_dropped_is_kept(store: StudyWriter, why: Dropped) -> None:
     """With the reason."""
     log = begin(store)
     log.keep(make_round(0, 0), elapsed_s=1.0)
@@ -217,7 +218,7 @@ def test_who_was_dropped_is_kept(store: StudyStore, why: Dropped) -> None:
     assert stored(store).dossiers[0] == Dossier(opening=make_opening(unproven="empty"), dropped=why)
 
 
-def test_a_log_goes_on_with_a_stored_race(store: StudyStore) -> None:
+def test_a_log_goes_on_with_a_stored_race(store: StudyWriter) -> None:
     """By its number, as after a crash; a later note replaces an earlier one."""
     log = begin(store)
     log.keep(make_round(0, 0), elapsed_s=1.0)
@@ -243,7 +244,7 @@ def test_a_log_goes_on_with_a_stored_race(store: StudyStore) -> None:
     ],
 )
 def test_a_damaged_race_is_named_and_not_guessed(
-    store: StudyStore, tmp_path: Path, statement: str
+    store: StudyWriter, tmp_path: Path, statement: str
 ) -> None:
     """The message names the file and the race."""
     log = begin(store)
@@ -253,10 +254,10 @@ def test_a_damaged_race_is_named_and_not_guessed(
         last_race(store)
 
 
-def test_a_viewer_cannot_write_a_race(store: StudyStore, tmp_path: Path) -> None:
+def test_a_viewer_cannot_write_a_race(store: StudyWriter, tmp_path: Path) -> None:
     """Each way of writing is refused with what stands in the way."""
     begin(store)
-    reader = StudyStore.read_only(tmp_path)
+    reader = StudyWriter.read_only(tmp_path)
     log = RaceLog(reader, 1)
     with pytest.raises(StorageError, match="make the folder writable"):
         begin(reader)
@@ -269,7 +270,7 @@ def test_a_viewer_cannot_write_a_race(store: StudyStore, tmp_path: Path) -> None
     reader.close()
 
 
-def test_slices_of_the_reference_are_kept_in_order(store: StudyStore, tmp_path: Path) -> None:
+def test_slices_of_the_reference_are_kept_in_order(store: StudyWriter, tmp_path: Path) -> None:
     """With their session and time; trials do not see them."""
     assert store.reference() == []
     blocks = [make_block((1.0 + n,) * 10, steal_s=None if n else 0.1) for n in range(3)]
@@ -279,7 +280,7 @@ def test_slices_of_the_reference_are_kept_in_order(store: StudyStore, tmp_path: 
     store.record_reference("ab12", 0.5, replace(blocks[0], duration_s=0.25))
     store.record(make_trial(0), elapsed_s=1.0)
 
-    reader = StudyStore.read_only(tmp_path)
+    reader = StudyReader.read_only(tmp_path)
     found = reader.reference()
     assert found == [
         (2, 0.0, blocks[0]),
@@ -295,7 +296,7 @@ def test_slices_of_the_reference_are_kept_in_order(store: StudyStore, tmp_path: 
     ("machine", "key"), [({"cpu_model": "y"}, "ab12"), ({"cpu_model": "x"}, "cd34")]
 )
 def test_slices_of_another_machine_or_reference_are_not_put_together(
-    store: StudyStore, machine: dict[str, str], key: str
+    store: StudyWriter, machine: dict[str, str], key: str
 ) -> None:
     """What looks like drift would be another machine, or another configuration."""
     for number in range(3):

@@ -32,7 +32,7 @@ from autotune.surfaces.surface import (
     cells_by_key,
 )
 from tests.builders import make_failure, make_opening, make_trial
-from tests.storage.test_study_store import opened
+from tests.storage.studies import opened
 
 SPACE = SearchSpace(
     {

@@ -15,7 +15,7 @@ from autotune.domain.events import (
 from autotune.domain.race import Slice
 from autotune.spec import StudySpec, build_spec
 from autotune.storage.races import StoredRace, last_race
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 
 
 def make_spec(cap: str = "20ms", **sections: dict[str, Any]) -> StudySpec:
@@ -63,13 +63,13 @@ class Told:
 
 def races(folder: Path) -> int:
     """How many the database has."""
-    with closing(StudyStore.read_only(folder)) as store, store.engine.connect() as connection:
+    with closing(StudyReader.read_only(folder)) as store, store.engine.connect() as connection:
         return len(connection.exec_driver_sql("SELECT id FROM autotune_race").all())
 
 
 def stored_race(folder: Path) -> StoredRace:
     """The last one in the database."""
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         found = last_race(store)
     assert found is not None
     return found
@@ -82,5 +82,5 @@ def slices(folder: Path) -> Sequence[Slice]:
 
 def elapsed(folder: Path) -> list[float]:
     """Seconds of every session."""
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         return [session.elapsed_s for session in store.sessions()]

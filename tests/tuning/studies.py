@@ -19,7 +19,7 @@ from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
 from autotune.space.space import SearchSpace
 from autotune.spec import StudySpec, build_spec
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 from autotune.testing import SimulatedRunner
 
 LATENCY = Configuration(device="CPU", hint=PerformanceHint.LATENCY)
@@ -70,7 +70,7 @@ class Told:
 
 def stored(folder: Path) -> list[Trial]:
     """What the database has."""
-    store = StudyStore.read_only(folder)
+    store = StudyReader.read_only(folder)
     with closing(store):
         return store.trials()
 
@@ -91,7 +91,7 @@ def states(folder: Path) -> list[TrialState]:
 
 def all_configurations(folder: Path) -> list[Configuration]:
     """Every point of the study's space."""
-    store = StudyStore.read_only(folder)
+    store = StudyReader.read_only(folder)
     with closing(store):
         choices = {name: tuple(c) for name, c in store.identity().space.items() if name != "cpus"}
     space = SearchSpace(choices, cpus=4)

@@ -13,7 +13,7 @@ from autotune.domain.events import (
 from autotune.domain.sampler import Sampler
 from autotune.search.derive import derive_space
 from autotune.spec import SpaceSpec
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 from autotune.testing import SimulatedRunner
 from autotune.tuning.agenda import Agenda
 from autotune.tuning.allowance import StopRequest
@@ -47,7 +47,7 @@ def test_a_stable_search_says_so(folder: Path) -> None:
     spec = make_spec(budget={"trials": 200, "stable": True})
     tune(spec, folder, runner=SimulatedRunner(), on_event=told)
     assert told.events[-1] == StudyFinished(reason="stable")
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         assert [session.end for session in store.sessions()] == ["stable"]
 
 

@@ -19,7 +19,7 @@ from autotune.domain.events import (
 from autotune.errors import SpecError
 from autotune.space.configuration import Configuration
 from autotune.spec import to_toml
-from autotune.storage.study_store import SessionRow
+from autotune.storage.sessions import SessionRow
 from autotune.testing import SimulatedRunner
 from autotune.tuning import allowance
 from autotune.tuning.allowance import Allowance, StopRequest, budget_after

@@ -18,7 +18,7 @@ from autotune.errors import (
     MachineFaultError,
 )
 from autotune.space.configuration import CompileKey
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 from autotune.testing import SimulatedModel, SimulatedRunner
 from autotune.tuning.breaker import Breaker
 from autotune.tuning.tune import tune
@@ -81,7 +81,7 @@ def test_a_machine_that_recovers_in_a_pause_is_tuned_on(folder: Path) -> None:
     assert outcome.reason == "trials"
     assert {LATENCY, THROUGHPUT, LONE} <= {t.configuration for t in outcome.trials if t.measurement}
     assert any(isinstance(e, Noted) and "pausing" in e.text for e in told.events)
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         (paused,) = [one for one in story(store) if one.data.get("kind") == "paused"]
     assert "it broke" in paused.data["text"]
 

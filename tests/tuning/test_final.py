@@ -35,7 +35,7 @@ from autotune.machines.fingerprint import Machine, versions
 from autotune.racing.calibration import Calibration, save_calibration
 from autotune.space.configuration import CompileKey
 from autotune.storage.races import RaceLog
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 from autotune.testing import SimulatedModel, SimulatedRunner
 from autotune.tuning.allowance import StopRequest
 from autotune.tuning.tune import tune
@@ -208,7 +208,7 @@ def test_headroom_is_kept_in_search_race_and_export(folder: Path) -> None:
     assert outcome.race is not None
     assert outcome.race.status is Status.CERTIFIED
     assert outcome.best is not None
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         assert store.identity().goal == spec.goal.goal
         file = best_of_study(
             store, folder, outcome.best, outcome.trials, outcome.goal, race=outcome.race
@@ -577,7 +577,7 @@ def test_a_race_that_was_cut_off_is_not_pooled_with_another_machine(
     assert min(piece.launch for piece in found.slices) == 0
     assert any("a new race begins" in note and "another machine" in note for note in told.notes())
     assert outcome.best is not None
-    with closing(StudyStore.read_only(searched)) as store:
+    with closing(StudyReader.read_only(searched)) as store:
         file = best_of_study(
             store, searched, outcome.best, outcome.trials, outcome.goal, race=outcome.race
         )
@@ -613,7 +613,7 @@ def test_without_time_for_a_new_race_the_one_of_another_machine_keeps_its_word(
     assert (races(searched), runner.opened) == (1, [])
     assert outcome.race is not None
     assert outcome.best is not None
-    with closing(StudyStore.read_only(searched)) as store:
+    with closing(StudyReader.read_only(searched)) as store:
         file = best_of_study(
             store, searched, outcome.best, outcome.trials, outcome.goal, race=outcome.race
         )
@@ -653,7 +653,7 @@ def test_a_race_is_proven_only_while_its_answers_are(folder: Path, doubt: dict[s
         assert outcome.best is not None
         assert outcome.best.configuration.batch_size == 8
         assert outcome.race.status is status
-        with closing(StudyStore.read_only(folder)) as store:
+        with closing(StudyReader.read_only(folder)) as store:
             best = best_of_study(
                 store, folder, outcome.best, outcome.trials, outcome.goal, race=outcome.race
             )

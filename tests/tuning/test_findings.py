@@ -16,7 +16,7 @@ from autotune.domain.race import Status
 from autotune.errors import SpecError, StudyMismatchError
 from autotune.export.from_study import best_of_study
 from autotune.spec import StudySpec, build_spec
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 from autotune.testing import SimulatedRunner
 from autotune.tuning.findings import doubts
 from autotune.tuning.prepare import space
@@ -69,7 +69,7 @@ def facts(**fields: Any) -> Inspection:
 def status_of(folder: Path, outcome: Outcome) -> tuple[Status, str | None]:
     """Status in best.json, and why it is unproven."""
     assert outcome.best is not None
-    with contextlib.closing(StudyStore.read_only(folder)) as store:
+    with contextlib.closing(StudyReader.read_only(folder)) as store:
         best = best_of_study(
             store, folder, outcome.best, outcome.trials, outcome.goal, race=outcome.race
         )

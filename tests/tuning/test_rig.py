@@ -10,7 +10,7 @@ from autotune.domain.events import (
     TrialFinished,
 )
 from autotune.domain.measurement import Block, Flag
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 from autotune.testing import SimulatedRunner, Weather
 from autotune.tuning.session import Outcome
 from autotune.tuning.tune import tune
@@ -32,7 +32,7 @@ def flagged(outcome: Outcome) -> list[int]:
 
 def reference(folder: Path) -> list[tuple[int, float, Block]]:
     """Slices between trials."""
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         return store.reference()
 
 
@@ -61,7 +61,7 @@ def test_a_drifting_machine_flags_trials(folder: Path) -> None:
     ends = [event for event in told.events if isinstance(event, TrialFinished)]
     late = [e.trial.number for e in ends if e.left_s is not None and e.left_s < 30]
     assert set(doubtful) <= set(late)
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         kept = [t for t in store.trials() if t.measurement and Flag.DRIFT in t.measurement.flags]
     assert [trial.number for trial in kept] == doubtful
 

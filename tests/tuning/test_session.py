@@ -10,7 +10,7 @@ from autotune.domain.events import (
 )
 from autotune.domain.trial import Trial
 from autotune.search.search import Search
-from autotune.storage.study_store import StudyStore
+from autotune.storage.writer import StudyWriter
 from autotune.testing import SimulatedRunner
 from autotune.tuning.allowance import StopRequest
 from autotune.tuning.tune import tune
@@ -90,17 +90,17 @@ def test_what_was_lost_in_flight_is_tried_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """A crash before the evidence was written: the number is spent, the configuration is not."""
-    record = StudyStore.record
+    record = StudyWriter.record
     lost = []
 
-    def crash(self: StudyStore, trial: Trial, elapsed_s: float) -> None:
+    def crash(self: StudyWriter, trial: Trial, elapsed_s: float) -> None:
         if trial.number == number:
             lost.append(trial.configuration)
             raise CrashError
         record(self, trial, elapsed_s)
 
     with monkeypatch.context() as patch:
-        patch.setattr(StudyStore, "record", crash)
+        patch.setattr(StudyWriter, "record", crash)
         with pytest.raises(CrashError):
             tune(make_spec(), folder, runner=SimulatedRunner(start_s=0.01, compile_s=0.01))
     outcome = tune(make_spec(), folder, runner=SimulatedRunner())

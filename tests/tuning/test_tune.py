@@ -14,7 +14,7 @@ from autotune.errors import (
     StudyMismatchError,
 )
 from autotune.machines.locks import machine_lock, study_lock
-from autotune.storage.study_store import StudyStore
+from autotune.storage.reader import StudyReader
 from autotune.testing import SimulatedCpu, SimulatedRunner
 from autotune.tuning.session import Outcome
 from autotune.tuning.tune import tune
@@ -57,7 +57,7 @@ def test_best_names_the_machine_of_a_measurement_that_was_reused(folder: Path) -
         runner = SimulatedRunner(openvino=openvino)
         outcome = tune(make_spec(trials=trials), folder, runner=runner, anyway=True)
     assert outcome.trials[2].reused_from == 0
-    with closing(StudyStore.read_only(folder)) as store:
+    with closing(StudyReader.read_only(folder)) as store:
         assert store.session_of(2) == store.sessions()[0]
 
 
@@ -121,7 +121,7 @@ def test_at_the_end_the_database_is_open_and_nothing_is_held(folder: Path) -> No
     """Whoever exports reads what the outcome says, and others may measure meanwhile."""
     heard: list[Outcome] = []
 
-    def end(outcome: Outcome, store: StudyStore) -> None:
+    def end(outcome: Outcome, store: StudyReader) -> None:
         with study_lock(folder), machine_lock():
             assert [t.number for t in store.trials()] == [t.number for t in outcome.trials]
             assert [session.end for session in store.sessions()] == ["trials"]
