@@ -154,7 +154,8 @@ class Configuration(_Values):
         for name, value in values.items():
             one = dimensions.BY_COLUMN.get(name)
             if one is None:
-                raise KeyError(f"{name:.80}: no dimension that this version knows")
+                known = "no dimension that this version knows; upgrade autotune"
+                raise KeyError(f"{name:.80}: {known}")
             found[name] = one.stored(value)
         if found.get("device") is None:
             raise KeyError("device")

@@ -204,7 +204,7 @@ class SearchSpace:
             if unknown:
                 raise ValueError(
                     f"not a search space: it has the dimension {min(unknown):.80}, which this "
-                    "version does not know"
+                    "version does not know; upgrade autotune"
                 )
             absent = {
                 name: [BY_NAME[name].default] for name in DIMENSIONS if not BY_NAME[name].first

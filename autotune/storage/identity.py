@@ -1,5 +1,6 @@
 """What a study must keep for its numbers to belong together, and whether it has."""
 
+import contextlib
 import json
 import math
 from dataclasses import asdict, dataclass
@@ -9,12 +10,14 @@ from sqlalchemy import Column, inspect, select
 
 from autotune.domain.fed import Fed
 from autotune.domain.goal import Goal, Objective
-from autotune.errors import StudyMismatchError
+from autotune.errors import StorageError, StudyMismatchError
+from autotune.space.dimensions import DIMENSIONS
 from autotune.storage.faults import faults_explained
 from autotune.storage.rows import StudyRows, rows_explained
 from autotune.storage.schema import STUDY
 
 _MOST_ITEMS = 65536
+_KNOWN = {"cpus", *DIMENSIONS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,24 @@ def stored_identity(rows: StudyRows) -> Identity:
             items_per_request=items,
             fed=Fed.from_dict(json.loads(row["fed"])) if row.get("fed") else None,
         )
+
+
+def refuse_unknown(rows: StudyRows) -> None:
+    """Refuse a study of a later version, whose space has a dimension that this one does not know.
+
+    Whatever else may be wrong with it is said where it is read.
+
+    Raises:
+        StorageError: with the way out.
+    """
+    found = rows.all(select(STUDY.c.space).where(rows.of(STUDY)))
+    with contextlib.suppress(ValueError, TypeError, RecursionError):
+        unknown = {name for row in found for name in json.loads(row["space"])} - _KNOWN
+        if unknown:
+            raise StorageError(
+                f"{rows.name}: its space has the dimension {min(unknown):.80}, which this version "
+                "does not know: written by a newer autotune; upgrade autotune"
+            )
 
 
 def refuse_another(stored: Identity, current: Identity, name: object) -> None:

@@ -60,6 +60,7 @@ def open_study(
     if version is not None:
         with contextlib.closing(StudyReader.read_only(folder)) as stored:
             admit(stored)
+            stored.trials()  # what cannot be read cannot go on
         back_up(file)  # as the last session left it
         if version < SCHEMA_VERSION:  # as no later version can write it again
             kept = back_up(file, f".schema{version}{SUFFIX}")

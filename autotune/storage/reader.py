@@ -13,10 +13,11 @@ from sqlalchemy import ColumnElement, Engine, func, select
 from autotune.domain.doubts import Doubts
 from autotune.domain.measurement import Block, Measurement
 from autotune.domain.trial import Origin, Trial
+from autotune.errors import StorageError
 from autotune.space.configuration import Configuration
 from autotune.storage import codec
 from autotune.storage.database import DATABASE, open_read_only
-from autotune.storage.identity import Identity, stored_identity
+from autotune.storage.identity import Identity, refuse_unknown, stored_identity
 from autotune.storage.rows import StudyRows, rows_explained
 from autotune.storage.schema import BLOCK, EVENT, FAILURE, MEASUREMENT, REFERENCE, SESSION
 from autotune.storage.sessions import SessionRow, places, session_of_row
@@ -54,7 +55,13 @@ class StudyReader:
         Raises:
             StorageError: there is no readable study.
         """
-        return cls(open_read_only(folder), folder / DATABASE)
+        found = cls(open_read_only(folder), folder / DATABASE)
+        try:
+            refuse_unknown(found.rows)
+        except StorageError:
+            found.close()
+            raise
+        return found
 
     def close(self) -> None:
         """Let the file go."""
