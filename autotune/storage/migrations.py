@@ -20,6 +20,19 @@ from autotune.storage.schema import (
 )
 
 
+def lay_out(connection: Connection) -> None:
+    """Create the tables of a database that holds no study yet.
+
+    Those that an older version created before it was killed are made anew, as they are empty.
+    """
+    for table in reversed(METADATA.sorted_tables):
+        known = inspect(connection).has_table(table.name) and _columns(connection, table.name)
+        is_older = known and not known.issuperset(table.columns.keys())
+        if is_older and connection.execute(select(table.c.id)).first() is None:
+            table.drop(connection)
+    METADATA.create_all(connection)
+
+
 def migrate(connection: Connection, version: int) -> None:
     """Bring the tables of existing studies to the current version.
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Engine, func, select
+from sqlalchemy import Engine, func, select
 
 from autotune.domain.doubts import Doubts
 from autotune.domain.measurement import Block, Measurement
@@ -135,7 +135,7 @@ class StudyReader:
         What a later session could not prove is unproven, though it was measured before.
         """
         doubts = self.doubts()
-        measured = self.rows.all(select(MEASUREMENT).where(*self._searched()))
+        measured = self.rows.all(select(MEASUREMENT).where(*self.rows.searched))
         failed = self.rows.all(select(FAILURE).where(self.rows.of(FAILURE)))
         trials = [doubts.of(_measured_trial(self.name, row)) for row in measured]
         trials += [_failed_trial(self.name, row) for row in failed]
@@ -168,13 +168,13 @@ class StudyReader:
         query = (
             select(MEASUREMENT.c.trial_number, BLOCK.c.latencies)
             .join_from(BLOCK, MEASUREMENT)
-            .where(*self._searched())
+            .where(*self.rows.searched)
             .where(BLOCK.c.position >= MEASUREMENT.c.warmup_blocks)
             .order_by(MEASUREMENT.c.trial_number, BLOCK.c.position)
         )
         numbers = self.rows.all(
             select(MEASUREMENT.c.trial_number)
-            .where(*self._searched())
+            .where(*self.rows.searched)
             .order_by(MEASUREMENT.c.trial_number)
         )
         for at in range(0, len(numbers), _SLAB):
@@ -206,10 +206,6 @@ class StudyReader:
                     ago = datetime.fromisoformat(row[at.key]) - begun[session]
                     found[row["trial_number"]] = before[session] + ago.total_seconds()
         return found
-
-    def _searched(self) -> tuple[ColumnElement[bool], ...]:
-        """The condition that a measurement is of one of the study's trials."""
-        return self.rows.of(MEASUREMENT), MEASUREMENT.c.trial_number.is_not(None)
 
 
 def _measured_trial(name: object, row: Any) -> Trial:

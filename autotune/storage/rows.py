@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Engine, Table, select
 
 from autotune.errors import StorageError
 from autotune.storage.faults import faults_explained
-from autotune.storage.schema import STUDY
+from autotune.storage.schema import MEASUREMENT, STUDY
 
 _LARGEST = 1e15
 """Of numbers: what is measured is smaller, and its square is still one."""
@@ -61,6 +61,11 @@ class StudyRows:
     def of(self, table: Table) -> ColumnElement[bool]:
         """The condition that a row of a table is of this study."""
         return of_study(table, self.study_id)
+
+    @property
+    def searched(self) -> tuple[ColumnElement[bool], ...]:
+        """The conditions that a measurement is of one of the study's trials."""
+        return self.of(MEASUREMENT), MEASUREMENT.c.trial_number.is_not(None)
 
     def all(self, query: Any) -> list[dict[str, Any]]:
         """As `fetch`."""

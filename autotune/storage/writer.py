@@ -16,7 +16,7 @@ from autotune.storage.database import check_schema
 from autotune.storage.faults import faults_explained
 from autotune.storage.identity import Identity, identity_row, refuse_another
 from autotune.storage.machines import machine_id
-from autotune.storage.migrations import migrate
+from autotune.storage.migrations import lay_out, migrate
 from autotune.storage.owner import owner
 from autotune.storage.reader import UNPROVEN, StudyReader
 from autotune.storage.rows import rows_explained
@@ -26,7 +26,6 @@ from autotune.storage.schema import (
     FAILURE,
     MACHINE,
     MEASUREMENT,
-    METADATA,
     REFERENCE,
     SCHEMA_VERSION,
     SESSION,
@@ -65,7 +64,7 @@ class StudyWriter(StudyReader):
             rebuilding(self.engine) if is_older else transaction(self.engine) as connection,
         ):
             if version is None:
-                METADATA.create_all(connection)
+                lay_out(connection)
             elif is_older:
                 migrate(connection, version)
             if study_id is None:
@@ -104,7 +103,7 @@ class StudyWriter(StudyReader):
         where, known = places(self.rows), self.rows.all(select(MACHINE.c.id, MACHINE.c.digest))
         digests = {row["id"]: row["digest"] for row in known}
         columns = (MEASUREMENT.c.trial_number, MEASUREMENT.c.session_id, MEASUREMENT.c.machine_id)
-        query = select(*columns).where(*self._searched())
+        query = select(*columns).where(*self.rows.searched)
         return frozenset(
             row["trial_number"]
             for row in self.rows.all(query)

@@ -306,6 +306,19 @@ def test_an_empty_old_study_goes_on(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.parametrize("then", VERSIONS)
+def test_tables_that_a_killed_older_version_left_are_made_anew(tmp_path: Path, then: int) -> None:
+    """Its study was never begun: they are empty."""
+    file = downgraded(tmp_path, then)
+    empty = [f"DELETE FROM {name}" for name, columns in layout(file).items() if columns]  # noqa: S608 - our own names
+    query(file, "PRAGMA foreign_keys = OFF", *empty)
+    store = opened(tmp_path)
+    store.start_session({}, {})
+    store.record(make_trial(0), elapsed_s=1.0)
+    assert (store.identity(), len(store.trials())) == (IDENTITY, 1)
+    store.close()
+
+
 def test_a_crash_within_a_step_leaves_the_old_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
