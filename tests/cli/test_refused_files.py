@@ -96,8 +96,7 @@ def _no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     def simulated(*_: object, **__: object) -> SimulatedRunner:
         return SimulatedRunner(cpu=SimulatedCpu(cpus=2, speed={"bf16": 1.5, "f32": 1.0}))
 
-    for module in ("autotune.tuning.loop", "autotune.surfaces.record"):
-        monkeypatch.setattr(f"{module}.SubprocessRunner", simulated)
+    monkeypatch.setattr("autotune.tuning.prepare.SubprocessRunner", simulated)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -23,7 +23,6 @@ from autotune.storage.schema import EVENT, METADATA
 from autotune.storage.sqlite import durable_engine, file_url
 from autotune.storage.writer import StudyWriter
 from tests.builders import (
-    GOAL,
     make_block,
     make_configuration,
     make_failure,
@@ -234,17 +233,17 @@ def test_the_reference_is_read_back(database: Database) -> None:
 def test_a_race_is_read_back(database: Database) -> None:
     """Who raced, every slice, who was dropped, where, and why it ended."""
     log = raced(database.begun())
-    cut_off = last_race(database.reader(), GOAL)
+    cut_off = last_race(database.reader())
     assert cut_off is not None
     assert cut_off.end is None
     log.end(End.DECIDED, 12.5)
-    race = last_race(database.reader(), GOAL)
+    race = last_race(database.reader())
     assert race is not None
     assert (race.end, race.duration_s, race.noise, race.trials) == (End.DECIDED, 12.5, 0.002, 2)
-    assert [piece.block for piece in race.field.slices] == [ODD_BLOCK, make_block()]
-    assert [contender.name for contender in race.field.contenders] == ["a", "b"]
-    assert race.field.dossiers[1].dropped is Dropped.SLOWER
-    assert race.field.dossiers[1].opening == make_opening()
+    assert [piece.block for piece in race.slices] == [ODD_BLOCK, make_block()]
+    assert [contender.name for contender in race.contenders] == ["a", "b"]
+    assert race.dossiers[1].dropped is Dropped.SLOWER
+    assert race.dossiers[1].opening == make_opening()
     assert len(race.places) == 1
 
 
@@ -276,9 +275,9 @@ def test_two_studies_do_not_see_each_other(database: Database) -> None:
         assert set(reader.moments()) == {0, 1}
         assert [of for of, _ in reader.latencies()] == [0]
         assert len(reader.blocks(0)) == 3
-        race = last_race(reader, GOAL)
+        race = last_race(reader)
         assert race is not None
-        assert {piece.at_s for piece in race.field.slices} == {1.0 + number}
+        assert {piece.at_s for piece in race.slices} == {1.0 + number}
         texts = [one.data["text"] for one in story(reader) if "text" in one.data]
         assert texts[0] == name
         assert stores[name].measured_elsewhere() == frozenset()
@@ -362,7 +361,7 @@ def test_a_round_of_a_race_is_kept_whole_or_not_at_all(database: Database) -> No
     again = [Slice(0, 1, 0, 2.0, make_block()), Slice(0, 0, 1, 2.0, make_block())]
     with pytest.raises(StorageError):
         log.keep(again, 99.0)
-    race = last_race(database.reader(), GOAL)
+    race = last_race(database.reader())
     assert race is not None
-    assert len(race.field.slices) == 2
+    assert len(race.slices) == 2
     assert database.reader().sessions()[0].elapsed_s == 9.0
