@@ -163,7 +163,7 @@ class Configuration(_Values):
 
     @classmethod
     def from_properties(cls, device: str, properties: Mapping[str, str], **others: Any) -> Self:
-        """The configuration that sets these properties.
+        """The configuration that sets these properties, as far as it can: others are left out.
 
         Args:
             device: where.
@@ -171,15 +171,14 @@ class Configuration(_Values):
             others: fields that are no properties.
 
         Raises:
-            KeyError: a property that none sets, or no hint.
+            KeyError: there is no hint.
             ValueError: a value that is none.
         """
         found: dict[str, Any] = {"hint": PerformanceHint(properties["PERFORMANCE_HINT"])}
         for name, text in properties.items():
-            if name in kind_of(device).always:
-                continue
-            one = dimensions.PROPERTIES[name]
-            found[one.column] = one.parse(text)
+            one = dimensions.PROPERTIES.get(name)
+            if one is not None:
+                found[one.column] = one.parse(text)
         threads, streams = found.pop("threads_per_stream", None), found.get("streams")
         if threads and streams:
             found["threads_per_stream"] = threads // streams
