@@ -230,16 +230,16 @@ class _Conditional:
 def _conditional(
     evidence: _Information, mean: Reals, covariance: Reals, log_rest: Reals
 ) -> _Conditional:
-    precision = np.linalg.inv(covariance)
+    certainty = np.linalg.inv(covariance)
     scale: Reals = np.exp(-2 * log_rest)[None, :]
-    information = precision + scale[:, :, None, None] * evidence.information[:, None]
+    information = certainty + scale[:, :, None, None] * evidence.information[:, None]
     inverse = np.linalg.inv(information).astype(np.float64)
-    pull = precision @ mean + scale[:, :, None] * evidence.towards[:, None]
+    pull = certainty @ mean + scale[:, :, None] * evidence.towards[:, None]
     means = np.einsum("krij,krj->kri", inverse, pull)
     log_likelihood = (
         -evidence.freedom * log_rest[None, :]
         - 0.5 * np.linalg.slogdet(covariance)[1]
-        - 0.5 * mean @ precision @ mean
+        - 0.5 * mean @ certainty @ mean
         - 0.5 * evidence.log_det[:, None]
         - 0.5 * scale * evidence.square[:, None]
         + 0.5 * (pull * means).sum(axis=2)
