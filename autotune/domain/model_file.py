@@ -48,6 +48,15 @@ class ModelSource:
     """None for random data."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One of several model files with the same inputs and outputs."""
+
+    name: str
+    """As a compile key has it; the model that was given has none."""
+    source: ModelSource
+
+
 def located(path: Path) -> Path:
     """Where to read a model from: its path as given, absolute, its links kept.
 

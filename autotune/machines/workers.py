@@ -10,7 +10,7 @@ from typing import Any
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.inspection import Inspection
 from autotune.domain.measurement import Opening
-from autotune.domain.model_file import ModelSource
+from autotune.domain.model_file import ModelSource, Variant
 from autotune.domain.paths import absolute
 from autotune.errors import AutotuneError, DeviceError, ModelError
 from autotune.host.files import known
@@ -32,6 +32,9 @@ from autotune.machines.worker_model import WorkerModel
 from autotune.space.configuration import CompileKey, Effective
 from autotune.spec import DeadlineSpec
 
+VARIANT = "variant"
+"""The name in a compile key's `model` by which one of several files is chosen."""
+
 
 def reference_file(log_folder: Path) -> Path:
     """Where the reference outputs are kept, beside the workers' output."""
@@ -51,6 +54,7 @@ class SubprocessRunner:
         log_folder: Path,
         deadlines: Deadlines | None = None,
         command: Sequence[str] = WORKER,
+        variants: Sequence[Variant] = (),
     ) -> None:
         """Prepare; nothing is started yet.
 
@@ -59,6 +63,7 @@ class SubprocessRunner:
             log_folder: where workers' output goes, and the reference outputs.
             deadlines: longest times; those that follow from the model's size without them.
             command: how a worker is started, but for the number of its pipe.
+            variants: other files of the model, which a compile key may name.
 
         Raises:
             UsageError: a variable that sets a deadline is no duration, or one that workers run
@@ -66,18 +71,32 @@ class SubprocessRunner:
         """
         preloaded(os.environ)  # before anybody waits, or looks at a model for minutes
         self._source = source
+        self._variants = {variant.name: variant.source for variant in variants}
         self._reference = reference_file(log_folder)
         self._logs = WorkerLogs(log_folder)
         self._deadlines = deadlines or deadlines_of(DeadlineSpec(), source.path)
         self._command = command
         self._begun: list[tuple[CompileKey, _Steps]] = []
 
-    def _files(self) -> dict[str, Any]:
-        """The model, its data and its reference, as the worker's commands name them."""
-        inputs = self._source.inputs
+    def _source_of(self, key: CompileKey) -> ModelSource:
+        """The file that a key is about.
+
+        Raises:
+            TrialFault: it wants something of the model that is not known here.
+        """
+        wanted = dict(key.model)
+        name = wanted.pop(VARIANT, None)
+        if wanted or (name is not None and name not in self._variants):
+            message = f"no such model is known here: {', '.join(map('='.join, key.model))}"
+            raise TrialFault(Failure(FailureKind.INVALID_CONFIGURATION, message, "open"))
+        return self._source if name is None else self._variants[name]
+
+    def _files(self, source: ModelSource) -> dict[str, Any]:
+        """A model, its data and the reference, as the worker's commands name them."""
+        inputs = source.inputs
         return {
-            "path": str(self._source.path),
-            "shapes": self._source.shapes,
+            "path": str(source.path),
+            "shapes": source.shapes,
             "inputs": None if inputs is None else str(inputs),
             "reference": str(self._reference),
         }
@@ -97,7 +116,7 @@ class SubprocessRunner:
 
     def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspection:
         """Ask a worker of its own, which leaves afterwards."""
-        question = {"devices": list(devices), "try_batch": try_batch, **self._files()}
+        question = {"devices": list(devices), "try_batch": try_batch, **self._files(self._source)}
         try:
             with killed_on_error(self._start()) as worker:
                 await_ready(worker, self._deadlines)
@@ -137,7 +156,7 @@ class SubprocessRunner:
 
     def _steps(self, key: CompileKey) -> _Steps:
         """Start a worker; have it compile; wait for it. Closed before that, it ends the worker."""
-        begun_s = time.monotonic()
+        begun_s, source = time.monotonic(), self._source_of(key)
         with killed_on_error(self._start()) as worker:
             yield
             await_ready(worker, self._deadlines)
@@ -147,7 +166,7 @@ class SubprocessRunner:
                 device=key.device,
                 properties=dict(key.properties),
                 batch_size=key.batch_size,
-                **self._files(),
+                **self._files(source),
             )
             yield
             answer = expected(outcome(worker, self._deadlines.compile), "open", Opened)

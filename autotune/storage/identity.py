@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import Column, inspect, select
 from autotune.domain.fed import Fed
 from autotune.domain.goal import Goal, Objective
 from autotune.errors import StorageError, StudyMismatchError
-from autotune.space.dimensions import DIMENSIONS
+from autotune.space.dimensions import BY_NAME, DIMENSIONS
 from autotune.storage.faults import faults_explained
 from autotune.storage.rows import StudyRows, rows_explained
 from autotune.storage.schema import STUDY
@@ -131,11 +132,18 @@ def _differences(stored: Identity, current: Identity) -> list[str]:
         )
     if stored.goal != current.goal:
         faults.append(f"the goal has changed: {stored.goal} then, {current.goal} now")
-    for dimension, choices in stored.space.items():
-        now = current.space.get(dimension)
-        if now != choices:
-            faults.append(f"the space has changed: {dimension} {choices} then, {now} now")
+    for dimension in dict.fromkeys([*stored.space, *current.space]):
+        then, now = (_choices(identity.space, dimension) for identity in (stored, current))
+        if now != then:
+            faults.append(f"the space has changed: {dimension} {then} then, {now} now")
     return faults
+
+
+def _choices(space: Mapping[str, Any], dimension: str) -> Any:
+    """Of a stored space; its default alone where a dimension of a later version is absent."""
+    one = BY_NAME.get(dimension)
+    absent = None if one is None or one.first else [one.default]
+    return space.get(dimension, absent)
 
 
 def _columns(rows: StudyRows) -> list[Column[Any]]:

@@ -2,16 +2,18 @@
 
 import contextlib
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from autotune.domain.failure import Failure, FailureKind, TrialFault
+from autotune.domain.model_file import ModelSource, Variant
 from autotune.errors import DeviceError, ModelError
 from autotune.machines.deadlines import Deadlines
 from autotune.machines.ports import OpenModel
-from autotune.machines.workers import SubprocessRunner
-from tests.machines.fakes import KEY, LOAD, is_gone, runner_of
+from autotune.machines.workers import VARIANT, SubprocessRunner
+from tests.machines.fakes import KEY, LOAD, fake_worker, is_gone, runner_of
 
 
 def open_failure(folder: Path, body: str) -> Failure:
@@ -243,3 +245,35 @@ hear()
     with pytest.raises(TrialFault):
         runner_of(tmp_path, body).open(KEY)
     assert [path.name for path in (tmp_path / "logs").iterdir()] == ["failed-00001.log"]
+
+
+TELLS_ITS_FILE = "say('ready'); say('failed', kind='lost', message=hear()['path'])"
+
+
+@pytest.mark.parametrize(
+    ("model", "file"), [((), "m.xml"), (((VARIANT, "int8"),), "int8.xml")], ids=["given", "variant"]
+)
+def test_a_compile_key_names_the_file_that_is_opened(
+    tmp_path: Path, model: tuple[tuple[str, str], ...], file: str
+) -> None:
+    """The model that was given, or another of the same contract."""
+    runner = SubprocessRunner(
+        ModelSource(path=tmp_path / "m.xml", shapes={}),
+        tmp_path / "logs",
+        Deadlines(),
+        fake_worker(tmp_path, TELLS_ITS_FILE),
+        variants=[Variant(name="int8", source=ModelSource(path=tmp_path / "int8.xml", shapes={}))],
+    )
+    with pytest.raises(TrialFault) as caught:
+        runner.open(replace(KEY, model=model))
+    assert caught.value.failure.message == str(tmp_path / file)
+
+
+@pytest.mark.parametrize("model", [((VARIANT, "pruned"),), (("shape plan", "padded"),)])
+def test_what_is_asked_of_the_model_must_be_known(
+    tmp_path: Path, model: tuple[tuple[str, str], ...]
+) -> None:
+    """Else something that was not asked for would be measured in its place."""
+    with pytest.raises(TrialFault, match="no such model is known here") as caught:
+        runner_of(tmp_path, TELLS_ITS_FILE).open(replace(KEY, model=model))
+    assert caught.value.failure.kind is FailureKind.INVALID_CONFIGURATION

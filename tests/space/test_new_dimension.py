@@ -75,9 +75,21 @@ class Product:
         """What a command of its prints."""
         return self.python("-m", "autotune", *words, code=code)
 
+    def error(self, *words: object) -> str:
+        """What a command says that fails, in words for its user."""
+        done = self._done("-m", "autotune", *words)
+        assert done.returncode != 0
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
     def python(self, *words: object, code: int = 0) -> str:
         """What a program prints on the copy."""
-        done = subprocess.run(
+        done = self._done(*words)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    def _done(self, *words: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [sys.executable, *map(str, words)],
             env={**os.environ, "PYTHONPATH": str(self.folder), "COLUMNS": "140"},
             cwd=self.folder,
@@ -85,8 +97,6 @@ class Product:
             text=True,
             check=False,
         )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -202,15 +212,7 @@ def test_it_is_documented(product: Product) -> None:
 def test_a_wrong_value_is_refused(product: Product, model_folder: Path, tmp_path: Path) -> None:
     """As any other of [space]."""
     folder = begin(tmp_path / "study", model_folder / models.TINY, '"perhaps"', trials=5)
-    done = subprocess.run(
-        [sys.executable, "-m", "autotune", "tune", folder],
-        env={**os.environ, "PYTHONPATH": str(product.folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode != 0
-    assert f"[space] {NAME}" in done.stderr
+    assert f"[space] {NAME}" in product.error("tune", folder)
 
 
 def test_older_studies_stay_readable(product: Product, tmp_path: Path) -> None:
@@ -229,18 +231,28 @@ def test_older_studies_stay_readable(product: Product, tmp_path: Path) -> None:
 
 
 @pytest.mark.openvino
+def test_an_older_study_goes_on_without_it_and_not_with_it(
+    product: Product, tmp_path: Path
+) -> None:
+    """A space that names it is another one; the study is then as it was."""
+    folder = copied(tmp_path / "kept") / "study"
+    text = (folder / "study.toml").read_text(encoding="utf-8")
+    (folder / "study.toml").write_text(f"{text}{NAME} = true\n", encoding="utf-8")
+    before = (folder / "study.db").read_bytes()
+    said = product.error("tune", folder, "--anyway", "--trust", "--trials", 1)
+    assert f"the space has changed: {NAME} [None] then, [True] now" in said
+    assert (folder / "study.db").read_bytes() == before
+
+    (folder / "study.toml").write_text(text, encoding="utf-8")
+    product.run("tune", folder, "--anyway", "--trust", "--trials", 1)
+    assert (folder / "study.db").read_bytes() != before
+
+
+@pytest.mark.openvino
 def test_a_study_that_it_made_is_refused_without_it(sampled: Path) -> None:
     """By this version, which lacks the row: in one message that names it; nothing is changed."""
     before = (sampled / "study.db").read_bytes()
-    for words in (["status", sampled], ["pareto", sampled], ["tune", sampled]):
-        done = subprocess.run(
-            [sys.executable, "-m", "autotune", *map(str, words)],
-            env={**os.environ, "PYTHONPATH": str(HERE.parent)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == (2 if words[0] == "tune" else 1)
-        assert NAME in done.stderr
-        assert "Traceback" not in done.stderr
+    without = Product(HERE.parent)
+    for command in ("status", "pareto", "tune"):
+        assert NAME in without.error(command, sampled)
     assert (sampled / "study.db").read_bytes() == before
