@@ -67,7 +67,7 @@ def test_a_property_that_changes_no_answer_is_proven_by_them(
 ) -> None:
     """Of the real runtime, in no table either."""
     model = on_a_fake_gpu(tmp_path, lambda output, _: output)
-    assert model.opened(batch_size, CPU_DENORMALS_OPTIMIZATION="YES")["unproven"] is None
+    assert model.opened(batch_size, ENABLE_HYPER_THREADING="NO")["unproven"] is None
 
 
 def test_inspection_says_what_opening_will_say(tmp_path: Path) -> None:
