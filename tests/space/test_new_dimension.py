@@ -55,7 +55,7 @@ reference = false
 share = {share}
 
 [space]
-streams = [1, 2]
+streams = 1
 threads_per_stream = 1
 requests_per_stream = 1
 batch = 1
@@ -124,7 +124,7 @@ def begin(folder: Path, model: Path, denormals: str, *, trials: int, share: floa
 def sampled(product: Product, model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study that was tuned over both of its choices, all configurations of its space."""
     folder = tmp_path_factory.mktemp("sampled") / "study"
-    begin(folder, model_folder / models.TINY, "[true, false]", trials=7)
+    begin(folder, model_folder / models.TINY, "[true, false]", trials=5)
     product.run("tune", folder)
     return folder
 
@@ -149,7 +149,7 @@ def test_it_is_sampled_set_and_read_back(sampled: Path) -> None:
 @pytest.mark.openvino
 def test_it_is_fixed(product: Product, model_folder: Path, tmp_path: Path) -> None:
     """One value is all that is tried."""
-    folder = begin(tmp_path / "study", model_folder / models.TINY, "true", trials=5)
+    folder = begin(tmp_path / "study", model_folder / models.TINY, "true", trials=4)
     product.run("tune", folder)
     assert {one[NAME] for one in stored(folder) if NAME in one} == {True}
 
