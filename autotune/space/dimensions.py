@@ -6,7 +6,7 @@ stored and hashed, so that a new row leaves every older study as it is.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -98,8 +98,9 @@ class Dimension:
     it is not at its default."""
     aliases: tuple[str, ...] = ()
     """Other words for it on the command line."""
-    words: Mapping[Any, str] = field(default_factory=dict)
-    """How a value reads in the name of a configuration, if not as it is; empty for not at all."""
+    words: Callable[[Any], str] | None = None
+    """How a value reads in the name of a configuration; empty for not at all. By its label, and on
+    or off, without it."""
     unset: str = "the runtime's own choice"
     """What becomes of it where a deployment target cannot set it."""
 
@@ -149,8 +150,8 @@ class Dimension:
 
     def word(self, value: Any) -> str:
         """A value in the name of a configuration; empty where it has none."""
-        if value in self.words:
-            return self.words[value]
+        if self.words is not None:
+            return self.words(value)
         if isinstance(value, bool):
             return f"{self.label} {'on' if value else 'off'}"
         return f"{self.label} {value}"
@@ -260,7 +261,7 @@ TABLE: tuple[Dimension, ...] = (
         property="ENABLE_CPU_PINNING",
         usual="YES",
         offered=lambda _: (True, False),
-        words={True: "", False: "unpinned"},
+        words=lambda bound: "" if bound else "unpinned",
         unset="the runtime's own choice: threads bound to cores on Linux",
         first=True,
     ),
@@ -275,7 +276,7 @@ TABLE: tuple[Dimension, ...] = (
         allowed=("f32", "bf16", "f16"),
         property="INFERENCE_PRECISION_HINT",
         offered=lambda offer: offer.precisions,
-        words={"f32": "f32", "bf16": "bf16", "f16": "f16"},
+        words=str,
         answers=True,
         unset="the runtime's own choice: the lowest precision that the device computes natively; "
         "check the outputs",
@@ -291,7 +292,7 @@ TABLE: tuple[Dimension, ...] = (
         type=Api,
         default=Api.ASYNC,
         fixed=(Api.ASYNC,),
-        words={Api.ASYNC: "", Api.SYNC: ""},
+        words=lambda _: "",
         first=True,
     ),
 )
