@@ -17,7 +17,7 @@ from autotune.domain.units import format_duration
 from autotune.export.best_file import BestFile, json_schema
 from autotune.report.columns import ALL, LATENCY, TERMINAL, Column
 from autotune.space.devices import KINDS, OTHER
-from autotune.space.dimensions import TABLE
+from autotune.space.dimensions import TABLE, lacking
 from autotune.spec import StudySpec
 from autotune.storage.schema import METADATA, SCHEMA_VERSION
 from autotune.surfaces.schema import METADATA as SURFACE_METADATA
@@ -89,7 +89,8 @@ def dimensions() -> str:
     parts.append("| --- | --- | --- | --- |")
     for kind in (*KINDS, OTHER):
         names = ", ".join(f"`{name}`" for name in kind.names) or "any other"
-        lacks = ", ".join(f"`{name}`" for name in sorted(kind.lacks))
+        device = next(iter(kind.names), "any other")
+        lacks = ", ".join(f"`{name}`" for name in sorted(lacking(device)))
         always = ", ".join(f"`{name}={text}`" for name, text in kind.always.items())
         parts.append(f"| {names} | {lacks} | {always} | {kind.why} |")
     return "\n".join([*parts, ""])

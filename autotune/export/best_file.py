@@ -29,7 +29,7 @@ from autotune.export.certificate import (
     Text,
 )
 from autotune.export.files import write_atomically
-from autotune.space.dimensions import REQUESTS, TABLE, Dimension, Stage
+from autotune.space.dimensions import BATCH, REQUESTS, TABLE, Dimension, Stage
 from autotune.storage.digests import digest_of
 
 FORMAT_VERSION = 4
@@ -113,7 +113,7 @@ class BestBaseline(FileSection):
 
 
 class _Deployed(FileSection):
-    """What is deployed; how it is loaded follows, a field for each such dimension."""
+    """What is deployed; a field follows for each dimension that is no property."""
 
     format_version: Literal[1, 2, 3, 4]
     created_at: Text = Field(description="UTC, ISO 8601.")
@@ -131,15 +131,18 @@ def _or_none(one: Dimension) -> Any:
     return one.type | None if one.default is None else one.type
 
 
-LOADS = [one for one in TABLE if one.stage is Stage.LOAD and one is not REQUESTS]
-"""How requests are issued, but for their number: a field of the file for each."""
+_OF_ITS_OWN = {REQUESTS.name, BATCH.name}
+BESIDE = [
+    one for one in TABLE if one.stage in {Stage.MODEL, Stage.LOAD} and one.name not in _OF_ITS_OWN
+]
+"""What is no property, and is chosen all the same: a field of the file for each."""
 if TYPE_CHECKING:
     _Loaded = _Deployed
 else:
     _Loaded = create_model(
         "_Loaded",
         __base__=_Deployed,
-        **{one.column: one.type if one.first else (_or_none(one), one.default) for one in LOADS},
+        **{one.column: one.type if one.first else (_or_none(one), one.default) for one in BESIDE},
     )
 
 
@@ -180,9 +183,9 @@ class BestFile(_Loaded):
         return self.model.items_per_request * self.batch_size
 
     @property
-    def loads(self) -> dict[str, Any]:
-        """How requests are issued, but for their number: by dimension."""
-        return {one.column: getattr(self, one.column) for one in LOADS}
+    def beside(self) -> dict[str, Any]:
+        """What was chosen beside properties, batch and requests: by dimension."""
+        return {one.column: getattr(self, one.column) for one in BESIDE}
 
 
 def write_best(file: BestFile, path: Path) -> None:
@@ -192,7 +195,9 @@ def write_best(file: BestFile, path: Path) -> None:
         AutotuneError: it cannot be written.
     """
     try:
-        text = file.model_dump_json(indent=2)
+        # What a later version added is left out at its default: others read the file as well.
+        absent = {one.column for one in BESIDE if not one.is_said(getattr(file, one.column))}
+        text = file.model_dump_json(indent=2, exclude=absent)
     except PydanticSerializationError as error:
         raise AutotuneError(f"{path}: cannot be written: {error}") from error
     write_atomically(path, text + "\n")

@@ -28,7 +28,7 @@ def configuration_of(best: BestFile, name: object) -> Configuration:
 
 def _from_properties(best: BestFile) -> Configuration:
     found = Configuration.from_properties(
-        best.device, best.properties, batch_size=best.batch_size, **best.loads
+        best.device, best.properties, batch_size=best.batch_size, **best.beside
     )
     optimal = best.effective.get("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
     if found.is_hint and optimal in {None, str(best.num_requests)}:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.domain.model_file import located
+from autotune.errors import UsageError
 from autotune.export.best_file import BestFile, model_of, read_best
 from autotune.export.configuration import configuration_of
 
@@ -36,13 +37,17 @@ class Deployment:
 
         Raises:
             ModelError: the model is missing or not the one that was tuned.
-            UsageError: the file was edited: its properties are none that autotune writes.
+            UsageError: the file was edited, so that its properties are none that autotune writes;
+                or something else was done to the model.
             RuntimeError: the runtime refuses the configuration.
         """
         from autotune.worker.deploy import compile_deployment
 
         best = self.best
-        configuration_of(best, self.path)
+        wanted = configuration_of(best, self.path).compile_key.model
+        if wanted:
+            told = ", ".join(map("=".join, wanted))
+            raise UsageError(f"{self.path}: {told}: compile() knows nothing of that")
         path = model_of(best, self.path, model)
         return compile_deployment(
             core,

@@ -10,7 +10,7 @@ from autotune.domain.race import RaceResult, Status
 from autotune.domain.ranking import baselines, better_hint, ratio
 from autotune.domain.trial import Trial
 from autotune.export.best_file import (
-    LOADS,
+    BESIDE,
     BestBaseline,
     BestFile,
     BestMeasured,
@@ -51,7 +51,7 @@ def best_file(  # noqa: PLR0913 - the parts of the file
         effective=dict(measurement.opening.effective.properties),
         num_requests=measurement.num_requests,
         batch_size=trial.configuration.batch_size,
-        **{one.column: one.of(trial.configuration) for one in LOADS},
+        **{one.column: one.of(trial.configuration) for one in BESIDE},
         status=_status(race, unproven),
         unproven=unproven,
         objective=goal.objective,

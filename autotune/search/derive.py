@@ -4,8 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from autotune.errors import SpecError
 from autotune.space.configuration import Configuration
-from autotune.space.devices import is_cpu
-from autotune.space.dimensions import BY_NAME, DIMENSIONS, Kind, Offer, PerformanceHint
+from autotune.space.dimensions import BY_NAME, DIMENSIONS, Kind, Offer, PerformanceHint, is_cpu
 from autotune.space.space import SearchSpace
 from autotune.spec import SpaceSpec
 

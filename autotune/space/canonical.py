@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autotune.space.devices import kind_of
+from autotune.space import dimensions
 from autotune.space.dimensions import Api
 
 Choices = Mapping[str, tuple[Any, ...]]
@@ -19,7 +19,7 @@ def repaired(choices: Choices, cpus: int, index: dict[str, int]) -> dict[str, in
     found = dict(index)
     if choices["api"][found["api"]] is Api.SYNC:
         found["streams"] = found["requests_per_stream"] = 0
-    lacking = kind_of(choices["device"][found["device"]]).lacks
+    lacking = dimensions.lacking(choices["device"][found["device"]])
     for name in lacking:
         found[name] = 0
     if "threads_per_stream" not in lacking:

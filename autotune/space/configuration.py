@@ -28,6 +28,13 @@ _EFFECTIVE_KEY_PROPERTIES = (
 )
 
 
+class UnknownDimensionError(KeyError):
+    """What is stored has a dimension of a later version."""
+
+    def __str__(self) -> str:
+        return f"{self.args[0]:.80}: no dimension that this version knows; upgrade autotune"
+
+
 @dataclass(frozen=True, slots=True)
 class CompileKey:
     """The part of a configuration that needs a new `compile_model`: stages model and compile."""
@@ -90,7 +97,10 @@ class Configuration(_Values):
     @property
     def is_hint(self) -> bool:
         """Whether this is a baseline: a bare performance hint at batch 1."""
-        return self.streams is None and self.batch_size == 1 and self.num_requests is None
+        is_bare = self.streams is None and self.batch_size == 1 and self.num_requests is None
+        return is_bare and not any(
+            one.is_said(one.of(self)) for one in dimensions.TABLE if not one.first
+        )
 
     @property
     def is_blocking(self) -> bool:
@@ -103,11 +113,13 @@ class Configuration(_Values):
 
         A deployment that leaves the hint out may be given another one by its target.
         """
-        kind = kind_of(self.device)
+        kind, lacking = kind_of(self.device), dimensions.lacking(self.device)
         found = {}
         for name, one in dimensions.PROPERTIES.items():
             value = one.of(self)
-            if value is None or one.name in kind.leaves:
+            if value is None or not one.is_said(value) or one.name in kind.leaves:
+                continue
+            if one.name in lacking and not one.first:
                 continue
             if one.name == "threads_per_stream":  # the runtime counts those of all streams
                 if self.streams is None:
@@ -135,12 +147,11 @@ class Configuration(_Values):
     @property
     def key(self) -> str:
         """Twelve hexadecimal digits that name this configuration."""
-        always = {one.column: one.of(self) for one in dimensions.TABLE if one.first}
-        return _digest({**always, **self.to_dict()})
+        return _digest(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        """What is not at its default, JSON-ready; `from_dict` reads it back."""
-        return {one.column: one.of(self) for one in dimensions.TABLE if one.of(self) != one.default}
+        """A JSON-ready dictionary; `from_dict` reads it back."""
+        return {one.column: one.of(self) for one in dimensions.TABLE if one.is_said(one.of(self))}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -154,8 +165,7 @@ class Configuration(_Values):
         for name, value in values.items():
             one = dimensions.BY_COLUMN.get(name)
             if one is None:
-                known = "no dimension that this version knows; upgrade autotune"
-                raise KeyError(f"{name:.80}: {known}")
+                raise UnknownDimensionError(name)
             found[name] = one.stored(value)
         if found.get("device") is None:
             raise KeyError("device")

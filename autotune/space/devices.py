@@ -1,4 +1,4 @@
-"""The table of devices: which dimensions each kind has, and what must be known of it."""
+"""The table of devices: what must be known of each kind; what it has is said by dimensions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,8 +10,6 @@ class DeviceKind:
 
     names: tuple[str, ...]
     """What stands before the first dot or colon of a device's name; none for all others."""
-    lacks: frozenset[str] = frozenset()
-    """Dimensions that are not ours to choose here: they stand at their first choice."""
     leaves: frozenset[str] = frozenset()
     """Dimensions whose properties are not passed on, as they may be refused."""
     always: Mapping[str, str] = field(default_factory=dict)
@@ -20,7 +18,6 @@ class DeviceKind:
     """What is known of it, and where that comes from."""
 
 
-_THREADS = frozenset({"threads_per_stream", "pinning"})
 KINDS: tuple[DeviceKind, ...] = (
     DeviceKind(
         names=("CPU",),
@@ -29,20 +26,18 @@ KINDS: tuple[DeviceKind, ...] = (
     ),
     DeviceKind(
         names=("GPU",),
-        lacks=_THREADS,
         always={"ALLOW_AUTO_BATCHING": "NO"},
         why="The THROUGHPUT hint turns automatic batching on, and a lone request then waits for "
         "1000 ms.",
     ),
     DeviceKind(
         names=("AUTO", "MULTI", "HETERO", "BATCH"),
-        lacks=_THREADS,
         leaves=frozenset({"streams", "threads_per_stream"}),
         why="Meta devices pass on or refuse NUM_STREAMS as they please, so they are left to their "
         "hint.",
     ),
 )
-OTHER = DeviceKind(names=(), lacks=_THREADS, why="Nothing is known of it but its name.")
+OTHER = DeviceKind(names=(), why="Nothing is known of it but its name.")
 
 
 def kind_of(device: str) -> DeviceKind:
@@ -52,8 +47,3 @@ def kind_of(device: str) -> DeviceKind:
     if name == "CPU" and device != name:
         return OTHER
     return next((kind for kind in KINDS if name in kind.names), OTHER)
-
-
-def is_cpu(device: str) -> bool:
-    """Whether threads of this device are ours to choose."""
-    return not kind_of(device).lacks

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from autotune.space.devices import kind_of
+
 
 class Stage(StrEnum):
     """What a change of a dimension needs."""
@@ -22,7 +24,7 @@ class Stage(StrEnum):
 class Kind(StrEnum):
     """What a search makes of the choices."""
 
-    ORDERED = "ordered"  # numbers, compared by their ratio
+    ORDERED = "ordered"  # numbers above zero, compared by their ratio
     SWITCH = "switch"
     NAMED = "named"
 
@@ -85,6 +87,8 @@ class Dimension:
     """The choices where study.toml names none; its default alone without it."""
     fixed: tuple[Any, ...] | None = None
     """The choices where study.toml names none, if they depend on nothing."""
+    on: tuple[str, ...] = ()
+    """The kinds of devices that have it, by the name before the first dot or colon; all without."""
     tunable: bool = True
     """Whether study.toml takes it; else it is what baselines differ in."""
     answers: bool = False
@@ -107,6 +111,12 @@ class Dimension:
     def __post_init__(self) -> None:
         object.__setattr__(self, "column", self.column or self.name)
         object.__setattr__(self, "holds", self.holds or self.meaning)
+        if self.answers and self.property is None and self.name != "batch":
+            message = f"{self.name}: nothing compares what it does to answers"
+            raise ValueError(message)
+        if self.allowed and self.type is not str:
+            message = f"{self.name}: its type says what is allowed"
+            raise ValueError(message)
 
     def of(self, configuration: object) -> Any:
         """Its value in a configuration."""
@@ -114,9 +124,19 @@ class Dimension:
 
     def choices(self, offer: Offer) -> tuple[Any, ...]:
         """The choices where study.toml names none."""
+        if self.expert:
+            return (self.default,)
         if self.fixed is not None:
             return self.fixed
-        return (self.default,) if self.offered is None or self.expert else self.offered(offer)
+        return (self.default,) if self.offered is None else self.offered(offer)
+
+    def is_said(self, value: Any) -> bool:
+        """Whether it is stored, hashed and set with this value.
+
+        What came after the first version is absent where it is at its default: no key, no file and
+        no compiled model of before changes by a new row.
+        """
+        return self.first or value != self.default
 
     def text(self, value: Any) -> str:
         """A value as the runtime takes it."""
@@ -219,6 +239,7 @@ TABLE: tuple[Dimension, ...] = (
         kind=Kind.ORDERED,
         type=int,
         property="INFERENCE_NUM_THREADS",
+        on=("CPU",),
         offered=lambda offer: up_to(offer.cpus),
         first=True,
     ),
@@ -260,6 +281,7 @@ TABLE: tuple[Dimension, ...] = (
         type=bool,
         property="ENABLE_CPU_PINNING",
         usual="YES",
+        on=("CPU",),
         offered=lambda _: (True, False),
         words=lambda bound: "" if bound else "unpinned",
         unset="the runtime's own choice: threads bound to cores on Linux",
@@ -320,15 +342,12 @@ CORE_BINDING = row("pinning")
 """What decides whether a thread keeps to its core."""
 
 
-def _axes() -> tuple[str, ...]:
-    """Threads before streams: streams are then chosen among those that fit, and none is clamped."""
-    names = [one.name for one in TABLE if one.tunable]
-    threads, streams = names.index("threads_per_stream"), names.index("streams")
-    names[threads], names[streams] = names[streams], names[threads]
-    return tuple(names)
-
-
-DIMENSIONS: tuple[str, ...] = _axes()
+LAYOUT = ("device", "threads_per_stream", "streams")
+"""Threads before streams: streams are then chosen among those that fit, and none is clamped."""
+DIMENSIONS: tuple[str, ...] = (
+    *LAYOUT,
+    *(one.name for one in TABLE if one.tunable and one.name not in LAYOUT),
+)
 """Names of all dimensions of a space, in the order of a point's indices."""
 BY_NAME: Mapping[str, Dimension] = {one.name: one for one in TABLE}
 BY_COLUMN: Mapping[str, Dimension] = {one.column: one for one in TABLE}
@@ -338,6 +357,17 @@ _HARMLESS = {"ALLOW_AUTO_BATCHING"}
 """Properties of no row that change no answer: they are only ever turned off."""
 _OF_A_HINT = ("ENABLE_HYPER_THREADING", "SCHEDULING_CORE_TYPE")
 """Properties that a hint decides as well, and that are no dimension."""
+
+
+def lacking(device: str) -> frozenset[str]:
+    """Dimensions that a device does not have, and which stand at their first choice there."""
+    mine = kind_of(device).names
+    return frozenset(one.name for one in TABLE if one.on and not set(one.on) & set(mine))
+
+
+def is_cpu(device: str) -> bool:
+    """Whether threads of this device are ours to choose."""
+    return "threads_per_stream" not in lacking(device)
 
 
 def may_change_answers(property_name: str) -> bool:

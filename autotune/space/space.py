@@ -14,15 +14,17 @@ from typing import Any, Self
 
 from autotune.space.canonical import legal_pairs, repaired
 from autotune.space.configuration import Configuration, Effective
-from autotune.space.devices import is_cpu, kind_of
 from autotune.space.dimensions import (
     BY_NAME,
     DIMENSIONS,
+    LAYOUT,
     Api,
     Dimension,
     Kind,
     PerformanceHint,
+    is_cpu,
 )
+from autotune.space.dimensions import lacking as lacking_on
 
 Point = tuple[int, ...]
 
@@ -67,12 +69,12 @@ class SearchSpace:
 
     def points(self) -> Iterator[Point]:
         """Every canonical point, once, in lexical order."""
-        choices, first = self.choices, DIMENSIONS[:3]
-        rest = [name for name in DIMENSIONS if name not in first]
+        choices = self.choices
+        rest = [name for name in DIMENSIONS if name not in LAYOUT]
         load, api = rest.index("requests_per_stream"), rest.index("api")
         blocks = [kind is Api.SYNC for kind in choices["api"]]
         for device, name in enumerate(choices["device"]):
-            lacking = kind_of(name).lacks
+            lacking = lacking_on(name)
             pairs = (
                 [(0, j) for j in range(len(choices["streams"]))]
                 if "threads_per_stream" in lacking
@@ -103,7 +105,7 @@ class SearchSpace:
         """The configuration at a canonical point."""
         values = self.values(self.canonical(point))
         blocking, streams = values["api"] is Api.SYNC, values["streams"]
-        lacking = kind_of(values["device"]).lacks
+        lacking = lacking_on(values["device"])
         per_stream = values.pop("requests_per_stream")
         return Configuration(
             hint=PerformanceHint.LATENCY if blocking else PerformanceHint.THROUGHPUT,
@@ -122,11 +124,11 @@ class SearchSpace:
         With `effective`, settings that were left to the runtime are taken from what it chose.
         """
         chosen = effective.properties if effective else {}
-        lacking = kind_of(configuration.device).lacks
+        lacking = lacking_on(configuration.device)
         values = {
             name: self.choices[name][0]
             if name in lacking
-            else _used(BY_NAME[name], configuration, chosen)
+            else _used(BY_NAME[name], configuration, chosen if _decides(self, name) else {})
             for name in DIMENSIONS
         }
         requests = effective.requests(configuration) if effective else configuration.num_requests
@@ -188,7 +190,7 @@ class SearchSpace:
         stored = {
             name: list(choices)
             for name, choices in self.choices.items()
-            if BY_NAME[name].first or choices != (BY_NAME[name].default,)
+            if BY_NAME[name].first or _decides(self, name)
         }
         return {"cpus": self.cpus, **stored}
 
@@ -233,6 +235,11 @@ def _like(space: SearchSpace, point: Point, free: Sequence[str]) -> Iterator[Poi
     )
 
 
+def _decides(space: SearchSpace, name: str) -> bool:
+    """Whether a dimension was named, or derived: else it is left to whatever it is."""
+    return space.choices[name] != (BY_NAME[name].default,)
+
+
 def _used(one: Dimension, configuration: Configuration, chosen: Mapping[str, str]) -> Any:
     """A dimension's value in a configuration, else as the compiled model has it; None if unknown.
 
@@ -247,9 +254,12 @@ def _used(one: Dimension, configuration: Configuration, chosen: Mapping[str, str
     return one.parse(text)
 
 
-def _nearest(choices: Sequence[float], wanted: float) -> int:
-    """Where the choice stands that is nearest by ratio."""
-    return min(range(len(choices)), key=lambda i: abs(math.log(choices[i] / wanted)))
+def _nearest(choices: Sequence[float | None], wanted: float | None) -> int:
+    """Where the choice stands that is nearest by ratio; the first where one is left open."""
+    known = [choice for choice in choices if choice is not None]
+    if wanted is None or len(known) < len(choices):
+        return _same(choices, wanted)
+    return min(range(len(choices)), key=lambda i: abs(math.log(known[i] / wanted)))
 
 
 def _same(choices: Sequence[Any], wanted: object) -> int:

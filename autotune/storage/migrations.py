@@ -31,6 +31,8 @@ def lay_out(connection: Connection) -> None:
         if is_older and connection.execute(select(table.c.id)).first() is None:
             table.drop(connection)
     METADATA.create_all(connection)
+    for table in METADATA.sorted_tables:  # of one that was there already they are not created
+        _create_indexes(connection, table)
 
 
 def migrate(connection: Connection, version: int) -> None:
@@ -95,10 +97,11 @@ def _to_5(connection: Connection) -> None:
 
 def _make_anew(connection: Connection, table: Table) -> None:
     """Lay a table out as it is now, with its rules, which SQLite changes in no other way."""
-    part = f"{table.name}_part"
+    part, owned = f"{table.name}_part", _owned(connection, table)
     made = str(CreateTable(table).compile(connection)).replace(table.name, part, 1)
     current = as_current(table, _columns(connection, table.name))
     for statement in (
+        f"DROP TABLE IF EXISTS {part}",
         made,
         f"INSERT INTO {part} {current}",
         f"DROP TABLE {table.name}",
@@ -106,6 +109,18 @@ def _make_anew(connection: Connection, table: Table) -> None:
     ):
         connection.exec_driver_sql(statement)
     _create_indexes(connection, table)
+    for statement in owned:
+        connection.exec_driver_sql(statement)
+
+
+def _owned(connection: Connection, table: Table) -> list[str]:
+    """What makes a user's own triggers and indexes of a table again, which go with it."""
+    query = (
+        "SELECT name, sql FROM sqlite_master WHERE tbl_name = ? AND type IN ('trigger', 'index')"
+    )
+    ours = {str(index.name) for index in table.indexes}
+    found = connection.exec_driver_sql(query, (table.name,)).all()
+    return [sql for name, sql in found if sql is not None and name not in ours]
 
 
 def _create_indexes(connection: Connection, table: Table) -> None:

@@ -65,8 +65,8 @@ def open_study(
         if version < SCHEMA_VERSION:  # as no later version can write it again
             kept = back_up(file, f".schema{version}{SUFFIX}")
             tell(
-                f"the study is brought up to date, from schema {version} to {SCHEMA_VERSION}; as "
-                f"earlier versions can read it, it is kept as {kept.name}"
+                f"the study is being brought up to date, from schema {version} to "
+                f"{SCHEMA_VERSION}; as earlier versions can read it, it is kept as {kept.name}"
             )
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with optuna_faults_explained(folder / "study.db"):

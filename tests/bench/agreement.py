@@ -86,7 +86,7 @@ def _theirs(path: Path, port: str) -> float:
             *("-m", str((path.parent / best.model.path).resolve()), "-d", best.device),
             *("-load_config", str(config), "-nireq", str(best.num_requests)),
             *("-b", str(best.batch_size), "-shape", f"{port}[{shape}]", "-layout", f"{port}[NCHW]"),
-            *("-ip", "f32", "-t", str(_SECONDS), "-api", best.loads["api"]),
+            *("-ip", "f32", "-t", str(_SECONDS), "-api", best.beside["api"]),
             *("-report_type", "no_counters", "-json_stats", "-report_folder", folder),
         ]
         subprocess.run(command, check=True, capture_output=True)

@@ -25,8 +25,7 @@ from autotune.machines.ports import Load
 from autotune.measuring.measure import arrival_of
 from autotune.search.derive import seeds
 from autotune.space.configuration import CompileKey, Configuration
-from autotune.space.devices import is_cpu
-from autotune.space.dimensions import DIMENSIONS, Api
+from autotune.space.dimensions import DIMENSIONS, Api, is_cpu
 from autotune.space.space import Point, SearchSpace
 from autotune.stats.latency import percentile_ms, ticks_of
 from autotune.surfaces.runner import RecordedModel, RecordedRunner

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.space.configuration import CompileKey, Configuration
-from autotune.space.devices import is_cpu
-from autotune.space.dimensions import DIMENSIONS, Api, PerformanceHint
+from autotune.space.dimensions import DIMENSIONS, Api, PerformanceHint, is_cpu
 from autotune.space.space import Point, SearchSpace
 from tests.domain.builders import make_effective
 

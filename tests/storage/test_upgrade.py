@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -137,3 +138,34 @@ def test_the_user_is_told_once_where_the_old_study_is_kept(artefact: Path, name:
     kept = artefact / f"study.db.schema{version}.backup"
     assert damage(kept) is None
     assert killed.content(kept) == killed.content(ARTEFACTS / name / "study.db")
+
+
+OWNED = {
+    "a view": "CREATE VIEW mine AS SELECT * FROM autotune_measurement",
+    "an index": "CREATE INDEX mine ON autotune_measurement (verdict)",
+    "a trigger": "CREATE TRIGGER mine AFTER INSERT ON autotune_failure BEGIN SELECT 1; END",
+    "half of an upgrade by hand": "CREATE TABLE autotune_session_part (id INTEGER)",
+    "a stray row of Optuna's": "INSERT INTO trial_params (trial_id, param_name, param_value, "
+    "distribution_json) VALUES (99999, 'x', 0, '{}')",
+}
+"""What somebody may have put into their own database."""
+
+
+@pytest.mark.parametrize("owned", OWNED)
+@pytest.mark.parametrize("name", ["schema1", "schema4"])
+def test_what_its_owner_has_added_stands_in_no_ones_way(
+    artefact: Path, name: str, owned: str
+) -> None:
+    """And views, triggers and indexes are there afterwards."""
+    with closing(sqlite3.connect(artefact / "study.db")) as file, file:
+        file.execute(OWNED[owned])
+    _, engine = open_study(artefact, name, GOAL, trust=True)
+    with closing(StudyWriter(engine, artefact / "study.db")) as store:
+        store.begin(store.identity())
+        assert store.trials()
+    with closing(sqlite3.connect(artefact / "study.db")) as file:
+        kept = file.execute("SELECT count(*) FROM sqlite_master WHERE name = 'mine'").fetchone()
+        assert kept == (1 if "mine" in OWNED[owned] else 0,)
+        assert file.execute("SELECT schema_version FROM autotune_study").fetchone() == (
+            SCHEMA_VERSION,
+        )

@@ -80,7 +80,7 @@ class Tuned:
     @property
     def is_sync(self) -> bool:
         """One blocking request instead of several in flight."""
-        return is_blocking(self.best.loads)
+        return is_blocking(self.best.beside)
 
     @property
     def device_type(self) -> str:
