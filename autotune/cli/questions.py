@@ -9,6 +9,7 @@ from autotune.domain.goal import Goal, Objective
 from autotune.domain.units import parse_bytes, parse_duration, parse_percent
 from autotune.errors import SpecError, UsageError
 from autotune.spec import STUDY_FILE, parse_spec
+from autotune.storage.backup import SUFFIX
 from autotune.storage.database import DATABASE
 from autotune.storage.identity import Identity
 from autotune.storage.reader import StudyReader
@@ -18,9 +19,14 @@ def opened(path: Path) -> tuple[Path, StudyReader]:
     """A study's folder and its evidence, read-only; the path of its study.toml will do.
 
     Raises:
-        SpecError: there is no study there.
+        SpecError: there is no study there, or only a copy of one.
         StorageError: it has no database yet, or not a readable one.
     """
+    if path.suffix == SUFFIX and path.is_file():
+        raise SpecError(
+            f"{path}: a copy of a study's database; to look at it, copy it into a folder of its "
+            f"own, as {DATABASE}, and give that folder"
+        )
     # Any file in a study's folder will do for it.
     is_inside = path.is_file() and any((path.parent / n).exists() for n in (STUDY_FILE, DATABASE))
     folder = path.parent if is_inside or path.name == STUDY_FILE else path

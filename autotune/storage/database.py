@@ -50,6 +50,7 @@ def open_read_only(folder: Path) -> Engine:
     else:
         message = f"{file}: nothing was measured yet; begin with: autotune tune {folder}"
         raise StorageError(message)
+    _refuse_emptied(file)
     engine = read_only_engine(file)
     if check_schema(engine, file) < SCHEMA_VERSION:
         show_as_current(engine)
@@ -72,7 +73,10 @@ def refuse_foreign(folder: Path, *, trust: bool = False) -> int | None:
     file = folder / DATABASE
     if folder.is_dir():
         check_access(folder, os.R_OK | os.W_OK | os.X_OK)
-    if not file.exists() or not file.stat().st_size:
+    if not file.exists():
+        return None
+    _refuse_emptied(file)
+    if not file.stat().st_size:
         return None
     check_access(file, os.R_OK | os.W_OK)
     found = damage(file)
@@ -105,6 +109,12 @@ def _refuse_another_owner(engine: Engine, file: Path) -> None:
             "to go on with it takes its numbers for your own: if you know where it comes from, "
             "add --trust"
         )
+
+
+def _refuse_emptied(file: Path) -> None:
+    """Refuse a file of nothing that has a copy: a new study would take the place of both."""
+    if not file.stat().st_size and newest_backup(file) is not None:
+        raise StorageError(_damaged(file, "the file is empty, and was not"))
 
 
 def _damaged(file: Path, found: str) -> str:

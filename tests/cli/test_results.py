@@ -222,6 +222,16 @@ def test_a_file_in_the_folder_will_do(autotune: Autotune, night: Path) -> None:
     assert "no such folder" in autotune("best", night / "gone").err
 
 
+@pytest.mark.parametrize("name", ["study.db.backup", "study.db.schema4.backup"])
+def test_a_copy_is_not_taken_for_the_study(autotune: Autotune, tmp_path: Path, name: str) -> None:
+    """What it holds may be older: the message says how to look at it."""
+    folder = make_study(tmp_path)
+    (folder / name).write_bytes((folder / "study.db").read_bytes())
+    done = autotune("status", folder / name)
+    assert done.code == 2
+    assert f"{name}: a copy of a study's database; to look at it, copy it" in done.err
+
+
 def test_a_percentile_is_in_percent(autotune: Autotune, night: Path) -> None:
     """A share is asked about."""
     done = autotune("best", night, "--percentile", "0.99")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from autotune.errors import StorageError, StudyMismatchError
+from autotune.storage.backup import back_up
 from autotune.storage.database import open_read_only
 from autotune.storage.faults import explain, faults_explained
 from autotune.storage.optuna_study import open_study
@@ -53,6 +54,12 @@ def newer(folder: Path) -> None:
     execute(begun(folder), "UPDATE autotune_study SET schema_version = schema_version + 1")
 
 
+def emptied(folder: Path) -> None:
+    """Nothing is left of it but the copy of the last start."""
+    back_up(begun(folder))
+    (folder / "study.db").write_bytes(b"")
+
+
 def damaged(folder: Path) -> None:
     """The first page is gone."""
     file = begun(folder)
@@ -68,6 +75,7 @@ def damaged(folder: Path) -> None:
         (another_programs, "study.db: .*database"),
         (newer, rf"schema {SCHEMA_VERSION + 1}, this one reads {SCHEMA_VERSION}\); upgrade"),
         (damaged, "study.db"),
+        (emptied, r"the file is empty, and was not; the newest sound copy: cp \S+\.backup"),
     ],
 )
 @pytest.mark.parametrize("use", ["tuner", "viewer"])
