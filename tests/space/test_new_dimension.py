@@ -150,7 +150,7 @@ def test_it_is_sampled_set_and_read_back(sampled: Path) -> None:
 @pytest.mark.openvino
 def test_it_is_fixed(product: Product, model_folder: Path, tmp_path: Path) -> None:
     """One value is all that is tried."""
-    folder = begin(tmp_path / "study", model_folder / models.TINY, "true", trials=4)
+    folder = begin(tmp_path / "study", model_folder / models.TINY, "true", trials=3)
     product.run("tune", folder)
     assert {one[NAME] for one in stored(folder) if NAME in one} == {True}
 
@@ -176,10 +176,7 @@ def test_it_is_shown(product: Product, sampled: Path) -> None:
 
 @pytest.mark.openvino
 def test_it_is_exported(product: Product, sampled: Path, tmp_path: Path) -> None:
-    """In best.json, whose configuration is read again, and in what is made of it."""
-    words = "streams=2,threads_per_stream=1,requests=2,denormals=yes"
-    race = product.run("compare", words, "LATENCY", "--model", model_of(sampled), "--budget", "2s")
-    assert words in race
+    """In best.json, whose configuration is read again, in an export, and in words."""
     program = (
         "import json, sys; from pathlib import Path;"
         "from autotune.export.best_file import read_best, write_best;"
@@ -187,7 +184,10 @@ def test_it_is_exported(product: Product, sampled: Path, tmp_path: Path) -> None
         "best = read_best(Path(sys.argv[1]));"
         "best = best.model_copy(update={'properties': {**best.properties, sys.argv[2]: 'YES'}});"
         "write_best(best, Path(sys.argv[3]));"
-        "print(json.dumps(configuration_of(best, 'it').to_dict()))"
+        "print(json.dumps(configuration_of(best, 'it').to_dict()));"
+        "from autotune.space.settings import configuration_in;"
+        "assert configuration_in('streams=2,denormals=yes').denormals is True;"
+        "assert configuration_in(f'streams=2,{sys.argv[2]}=NO').denormals is False"
     )
     product.run("best", sampled, "--out", sampled / "best.json")
     file = sampled / "with.json"
@@ -195,12 +195,6 @@ def test_it_is_exported(product: Product, sampled: Path, tmp_path: Path) -> None
     assert json.loads(read)[NAME] is True
     product.run("export", file, "--to", "python", "--out", tmp_path)
     assert PROPERTY in next(tmp_path.rglob("*.py")).read_text(encoding="utf-8")
-
-
-def model_of(folder: Path) -> str:
-    """The path in the study's file."""
-    line = next(one for one in (folder / "study.toml").read_text().splitlines() if "path" in one)
-    return line.split('"')[1]
 
 
 def test_it_is_documented(product: Product) -> None:
