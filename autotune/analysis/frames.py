@@ -10,7 +10,8 @@ import pandas as pd
 
 from autotune.domain.trial import Trial
 from autotune.errors import UsageError
-from autotune.space.dimensions import REQUESTS, TABLE, Dimension
+from autotune.space.dimension import Dimension
+from autotune.space.dimensions import REQUESTS, TABLE
 from autotune.storage.reader import StudyReader
 
 COLUMNS = {

@@ -12,7 +12,7 @@ from autotune.cli.shapes import example
 from autotune.domain.model_file import fault_of, located
 from autotune.errors import ModelError
 from autotune.host.cpus import cpus
-from autotune.machines.questions import look
+from autotune.machines.passing import look
 
 
 def show_devices(*, as_json: bool) -> None:

@@ -17,7 +17,7 @@ from autotune.host.cpus import cpus, usable_cpus
 from autotune.host.memory import memory
 from autotune.machines.fingerprint import fingerprint
 from autotune.machines.locks import Patience, machine_lock
-from autotune.machines.questions import look
+from autotune.machines.passing import look
 from autotune.racing.calibration import load_calibration
 
 T = TypeVar("T")

@@ -29,7 +29,8 @@ from autotune.export.certificate import (
     Text,
 )
 from autotune.export.files import write_atomically
-from autotune.space.dimensions import BATCH, REQUESTS, TABLE, Dimension, Stage
+from autotune.space.dimension import Dimension, Stage
+from autotune.space.dimensions import BATCH, REQUESTS, TABLE
 from autotune.storage.digests import digest_of
 
 FORMAT_VERSION = 4

@@ -13,7 +13,7 @@ from autotune.export.configuration import configuration_of
 from autotune.export.files import write_atomically
 from autotune.export.targets import TARGETS
 from autotune.export.targets.target import Exported, Port, Tuned, UnsupportedError, render
-from autotune.machines.questions import look
+from autotune.machines.passing import look
 
 NOTES = "README.md"
 

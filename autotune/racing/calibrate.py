@@ -12,8 +12,8 @@ from autotune.domain.measurement import Interval
 from autotune.domain.race import End, RaceResult, Slice
 from autotune.errors import MachineFaultError
 from autotune.machines.locks import Patience
+from autotune.machines.passing import write_sample_model
 from autotune.machines.ports import Runner
-from autotune.machines.questions import write_sample_model
 from autotune.machines.scratch import scratch_folder
 from autotune.racing.calibration import LEAST_MARGIN, Calibration, save_calibration
 from autotune.racing.contest import contest

@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from autotune.errors import SpecError
 from autotune.space.configuration import Configuration
-from autotune.space.dimensions import BY_NAME, DIMENSIONS, Kind, Offer, PerformanceHint, is_cpu
+from autotune.space.dimension import Kind, Offer
+from autotune.space.dimensions import BY_NAME, DIMENSIONS, PerformanceHint, is_cpu
 from autotune.space.space import SearchSpace
 from autotune.spec import SpaceSpec
 

@@ -24,7 +24,8 @@ from autotune.domain.goal import Goal, Objective
 from autotune.search.points import PointTable
 from autotune.search.sampler import point_of
 from autotune.search.score import constraint_of, is_failure
-from autotune.space.dimensions import BY_NAME, DIMENSIONS, Kind
+from autotune.space.dimension import Kind
+from autotune.space.dimensions import BY_NAME, DIMENSIONS
 from autotune.stats.gaussian_process import (
     GaussianProcess,
     HyperPrior,

@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, make_dataclass
+from dataclasses import dataclass, make_dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from autotune.space import dimensions
 from autotune.space.devices import kind_of
-from autotune.space.dimensions import Api, Dimension, PerformanceHint, Stage
+from autotune.space.dimension import Dimension, Stage
+from autotune.space.dimensions import Api, PerformanceHint
 from autotune.space.words import several
 
 # Properties that decide how a compiled model runs. The hint is not among them: two hints that
@@ -71,12 +72,11 @@ if TYPE_CHECKING:
         api: Api = Api.ASYNC
 
 else:
-    _REQUIRED = {"device"}
     _Values = make_dataclass(
         "_Values",
         [
             (one.column, one.type)
-            if one.name in _REQUIRED
+            if one.name == "device"
             else (one.column, one.type if one.default is not None else one.type | None, one.default)
             for one in dimensions.TABLE
         ],
@@ -230,7 +230,7 @@ class Configuration(_Values):
         said = [
             one.word(one.of(self))
             for one in sorted(mine, key=lambda one: not one.answers)
-            if one is not but and one.of(self) != one.default
+            if one.of(self) != one.default
         ]
         return [text for text in said if text]
 
@@ -244,7 +244,6 @@ _IN_EVERY_NAME = {
     "batch",
 }
 """What the name of a configuration says in any case."""
-FIELDS: tuple[str, ...] = tuple(one.name for one in fields(Configuration))
 
 
 @dataclass(frozen=True, slots=True)

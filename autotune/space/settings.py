@@ -6,7 +6,7 @@ from typing import Any
 
 from autotune.space import dimensions
 from autotune.space.configuration import Configuration
-from autotune.space.dimensions import Dimension
+from autotune.space.dimension import Dimension
 
 _MOST = 65536
 

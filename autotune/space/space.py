@@ -14,16 +14,8 @@ from typing import Any, Self
 
 from autotune.space.canonical import legal_pairs, repaired
 from autotune.space.configuration import Configuration, Effective
-from autotune.space.dimensions import (
-    BY_NAME,
-    DIMENSIONS,
-    LAYOUT,
-    Api,
-    Dimension,
-    Kind,
-    PerformanceHint,
-    is_cpu,
-)
+from autotune.space.dimension import Dimension, Kind
+from autotune.space.dimensions import BY_NAME, DIMENSIONS, LAYOUT, Api, PerformanceHint, is_cpu
 from autotune.space.dimensions import lacking as lacking_on
 
 Point = tuple[int, ...]

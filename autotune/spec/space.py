@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, create_model
 
-from autotune.space.dimensions import TABLE, Dimension
+from autotune.space.dimension import Dimension
+from autotune.space.dimensions import TABLE
 from autotune.spec.values import Choices, Name, Positive, Section, Switch
 
 

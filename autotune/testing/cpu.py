@@ -7,6 +7,7 @@ customers who come back at once, and requests beyond the streams wait.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from autotune.domain.arrival import mean_latency_ms
 from autotune.space.configuration import CompileKey, Effective
 from autotune.space.dimensions import ARITHMETIC_PROPERTY, PROPERTIES, PerformanceHint
 
@@ -76,6 +77,5 @@ class SimulatedCpu:
         work_ms = batch_size * self.item_ms / speed * (self.serial + (1 - self.serial) / threads)
         service_ms = (self.overhead_ms + work_ms) * (1 + self.contention * (busy - 1))
         requests_per_s = 1000 * busy / service_ms
-        # Little's law: requests in the system = rate x time in the system.
-        latency_ms = num_requests * service_ms / busy
+        latency_ms = mean_latency_ms(num_requests, requests_per_s)
         return Flow(requests_per_s, batch_size * requests_per_s, latency_ms)

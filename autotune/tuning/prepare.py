@@ -24,8 +24,9 @@ from autotune.storage.identity import Identity
 from autotune.storage.reader import StudyReader
 from autotune.tuning.findings import fed
 
-_KEPT = tuple(one.name for one in TABLE if one.answers and not one.expert)
-"""What may change answers: whether it may be offered depends on what could be shown."""
+_KEPT = tuple(one.name for one in TABLE if one.tunable and (one.answers or not one.first))
+"""What may change answers, as whether it may be offered depends on what could be shown; and what
+came later than some study, which goes on without it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +130,7 @@ def space(
     """
     overrides = spec.space
     if begun is not None:
-        kept = {n: begun.choices[n] for n in _KEPT if getattr(overrides, n) is None}
+        kept = {n: begun.choices[n] for n in _KEPT if n not in overrides.model_fields_set}
         overrides = overrides.model_copy(update=kept)
         if "batch" in kept and kept["batch"] != (1,) and facts.why_no_batch is not None:
             raise StudyMismatchError(

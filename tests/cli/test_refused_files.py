@@ -114,33 +114,27 @@ def check(done: Done, file: Path, before: dict[str, bytes]) -> None:
     assert contents(file.parent) == before
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("name", ["schema1", "schema4"])
-def test_every_command_refuses_the_study(
-    autotune: Autotune, tmp_path: Path, name: str, damage: str
-) -> None:
-    """Viewers and the tuner alike."""
-    folder = Path(shutil.copytree(ARTEFACTS / name, tmp_path / "study"))
-    for model in ("model.xml", "model.bin"):
-        shutil.copy(ARTEFACTS / model, folder)
-    DAMAGES[damage](folder / "study.db")
-    before = contents(folder)
-    for words in COMMANDS.values():
-        done = autotune(*(word.format(folder) for word in words))
-        check(done, folder / "study.db", before)
+FILES: dict[str, tuple[str, dict[str, Sequence[str]]]] = {
+    "schema1": ("study.db", COMMANDS),
+    "schema4": ("study.db", COMMANDS),
+    "surface": ("surface.db", SURFACE_COMMANDS),
+    "surface4": ("surface.db", SURFACE_COMMANDS),
+}
+"""Artefacts, the file of each, and who uses it."""
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("name", ["surface", "surface4"])
-def test_every_command_refuses_the_surface(
+@pytest.mark.parametrize("name", FILES)
+def test_every_command_refuses_the_file(
     autotune: Autotune, tmp_path: Path, name: str, damage: str
 ) -> None:
     """Whether it is read or gone on with."""
-    folder = Path(shutil.copytree(ARTEFACTS / name, tmp_path / "surface"))
+    folder = Path(shutil.copytree(ARTEFACTS / name, tmp_path / "copy"))
     for model in ("model.xml", "model.bin"):
         shutil.copy(ARTEFACTS / model, folder)
-    DAMAGES[damage](folder / "surface.db")
+    database, commands = FILES[name]
+    DAMAGES[damage](folder / database)
     before = contents(folder)
-    for words in SURFACE_COMMANDS.values():
+    for words in commands.values():
         done = autotune(*(word.format(folder) for word in words))
-        check(done, folder / "surface.db", before)
+        check(done, folder / database, before)

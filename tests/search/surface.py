@@ -9,24 +9,14 @@ from autotune.domain.goal import Verdict
 from autotune.domain.trial import Trial
 from autotune.search.search import Proposal, Search
 from autotune.space.configuration import Configuration
-from autotune.space.dimensions import Api
 from autotune.space.space import Point, SearchSpace
 from tests.domain.builders import make_trial
+from tests.space.builders import make_space as small_space
 
 
 def make_space(cpus: int = 4, **choices: tuple[Any, ...]) -> SearchSpace:
     """Twenty-four points on four CPUs; named dimensions get other choices."""
-    known: dict[str, tuple[Any, ...]] = {
-        "device": ("CPU",),
-        "threads_per_stream": (1, 2, 4),
-        "streams": (1, 2, 4),
-        "requests_per_stream": (1, 2),
-        "batch": (1, 4),
-        "pinning": (True,),
-        "precision": ("f32",),
-        "api": (Api.ASYNC,),
-    }
-    return SearchSpace({**known, **choices}, cpus)
+    return small_space(cpus, **{"batch": (1, 4), **choices})
 
 
 LARGE = make_space(

@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 import autotune
-from autotune.space.dimensions import TABLE, Dimension
+from autotune.space.dimension import Dimension
+from autotune.space.dimensions import TABLE
 
 HOUSE = Path(autotune.__file__).parent
 SHARED = {"device", "hint", "streams", "threads_per_stream", "requests_per_stream", "batch"}

@@ -6,21 +6,16 @@ The package is copied, the row is written into its table, and the copy is used a
 import csv
 import io
 import json
-import os
-import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-import autotune
 from tests import models
+from tests.space.copies import HERE, Product, with_rows
 from tests.test_artefacts import SCHEMAS, copied
 
-HERE = Path(autotune.__file__).parent
 NAME, PROPERTY = "denormals", "CPU_DENORMALS_OPTIMIZATION"
 ROW = f"""\
     Dimension(
@@ -66,51 +61,10 @@ denormals = {denormals}
 """
 
 
-class Product:
-    """The copy, as it is used from a shell."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def run(self, *words: object, code: int = 0) -> str:
-        """What a command of its prints."""
-        return self.python("-m", "autotune", *words, code=code)
-
-    def error(self, *words: object) -> str:
-        """What a command says that fails, in words for its user."""
-        done = self._done("-m", "autotune", *words)
-        assert done.returncode != 0
-        assert "Traceback" not in done.stderr
-        return done.stderr
-
-    def python(self, *words: object, code: int = 0) -> str:
-        """What a program prints on the copy."""
-        done = self._done(*words)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout
-
-    def _done(self, *words: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, *map(str, words)],
-            env={**os.environ, "PYTHONPATH": str(self.folder), "COLUMNS": "140"},
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-
 @pytest.fixture(scope="module")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Product:
     """With one row more."""
-    folder = tmp_path_factory.mktemp("product")
-    shutil.copytree(HERE, folder / "autotune", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(HERE.parent / "docs", folder / "docs")
-    table = folder / "autotune" / "space" / "dimensions.py"
-    text = table.read_text(encoding="utf-8")
-    head, tail = text.split('\n)\n"""Every dimension', 1)
-    table.write_text(f'{head}\n{ROW})\n"""Every dimension{tail}', encoding="utf-8")
-    return Product(folder)
+    return with_rows(tmp_path_factory.mktemp("product"), ROW)
 
 
 def begin(folder: Path, model: Path, denormals: str, *, trials: int, share: float = 0.0) -> Path:
@@ -208,31 +162,6 @@ def test_a_wrong_value_is_refused(product: Product, model_folder: Path, tmp_path
     """As any other of [space]."""
     folder = begin(tmp_path / "study", model_folder / models.TINY, '"perhaps"', trials=5)
     assert f"[space] {NAME}" in product.error("tune", folder)
-
-
-LOCATED = """
-import sys
-from contextlib import closing
-from pathlib import Path
-from autotune.space.space import SearchSpace
-from autotune.storage.reader import StudyReader
-for name in sys.argv[1:]:
-    with closing(StudyReader.read_only(Path(name))) as store:
-        space = SearchSpace.from_dict(store.identity().space)
-        for trial in store.trials():
-            effective = trial.measurement.opening.effective if trial.measurement else None
-            point = space.locate(trial.configuration, effective)
-            print(trial.configuration.key, trial.configuration, point and point[:8])
-"""
-
-
-def test_older_studies_know_what_was_tried(product: Product, tmp_path: Path) -> None:
-    """Each trial lies where it lay, whatever the runtime reports of a property that is new."""
-    kept = copied(tmp_path / "kept")
-    folders = [kept / name for name in SCHEMAS]
-    found = product.python("-c", LOCATED, *folders)
-    assert found == Product(HERE.parent).python("-c", LOCATED, *folders)
-    assert "(0, " in found
 
 
 def test_older_studies_stay_readable(product: Product, tmp_path: Path) -> None:

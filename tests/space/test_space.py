@@ -12,21 +12,7 @@ from autotune.space.configuration import CompileKey, Configuration
 from autotune.space.dimensions import DIMENSIONS, Api, PerformanceHint, is_cpu
 from autotune.space.space import Point, SearchSpace
 from tests.domain.builders import make_effective
-
-
-def make_space(cpus: int = 4, **choices: tuple[Any, ...]) -> SearchSpace:
-    """A small CPU space; named dimensions get other choices."""
-    known: dict[str, tuple[Any, ...]] = {
-        "device": ("CPU",),
-        "threads_per_stream": (1, 2, 4),
-        "streams": (1, 2, 4),
-        "requests_per_stream": (1, 2),
-        "batch": (1, 2),
-        "pinning": (True,),
-        "precision": ("f32",),
-        "api": (Api.ASYNC,),
-    }
-    return SearchSpace({**known, **choices}, cpus)
+from tests.space.builders import make_space
 
 
 def point_at(space: SearchSpace, **values: Any) -> Point:

@@ -15,7 +15,8 @@ from autotune.export.targets.target import (
     not_blocking,
     under_environment,
 )
-from autotune.space.dimensions import PROPERTIES, Kind
+from autotune.space.dimension import Kind
+from autotune.space.dimensions import PROPERTIES
 
 CONFIG, ENTRY = "config.json", "model_config.json"
 _RUN = 'docker run --rm -p 9000:9000 -p 8000:8000 -v "$PWD":/workspace:ro'

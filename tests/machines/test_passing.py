@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from autotune.errors import ModelError
-from autotune.machines import questions
-from autotune.machines.questions import look, write_sample_model
+from autotune.machines import passing
+from autotune.machines.passing import look, write_sample_model
 
 PASSING: dict[str, Callable[[Path], object]] = {
     "m.xml: cannot be read": look,
@@ -40,7 +40,7 @@ def test_a_question_on_a_machine_that_starts_no_process_is_one_line(
     def refuse(log: Path) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(questions, "WorkerProcess", refuse)
+    monkeypatch.setattr(passing, "WorkerProcess", refuse)
     with pytest.raises(
         ModelError, match=f"{said}: a worker cannot .*{os.strerror(code)}"
     ) as caught:
