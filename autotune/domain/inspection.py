@@ -24,6 +24,17 @@ class DeviceFacts:
     """What it computes natively, such as `FP32`."""
     streams: tuple[int, ...] | None
     """Range of its streams; None where nobody knows."""
+    requests: tuple[int, ...] | None = None
+    """Range of its requests in flight: least, most, step; None where nobody knows."""
+    max_batch: int | None = None
+    """Largest batch of the model that was looked at; None where nobody knows."""
+    tiles: int | None = None
+    """Of an NPU; None where there are none, or nobody knows."""
+    kind: str = ""
+    """`integrated` or `discrete`; empty where it does not tell."""
+    properties: Mapping[str, str] = field(default_factory=dict)
+    """Properties that it says that it has, and whether each may be set: ``RW``, ``RO``, ``WO``;
+    empty where nobody knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -205,6 +205,27 @@ class Opening:
     unproven: str | None = None
     """Why the answers could not be shown to be those of single requests; None where they were, or
     where an older version measured."""
+    cached_compile_s: float | None = None
+    """Compiling again from a model cache (CACHE_DIR); None where it was not measured."""
+    cached_first_inference_ms: float | None = None
+    """The first request of a model that came from the cache, likewise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readings:
+    """Over the counted blocks of one measurement; None where it was not measured."""
+
+    cpu_s_per_item: Interval | None = None
+    """CPU-seconds of the process for each item, without those of the thread that drives the load;
+    95 % from block ratios."""
+    energy_j_per_item: Interval | None = None
+    """Joules of all CPU packages for each item, whoever used them; likewise."""
+    steady_rss_bytes: int | None = None
+    """Resident memory under load, the median over the blocks."""
+    open_peak_rss_bytes: int | None = None
+    """High-water mark until the first answer: reading and compiling."""
+    load_peak_rss_bytes: int | None = None
+    """High-water mark under load."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +257,8 @@ class Measurement:
     feed: Feed = Feed.BIND
     flags: frozenset[Flag] = field(default_factory=frozenset)
     """Flags on more than a fifth of the counted blocks."""
+    readings: Readings = field(default_factory=Readings)
+    """What it costs beside time."""
 
     @property
     def counted(self) -> tuple[Block, ...]:
