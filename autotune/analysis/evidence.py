@@ -8,6 +8,7 @@ import numpy as np
 
 from autotune.analysis.answer import raced, space_size
 from autotune.analysis.caps import CapRange, cap_ranges
+from autotune.analysis.devices import DeviceSummary, by_device
 from autotune.domain.goal import Goal
 from autotune.domain.measurement import TICK_MS, Block
 from autotune.domain.race import RaceResult
@@ -37,6 +38,7 @@ class Evidence:
     hint: Trial | None
     """The better hint."""
     space_size: int
+    devices: tuple[DeviceSummary, ...]
     moments: dict[int, float]
     """Seconds of the study at which each trial ended."""
     caps: dict[int, dict[float, CapRange]]
@@ -70,6 +72,7 @@ class Evidence:
             leader=leader,
             hint=better_hint(trials, goal, race),
             space_size=space_size(identity, store.name),
+            devices=by_device(trials, goal),
             moments=store.moments(),
             caps=cap_ranges(trials, percentiles, store.latencies()),
             percentiles=percentiles,

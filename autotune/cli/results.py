@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from autotune.analysis.answer import Answer, answer, raced, trials_under
+from autotune.analysis.devices import by_device
 from autotune.analysis.pareto import NOISE, pareto_front
 from autotune.analysis.what_if import Limits, lowest_cap
 from autotune.cli.output import STDOUT, csv_to, goal_json, must_end_with, print_json, say, show
@@ -17,6 +18,7 @@ from autotune.errors import EXIT_NO_FEASIBLE, EXIT_OK, AutotuneError, UsageError
 from autotune.export.best_file import BestFile, read_best, write_best
 from autotune.export.from_study import best_of_study
 from autotune.report.chart import pareto_chart
+from autotune.report.devices import devices_table
 from autotune.report.format import goal_in_words, limits_in_words, memory, percent
 from autotune.report.race import held_lines, race_lines
 from autotune.report.race_table import race_table
@@ -106,6 +108,7 @@ def show_best(
         print_json(file.model_dump(mode="json"))
         return EXIT_OK
     _tell_best(console, found, file, goal, limits)
+    _tell_devices(console, store, found, goal, limits)
     say(console, terms_of(store.identity()))
     if out is not None:
         say(console, f"wrote {out}")
@@ -127,6 +130,21 @@ def _tell_best(console: Console, found: Answer, file: BestFile, goal: Goal, limi
     say(console, _never_raced(file))
     for line in held_lines(found.held, found.best.number, goal):
         say(console, line)
+
+
+def _tell_devices(
+    console: Console, store: StudyReader, found: Answer, goal: Goal, limits: Limits
+) -> None:
+    """The best of each device, where several are asked about."""
+    allowed = [trial for trial in found.trials if limits.allow(trial)]
+    if len({trial.configuration.device for trial in allowed}) < 2:
+        return
+    # Of another goal, only what decides it over all has been judged so far.
+    judged = trials_under(store, store.identity().goal, goal)
+    devices = by_device([trial for trial in judged if limits.allow(trial)], goal)
+    each = devices_table(devices, goal, better_hint(judged, goal, found.race))
+    if each is not None:
+        show(console, each)
 
 
 def _never_raced(file: BestFile) -> str:

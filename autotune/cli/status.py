@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from autotune.analysis.answer import raced, space_size
+from autotune.analysis.devices import DeviceSummary, by_device
 from autotune.analysis.story import story
 from autotune.cli.output import goal_json, print_json, say, show
 from autotune.cli.questions import opened, terms_json
@@ -24,6 +25,7 @@ from autotune.domain.ranking import (
 )
 from autotune.domain.trial import Trial
 from autotune.machines.locks import holder_of_study
+from autotune.report.devices import devices_json, devices_table
 from autotune.report.drift import drift_json, drift_lines
 from autotune.report.format import goal_in_words, seconds
 from autotune.report.race import race_json, race_lines
@@ -51,6 +53,7 @@ class StudyStatus:
     hint: Trial | None
     """The better one."""
     space_size: int
+    devices: Sequence[DeviceSummary]
     reference: Sequence[tuple[int, float, Block]]
 
     @property
@@ -79,6 +82,7 @@ def show_status(folder: Path, *, as_json: bool) -> None:
         leader=chosen(trials, identity.goal, race),
         hint=better_hint(trials, identity.goal, race),
         space_size=space_size(identity, store.name),
+        devices=by_device(trials, identity.goal),
         reference=store.reference(),
     )
     if as_json:
@@ -108,6 +112,7 @@ def _status_json(study: StudyStatus) -> dict[str, Any]:
         "last_improvement_trial": None if last is None else trials[last].number,
         "best_trial": leader and leader.number,
         "ratio_to_better_hint": ratio(leader, study.hint, identity.goal),
+        "devices": devices_json(study.devices, identity.goal),
         "race": None if race is None else race_json(race),
         "drift": drift_json(study.reference, identity.items_per_request),
         "measurements": to_records(frame(trials)),
@@ -130,6 +135,8 @@ def _tell_status(console: Console, study: StudyStatus) -> None:
         say(console, line)
     shown = [trial for trial in (study.leader, *baselines(trials).values()) if trial is not None]
     show(console, trials_table(distinct(shown), goal, study.hint, "best and hints"))
+    if (each := devices_table(study.devices, goal, study.hint)) is not None:
+        show(console, each)
     if study.race is not None:
         show(console, race_table(study.race, goal))
         for line in race_lines(study.race, goal):

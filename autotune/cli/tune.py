@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from autotune.analysis.answer import answer
+from autotune.analysis.devices import by_device
 from autotune.cli.begin import LOG, known_study, new_study, take_back
-from autotune.cli.output import patience_of, say
+from autotune.cli.output import patience_of, say, show
 from autotune.cli.progress import Log, Progress
 from autotune.cli.report import report_of_a_night
 from autotune.cli.stop import Signals
@@ -37,6 +38,7 @@ from autotune.errors import (
 )
 from autotune.export.best_file import BestMeasured, read_best, write_best
 from autotune.export.from_study import best_of_study
+from autotune.report.devices import devices_table
 from autotune.report.format import milliseconds, per_second, percentile, times
 from autotune.report.race import race_lines
 from autotune.report.race_table import race_table
@@ -256,6 +258,10 @@ def _show(outcome: Outcome, folder: Path, console: Console) -> None:
         leader = [] if outcome.best is None else [outcome.best]
         rows = {t.number: t for t in (*leader, *baselines(outcome.trials).values())}
         console.print(trials_table(list(rows.values()), outcome.goal, hint))
+    hint = better_hint(outcome.trials, outcome.goal, outcome.race)
+    each = devices_table(by_device(outcome.trials, outcome.goal), outcome.goal, hint)
+    if each is not None:
+        show(console, each)
     say(console, terms_in_words(outcome.items_per_request, outcome.inputs))
     say(console, search_in_words(outcome.trials, outcome.goal, outcome.space_size))
     if outcome.best is None:

@@ -13,6 +13,8 @@ MOST_SEATED = 7
 """Most that have a seat beside the hints."""
 _RESERVES = 6
 """How many more wait in line for a seat that becomes free."""
+_LEADERS = 3
+"""Of so many of the most promising, the better hint of the device races."""
 _NEAR = 1.02
 _ROOM = 0.75
 _LEAST_SLICES = 3
@@ -37,13 +39,31 @@ def contenders(
     able = list({trial.configuration: trial for trial in able}.values())[::-1]
     safe = next((t for t in able if t.measurement and _has_room(t.measurement, goal)), None)
     ranked = [*able[:2], *([safe] if safe else []), *able[2:]]
-    hints = list(baselines(trials).values())
     chosen = {t.number: t for t in ranked if not t.configuration.is_hint}
-    entered = [*list(chosen.values())[: MOST_SEATED + _RESERVES], *hints]
     better = better_hint(trials, goal)
+    hints = _hints(trials, goal, better, [t.configuration.device for t in ranked[:_LEADERS]])
+    entered = [*list(chosen.values())[: MOST_SEATED + _RESERVES], *hints]
     numbers = [trial.number for trial in entered]
     baseline = None if better is None else numbers.index(better.number)
     return [contender(trial, items_per_request) for trial in entered], baseline
+
+
+def _hints(
+    trials: Sequence[Trial], goal: Goal, better: Trial | None, leading: Sequence[str]
+) -> list[Trial]:
+    """The measured hints that race: all of one device; of several, those that a choice is against.
+
+    Both of the device that was asked for first, the better one of each that leads, and the better
+    one of all: every hint of every device would leave the others no time.
+    """
+    every = list(baselines(trials).values())
+    first = every[0].configuration.device if every else None
+    wanted = {better.number} if better else set()
+    for device in leading:
+        own = [trial for trial in every if trial.configuration.device == device]
+        best_own = better_hint(own, goal)
+        wanted |= {best_own.number} if best_own else set()
+    return [t for t in every if t.configuration.device == first or t.number in wanted]
 
 
 def contender(trial: Trial, items_per_request: int = 1) -> Contender:

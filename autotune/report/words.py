@@ -53,8 +53,14 @@ def ruled_out(trials: Sequence[Trial]) -> list[str]:
     return [
         *lines[:_MOST_RULED_OUT],
         *([f"and {len(lines) - _MOST_RULED_OUT} more"] if len(lines) > _MOST_RULED_OUT else []),
-        *(f"ruled out: {device}, altogether" for device in devices),
+        *(f"ruled out: {device}, altogether: {_last_word(models, device)}" for device in devices),
     ]
+
+
+def _last_word(refused: Sequence[Trial], device: str) -> str:
+    """What a device that ran nothing said last."""
+    failures = [t.failure for t in refused if t.configuration.device == device and t.failure]
+    return f"{failures[-1].kind.value.replace('_', ' ')}: {failures[-1].message}"
 
 
 def search_in_words(trials: Sequence[Trial], goal: Goal, space_size: int) -> str:

@@ -40,7 +40,7 @@ TABLE: tuple[Dimension, ...] = (
     Dimension(
         name="device",
         label="device",
-        meaning="Devices to choose from; any name that OpenVINO takes.",
+        meaning='Devices to choose from: any name that OpenVINO takes, or "all" that are here.',
         holds="as requested",
         stage=Stage.COMPILE,
         kind=Kind.NAMED,

@@ -1,7 +1,7 @@
 """What must hold before a study's first trial: its model, its space, its identity, its machine."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from autotune.machines.locks import Patience, machine_lock, study_lock
 from autotune.machines.ports import Runner
 from autotune.machines.workers import SubprocessRunner, reference_file
 from autotune.search.derive import derive_space, trusted_precisions
+from autotune.space.all_devices import ALL, expanded
 from autotune.space.dimensions import TABLE
 from autotune.space.space import SearchSpace
 from autotune.spec import StudySpec, parse_shapes, to_toml
@@ -84,9 +85,18 @@ def prepared_on(
         ModelError, DeviceError, SpecError, StudyMismatchError: as for `prepared`.
     """
     facts = runner.inspect(spec.space.device, try_batch=spec.space.batch != (1,))
-    machine = runner.machine(facts)
-    choices = space(spec, facts, machine.usable_cpus, begun())
+    machine, earlier = runner.machine(facts), begun()
+    choices = space(_of_these(spec, facts, earlier), facts, machine.usable_cpus, earlier)
     return Prepared(spec=spec, runner=runner, facts=facts, machine=machine, space=choices)
+
+
+def _of_these(spec: StudySpec, facts: Inspection, begun: SearchSpace | None) -> StudySpec:
+    """The same with its devices by name; those that it was begun with, where it asks for all."""
+    names: Sequence[str] = spec.space.device
+    if begun is not None and any(name.lower() == ALL for name in names):
+        names = begun.choices["device"]
+    named = spec.space.model_copy(update={"device": expanded(names, facts.devices)})
+    return spec.model_copy(update={"space": named})
 
 
 def source(spec: StudySpec, folder: Path) -> ModelSource:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import openvino as ov
 
+from autotune.space.all_devices import expanded
 from autotune.worker import model, readings, sample
 from autotune.worker.batches import WrongOutputError
 from autotune.worker.graph import why_random_misleads
@@ -95,6 +96,7 @@ class Session:
     ) -> None:
         """Say what the model and the devices are, and keep reference answers for later workers."""
         available = self._core.available_devices
+        devices = list(expanded(devices, available))
         for device in devices:
             _check_device(device, available)
         facts = {name: self._device_facts(name) for name in available}

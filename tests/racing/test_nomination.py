@@ -98,6 +98,26 @@ def test_the_hints_come_last_and_the_better_one_is_the_baseline() -> None:
     assert contenders([latency, throughput, tuned(2, 100)], UNCAPPED)[1] == 2
 
 
+def test_of_another_device_the_better_hint_races_where_the_device_leads() -> None:
+    """Both of the device that was asked for first, one of each that leads, none of the others."""
+    hints = [
+        make_trial(n, Configuration(device=device, hint=hint), throughput_per_s=rate)
+        for n, (device, hint, rate) in enumerate(
+            (device, hint, rate)
+            for device, rates in (("CPU", (50, 60)), ("GPU", (70, 40)), ("AUTO:GPU", (30, 20)))
+            for hint, rate in zip(PerformanceHint, rates, strict=False)
+        )
+    ]
+    on_gpu = make_trial(6, Configuration(device="GPU", streams=2), throughput_per_s=200)
+    others = [tuned(n, 200 - n) for n in range(7, 10)]
+    found, baseline = contenders([*hints, on_gpu, *others], CAPPED)
+    assert [one.trial for one in found if one.is_default] == [0, 1, 2]
+    assert baseline is not None
+    assert found[baseline].trial == 2, "the better one of all"
+    of_the_first = contenders([*hints, *others], CAPPED)[0]
+    assert [one.trial for one in of_the_first if one.is_default] == [0, 1, 2], "2 is the better one"
+
+
 def test_without_a_hint_there_is_no_baseline() -> None:
     """It failed, or was never measured."""
     failed = make_trial(0, LATENCY, failure=FailureKind.CRASH)
@@ -151,12 +171,15 @@ def test_contenders_are_few_distinct_and_measured(trials: list[Trial], goal: Goa
     assert sum(not one.is_default for one in found) <= 10
     defaults = [one.is_default for one in found]
     assert defaults == sorted(defaults)
-    hinted = {
+    hinted = [
         (t.configuration.device, t.configuration.hint)
         for t in trials
         if t.measurement and t.configuration.is_hint
-    }
-    assert sum(defaults) == len(hinted)
+    ]
+    raced = {(one.configuration.device, one.configuration.hint) for one in found if one.is_default}
+    assert sum(defaults) == len(raced)
+    assert raced <= set(hinted)
+    assert raced >= {hint for hint in hinted if hint[0] == hinted[0][0]}, "all of the first device"
     assert (baseline is None) == (not hinted)
     assert baseline is None or found[baseline].is_default
 

@@ -67,7 +67,9 @@ StudyName = Annotated[
 DeviceNames = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="DEVICE", help="Device to choose from; may be repeated.", show_default="CPU"
+        metavar="DEVICE",
+        help="Device to choose from, such as GPU or AUTO:GPU,CPU, or all; may be repeated.",
+        show_default="CPU",
     ),
 ]
 Shapes = Annotated[

@@ -12,6 +12,7 @@ from autotune.domain.race import Status
 from autotune.domain.ranking import latest, ratio
 from autotune.domain.trial import Trial
 from autotune.report.columns import ON_THE_PAGE
+from autotune.report.devices import device_rows
 from autotune.report.drift import drift_lines
 from autotune.report.format import (
     goal_in_words,
@@ -63,6 +64,8 @@ class View:
     """Terms and figures below the answer."""
     lines: tuple[str, ...]
     """What the race says, or why there was none."""
+    devices: tuple[tuple[str, str, str], ...]
+    """Each device, its best or why it has none, and that against the better hint; empty for one."""
     notes: tuple[str, ...]
     """What bears on every number."""
     failures: tuple[tuple[str, int, str], ...]
@@ -100,6 +103,7 @@ def view_of(study: Evidence) -> View:
         configuration=None if study.leader is None else str(study.leader.configuration),
         facts=tuple(_facts(study)),
         lines=tuple(_lines(study)),
+        devices=tuple(device_rows(study.devices, study.goal, study.hint)),
         notes=tuple(_notes(study)),
         failures=tuple(
             (kind.replace("_", " "), count, _example(failed, kind))
