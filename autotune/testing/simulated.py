@@ -16,6 +16,7 @@ from autotune.domain.measurement import TICK_MS, Block, Opening
 from autotune.errors import DeviceError
 from autotune.machines.fingerprint import Machine
 from autotune.machines.ports import Load
+from autotune.space.all_devices import expanded
 from autotune.space.configuration import CompileKey, Configuration
 from autotune.space.dimensions import PROPERTIES
 from autotune.testing.cpu import Flow, SimulatedCpu
@@ -90,7 +91,7 @@ class SimulatedRunner:
 
     def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspection:
         """A model with one image-like input, on a CPU."""
-        for device in devices:
+        for device in expanded(devices, ["CPU"]):
             if device != "CPU":
                 raise DeviceError(f"{device!r} is not here: the runtime has CPU")
         self.advance(self.start_s + self.compile_s)
