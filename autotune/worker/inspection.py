@@ -18,7 +18,8 @@ from autotune.space.dimensions import ARITHMETIC_PROPERTY
 from autotune.worker import model
 from autotune.worker.answers import are_finite, differing, is_repeated, silences, spread
 from autotune.worker.batches import STRICT, WrongOutputError, check, check_shapes, strays
-from autotune.worker.inputs import KINDS, Sample, joined
+from autotune.worker.culprit import culprit, refused_by, shapes_of
+from autotune.worker.inputs import KINDS, Sample, input_name, joined
 from autotune.worker.parts import Answer
 from autotune.worker.reference import (
     GIVEN,
@@ -271,10 +272,12 @@ def _look_at_batches(
     bench: Bench, exact: Run, groups: Sequence[Sequence[Sample]], *, compare: bool
 ) -> tuple[str | None, str | None]:
     """Why a batch gives other answers than single requests, and why it may; None where neither."""
-    ports = bench.network.inputs
-    if any(not len(port.get_shape()) or port.get_shape()[0] != 1 for port in ports):
-        return "the first dimension of every input must be 1", None
+    for port in bench.network.inputs:
+        if not len(port.get_shape()) or port.get_shape()[0] != 1:
+            shape = f"input {input_name(port)!r} is {port.get_partial_shape()}"
+            return f"the first dimension of every input must be 1: {shape}", None
     strayed, told = [], []
+    single = shapes_of(bench.network)
     try:
         model.set_batch(bench.network, _BATCH)
         compiled = bench.compiled(exact.device, exact.requested)
@@ -294,7 +297,9 @@ def _look_at_batches(
                 else:
                     check_shapes(outputs, expected)
     except (RuntimeError, WrongOutputError) as error:
-        return model.last_line(error), None
+        said = model.last_line(error)
+        by = refused_by(error) or culprit(bench.network, single, _BATCH)
+        return said if by is None else f"{said.rstrip('.')}: {by}", None
     return None, _in_doubt(bench.network, strayed, told)
 
 
