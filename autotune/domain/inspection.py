@@ -28,6 +28,8 @@ class DeviceFacts:
     """Range of its requests in flight: least, most, step; None where nobody knows."""
     max_batch: int | None = None
     """Largest batch of the model that was looked at; None where nobody knows."""
+    best_batch: int | None = None
+    """What automatic batching would collect of it; None where nobody knows."""
     tiles: int | None = None
     """Of an NPU; None where there are none, or nobody knows."""
     kind: str = ""

@@ -79,6 +79,12 @@ class WireDevice(_Message):
     name: Text
     capabilities: list[Text]
     streams: list[int] | None
+    requests: list[int] | None = None
+    max_batch: Count | None = None
+    best_batch: Count | None = None
+    tiles: Count | None = None
+    kind: Text = ""
+    properties: dict[str, Text] = {}
 
     def facts(self) -> DeviceFacts:
         """As a value of the domain."""
@@ -86,6 +92,12 @@ class WireDevice(_Message):
             name=self.name,
             capabilities=tuple(self.capabilities),
             streams=None if self.streams is None else tuple(self.streams),
+            requests=None if self.requests is None else tuple(self.requests),
+            max_batch=self.max_batch or None,
+            best_batch=self.best_batch or None,
+            tiles=self.tiles or None,
+            kind=self.kind,
+            properties=self.properties,
         )
 
 

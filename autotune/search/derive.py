@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from autotune.errors import SpecError
 from autotune.space.configuration import Configuration
-from autotune.space.dimension import Kind, Offer
+from autotune.space.dimension import Kind
 from autotune.space.dimensions import BY_NAME, DIMENSIONS, PerformanceHint, is_cpu
+from autotune.space.offer import Offer
 from autotune.space.space import SearchSpace
 from autotune.spec import SpaceSpec
 
@@ -46,7 +47,10 @@ def derive_space(
     )
     choices = {}
     for name in DIMENSIONS:
-        found = spec.choices(name) or BY_NAME[name].choices(offer)
+        one = BY_NAME[name]
+        derived = one.on_device(offer)
+        is_offered = not derived.why_not and not derived.is_expert
+        found = spec.choices(name) or (derived.choices if is_offered else (one.default,))
         choices[name] = tuple(sorted(found)) if BY_NAME[name].kind is Kind.ORDERED else found
     try:
         return SearchSpace(choices, cpus)

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from autotune.space.devices import Through, kind_of
+from autotune.space.offer import Offer, Offered
+
 
 class Stage(StrEnum):
     """What a change of a dimension needs."""
@@ -20,20 +23,6 @@ class Kind(StrEnum):
     ORDERED = "ordered"  # numbers above zero, compared by their ratio
     SWITCH = "switch"
     NAMED = "named"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
-    """What choices are derived from where a study names none."""
-
-    cpus: int
-    """min(affinity, cgroup quota)."""
-    most_streams: int
-    """Of any device that the study has."""
-    precisions: tuple[str, ...] = ()
-    """Those that may be used without being asked for."""
-    may_batch: bool = False
-    """Whether a batch was shown to give the answers of single requests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +55,14 @@ class Dimension:
     """The choices where study.toml names none; its default alone without it."""
     fixed: tuple[Any, ...] | None = None
     """The choices where study.toml names none, if they depend on nothing."""
+    absent: Callable[[Offer], str] | None = None
+    """Why a device that may have it has no choice of it here, in words; empty where it has."""
+    is_listed: bool = True
+    """Whether a device that has its property says so; else only trying it can tell."""
     on: tuple[str, ...] = ()
     """The kinds of devices that have it, by the name before the first dot or colon; all without."""
+    goes_on: bool = True
+    """Whether a device that stands for others hands its property on to them."""
     tunable: bool = True
     """Whether study.toml takes it; else it is what baselines differ in."""
     answers: bool = False
@@ -101,13 +96,67 @@ class Dimension:
         """Its value in a configuration."""
         return getattr(configuration, self.column)
 
-    def choices(self, offer: Offer) -> tuple[Any, ...]:
-        """The choices where study.toml names none."""
+    def is_of(self, device: str) -> bool:
+        """Whether devices of this kind may have it, by what they are called."""
+        return not self.on or bool(set(self.on) & set(kind_of(device).names))
+
+    def is_through(self, device: str) -> bool:
+        """Whether a device hands it on to those that it stands for."""
+        kind = kind_of(device)
+        if kind.through is Through.ITSELF or self.property is None or not self.goes_on:
+            return False
+        return not set(self.on) & set(kind.names)
+
+    def on_device(self, offer: Offer) -> Offered:
+        """What becomes of it on a device, or why there is no choice."""
+        if self.is_through(offer.device):
+            return self._through(offer)
+        why = self._why_not(offer)
+        if why:
+            return Offered(why_not=why, is_expert=self.expert)
         if self.expert:
-            return (self.default,)
+            return Offered(choices=self._may_be_named(offer), is_expert=True)
         if self.fixed is not None:
-            return self.fixed
-        return (self.default,) if self.offered is None else self.offered(offer)
+            return Offered(choices=self.fixed)
+        found = (self.default,) if self.offered is None else self.offered(offer)
+        return Offered(choices=found)
+
+    def _through(self, offer: Offer) -> Offered:
+        """What all those have in common that have it, of the devices that one stands for."""
+        if not offer.members:
+            return Offered(
+                why_not=f"{offer.device} does not say which devices it stands for; name them, as "
+                "in AUTO:GPU,CPU",
+                is_expert=self.expert,
+            )
+        each = [self.on_device(member) for member in offer.members]
+        having = [one for one in each if not one.why_not]
+        if not having:
+            return each[0]
+        common = tuple(
+            value for value in having[0].choices if all(value in one.choices for one in having)
+        )
+        why = "" if common else f"no choice is one of all devices of {offer.device}"
+        return Offered(choices=common, why_not=why, is_expert=self.expert)
+
+    def _why_not(self, offer: Offer) -> str:
+        if not self.is_of(offer.device):
+            return f"a setting of {' and '.join(self.on)}"
+        if self.property is not None and self.is_listed and not self.first and offer.properties:
+            said = offer.properties.get(self.property)
+            if said is None:
+                return f"{offer.device} has no property {self.property}"
+            if said == "RO":
+                return f"{offer.device} only reports {self.property}"
+        return "" if self.absent is None else self.absent(offer)
+
+    def _may_be_named(self, offer: Offer) -> tuple[Any, ...]:
+        """What an expert may choose from, as far as that can be listed."""
+        if self.offered is not None:
+            return self.offered(offer)
+        if self.type is bool:
+            return (False, True)
+        return self.allowed
 
     def is_said(self, value: Any) -> bool:
         """Whether it is stored, hashed and set with this value.

@@ -31,6 +31,14 @@ _BATCHES = (1, 2, 4, 8, 16, 32, 64)
 _FEW = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128)
 
 
+_NO_BATCH = "that a batch gives the answers of single requests was not shown"
+
+
+def _within(counts: tuple[int, ...], most: int | None) -> tuple[int, ...]:
+    """Those that are at most so many; the least in any case."""
+    return counts if most is None else tuple(n for n in counts if n <= most) or counts[:1]
+
+
 def up_to(most: int) -> tuple[int, ...]:
     """Counts that are worth trying, the largest among them."""
     return tuple(sorted({n for n in _FEW if n < most} | {most}))
@@ -58,6 +66,7 @@ TABLE: tuple[Dimension, ...] = (
         type=PerformanceHint,
         property="PERFORMANCE_HINT",
         default=PerformanceHint.THROUGHPUT,
+        goes_on=False,
         tunable=False,
         first=True,
     ),
@@ -110,7 +119,8 @@ TABLE: tuple[Dimension, ...] = (
         kind=Kind.ORDERED,
         type=int,
         default=1,
-        offered=lambda offer: _BATCHES if offer.may_batch else (1,),
+        offered=lambda offer: _within(_BATCHES, offer.max_batch),
+        absent=lambda offer: "" if offer.may_batch else offer.why_no_batch or _NO_BATCH,
         answers=True,
         first=True,
     ),

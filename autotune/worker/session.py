@@ -8,6 +8,7 @@ import openvino as ov
 
 from autotune.worker import model, readings, sample
 from autotune.worker.batches import WrongOutputError
+from autotune.worker.device import device_facts
 from autotune.worker.graph import why_random_misleads
 from autotune.worker.inputs import DataError, Sample, batch_of, input_name, samples
 from autotune.worker.inspection import Bench, home_of, inspect
@@ -79,7 +80,7 @@ class Session:
         self._answers.say(
             "looked",
             openvino=ov.get_version(),
-            devices={name: self._device_facts(name) for name in self._core.available_devices},
+            devices={name: device_facts(self._core, name) for name in self._core.available_devices},
             **{"inputs": [], "outputs": [], **described, **static},
         )
 
@@ -97,9 +98,9 @@ class Session:
         available = self._core.available_devices
         for device in devices:
             _check_device(device, available)
-        facts = {name: self._device_facts(name) for name in available}
         described = model.describe(model.load(self._core, Path(path)))
         network = model.read(self._core, Path(path), shapes)
+        facts = {name: device_facts(self._core, name, network) for name in available}
         model.check_types(self._core, network, devices)
         static_shapes = {input_name(port): list(port.get_shape()) for port in network.inputs}
         file = Path(inputs) if inputs else None
@@ -230,20 +231,6 @@ class Session:
             )
             self._source_kind = kind
         return self._source
-
-    def _device_facts(self, device: str) -> dict[str, Any]:
-        facts: dict[str, Any] = {"name": device, "capabilities": [], "streams": None}
-        for key, fact in (
-            ("FULL_DEVICE_NAME", "name"),
-            ("OPTIMIZATION_CAPABILITIES", "capabilities"),
-            ("RANGE_FOR_STREAMS", "streams"),
-        ):
-            try:
-                value = self._core.get_property(device, key)
-            except (RuntimeError, TypeError):
-                continue
-            facts[fact] = value if isinstance(value, str) else list(value)
-        return facts
 
 
 def classify(error: Exception, phase: str) -> str:

@@ -115,13 +115,36 @@ def test_a_text_has_a_limit() -> None:
 
 
 PORT = {"name": "x", "shape": "[1,3]", "type": "f32"}
-DEVICE = {"name": "a CPU", "capabilities": ["FP32"], "streams": [1, 2]}
+DEVICE = {
+    "name": "a CPU",
+    "capabilities": ["FP32"],
+    "streams": [1, 2],
+    "requests": [1, 8, 1],
+    "max_batch": 64,
+    "best_batch": 16,
+    "tiles": 4,
+    "kind": "integrated",
+    "properties": {"NUM_STREAMS": "RW"},
+}
 SEEN = {
     "openvino": "2026.4",
     "devices": {"CPU": DEVICE, "NPU": {**DEVICE, "streams": None}},
     "inputs": [PORT],
     "outputs": [{**PORT, "name": "y"}, PORT],
 }
+
+
+A_DEVICE = DeviceFacts(
+    name="a CPU",
+    capabilities=("FP32",),
+    streams=(1, 2),
+    requests=(1, 8, 1),
+    max_batch=64,
+    best_batch=16,
+    tiles=4,
+    kind="integrated",
+    properties={"NUM_STREAMS": "RW"},
+)
 
 
 def test_what_was_looked_at_is_a_value_of_the_domain() -> None:
@@ -133,8 +156,8 @@ def test_what_was_looked_at_is_a_value_of_the_domain() -> None:
     assert answer.overview() == Overview(
         openvino="2026.4",
         devices={
-            "CPU": DeviceFacts(name="a CPU", capabilities=("FP32",), streams=(1, 2)),
-            "NPU": DeviceFacts(name="a CPU", capabilities=("FP32",), streams=None),
+            "CPU": A_DEVICE,
+            "NPU": replace(A_DEVICE, streams=None),
         },
         inputs=(port,),
         outputs=(replace(port, name="y"), port),

@@ -57,6 +57,7 @@ REASONS: list[tuple[str, set[str], str]] = [
     ("report/page/*.py", {HINT, STREAMS, THREADS, REQUESTS, BATCH}, "the map has fixed axes"),
     ("search/derive.py", {DEVICE, HINT, THREADS, BATCH}, "seeds, and what contradicts the model"),
     ("search/gp.py", {STREAMS, THREADS, REQUESTS, BATCH}, "Little's law: items in flight"),
+    ("search/offering.py", {DEVICE, STREAMS}, "what each device offers"),
     ("search/sampler.py", {REQUESTS}, "one compiled model after the other"),
     ("search/sweep.py", {REQUESTS}, "the dimension that is swept"),
     ("stats/tail_test.py", {REQUESTS}, "requests of one round are not independent"),
