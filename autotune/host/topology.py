@@ -20,7 +20,9 @@ from autotune.host.files import ROOT, known, read, read_whole
 PERFORMANCE, EFFICIENT = "P", "E"
 """Types of cores where a machine has several."""
 _CPU = "sys/devices/system/cpu"
-_INTEL = {PERFORMANCE: "sys/devices/cpu_core/cpus", EFFICIENT: "sys/devices/cpu_atom/cpus"}
+_INTEL = {PERFORMANCE: "cpu_core/cpus", EFFICIENT: "cpu_atom/cpus"}
+_DEVICES = ("sys/devices", "sys/bus/event_source/devices")
+"""Where Linux has a device for each type, and where its documentation now says to look for it."""
 _EFFICIENT_BELOW = 0.75
 """Share of the largest capacity below which a core is an efficient one: big ones of one chip differ
 by a fifth (a "prime" core beside others), little ones have half of it or less."""
@@ -215,10 +217,11 @@ def told_types_of(root: Path) -> dict[int, str]:
     Raises:
         OSError, ValueError: what tells is malformed.
     """
-    files = {kind: root / name for kind, name in _INTEL.items()}
-    if not all(path.exists() for path in files.values()):
-        return {}
-    return {cpu: kind for kind, path in files.items() for cpu in _listed(path)}
+    for folder in _DEVICES:
+        files = {kind: root / folder / name for kind, name in _INTEL.items()}
+        if all(path.exists() for path in files.values()):
+            return {cpu: kind for kind, path in files.items() for cpu in _listed(path)}
+    return {}
 
 
 def capacities_of(root: Path) -> dict[int, int]:

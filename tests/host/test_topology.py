@@ -56,6 +56,10 @@ P_AND_E = {
     "sys/devices/cpu_core/cpus": "0-15\n",
     "sys/devices/cpu_atom/cpus": "16-23\n",
 }
+BY_EVENT_SOURCE = {
+    name.replace("sys/devices/cpu_", "sys/bus/event_source/devices/cpu_"): text
+    for name, text in P_AND_E.items()
+}
 OFFLINE = {
     **cores("0", "1,3"),  # 2 is off: the kernel takes its topology away, and names no sibling
     f"{CPU}/cpu2/online": "0\n",
@@ -78,6 +82,7 @@ ONE = {**cores("0"), f"{CPU}/online": "0\n", f"{NODE}/node0/cpulist": "0\n"}
         pytest.param(SMT, 4, (2, 1, 1), {}, id="SMT"),
         pytest.param(TWO_SOCKETS, 8, (4, 2, 2), {}, id="two sockets"),
         pytest.param(P_AND_E, 24, (16, 1, 1), {"P": 8, "E": 8}, id="hybrid 8P+8E"),
+        pytest.param(BY_EVENT_SOURCE, 24, (16, 1, 1), {"P": 8, "E": 8}, id="hybrid, elsewhere"),
         pytest.param(OFFLINE, 3, (2, 1, 1), {}, id="offline"),
         pytest.param(ARM, 8, (8, 1, 1), {"P": 4, "E": 4}, id="Arm big.LITTLE"),
         pytest.param(ONE, 1, (1, 1, 1), {}, id="one CPU"),
