@@ -52,6 +52,9 @@ class Overview:
     static_inputs: tuple[ModelPort, ...] = ()
     """With the shapes and the batch that were asked for; empty where none were."""
     static_outputs: tuple[ModelPort, ...] = ()
+    absent: Mapping[str, str] = field(default_factory=dict)
+    """Devices that the runtime has a plugin for and that are not here, and what it says of them;
+    empty where a model was looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

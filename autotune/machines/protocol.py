@@ -109,6 +109,7 @@ class Looked(_Message):
     devices: dict[str, WireDevice]
     inputs: list[WirePort]
     outputs: list[WirePort]
+    absent: dict[str, Text] = {}
     static_inputs: list[WirePort] = []
     static_outputs: list[WirePort] = []
 
@@ -119,6 +120,7 @@ class Looked(_Message):
             devices=_facts(self.devices),
             inputs=_ports(self.inputs),
             outputs=_ports(self.outputs),
+            absent=self.absent,
             static_inputs=_ports(self.static_inputs),
             static_outputs=_ports(self.static_outputs),
         )

@@ -119,10 +119,11 @@ class TopologySection(Section):
         named = [cpu for listed in lists for cpu in listed]
         twice = sorted({cpu for cpu in named if named.count(cpu) > 1})
         if twice:
-            raise ValueError(f"CPU {twice[0]} is in two of them")
+            raise ValueError(f"has CPU {twice[0]} in two groups")
         for cpu in sorted(set(named) ^ set(known.value)):
-            where = "no CPU of cpus" if cpu in named else "in none of them; each CPU must be in one"
-            raise ValueError(f"CPU {cpu} is {where}")
+            if cpu in named:
+                raise ValueError(f"names CPU {cpu}, which is not among cpus")
+            raise ValueError(f"has CPU {cpu} in no group; each CPU must be in one")
         return found
 
 

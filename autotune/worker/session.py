@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import openvino as ov
 
 from autotune.worker import model, readings, sample
+from autotune.worker.absent import absent
 from autotune.worker.batches import WrongOutputError
 from autotune.worker.device import device_facts
 from autotune.worker.graph import why_random_misleads
@@ -81,6 +82,7 @@ class Session:
             "looked",
             openvino=ov.get_version(),
             devices={name: device_facts(self._core, name) for name in self._core.available_devices},
+            absent={} if path else absent(self._core, self._core.available_devices),
             **{"inputs": [], "outputs": [], **described, **static},
         )
 
