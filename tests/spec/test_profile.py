@@ -1,5 +1,6 @@
 """Capability profiles: read with all faults at once, written so that they are read back."""
 
+import re
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -80,6 +81,13 @@ def test_the_two_threads_of_a_core_are_told_apart_from_two_cores() -> None:
     assert found.within(range(32)).cores == 32
     assert found.within([0, 64]).cores == 1
     assert found.within([0, 32]).sockets == 2
+
+
+def test_the_example_in_the_documentation_is_a_profile(tmp_path: Path) -> None:
+    """As it stands there."""
+    page = (PROFILES.parent.parent / "docs" / "profiles.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert load_profile(written(tmp_path, example)).hardware.cores == 4
 
 
 # --- reading
