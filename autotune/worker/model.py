@@ -37,6 +37,10 @@ def load(core: ov.Core, path: Path) -> ov.Model:
 _WAYS_OUT = {
     "outside the base directory": "the runtime reads no weights from another folder than the "
     "model's, not even through a link; copy them to where they are one: cp -rL {path.parent} COPY",
+    "unsupported opset": "an operation that is none of OpenVINO's needs an extension, and none is "
+    "loaded; replace it, or export the model without it",
+    "No conversion rule found": "the runtime knows no such operation, and no extension is loaded; "
+    "replace it, or export the model without it",
     "Empty weights data": "they are expected in {path.stem}.bin beside it",
 }
 """What to do about a file that cannot be read, by what the runtime says of it."""

@@ -10,6 +10,7 @@ from autotune.worker import model, readings, sample
 from autotune.worker.absent import absent
 from autotune.worker.batches import WrongOutputError
 from autotune.worker.device import device_facts
+from autotune.worker.examination import examine
 from autotune.worker.graph import why_random_misleads
 from autotune.worker.inputs import DataError, Sample, batch_of, input_name, samples
 from autotune.worker.inspection import Bench, home_of, inspect
@@ -48,6 +49,7 @@ class Session:
         do = command.pop("do")
         duties: dict[str, Any] = {
             "look": self.look,
+            "examine": self.examine,
             "inspect": self.inspect,
             "open": self.open,
             "load": self.load,
@@ -85,6 +87,11 @@ class Session:
             absent={} if path else absent(self._core, self._core.available_devices),
             **{"inputs": [], "outputs": [], **described, **static},
         )
+
+    def examine(self, path: str, shapes: dict[str, list[int]]) -> None:
+        """Say what a model holds; compile nothing."""
+        facts = examine(self._core, Path(path), shapes)
+        self._answers.say("examined", openvino=ov.get_version(), **facts)
 
     def inspect(
         self,
@@ -251,7 +258,7 @@ def classify(error: Exception, phase: str) -> str:
         for sign in ("Unsupported property", "Wrong value", "is not registered", "Invalid value")
     ):
         return "invalid_configuration"
-    return {"look": "model", "inspect": "model", "open": "compile_error"}.get(
+    return {"look": "model", "examine": "model", "inspect": "model", "open": "compile_error"}.get(
         phase, "runtime_error"
     )
 

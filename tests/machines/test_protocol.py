@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.domain.inspection import DeviceFacts, ModelPort, Overview
+from autotune.domain.model_facts import ModelFacts, Weights
 from autotune.machines.protocol import (
     BlockDone,
+    Examined,
     Failed,
     Inspected,
     Looked,
@@ -162,6 +164,50 @@ def test_what_was_looked_at_is_a_value_of_the_domain() -> None:
         inputs=(port,),
         outputs=(replace(port, name="y"), port),
         static_inputs=(port,),
+    )
+
+
+def test_what_a_device_is_absent_for_is_said() -> None:
+    """By its name."""
+    line = json.dumps({"say": "looked", **SEEN, "absent": {"GPU": "no driver"}}).encode()
+    answer = parse_message(line)
+    assert isinstance(answer, Looked)
+    assert answer.overview().absent == {"GPU": "no driver"}
+
+
+def test_what_was_examined_is_a_value_of_the_domain() -> None:
+    """With all that was said."""
+    said = {
+        "layouts": {"x": "[N,C,H,W]"},
+        "compressed": {"i8": 16},
+        "operations": {"Relu": 2},
+        "batch_lost": "Reshape 'r' has a constant first dimension 1",
+    }
+    texts = {name: [name] for name in ("foreign", "variables", "data_dependent")}
+    weights = [{"type": "i8", "values": 16, "size_bytes": 16}]
+    line = json.dumps(
+        {
+            "say": "examined",
+            "openvino": "2026.4",
+            "inputs": [PORT],
+            "outputs": [PORT],
+            "static_inputs": [PORT],
+            "weights": weights,
+            **said,
+            **texts,
+        }
+    ).encode()
+    answer = parse_message(line)
+    assert isinstance(answer, Examined)
+    port = ModelPort(**PORT)
+    facts: dict[str, Any] = {**said, **{name: tuple(found) for name, found in texts.items()}}
+    assert answer.facts() == ModelFacts(
+        openvino="2026.4",
+        inputs=(port,),
+        outputs=(port,),
+        static_inputs=(port,),
+        weights=(Weights(type="i8", values=16, size_bytes=16),),
+        **facts,
     )
 
 

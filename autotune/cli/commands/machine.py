@@ -69,9 +69,16 @@ def devices(
 def inspect(
     model: Annotated[Path, path_argument(metavar="MODEL", help="A model file.")],
     *,
+    shape: ItsShape = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Compile nothing: whether a batch is right stays open.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Show a model's inputs and outputs, and whether they need a shape."""
+    """Show a model: inputs, outputs, weights, operations, and whether it can be batched.
+
+    It is compiled and run for that, as a study does it before it begins.
+    """
     from autotune.cli.inspect import show_model
 
-    show_model(model, as_json=json)
+    show_model(model, as_json=json, shape=shape, quick=quick)
