@@ -1,6 +1,6 @@
 """What a look at a model and a machine finds, as values: no more a message, nor the runtime's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -88,3 +88,8 @@ class Inspection:
     """At batch 1: the model's own batch, where that is shown to be one."""
     fed_warnings: tuple[str, ...] = ()
     """Why the speed on these data may be that of another workload; empty for real ones."""
+
+
+def home_of(devices: Iterable[str]) -> str:
+    """The device whose f32 all others are judged by."""
+    return "CPU" if "CPU" in devices else next(iter(devices))

@@ -41,7 +41,7 @@ def offer_of(
         cores=hardware.cores,
         sockets=hardware.sockets,
         core_types=hardware.core_types,
-        most_streams=hardware.cpus if is_cpu else _most_streams(device, facts),
+        most_streams=hardware.cpus if is_cpu else min(most_streams(facts), _most_worth(device)),
         least_requests=facts.requests[0] if facts and facts.requests else 1,
         most_requests=facts.requests[1] if facts and facts.requests else None,
         precisions=tuple(native_of(device, facts) if trusted is None else trusted),
@@ -78,6 +78,11 @@ def native_of(device: str, facts: DeviceFacts | None) -> list[str]:
     return [name for name, sign in _SIGNS.items() if sign in {*signs, *also}]
 
 
-def _most_streams(device: str, facts: DeviceFacts | None) -> int:
-    said = facts.streams[-1] if facts and facts.streams else _UNTOLD_STREAMS
-    return min(said, _MOST_GPU_STREAMS) if kind_of(device).names == ("GPU",) else said
+def most_streams(facts: DeviceFacts | None) -> int:
+    """That a device can have; four where it does not tell."""
+    return facts.streams[-1] if facts and facts.streams else _UNTOLD_STREAMS
+
+
+def _most_worth(device: str) -> int:
+    """A GPU's range goes far beyond what makes it faster."""
+    return _MOST_GPU_STREAMS if kind_of(device).names == ("GPU",) else 2**16

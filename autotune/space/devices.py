@@ -23,6 +23,8 @@ class DeviceKind:
     through: Through = Through.ITSELF
     leaves: frozenset[str] = frozenset()
     """Dimensions whose properties are not passed on in an older study, which left them to it."""
+    spares: frozenset[str] = frozenset()
+    """Dimensions that it has no use for, beside those that none of its devices has."""
     always: Mapping[str, str] = field(default_factory=dict)
     """Properties that are set unless a dimension sets them."""
     of_several: Mapping[str, str] = field(default_factory=dict)
@@ -76,6 +78,7 @@ KINDS: tuple[DeviceKind, ...] = (
         names=("BATCH",),
         through=Through.DIRECT,
         leaves=_LEFT,
+        spares=frozenset({"batch"}),
         why="It collects single requests into a batch for one device, and takes that device's "
         "settings as its own. With too few requests it waits for its time-out, of 1000 ms by "
         "default; a model that cannot be batched runs at batch 1 without a word.",

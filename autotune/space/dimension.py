@@ -1,6 +1,6 @@
 """One named choice: how it is set, read back, stored, shown and exported follows from its row."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -42,11 +42,16 @@ class Dimension:
     stage: Stage
     kind: Kind
     type: type[Any]
-    """Of its values: int, bool, str, or an enumeration of texts."""
+    """Of its values: int, float, bool, str, or an enumeration of texts."""
     allowed: tuple[str, ...] = ()
     """The texts that study.toml takes; any without them."""
+    least: int = 1
+    most: int | None = None
+    """Of a number: the least and the most that study.toml takes; None for any."""
     property: str | None = None
     """OpenVINO's, which it sets and is read back from; None for what is no property."""
+    spread: Callable[[Any], Mapping[str, str]] | None = None
+    """The properties that a value sets, of one that is no property itself and sets several."""
     usual: str | None = None
     """What a compiled model reports of that property where nobody has set it, if that is known."""
     default: Any = None
@@ -57,6 +62,8 @@ class Dimension:
     """The choices where study.toml names none, if they depend on nothing."""
     absent: Callable[[Offer], str] | None = None
     """Why a device that may have it has no choice of it here, in words; empty where it has."""
+    may_be_named: bool = False
+    """Whether study.toml may name it for a device that has no choice of it otherwise."""
     is_listed: bool = True
     """Whether a device that has its property says so; else only trying it can tell."""
     on: tuple[str, ...] = ()
@@ -74,6 +81,9 @@ class Dimension:
     """Whether the first version had it: it is in keys, stored spaces and best.json even at its
     default, so that those of older versions stay as they are. What came later is there only where
     it is not at its default."""
+    was_choice: bool = True
+    """Of a row of the first version, whether spaces had it then; of what became a choice later,
+    they say nothing where it stands at its default."""
     aliases: tuple[str, ...] = ()
     """Other words for it on the command line."""
     words: Callable[[Any], str] | None = None
@@ -85,7 +95,8 @@ class Dimension:
     def __post_init__(self) -> None:
         object.__setattr__(self, "column", self.column or self.name)
         object.__setattr__(self, "holds", self.holds or self.meaning)
-        if self.answers and self.property is None and self.name != "batch":
+        is_known = self.property or self.spread
+        if self.answers and not is_known and self.name != "batch":
             message = f"{self.name}: nothing compares what it does to answers"
             raise ValueError(message)
         if self.allowed and self.type is not str:
@@ -191,7 +202,7 @@ class Dimension:
         if value is None and self.default is None:
             return None
         kind = str if issubclass(self.type, StrEnum) else self.type
-        if not _is(value, kind):
+        if not _is(value, kind, self.least):
             message = f"{self.column} is {value!r:.80}, and no {kind.__name__}"
             raise ValueError(message)
         return self.type(value)
@@ -205,8 +216,9 @@ class Dimension:
         return f"{self.label} {value}"
 
 
-def _is(value: object, kind: type) -> bool:
+def _is(value: object, kind: type, least: int) -> bool:
     """Whether a stored value is of its type; whole numbers are counts."""
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31
+    if kind in {int, float}:
+        types = int if kind is int else int | float
+        return isinstance(value, types) and not isinstance(value, bool) and least <= value < 2**31
     return isinstance(value, kind)

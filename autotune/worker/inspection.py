@@ -6,7 +6,7 @@ alone, whatever its place and its neighbours. That says nothing where the output
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import numpy as np
 import openvino as ov
 
 from autotune.domain.answers import Yardstick, distrust
+from autotune.domain.inspection import home_of
 from autotune.space.dimensions import ARITHMETIC_PROPERTY
 from autotune.worker import model
 from autotune.worker.answers import are_finite, differing, is_repeated, silences, spread
@@ -71,11 +72,6 @@ class Bench:
         self.progress(f"compiling for {device} {arithmetic}".rstrip())
         properties = {ARITHMETIC_PROPERTY: arithmetic} if arithmetic else {}
         return self.core.compile_model(self.network, device, properties)
-
-
-def home_of(devices: Iterable[str]) -> str:
-    """The device whose f32 all others are judged by."""
-    return "CPU" if "CPU" in devices else next(iter(devices))
 
 
 def inspect(bench: Bench, devices: Sequence[str], *, try_batch: bool) -> Findings:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import openvino as ov
 
+from autotune.domain.inspection import home_of
 from autotune.worker import model, readings, sample
 from autotune.worker.absent import absent
 from autotune.worker.batches import WrongOutputError
@@ -13,7 +14,7 @@ from autotune.worker.device import device_facts
 from autotune.worker.examination import examine
 from autotune.worker.graph import why_random_misleads
 from autotune.worker.inputs import DataError, Sample, batch_of, input_name, samples
-from autotune.worker.inspection import Bench, home_of, inspect
+from autotune.worker.inspection import Bench, inspect
 from autotune.worker.items import items_per_request
 from autotune.worker.judgement import Subject, forget, prove
 from autotune.worker.load import RequestLoop, requests_of
