@@ -172,9 +172,23 @@ def _table(name: str, hardware: Hardware) -> Table:
     table.add_column(overflow="fold")
     for label, text in () if facts is None else _described(facts):
         table.add_row(Text(label, style="dim"), Text(text))
-    for key, offered in _offers(name, hardware).items():
-        table.add_row(key, Text(_outcome(BY_NAME[key], offered)))
+    offers = _offers(name, hardware)
+    shared = _shared_reasons(offers)
+    for key, offered in offers.items():
+        if offered.why_not not in shared:
+            table.add_row(key, Text(_outcome(BY_NAME[key], offered)))
+    for why, keys in shared.items():
+        table.add_row("not here", Text(f"{why}: {', '.join(keys)}"))
     return table
+
+
+def _shared_reasons(offers: Mapping[str, Offered]) -> dict[str, list[str]]:
+    """Why several dimensions are not there, and which: a line for each is one too many."""
+    found: dict[str, list[str]] = {}
+    for key, offered in offers.items():
+        if offered.why_not:
+            found.setdefault(offered.why_not, []).append(key)
+    return {why: keys for why, keys in found.items() if len(keys) > 1}
 
 
 def _described(facts: DeviceFacts) -> Iterator[tuple[str, str]]:
