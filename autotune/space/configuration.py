@@ -259,6 +259,14 @@ class Effective:
         """What it computes in; empty where the device does not tell."""
         return self.properties.get(dimensions.ARITHMETIC_PROPERTY, "")
 
+    def unread(self, configuration: Configuration) -> list[str]:
+        """What was set and cannot be read back: it is believed to be as requested."""
+        asked = set(flattened(configuration.properties))
+        own = {"PERFORMANCE_HINT", *set_always(configuration.device)}
+        for member in members_of(configuration.device):
+            own |= set(set_always(member))
+        return sorted(asked - own - set(self.properties))
+
     def key(self, configuration: Configuration) -> str:
         """Names all that decides the speed of `configuration`: equal keys, one measurement."""
         known, device = self.properties, self._deployed_on(configuration)
