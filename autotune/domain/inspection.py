@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from autotune.space.devices import kind_of
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPort:
@@ -88,6 +90,17 @@ class Inspection:
     """At batch 1: the model's own batch, where that is shown to be one."""
     fed_warnings: tuple[str, ...] = ()
     """Why the speed on these data may be that of another workload; empty for real ones."""
+
+
+PRECISIONS = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
+"""Values of the precision hint, and the capability that shows them to be native."""
+
+
+def native_of(device: str, capabilities: Iterable[str]) -> list[str]:
+    """Precisions that a device computes natively; a GPU computes f32 too, whatever it says."""
+    also = {"FP32"} if kind_of(device).names == ("GPU",) else set()
+    signs = {*capabilities, *also}
+    return [name for name, sign in PRECISIONS.items() if sign in signs]
 
 
 def home_of(devices: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from autotune.domain.hardware import Hardware
 from autotune.errors import SpecError
-from autotune.search.offering import facts_of, offer_of
+from autotune.search.offering import facts_of, most_streams, offer_of
 from autotune.space.bounds import Bounds
 from autotune.space.configuration import Configuration
 from autotune.space.devices import is_meta
@@ -22,7 +22,7 @@ from autotune.space.dimensions import (
 from autotune.space.offer import Offer, Offered
 from autotune.space.rows.cpu import CORE_TYPE, HYPER_THREADING
 from autotune.space.rows.gpu import AUTO_BATCHING
-from autotune.space.space import SearchSpace
+from autotune.space.space import SearchSpace, lone_request
 from autotune.spec import SpaceSpec
 
 Choices = tuple[Any, ...]
@@ -175,18 +175,13 @@ def _flat(spec: SpaceSpec, hardware: Hardware, offers: Mapping[str, Offer]) -> d
     """
     home = next((offer for device, offer in offers.items() if is_cpu(device)), None)
     first = home or next(iter(offers.values()))
-    told = {device: facts_of(device, hardware.devices) for device in offers}
-    most = {
-        device: hardware.cpus
-        if is_cpu(device)
-        else facts.streams[-1]
-        if facts and facts.streams
-        else 4
-        for device, facts in told.items()
-    }
+    most = [
+        hardware.cpus if is_cpu(device) else most_streams(facts_of(device, hardware.devices))
+        for device in offers
+    ]
     offer = Offer(
         cpus=hardware.cpus,
-        most_streams=max(most.values()),
+        most_streams=max(most),
         precisions=first.precisions,
         may_batch=first.may_batch,
     )
@@ -218,5 +213,5 @@ def seeds(space: SearchSpace) -> list[Configuration]:
         for device in space.choices["device"]
         for hint in (PerformanceHint.LATENCY, PerformanceHint.THROUGHPUT)
     ]
-    lone = [space.configuration(space.lone(device)) for device in space.choices["device"]]
+    lone = [space.configuration(lone_request(space, device)) for device in space.choices["device"]]
     return [*found, *dict.fromkeys(lone)]

@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from autotune.domain.hardware import Hardware
-from autotune.domain.inspection import DeviceFacts
+from autotune.domain.inspection import DeviceFacts, native_of
 from autotune.space.devices import is_meta, kind_of, members_of
 from autotune.space.offer import Offer
 
 _UNTOLD_STREAMS = 4
 _MOST_GPU_STREAMS = 4
-_SIGNS = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 
 
 def offer_of(
@@ -33,6 +32,7 @@ def offer_of(
     """
     facts = facts_of(device, hardware.devices)
     trusted = (precisions or {}).get(device)
+    native = native_of(device, facts.capabilities if facts else ())
     is_cpu = kind_of(device).names == ("CPU",)
     members = members_of(device) if is_meta(device) else ()
     return Offer(
@@ -44,7 +44,7 @@ def offer_of(
         most_streams=hardware.cpus if is_cpu else min(most_streams(facts), _most_worth(device)),
         least_requests=facts.requests[0] if facts and facts.requests else 1,
         most_requests=facts.requests[1] if facts and facts.requests else None,
-        precisions=tuple(native_of(device, facts) if trusted is None else trusted),
+        precisions=tuple(native if trusted is None else trusted),
         may_batch=not why_no_batch,
         why_no_batch=why_no_batch,
         max_batch=facts.max_batch if facts else None,
@@ -69,13 +69,6 @@ def offer_of(
 def facts_of(device: str, devices: Mapping[str, DeviceFacts]) -> DeviceFacts | None:
     """What is known of a device, which may be called ``GPU`` and stand there as ``GPU.0``."""
     return devices.get(device) or devices.get(f"{device}.0")
-
-
-def native_of(device: str, facts: DeviceFacts | None) -> list[str]:
-    """Precisions that a device computes natively; a GPU also computes f32, whatever it says."""
-    signs = facts.capabilities if facts else ()
-    also = {"FP32"} if kind_of(device).names == ("GPU",) else set()
-    return [name for name, sign in _SIGNS.items() if sign in {*signs, *also}]
 
 
 def most_streams(facts: DeviceFacts | None) -> int:

@@ -5,7 +5,7 @@ the device, so that no deployment is tried under two names (combinations: the re
 what is clamped, ignored or refused by OpenVINO 2026.4.1).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +55,10 @@ class Axes:
     def _own(self, name: str) -> tuple[Any, ...]:
         """The choices that the device has."""
         return tuple(self.choices[name][at] for at in self.allowed[name])
+
+    def firsts(self, names: Iterable[str]) -> dict[str, Any]:
+        """The first choice that the device has of each."""
+        return {name: self._own(name)[0] for name in names if name in self.allowed}
 
     @property
     def has_threads(self) -> bool:

@@ -13,7 +13,7 @@ from autotune.space.dimension import Dimension, Stage
 from autotune.space.dimensions import Api, PerformanceHint
 from autotune.space.directed import NESTED, flattened, nested
 from autotune.space.rows.gpu import BATCH_TIMEOUT
-from autotune.space.rows.meta import MEMBERS
+from autotune.space.rows.meta import ON_MEMBERS
 
 # Properties that decide how a compiled model runs. The hint is not among them: two hints that
 # resolve to the same streams, threads, pinning and precision are one and the same deployment.
@@ -72,7 +72,7 @@ if TYPE_CHECKING:
         pinning: bool | None = None
         precision: str | None = None
         api: Api = Api.ASYNC
-        members: bool = False
+        on_members: bool = False
 
 else:
     _Values = make_dataclass(
@@ -117,14 +117,14 @@ class Configuration(_Values):
         A deployment that leaves the hint out may be given another one by its target.
         """
         left, lacking = kind_of(self.device).leaves, dimensions.lacking(self.device)
-        if self.members:
+        if self.on_members:
             left, lacking = frozenset(), dimensions.lacking_through(self.device)
         found = {"PERFORMANCE_HINT": str(self.hint)}
         handed: dict[str, str] = {}
         for one, text in self._chosen():
-            is_had = one.name not in lacking or (one.first and not self.members)
+            is_had = one.name not in lacking or (one.first and not self.on_members)
             if is_had and one.name not in left:
-                goes_on = self.members and one.is_through(self.device)
+                goes_on = self.on_members and one.is_through(self.device)
                 (handed if goes_on else found)[one.property or ""] = text
         found |= self._of_members(handed)
         return {**found, **{k: v for k, v in set_always(self.device).items() if k not in found}}
@@ -259,6 +259,14 @@ class Effective:
         """What it computes in; empty where the device does not tell."""
         return self.properties.get(dimensions.ARITHMETIC_PROPERTY, "")
 
+    def unread(self, configuration: Configuration) -> list[str]:
+        """What was set and cannot be read back: it is believed to be as requested."""
+        asked = set(flattened(configuration.properties))
+        own = {"PERFORMANCE_HINT", *set_always(configuration.device)}
+        for member in members_of(configuration.device):
+            own |= set(set_always(member))
+        return sorted(asked - own - set(self.properties))
+
     def key(self, configuration: Configuration) -> str:
         """Names all that decides the speed of `configuration`: equal keys, one measurement."""
         known, device = self.properties, self._deployed_on(configuration)
@@ -270,7 +278,7 @@ class Effective:
         later = {
             one.column: text
             for one in dimensions.TABLE
-            if not one.first and one is not MEMBERS and one.of(configuration) != one.default
+            if not one.first and one is not ON_MEMBERS and one.of(configuration) != one.default
             if (text := self._later(one, configuration, device)) != one.usual
         }
         if (

@@ -29,11 +29,14 @@ class DeviceKind:
     """Properties that are set unless a dimension sets them."""
     of_several: Mapping[str, str] = field(default_factory=dict)
     """Properties that are set where it is not told of one device only."""
+    itself: frozenset[str] = frozenset()
+    """Properties that are its own, and not those of the devices that it stands for."""
     why: str
     """What is known of it, and where that comes from."""
 
 
 _LEFT = frozenset({"streams", "threads_per_stream"})
+_SCHEDULING = frozenset({"MODEL_PRIORITY", "SCHEDULE_POLICY", "DEVICE_BIND_BUFFER"})
 
 KINDS: tuple[DeviceKind, ...] = (
     DeviceKind(
@@ -57,6 +60,8 @@ KINDS: tuple[DeviceKind, ...] = (
         through=Through.NESTED,
         leaves=_LEFT,
         of_several={"ENABLE_STARTUP_FALLBACK": "NO", "ENABLE_RUNTIME_FALLBACK": "NO"},
+        itself=_SCHEDULING
+        | {"DEVICES_UTILIZATION_THRESHOLD", "PERF_CURVE_TABLE", "LOW_POWER_DEVICE"},
         why="It refuses streams and threads for itself, so those of its devices are set by their "
         "names. It would begin on the CPU while another device compiles: that is off, or numbers "
         "would be of two devices. With CPU alone, the runtime (2026.4.1) refuses to have both off.",
@@ -65,6 +70,7 @@ KINDS: tuple[DeviceKind, ...] = (
         names=("MULTI",),
         through=Through.NESTED,
         leaves=_LEFT,
+        itself=_SCHEDULING,
         why="All of its devices at once, whatever the hint, which goes on to them; it reports "
         "THROUGHPUT. Their settings are set by their names.",
     ),

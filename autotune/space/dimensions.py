@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from autotune.space.devices import kind_of, members_of
+from autotune.space.devices import KINDS, kind_of, members_of
 from autotune.space.dimension import Dimension, Kind, Stage
 from autotune.space.offer import Offer
 from autotune.space.rows import cpu, gpu, meta, npu
@@ -269,8 +269,13 @@ BY_NAME: Mapping[str, Dimension] = {one.name: one for one in TABLE}
 BY_COLUMN: Mapping[str, Dimension] = {one.column: one for one in TABLE}
 PROPERTIES: Mapping[str, Dimension] = {one.property: one for one in TABLE if one.property}
 """The dimensions that set a property, by the property's name."""
-_HARMLESS = {"ALLOW_AUTO_BATCHING"}
-"""Properties of no row that change no answer: they are only ever turned off."""
+_HARMLESS = {
+    *(name for kind in KINDS for name in (*kind.always, *kind.of_several)),
+    *(name for kind in KINDS for name in kind.itself),
+}
+"""Properties of no row that change no answer: which device runs a request, and when."""
+READ_BACK = (*PROPERTIES, "EXECUTION_DEVICES", "EXECUTION_MODE_HINT")
+"""What is asked of a compiled model whether it lists it or not."""
 _OF_A_HINT = (cpu.HYPER_THREADING.property or "", cpu.CORE_TYPE.property or "")
 """Properties that a hint decides as well, so that whoever runs it wants to know them."""
 

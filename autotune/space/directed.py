@@ -6,7 +6,7 @@ hands on what it is given (OpenVINO 2026.4.1).
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from autotune.space.devices import Through, kind_of, members_of
 
@@ -51,6 +51,17 @@ def directed(
             for member in members_of(device)
         }
     )
+
+
+def kept(properties: Mapping[str, str], names: Collection[str]) -> dict[str, str]:
+    """Those of these names, also where they are nested."""
+    each = unnested(properties.get(NESTED, ""))
+    mine = {name: text for name, text in properties.items() if name in names and name != NESTED}
+    told = {
+        device: {name: text for name, text in found.items() if name in names}
+        for device, found in each.items()
+    }
+    return {**mine, **nested(told)}
 
 
 def flattened(properties: Mapping[str, str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ space stays flat and static (a requirement of the samplers) and no configuration
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
@@ -115,11 +115,11 @@ class SearchSpace:
     def canonical(self, point: Point) -> Point:
         """The point that stands for all combinations with the same meaning."""
         index = dict(zip(DIMENSIONS, point, strict=True))
-        return tuple(repaired(self._axes_at(point), index).values())
+        return tuple(repaired(_at(self, point), index).values())
 
     def configuration(self, point: Point) -> Configuration:
         """The configuration at a canonical point."""
-        values, axes = self.values(self.canonical(point)), self._axes_at(point)
+        values, axes = self.values(self.canonical(point)), _at(self, point)
         absent = axes.lacks | axes.idle(values)
         blocking = values["api"] is Api.SYNC
         chosen = {
@@ -131,10 +131,7 @@ class SearchSpace:
         chosen["num_requests"] = 1 if blocking else requests
         if blocking:
             chosen["hint"] = PerformanceHint.LATENCY
-        return Configuration(members=axes.passes_on, **chosen)
-
-    def _axes_at(self, point: Point) -> Axes:
-        return self._axes[self.choices["device"][point[_DEVICE]]]
+        return Configuration(on_members=axes.passes_on, **chosen)
 
     def locate(
         self, configuration: Configuration, effective: Effective | None = None
@@ -151,16 +148,16 @@ class SearchSpace:
             name: _used(BY_NAME[name], configuration, chosen if _decides(self, name) else {})
             for name in DIMENSIONS
         }
-        values |= self._firsts(axes, axes.lacks)
+        values |= axes.firsts(axes.lacks)
         if configuration.is_hint or configuration.is_blocking:
-            values |= self._firsts(axes, {"hint"})
-        values |= self._firsts(axes, axes.idle(values))
+            values |= axes.firsts({"hint"})
+        values |= axes.firsts(axes.idle(values))
         requests = effective.requests(configuration) if effective else configuration.num_requests
         streams = (1 if "streams" in axes.lacks else values["streams"]) or 0
         whole = streams * axes.gathers(values)
         values["requests_per_stream"] = requests / whole if requests and whole > 0 else None
         if configuration.is_blocking:  # a blocking request stands at the first choice
-            values |= self._firsts(axes, {"requests_per_stream"})
+            values |= axes.firsts({"requests_per_stream"})
         if axes.has_threads and configuration.threads_per_stream is None:
             total = values["threads_per_stream"]  # read back: of all streams
             fits = streams and total is not None and total % streams == 0
@@ -169,12 +166,6 @@ class SearchSpace:
             return None
         point = tuple(self.choices[name].index(values[name]) for name in DIMENSIONS)
         return point if self.canonical(point) == point else None
-
-    def _firsts(self, axes: Axes, names: Iterable[str]) -> dict[str, Any]:
-        """The first choice that a device has of each."""
-        return {
-            name: self.choices[name][axes.allowed[name][0]] for name in names if name in DIMENSIONS
-        }
 
     def nearest(self, configuration: Configuration) -> Point | None:
         """The point that is most like a configuration of another space.
@@ -202,16 +193,6 @@ class SearchSpace:
         """All points of a device."""
         devices = self.choices["device"]
         return (point for point in self.points() if devices[point[_DEVICE]] == device)
-
-    def lone(self, device: str) -> Point:
-        """The point of a single request on one stream, with all threads that it may have."""
-        axes = self._axes[device]
-        threads = self.choices["threads_per_stream"]
-        index = {name: axes.allowed[name][0] for name in DIMENSIONS}
-        index["device"] = self.choices["device"].index(device)
-        fitting = [i for i in axes.allowed["threads_per_stream"] if threads[i] <= self.cpus]
-        index["threads_per_stream"] = fitting[-1] if fitting else index["threads_per_stream"]
-        return self.canonical(tuple(index[name] for name in DIMENSIONS))
 
     def same_model(self, configuration: Configuration) -> list[Point]:
         """The points that need the same compiled model as `configuration`."""
@@ -272,6 +253,22 @@ class SearchSpace:
         except (KeyError, TypeError, AttributeError) as error:
             message = f"not a search space: {error}"
             raise ValueError(message) from error
+
+
+def lone_request(space: SearchSpace, device: str) -> Point:
+    """The point of a single request on one stream of a device, with all of its threads."""
+    axes = space._axes[device]  # noqa: SLF001 - of this module
+    threads = space.choices["threads_per_stream"]
+    index = {name: axes.allowed[name][0] for name in DIMENSIONS}
+    index["device"] = space.choices["device"].index(device)
+    fitting = [i for i in axes.allowed["threads_per_stream"] if threads[i] <= space.cpus]
+    index["threads_per_stream"] = fitting[-1] if fitting else index["threads_per_stream"]
+    return space.canonical(tuple(index[name] for name in DIMENSIONS))
+
+
+def _at(space: SearchSpace, point: Point) -> Axes:
+    """The space as the device of a point has it."""
+    return space._axes[space.choices["device"][point[_DEVICE]]]  # noqa: SLF001 - of this module
 
 
 def _like(space: SearchSpace, point: Point, free: Sequence[str]) -> Iterator[Point]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autotune.domain.hardware import Hardware
-from autotune.domain.inspection import Inspection, home_of
+from autotune.domain.inspection import Inspection, home_of, native_of
 from autotune.domain.model_file import ModelSource, fault_of, located
 from autotune.domain.paths import absolute, unwritable_name
 from autotune.errors import ModelError, StorageError, StudyMismatchError
@@ -16,7 +16,7 @@ from autotune.machines.locks import Patience, machine_lock, study_lock
 from autotune.machines.ports import Runner
 from autotune.machines.workers import SubprocessRunner, reference_file
 from autotune.search.derive import Known, derive_space, trusted_precisions
-from autotune.search.offering import native_of
+from autotune.space.devices import Through, kind_of
 from autotune.space.dimensions import TABLE
 from autotune.space.space import SearchSpace
 from autotune.spec import StudySpec, parse_shapes, to_toml
@@ -87,7 +87,8 @@ def prepared_on(
     Raises:
         ModelError, DeviceError, SpecError, StudyMismatchError: as for `prepared`.
     """
-    facts = runner.inspect(spec.space.device, try_batch=spec.space.batch != (1,))
+    gathers = any(kind_of(device).through is Through.DIRECT for device in spec.space.device)
+    facts = runner.inspect(spec.space.device, try_batch=gathers or spec.space.batch != (1,))
     machine = runner.machine(facts)
     choices = space(spec, facts, hardware_of(machine, facts), begun())
     return Prepared(spec=spec, runner=runner, facts=facts, machine=machine, space=choices)
@@ -161,7 +162,7 @@ def _trusted(facts: Inspection) -> dict[str, tuple[str, ...]]:
     """By device, the precisions that may be used without being asked for."""
     found = {}
     for name, device in facts.devices.items():
-        native = native_of(name, device) or [facts.default_precision]
+        native = native_of(name, device.capabilities) or [facts.default_precision]
         doubted = facts.unproven_precisions.get(name, {})
         found[name] = trusted_precisions(native, native[0], doubted)
     at_home = trusted_precisions(facts.precision_errors, facts.default_precision, facts.untrusted)

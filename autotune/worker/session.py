@@ -7,6 +7,8 @@ from typing import Any, Protocol
 import openvino as ov
 
 from autotune.domain.inspection import home_of
+from autotune.space.devices import is_meta, members_of
+from autotune.space.directed import flattened
 from autotune.worker import model, readings, sample
 from autotune.worker.absent import absent
 from autotune.worker.batches import WrongOutputError
@@ -20,7 +22,7 @@ from autotune.worker.judgement import Subject, forget, prove
 from autotune.worker.load import RequestLoop, requests_of
 from autotune.worker.reference import load_reference, probes, save_reference
 
-_META_DEVICES = {"AUTO", "MULTI", "HETERO", "BATCH"}
+_NEED_MEMBERS = {"MULTI", "HETERO", "BATCH"}
 
 
 class Answers(Protocol):
@@ -180,7 +182,7 @@ class Session:
         outputs = model.infer(self._compiled, batch_of(groups[0], 0, batch_size))
         first_inference_ms = 1000 * (time.perf_counter() - begun)
         error, unproven = prove(subject, self._compiled, outputs, groups, known)
-        effective = model.effective_properties(self._compiled)
+        effective = model.effective_properties(self._compiled, flattened(properties))
         self._answers.say(
             "opened",
             effective=effective,
@@ -278,10 +280,14 @@ _KINDS = {
 
 
 def _check_device(device: str, available: list[str]) -> None:
-    kind, _, members = device.partition(":")
-    names = [name.partition("(")[0] for name in members.split(",")] if members else []
-    wanted = names if kind in _META_DEVICES else [device, *names]
-    for name in wanted:
+    kind = device.partition(":")[0]
+    if kind in _NEED_MEMBERS and ":" not in device:
+        message = f"{device} stands for other devices: name them, as in {device}:{available[0]}"
+        raise _DeviceMissingError(message)
+    named = device.partition(":")[2].split(",") if is_meta(device) and ":" in device else []
+    barred = [name.strip().lstrip("-") for name in named if name.strip().startswith("-")]
+    wanted = members_of(device) if ":" in device or not is_meta(device) else ()
+    for name in (*wanted, *barred):
         if name not in available and name not in {found.partition(".")[0] for found in available}:
             listed = ", ".join(available) or "none"
             message = f"{device!r} is not here: the runtime has {listed}"

@@ -52,7 +52,7 @@ CORE_TYPE = Dimension(
     words=lambda which: f"{which}".lower().replace("_", " "),
 )
 DISTRIBUTION = Dimension(
-    name="distribution",
+    name="distribution_policy",
     label="distribution",
     meaning="How one stream is spread over two sockets (CPU); with and without TENSOR_PARALLEL "
     "where there are two.",

@@ -2,8 +2,8 @@
 
 from autotune.space.dimension import Dimension, Kind, Stage
 
-MEMBERS = Dimension(
-    name="members",
+ON_MEMBERS = Dimension(
+    name="on_members",
     label="set on members",
     meaning="Whether what is chosen is set on the devices that AUTO, MULTI, HETERO or BATCH stand "
     "for. Studies of older versions left streams, threads and pinning to the hint there.",
@@ -14,4 +14,4 @@ MEMBERS = Dimension(
     tunable=False,
     words=lambda _: "",
 )
-ROWS: tuple[Dimension, ...] = (MEMBERS,)
+ROWS: tuple[Dimension, ...] = (ON_MEMBERS,)

@@ -16,7 +16,7 @@ def _untold_tiles(offer: Offer) -> str:
 
 ROWS: tuple[Dimension, ...] = (
     Dimension(
-        name="turbo",
+        name="npu_turbo",
         label="turbo",
         meaning="Whether the highest frequency is asked for (NPU); both are tried.",
         stage=Stage.COMPILE,
