@@ -137,18 +137,14 @@ def hardware_of(found: Topology, usable_cpus: int, devices: Mapping[str, DeviceF
         found: of the CPUs that may be used.
         usable_cpus: how many of them work may really use: fewer than there are under a quota.
         devices: by the runtime's name.
-
-    A quota says how much, and not which: there are then no more cores, sockets and nodes than CPUs
-    that can be paid for, and the types are those of all that may be used.
     """
-    cpus = max(1, min(usable_cpus, len(found.cpus) or usable_cpus))
-    return Hardware(
-        cpus=cpus,
-        cores=max(1, min(cpus, found.cores or cpus)),
-        sockets=min(cpus, found.sockets),
-        nodes=min(cpus, found.nodes),
+    return Hardware.paid_for(
+        min(usable_cpus, len(found.cpus) or usable_cpus),
+        devices,
+        cores=found.cores,
+        sockets=found.sockets,
+        nodes=found.nodes,
         core_types=found.core_types,
-        devices=devices,
     )
 
 

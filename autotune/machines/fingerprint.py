@@ -12,6 +12,8 @@ from typing import Any
 
 import psutil
 
+from autotune.domain.hardware import Hardware
+from autotune.domain.inspection import DeviceFacts
 from autotune.domain.place import LAYOUT, differences
 from autotune.errors import UsageError
 from autotune.host.cpus import cpus
@@ -67,6 +69,17 @@ class Machine:
             f"a CPU quota allows {self.quota_cpus:g} of {self.affinity_cpus} CPUs. Threads are "
             f"capped at {self.usable_cpus}; OpenVINO's own hints do not see the quota and may be "
             "throttled"
+        )
+
+    def hardware(self, devices: Mapping[str, DeviceFacts]) -> Hardware:
+        """As a space sees it."""
+        return Hardware.paid_for(
+            self.usable_cpus,
+            devices,
+            cores=self.cores,
+            sockets=self.sockets,
+            nodes=self.nodes,
+            core_types=self.core_types,
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def prepared_on(
     gathers = any(kind_of(device).through is Through.DIRECT for device in spec.space.device)
     facts = runner.inspect(spec.space.device, try_batch=gathers or spec.space.batch != (1,))
     machine = runner.machine(facts)
-    choices = space(spec, facts, hardware_of(machine, facts), begun())
+    choices = space(spec, facts, machine.hardware(facts.devices), begun())
     return Prepared(spec=spec, runner=runner, facts=facts, machine=machine, space=choices)
 
 
@@ -115,12 +115,6 @@ def source(spec: StudySpec, folder: Path) -> ModelSource:
         shapes=parse_shapes(spec.model.shape),
         inputs=inputs,
     )
-
-
-def hardware_of(machine: Machine, facts: Inspection) -> Hardware:
-    """The machine as a space sees it."""
-    cpus = machine.usable_cpus
-    return Hardware(cpus=cpus, cores=cpus, devices=facts.devices)
 
 
 def space(

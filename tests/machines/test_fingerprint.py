@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from autotune.domain.hardware import Hardware
 from autotune.domain.place import LAYOUT, Place
 from autotune.errors import UsageError
 from autotune.host.topology import LogicalCpu, Topology
@@ -83,6 +84,20 @@ def test_another_layout_is_another_machine(name: str, other: object) -> None:
     changed: dict[str, Any] = {name: other}
     (said,) = replace(small, **changed).differences(small.to_dict())
     assert said == f"{name}: {getattr(small, name)!r} then, {other!r} now"
+
+
+def test_a_machine_is_hardware_with_what_it_says() -> None:
+    """No more than a quota pays for; what nobody told is the simplest."""
+    big = replace(fingerprint("2026.4", {}), usable_cpus=32, **BIG)
+    types = {"P": 8, "E": 8}
+    assert big.hardware({}) == Hardware(
+        cpus=32, cores=16, sockets=2, nodes=4, core_types=types, devices={}
+    )
+    assert replace(big, usable_cpus=3).hardware({}) == Hardware(
+        cpus=3, cores=3, sockets=2, nodes=3, core_types=types, devices={}
+    )
+    nothing: dict[str, Any] = dict.fromkeys(LAYOUT)
+    assert replace(big, **nothing).hardware({}) == Hardware(cpus=32, cores=32, devices={})
 
 
 def test_what_a_container_hides_is_no_difference() -> None:

@@ -184,7 +184,7 @@ def test_the_study_keeps_the_surfaces_space(
     )
     runner = RecordedRunner(recorded=machine)
     facts = runner.inspect(spec.space.device, try_batch=True)
-    space = study.space(spec, facts, study.hardware_of(runner.machine(facts), facts))
+    space = study.space(spec, facts, runner.machine(facts).hardware(facts.devices))
     assert space == machine.surface.identity.space
     assert (spec.search.sampler, spec.search.seed) == (sampler, 7)
     assert (spec.budget.trials, spec.budget.duration) == (3, 60.5)
