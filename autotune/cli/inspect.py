@@ -133,7 +133,7 @@ def _rows(
     yield "quantised", _quantised(facts)
     yield "operations", _counted(facts)
     if tried is not None:
-        yield "precision", _precision(tried)
+        yield "computes in", _arithmetic(tried)
     if facts.variables:
         yield "state", f"kept from request to request: {', '.join(facts.variables)}"
     if facts.foreign:
@@ -175,7 +175,7 @@ def _counted(facts: ModelFacts) -> str:
     return f"{sum(facts.operations.values())}: {shown}{more}" if listed else "none"
 
 
-def _precision(tried: Inspection) -> str:
+def _arithmetic(tried: Inspection) -> str:
     """What the runtime takes by itself, and how far each one is off f32."""
     errors = [
         f"{name} is off f32 by {percent(error)}"

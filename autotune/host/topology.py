@@ -40,7 +40,7 @@ class LogicalCpu:
     socket: int | None = None
     node: int | None = None
     """Its NUMA node."""
-    core_type: str = ""
+    kind: str = ""
     """`P` or `E`; empty where all are alike, or nobody knows."""
 
 
@@ -84,7 +84,7 @@ class Topology:
     @property
     def core_types(self) -> Mapping[str, int]:
         """Physical cores by their type, `P` first; empty where all are alike."""
-        types = {_core(cpu): cpu.core_type for cpu in self.cpus}
+        types = {_core(cpu): cpu.kind for cpu in self.cpus}
         counts = Counter(types.values())
         return dict(sorted(counts.items(), reverse=True)) if len(counts) > 1 else {}
 
@@ -118,7 +118,7 @@ def topology(root: Path = ROOT) -> Topology:
                 core=cores.get(number),
                 socket=sockets.get(number),
                 node=nodes.get(number),
-                core_type=types.get(number, ""),
+                kind=types.get(number, ""),
             )
             for number in sorted(online)
         )

@@ -233,7 +233,7 @@ def _topology(section: TopologySection) -> Topology:
                 core=cores.get(cpu),
                 socket=sockets.get(cpu),
                 node=nodes.get(cpu),
-                core_type=types.get(cpu, ""),
+                kind=types.get(cpu, ""),
             )
             for cpu in sorted(section.cpus.value)
         )

@@ -70,7 +70,7 @@ def _topology(found: Topology) -> Iterator[tuple[str, object]]:
             yield key, [format_cpus(listed) for _, listed in sorted(members.items())]
     types = defaultdict(list)
     for cpu in found.cpus:
-        types[cpu.core_type].append(cpu.number)
+        types[cpu.kind].append(cpu.number)
     if types and "" not in types:
         yield "core_types", {kind: format_cpus(types[kind]) for kind in sorted(types)[::-1]}
 

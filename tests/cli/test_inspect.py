@@ -95,14 +95,14 @@ def said_of(
             {},
             "yes, by 52 FakeQuantize; 3 % of the weights are compressed to i8",
         ),
-        ({}, {}, "operations 40: Convolution 20, Relu 18, Add 2 precision"),
+        ({}, {}, "operations 40: Convolution 20, Relu 18, Add 2 computes in"),
         (
             {"operations": {f"Op{n}": 20 - n for n in range(11)}},
             {},
             "Op7 13 and 33 others of 3 types",
         ),
         ({"operations": {}}, {}, "operations none"),
-        ({}, {}, "precision bf16 unless asked otherwise; bf16 is off f32 by 1 %"),
+        ({}, {}, "computes in bf16 unless asked otherwise; bf16 is off f32 by 1 %"),
         ({}, {"untrusted": {"f16": "it overflows"}}, "f16 is not trusted: it overflows"),
         ({"variables": ("a", "b")}, {}, "state kept from request to request: a, b"),
         ({"foreign": ("Mine (own)",)}, {}, "none of OpenVINO's own: Mine (own)"),
@@ -137,7 +137,7 @@ def test_open_dimensions_are_listed_with_what_to_give(
     assert "batch not tried: its dynamic dimensions need --shape" in shown
     assert "dynamic dimensions of x: 0 any, 2 at least 32, 3 16 to 64" in shown
     assert '--shape "x:1,3,224,64"' in shown
-    assert "precision" not in shown
+    assert "computes in" not in shown
 
 
 def test_shapes_that_were_given_stand_beside_the_files_own(

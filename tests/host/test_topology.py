@@ -245,7 +245,7 @@ def test_cpus_are_written_as_they_are_read(cpus: set[int]) -> None:
             core=st.none() | st.integers(0, 9),
             socket=st.none() | st.integers(0, 2),
             node=st.none() | st.integers(0, 3),
-            core_type=st.sampled_from(["", "P", "E"]),
+            kind=st.sampled_from(["", "P", "E"]),
         ),
         unique_by=lambda cpu: cpu.number,
     ),

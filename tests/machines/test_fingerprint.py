@@ -119,7 +119,7 @@ def test_what_a_container_hides_is_no_difference() -> None:
             {"cores": 2, "sockets": 1, "nodes": 1, "core_types": {}},
         ),
         (
-            [LogicalCpu(number=n, core=n, core_type="PE"[n]) for n in range(2)],
+            [LogicalCpu(number=n, core=n, kind="PE"[n]) for n in range(2)],
             {"cores": 2, "core_types": {"P": 1, "E": 1}},
         ),
     ],

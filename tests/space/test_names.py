@@ -60,6 +60,7 @@ REASONS: list[tuple[str, set[str], str]] = [
     ("search/offering.py", {DEVICE, STREAMS}, "what each device offers"),
     ("search/sampler.py", {REQUESTS}, "one compiled model after the other"),
     ("search/sweep.py", {REQUESTS}, "the dimension that is swept"),
+    ("spec/profile*.py", {DEVICE, STREAMS}, "facts of devices that are not here"),
     ("stats/tail_test.py", {REQUESTS}, "requests of one round are not independent"),
     ("storage/*.py", {REQUESTS}, "a column of a measurement"),
     ("surfaces/*.py", {DEVICE, STREAMS, THREADS, REQUESTS, BATCH}, "noise is that of a layout"),

@@ -222,7 +222,7 @@ devices = st.builds(
 def machines(draw: st.DrawFn) -> Topology:
     """Of which each part is told of all CPUs, or of none."""
     numbers = draw(st.sets(st.integers(0, 40), min_size=1))
-    told = {key: draw(st.booleans()) for key in ("core", "socket", "node", "core_type")}
+    told = {key: draw(st.booleans()) for key in ("core", "socket", "node", "kind")}
     cores = draw(st.lists(st.sets(st.sampled_from(sorted(numbers)), min_size=1), max_size=4))
     core_of = {number: number for number in numbers}
     for threads in cores:
@@ -238,7 +238,7 @@ def machines(draw: st.DrawFn) -> Topology:
                 core=firsts[core_of[number]] if told["core"] else None,
                 socket=0 if told["socket"] else None,
                 node=0 if told["node"] else None,
-                core_type=kinds[number] if told["core_type"] else "",
+                kind=kinds[number] if told["kind"] else "",
             )
             for number in sorted(numbers)
         )
