@@ -19,6 +19,7 @@ from autotune.report.columns import ALL, LATENCY, TERMINAL, Column
 from autotune.space.devices import KINDS, OTHER
 from autotune.space.dimensions import TABLE, lacking
 from autotune.spec import StudySpec
+from autotune.spec.profile import DeviceSection, ProfileFile, TopologySection
 from autotune.storage.schema import METADATA, SCHEMA_VERSION
 from autotune.surfaces.schema import METADATA as SURFACE_METADATA
 from autotune.surfaces.schema import SURFACE_SCHEMA_VERSION
@@ -43,6 +44,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     docs = ROOT / "docs"
     yield docs / "study-toml.md", _between(docs / "study-toml.md", study_toml())
     yield docs / "dimensions.md", _between(docs / "dimensions.md", dimensions())
+    yield docs / "profiles.md", _between(docs / "profiles.md", profiles())
     yield docs / "database.md", _between(docs / "database.md", database())
     yield docs / "surface.md", _between(docs / "surface.md", surface())
     yield docs / "frame.md", _between(docs / "frame.md", frame_columns())
@@ -94,6 +96,30 @@ def dimensions() -> str:
         always = ", ".join(f"`{name}={text}`" for name, text in kind.always.items())
         parts.append(f"| {names} | {lacks} | {always} | {kind.why} |")
     return "\n".join([*parts, ""])
+
+
+def profiles() -> str:
+    """Keys of a capability profile."""
+    parts = []
+    for section, model in _PROFILE.items():
+        parts += [section, "", "| key | property or meaning |", "| --- | --- |"]
+        for key, field in model.model_fields.items():
+            needed = ", required" if field.is_required() else ""
+            parts.append(f"| `{key}`{needed} | {field.description or _said(field)} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+_PROFILE: dict[str, type[BaseModel]] = {
+    "## The file": ProfileFile,
+    "## [topology]": TopologySection,
+    "## [devices.NAME]": DeviceSection,
+}
+
+
+def _said(field: FieldInfo) -> str:
+    inner = _inner_model(field.annotation)
+    return "" if inner is None else (inner.__doc__ or "")
 
 
 def database() -> str:

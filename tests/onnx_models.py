@@ -50,11 +50,20 @@ def write_inline(file: Path, *, seed: int = 1) -> Path:
     return write_model(file, [helper.make_node("MatMul", ["x", "w"], ["y"])], [weights], "y")
 
 
+def write_unknown(file: Path) -> Path:
+    """An operation of somebody's own, which the runtime does not know."""
+    return write_model(file, [helper.make_node("Foo", ["x"], ["y"], domain="my.ops")], [], "y")
+
+
 def write_model(file: Path, nodes: list[Any], weights: list[Any], output: str) -> Path:
     """A model of one input, x, and one output."""
     ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, SIZE]) for n in ("x", output)]
     graph = helper.make_graph(nodes, "g", ports[:1], ports[1:], initializer=weights)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("my.ops", 1)],
+        ir_version=9,
+    )
     file.write_bytes(model.SerializeToString())
     return file
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from autotune.analysis.answer import answer, trials_under
 from autotune.domain.goal import Goal
+from autotune.domain.place import LAYOUT
 from autotune.domain.race import RaceResult
 from autotune.domain.ranking import better_hint
 from autotune.domain.trial import Trial
@@ -90,6 +91,7 @@ def differences(sides: Sequence[Side]) -> list[tuple[str, tuple[object, ...]]]:
         ("items per request", [side.identity.items_per_request for side in sides]),
         ("goal", [str(side.identity.goal) for side in sides]),
         *((name, [side.machine.get(name) for side in sides]) for name in _MACHINE),
+        *((name, values) for name, values in _layout(sides) if None not in values),
         *((name, [side.versions.get(name) for side in sides]) for name in _VERSIONS),
     ]
     return [
@@ -97,6 +99,11 @@ def differences(sides: Sequence[Side]) -> list[tuple[str, tuple[object, ...]]]:
         for name, values in rows
         if any(one != values[0] for one in values)
     ]
+
+
+def _layout(sides: Sequence[Side]) -> list[tuple[str, Sequence[object]]]:
+    """Cores and the like; what one of them does not say is no difference."""
+    return [(name, [side.machine.get(name) for side in sides]) for name in LAYOUT]
 
 
 def shared(first: Side, other: Side) -> list[Shared]:

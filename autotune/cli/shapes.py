@@ -24,6 +24,13 @@ class _Size:
     def is_open(self) -> bool:
         return self.low != self.high
 
+    @property
+    def words(self) -> str:
+        """What it may be, of one that is open."""
+        if self.high is None:
+            return f"at least {self.low}" if self.low > 0 else "any"
+        return f"{self.low} to {self.high}"
+
     def nearest(self, wanted: int) -> int:
         return max(self.low, wanted if self.high is None else min(wanted, self.high))
 
@@ -42,6 +49,26 @@ def example(inputs: Sequence[ModelPort]) -> str | None:
             chosen = [size.nearest(one) for size, one in zip(sizes, likely, strict=True)]
             parts.append(f"{port.name}:{','.join(map(str, chosen))}")
     return ";".join(parts) or None
+
+
+def likely_layout(port: ModelPort) -> str | None:
+    """What a picture looks like by its channels: a guess, and said to be one; None for no idea."""
+    sizes = _sizes(port)
+    if port.shape == "[...]" or len(sizes) not in {4, 5}:
+        return None
+    fixed = [None if size.is_open else size.low for size in sizes]
+    first, last = fixed[1] in _CHANNELS, fixed[-1] in _CHANNELS
+    if first == last:
+        return None
+    depth = "D" if len(sizes) == 5 else ""
+    return f"NC{depth}HW" if first else f"N{depth}HWC"
+
+
+def open_dimensions(port: ModelPort) -> list[str]:
+    """Each dimension of an input that is to be given, and what it may be."""
+    if port.shape == "[...]":
+        return ["any rank"]
+    return [f"{place} {size.words}" for place, size in enumerate(_sizes(port)) if size.is_open]
 
 
 def _sizes(port: ModelPort) -> list[_Size]:

@@ -1,11 +1,13 @@
 """What /sys tells of CPUs, clocks, heat and power."""
 
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
-from autotune.doctor.files import attempt, cpu_files
-from autotune.doctor.readings import Frequency, Temperature, Topology
+from autotune.doctor.files import attempt
+from autotune.doctor.readings import CpuKinds, Frequency, Temperature
 from autotune.host.files import read, read_whole
+from autotune.host.topology import capacities_of, cores_of, nodes_of, told_types_of
 
 # hwmon has sensors of disks and network cards too; these drivers are those of CPUs.
 _CPU_SENSORS = {"coretemp", "k10temp", "zenpower", "cpu_thermal"}
@@ -95,51 +97,27 @@ def _is_of_a_device(supply: Path) -> bool:
     return scope.exists() and read(scope) == "Device"
 
 
-def topology(root: Path) -> Topology:
-    """Threads of a core, memory nodes, kinds of cores."""
-    return Topology(
+def cpu_kinds(root: Path) -> CpuKinds:
+    """Threads of a core, memory nodes, kinds of cores: each for itself, as far as it is told."""
+    return CpuKinds(
         threads_per_core=attempt(partial(_threads_per_core, root)),
-        numa_nodes=attempt(partial(_numa_nodes, root)),
+        numa_nodes=attempt(lambda: len(set(nodes_of(root).values()))),
         core_kinds=_core_kinds(root),
     )
 
 
 def _threads_per_core(root: Path) -> int:
-    paths = cpu_files(root, "topology/thread_siblings_list")
-    if not paths:
-        raise ValueError("no CPU topology is visible")
-    return max(_count(path) for path in paths)
-
-
-def _numa_nodes(root: Path) -> int:
-    nodes = list(root.glob("sys/devices/system/node/node[0-9]*"))
-    if not nodes:
-        raise ValueError("no memory nodes are visible")
-    return len(nodes)
+    return max(Counter(cores_of(root).values()).values())
 
 
 def _core_kinds(root: Path) -> tuple[str, ...]:
-    # Intel has a device for each kind; Arm gives each CPU its capacity.
-    kinds = {"P": root / "sys/devices/cpu_core/cpus", "E": root / "sys/devices/cpu_atom/cpus"}
-    if all(path.exists() for path in kinds.values()):
-        return tuple(f"{_count(path)} {kind}-core CPUs" for kind, path in kinds.items())
-    capacities = [read_whole(path) for path in cpu_files(root, "cpu_capacity")]
-    several = sorted(set(capacities), reverse=True)
-    if len(several) < 2:
-        return ()
-    return tuple(f"{capacities.count(value)} CPUs of capacity {value}" for value in several)
-
-
-def _count(path: Path) -> int:
-    """How many CPUs a file lists in the kernel's notation: 0-3,8."""
-    text, total = read(path), 0
-    try:
-        for part in text.split(","):
-            first, _, last = part.partition("-")
-            total += int(last or first) - int(first) + 1
-    except ValueError:
-        raise ValueError(f"{path}: {text!r} is no list of CPUs") from None
-    return total
+    """The fastest first; Arm's by their capacity, of which there may be three."""
+    types = Counter(told_types_of(root).values())
+    if types:
+        return tuple(f"{types[kind]} {kind}-core CPUs" for kind in sorted(types)[::-1])
+    capacities = Counter(capacities_of(root).values())
+    several = sorted(capacities, reverse=True) if len(capacities) > 1 else []
+    return tuple(f"{capacities[value]} CPUs of capacity {value}" for value in several)
 
 
 def clock_source(root: Path) -> str:

@@ -2,12 +2,12 @@
 
 from autotune.doctor.check import Check, Grade, finding, unread
 from autotune.doctor.readings import (
+    CpuKinds,
     Frequency,
     FullLoad,
     Missing,
     Span,
     Temperature,
-    Topology,
     both,
 )
 
@@ -43,7 +43,7 @@ def battery_check(reading: tuple[str, ...] | Missing) -> Check:
     )
 
 
-def topology_check(reading: Topology | Missing) -> Check:
+def topology_check(reading: CpuKinds | Missing) -> Check:
     """What makes CPUs unequal: nothing to judge, but to know."""
     name = "topology"
     if isinstance(reading, Missing):

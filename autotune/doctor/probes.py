@@ -74,7 +74,7 @@ def examine(
             temperatures=attempt(partial(hardware.temperatures, root)),
             frequency=attempt(partial(hardware.frequency, root)),
             batteries=attempt(partial(hardware.batteries, root)),
-            topology=attempt(partial(hardware.topology, root)),
+            topology=attempt(partial(hardware.cpu_kinds, root)),
             clock_source=attempt(partial(hardware.clock_source, root)),
             clock_step_s=attempt(timing.clock_step_s),
             memory=attempt(partial(memory, root)),

@@ -84,7 +84,7 @@ class Frequency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Topology:
+class CpuKinds:
     """How unlike each other the CPUs are."""
 
     threads_per_core: int | Missing
@@ -155,7 +155,7 @@ class Readings:
     frequency: Frequency | Missing
     batteries: tuple[str, ...] | Missing
     """State of each battery, as the kernel names it."""
-    topology: Topology | Missing
+    topology: CpuKinds | Missing
     clock_source: str | Missing
     clock_step_s: float | Missing
     """Smallest difference between two readings of `time.perf_counter`."""

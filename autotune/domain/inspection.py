@@ -1,7 +1,9 @@
 """What a look at a model and a machine finds, as values: no more a message, nor the runtime's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from autotune.space.devices import kind_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,8 @@ class DeviceFacts:
     """Range of its requests in flight: least, most, step; None where nobody knows."""
     max_batch: int | None = None
     """Largest batch of the model that was looked at; None where nobody knows."""
+    best_batch: int | None = None
+    """What automatic batching would collect of it; None where nobody knows."""
     tiles: int | None = None
     """Of an NPU; None where there are none, or nobody knows."""
     kind: str = ""
@@ -50,6 +54,9 @@ class Overview:
     static_inputs: tuple[ModelPort, ...] = ()
     """With the shapes and the batch that were asked for; empty where none were."""
     static_outputs: tuple[ModelPort, ...] = ()
+    absent: Mapping[str, str] = field(default_factory=dict)
+    """Devices that the runtime has a plugin for and that are not here, and what it says of them;
+    empty where a model was looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,3 +90,19 @@ class Inspection:
     """At batch 1: the model's own batch, where that is shown to be one."""
     fed_warnings: tuple[str, ...] = ()
     """Why the speed on these data may be that of another workload; empty for real ones."""
+
+
+PRECISIONS = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
+"""Values of the precision hint, and the capability that shows them to be native."""
+
+
+def native_of(device: str, capabilities: Iterable[str]) -> list[str]:
+    """Precisions that a device computes natively; a GPU computes f32 too, whatever it says."""
+    also = {"FP32"} if kind_of(device).names == ("GPU",) else set()
+    signs = {*capabilities, *also}
+    return [name for name, sign in PRECISIONS.items() if sign in signs]
+
+
+def home_of(devices: Iterable[str]) -> str:
+    """The device whose f32 all others are judged by."""
+    return "CPU" if "CPU" in devices else next(iter(devices))

@@ -9,6 +9,11 @@ from typing import Any
 HARDWARE = ("cpu_model", "logical_cpus", "usable_cpus", "quota_cpus")
 RUNTIME = ("openvino", "devices", "environment")
 """Fields of a machine's fingerprint; memory and the kernel may change."""
+LAYOUT = ("cores", "sockets", "nodes", "core_types")
+"""Of the CPUs that may be used: fields that came later, and that some containers hide.
+
+They are a difference between two that both say them. They are in no digest: a machine of which an
+older version wrote a fingerprint would be another place for its own study."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +42,12 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What differs between two fingerprints, in words; what is empty may also be missing.
 
     Versions that did not ask for quotas had them all the same: whether one differs is not known.
+    The same holds for the layout, where one of the two does not say it.
     """
+    known = [name for name in LAYOUT if None not in (then.get(name), now.get(name))]
     return [
         f"{name}: {then.get(name)!r} then, {now.get(name)!r} now"
-        for name in (*HARDWARE, *RUNTIME)
+        for name in (*HARDWARE, *known, *RUNTIME)
         if name != "quota_cpus" or name in then
         if (then.get(name) or None) != (now.get(name) or None)
     ]

@@ -29,7 +29,7 @@ from autotune.export.certificate import (
     Text,
 )
 from autotune.export.files import write_atomically
-from autotune.space.dimension import Dimension, Stage
+from autotune.space.dimension import Dimension
 from autotune.space.dimensions import BATCH, REQUESTS, TABLE
 from autotune.storage.digests import digest_of
 
@@ -133,9 +133,7 @@ def _or_none(one: Dimension) -> Any:
 
 
 _OF_ITS_OWN = {REQUESTS.name, BATCH.name}
-BESIDE = [
-    one for one in TABLE if one.stage in {Stage.MODEL, Stage.LOAD} and one.name not in _OF_ITS_OWN
-]
+BESIDE = [one for one in TABLE if one.property is None and one.name not in {"device", *_OF_ITS_OWN}]
 """What is no property, and is chosen all the same: a field of the file for each."""
 if TYPE_CHECKING:
     _Loaded = _Deployed

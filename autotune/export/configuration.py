@@ -5,6 +5,8 @@ from dataclasses import replace
 from autotune.errors import UsageError
 from autotune.export.best_file import BestFile
 from autotune.space.configuration import Configuration
+from autotune.space.devices import is_meta, set_always
+from autotune.space.directed import NESTED
 
 
 def configuration_of(best: BestFile, name: object) -> Configuration:
@@ -17,13 +19,22 @@ def configuration_of(best: BestFile, name: object) -> Configuration:
         found = _from_properties(best)
     except (KeyError, ValueError) as error:
         raise UsageError(f"{name}: properties: {error} is not what autotune writes") from None
-    if found.properties != best.properties:
-        differing = sorted(set(best.properties.items()) ^ set(found.properties.items()))
+    wanted = _as_then(found.properties, best)
+    if wanted != best.properties:
+        differing = sorted(set(best.properties.items()) ^ set(wanted.items()))
         listed = ", ".join(sorted({key for key, _ in differing}))
         raise UsageError(
             f"{name}: properties: {listed}: not what autotune writes; restore the file"
         )
     return found
+
+
+def _as_then(properties: dict[str, str], best: BestFile) -> dict[str, str]:
+    """Without what is set on a device that stands for others, in a file of before it was set."""
+    if not is_meta(best.device):
+        return properties
+    since = {*set_always(best.device), *([] if best.beside["on_members"] else [NESTED])}
+    return {k: v for k, v in properties.items() if k in best.properties or k not in since}
 
 
 def _from_properties(best: BestFile) -> Configuration:

@@ -12,10 +12,13 @@ from typing import Any
 
 import psutil
 
-from autotune.domain.place import differences
+from autotune.domain.hardware import Hardware
+from autotune.domain.inspection import DeviceFacts
+from autotune.domain.place import LAYOUT, differences
 from autotune.errors import UsageError
 from autotune.host.cpus import cpus
 from autotune.host.files import known, read
+from autotune.host.topology import Topology, usable_topology
 
 _PRELOAD = "LD_PRELOAD"
 _SETTINGS = ("MALLOC_", "JEMALLOC_", "_RJEM_MALLOC_", "TCMALLOC_", "MIMALLOC_", "GLIBC_TUNABLES")
@@ -42,6 +45,14 @@ class Machine:
     environment: dict[str, str] = field(default_factory=dict)
     """Variables under which workers run and a deployment has to run: LD_PRELOAD, with what the
     allocator behind it reads. Empty without it, and from an older version, which kept it back."""
+    cores: int | None = None
+    """Physical cores among the CPUs that this process may run on; this and the next three are None
+    where the machine does not tell, and from an older version, which did not ask."""
+    sockets: int | None = None
+    nodes: int | None = None
+    """NUMA nodes that have such a CPU."""
+    core_types: dict[str, int] | None = None
+    """Physical cores by their type, `P` and `E`; empty where all are alike."""
 
     def __str__(self) -> str:
         version = "-".join(self.openvino.split("-")[:2])
@@ -58,6 +69,17 @@ class Machine:
             f"a CPU quota allows {self.quota_cpus:g} of {self.affinity_cpus} CPUs. Threads are "
             f"capped at {self.usable_cpus}; OpenVINO's own hints do not see the quota and may be "
             "throttled"
+        )
+
+    def hardware(self, devices: Mapping[str, DeviceFacts]) -> Hardware:
+        """As a space sees it."""
+        return Hardware.paid_for(
+            self.usable_cpus,
+            devices,
+            cores=self.cores,
+            sockets=self.sockets,
+            nodes=self.nodes,
+            core_types=self.core_types,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -83,7 +105,21 @@ def fingerprint(openvino: str, devices: dict[str, str]) -> Machine:
         affinity_cpus=found.affinity,
         quota_cpus=found.quota_cpus,
         environment=preloaded(os.environ),
+        **layout(usable_topology()),
     )
+
+
+def layout(found: Topology) -> dict[str, Any]:
+    """The fields that are in `LAYOUT`, as far as they are told."""
+    told = {
+        "cores": any(cpu.core is not None for cpu in found.cpus),
+        "sockets": any(cpu.socket is not None for cpu in found.cpus),
+        "nodes": any(cpu.node is not None for cpu in found.cpus),
+        # Nothing says that all are alike: where cores are told, types would be, too.
+        "core_types": any(cpu.core is not None for cpu in found.cpus),
+    }
+    values = {name: getattr(found, name) for name in LAYOUT if told[name]}
+    return {name: dict(v) if isinstance(v, Mapping) else v for name, v in values.items()}
 
 
 def preloaded(variables: Mapping[str, str]) -> dict[str, str]:

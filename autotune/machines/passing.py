@@ -5,13 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autotune.domain.failure import TrialFault
-from autotune.domain.inspection import Overview
+from autotune.domain.inspection import Inspection, Overview
+from autotune.domain.model_facts import ModelFacts
+from autotune.domain.model_file import ModelSource
 from autotune.errors import ModelError, StorageError
 from autotune.machines.conversation import ask, await_ready, expected
 from autotune.machines.deadlines import Deadlines, deadlines_of
 from autotune.machines.process import WorkerProcess
-from autotune.machines.protocol import Looked, SampleWritten
+from autotune.machines.protocol import Examined, Looked, SampleWritten
 from autotune.machines.scratch import scratch_folder
+from autotune.machines.workers import SubprocessRunner
 from autotune.spec import DeadlineSpec
 
 
@@ -35,6 +38,38 @@ def look(
     with _passing_worker(f"{name}: cannot be read", deadlines) as worker:
         answer = ask(worker, deadlines.inspect, "look", **question)
         return expected(answer, "look", Looked).overview()
+
+
+def examine(model: Path, shapes: dict[str, list[int]]) -> ModelFacts:
+    """What a model file holds; nothing is compiled.
+
+    Args:
+        model: the file.
+        shapes: static ones at batch 1; empty for the file's own.
+
+    Raises:
+        ModelError: the model cannot be read, or does not take the shapes.
+    """
+    deadlines = deadlines_of(DeadlineSpec(), model)
+    with _passing_worker(f"{model}: cannot be read", deadlines) as worker:
+        answer = ask(worker, deadlines.inspect, "examine", path=str(model), shapes=shapes)
+        return expected(answer, "examine", Examined).facts()
+
+
+def try_model(model: Path, shapes: dict[str, list[int]]) -> Inspection:
+    """What a study on its best-known device would find out about a model: it is compiled and run.
+
+    Args:
+        model: the file.
+        shapes: static ones at batch 1; empty for the file's own.
+
+    Raises:
+        ModelError: it cannot be run.
+        StorageError: there is no folder for temporary files.
+    """
+    with scratch_folder() as folder:
+        source = ModelSource(path=model, shapes=shapes)
+        return SubprocessRunner(source, folder).inspect([], try_batch=True)
 
 
 def write_sample_model(path: Path) -> Path:

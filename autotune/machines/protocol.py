@@ -17,6 +17,7 @@ from pydantic import (
 
 from autotune.domain.inspection import DeviceFacts, Inspection, ModelPort, Overview
 from autotune.domain.measurement import Block
+from autotune.domain.model_facts import ModelFacts, Weights
 
 STACKS = signal.SIGUSR1
 """What asks a worker for the stacks of its threads."""
@@ -79,6 +80,12 @@ class WireDevice(_Message):
     name: Text
     capabilities: list[Text]
     streams: list[int] | None
+    requests: list[int] | None = None
+    max_batch: Count | None = None
+    best_batch: Count | None = None
+    tiles: Count | None = None
+    kind: Text = ""
+    properties: dict[str, Text] = {}
 
     def facts(self) -> DeviceFacts:
         """As a value of the domain."""
@@ -86,6 +93,12 @@ class WireDevice(_Message):
             name=self.name,
             capabilities=tuple(self.capabilities),
             streams=None if self.streams is None else tuple(self.streams),
+            requests=None if self.requests is None else tuple(self.requests),
+            max_batch=self.max_batch or None,
+            best_batch=self.best_batch or None,
+            tiles=self.tiles or None,
+            kind=self.kind,
+            properties=self.properties,
         )
 
 
@@ -97,6 +110,7 @@ class Looked(_Message):
     devices: dict[str, WireDevice]
     inputs: list[WirePort]
     outputs: list[WirePort]
+    absent: dict[str, Text] = {}
     static_inputs: list[WirePort] = []
     static_outputs: list[WirePort] = []
 
@@ -107,8 +121,57 @@ class Looked(_Message):
             devices=_facts(self.devices),
             inputs=_ports(self.inputs),
             outputs=_ports(self.outputs),
+            absent=self.absent,
             static_inputs=_ports(self.static_inputs),
             static_outputs=_ports(self.static_outputs),
+        )
+
+
+class WireWeights(_Message):
+    """Constants of one element type."""
+
+    type: Text
+    values: Count
+    size_bytes: Count
+
+
+class Examined(_Message):
+    """What a model file holds; see `ModelFacts`."""
+
+    say: Literal["examined"]
+    openvino: Text
+    inputs: list[WirePort]
+    outputs: list[WirePort]
+    static_inputs: list[WirePort] = []
+    static_outputs: list[WirePort] = []
+    layouts: dict[str, Text]
+    weights: list[WireWeights]
+    compressed: dict[str, Count]
+    operations: dict[str, Count]
+    foreign: list[Text]
+    variables: list[Text]
+    data_dependent: list[Text]
+    batch_lost: Text | None
+
+    def facts(self) -> ModelFacts:
+        """As a value of the domain."""
+        return ModelFacts(
+            openvino=self.openvino,
+            inputs=_ports(self.inputs),
+            outputs=_ports(self.outputs),
+            static_inputs=_ports(self.static_inputs),
+            static_outputs=_ports(self.static_outputs),
+            layouts=self.layouts,
+            weights=tuple(
+                Weights(type=one.type, values=one.values, size_bytes=one.size_bytes)
+                for one in self.weights
+            ),
+            compressed=self.compressed,
+            operations=self.operations,
+            foreign=tuple(self.foreign),
+            variables=tuple(self.variables),
+            data_dependent=tuple(self.data_dependent),
+            batch_lost=self.batch_lost,
         )
 
 
@@ -214,7 +277,16 @@ class SampleWritten(_Message):
 
 
 Message = (
-    Ready | Failed | Looked | Inspected | Opened | GoesOn | BlockDone | Stopped | SampleWritten
+    Ready
+    | Failed
+    | Looked
+    | Examined
+    | Inspected
+    | Opened
+    | GoesOn
+    | BlockDone
+    | Stopped
+    | SampleWritten
 )
 _ANSWER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="say")])
 

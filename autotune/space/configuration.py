@@ -2,16 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, make_dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
-from autotune.space import dimensions
-from autotune.space.devices import kind_of
+from autotune.space import dimensions, words
+from autotune.space.devices import Through, is_meta, kind_of, members_of, set_always
 from autotune.space.dimension import Dimension, Stage
 from autotune.space.dimensions import Api, PerformanceHint
-from autotune.space.words import several
+from autotune.space.directed import NESTED, flattened, nested
+from autotune.space.rows.gpu import BATCH_TIMEOUT
+from autotune.space.rows.meta import ON_MEMBERS
 
 # Properties that decide how a compiled model runs. The hint is not among them: two hints that
 # resolve to the same streams, threads, pinning and precision are one and the same deployment.
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
         pinning: bool | None = None
         precision: str | None = None
         api: Api = Api.ASYNC
+        on_members: bool = False
 
 else:
     _Values = make_dataclass(
@@ -113,20 +116,46 @@ class Configuration(_Values):
 
         A deployment that leaves the hint out may be given another one by its target.
         """
-        kind, lacking = kind_of(self.device), dimensions.lacking(self.device)
-        found = {}
-        for name, one in dimensions.PROPERTIES.items():
+        left, lacking = kind_of(self.device).leaves, dimensions.lacking(self.device)
+        if self.on_members:
+            left, lacking = frozenset(), dimensions.lacking_through(self.device)
+        found = {"PERFORMANCE_HINT": str(self.hint)}
+        handed: dict[str, str] = {}
+        for one, text in self._chosen():
+            is_had = one.name not in lacking or (one.first and not self.on_members)
+            if is_had and one.name not in left:
+                goes_on = self.on_members and one.is_through(self.device)
+                (handed if goes_on else found)[one.property or ""] = text
+        found |= self._of_members(handed)
+        return {**found, **{k: v for k, v in set_always(self.device).items() if k not in found}}
+
+    def _chosen(self) -> Iterator[tuple[Dimension, str]]:
+        """Every dimension that sets a property, and the text that it sets; but for the hint."""
+        for one in dimensions.PROPERTIES.values():
             value = one.of(self)
-            if value is None or not one.is_said(value) or one.name in kind.leaves:
-                continue
-            if one.name in lacking and not one.first:
+            if one.column == "hint" or value is None or not one.is_said(value):
                 continue
             if one.name == "threads_per_stream":  # the runtime counts those of all streams
                 if self.streams is None:
                     continue
                 value *= self.streams
-            found[name] = one.text(value)
-        return {**found, **kind.always}
+            yield one, one.text(value)
+
+    def _of_members(self, handed: Mapping[str, str]) -> dict[str, str]:
+        """What is set on the devices that this one stands for, as it takes it."""
+        if kind_of(self.device).through is not Through.NESTED:
+            return dict(handed)
+        told = {}
+        for member in members_of(self.device):
+            lacks = dimensions.lacking(member)
+            mine = {
+                name: text
+                for name, text in handed.items()
+                if name not in dimensions.PROPERTIES
+                or dimensions.PROPERTIES[name].name not in lacks
+            }
+            told[member] = {**set_always(member), **mine}
+        return nested(told)
 
     @property
     def compile_key(self) -> CompileKey:
@@ -185,7 +214,9 @@ class Configuration(_Values):
             ValueError: a value that is none.
         """
         found: dict[str, Any] = {"hint": PerformanceHint(properties["PERFORMANCE_HINT"])}
-        for name, text in properties.items():
+        if found["hint"] is PerformanceHint.CUMULATIVE_THROUGHPUT and not is_meta(device):
+            raise ValueError(found["hint"])
+        for name, text in flattened(properties).items():
             one = dimensions.PROPERTIES.get(name)
             if one is not None:
                 found[one.column] = one.parse(text)
@@ -195,28 +226,12 @@ class Configuration(_Values):
         return cls(device=device, **found, **others)
 
     def __str__(self) -> str:
-        if self.is_hint:
-            return f"{self.device} {self.hint} hint"
-        parts = [f"{self.device} {self.layout}"]
-        if self.is_blocking:
-            parts.append("sync")
-        else:
-            parts.append(
-                "optimal requests"
-                if self.num_requests is None
-                else several(self.num_requests, "request")
-            )
-        parts.append(f"batch {self.batch_size}")
-        return ", ".join([*parts, *self.extras()])
+        return words.in_words(self)
 
     @property
     def layout(self) -> str:
         """Streams and threads in words, or the hint that decides them."""
-        if self.streams is None:
-            return f"{self.hint} hint"
-        streams = several(self.streams, "stream")
-        threads = self.threads_per_stream
-        return streams if threads is None else f"{streams} x {several(threads, 'thread')}"
+        return words.layout(self)
 
     def extras(self, *, but: Dimension | None = None) -> list[str]:
         """Every other setting in words, what bears on answers first; nothing of defaults.
@@ -224,26 +239,7 @@ class Configuration(_Values):
         Args:
             but: a dimension that is shown in a place of its own.
         """
-        mine = [
-            one for one in dimensions.TABLE if one.name not in _IN_EVERY_NAME and one is not but
-        ]
-        said = [
-            one.word(one.of(self))
-            for one in sorted(mine, key=lambda one: not one.answers)
-            if one.of(self) != one.default
-        ]
-        return [text for text in said if text]
-
-
-_IN_EVERY_NAME = {
-    "device",
-    "hint",
-    "streams",
-    "threads_per_stream",
-    "requests_per_stream",
-    "batch",
-}
-"""What the name of a configuration says in any case."""
+        return words.extras(self, but)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,17 +259,66 @@ class Effective:
         """What it computes in; empty where the device does not tell."""
         return self.properties.get(dimensions.ARITHMETIC_PROPERTY, "")
 
+    def unread(self, configuration: Configuration) -> list[str]:
+        """What was set and cannot be read back: it is believed to be as requested."""
+        asked = set(flattened(configuration.properties))
+        own = {"PERFORMANCE_HINT", *set_always(configuration.device)}
+        for member in members_of(configuration.device):
+            own |= set(set_always(member))
+        return sorted(asked - own - set(self.properties))
+
     def key(self, configuration: Configuration) -> str:
         """Names all that decides the speed of `configuration`: equal keys, one measurement."""
-        chosen = [self.properties.get(name) for name in _EFFECTIVE_KEY_PROPERTIES]
+        known, device = self.properties, self._deployed_on(configuration)
+        chosen = [known.get(name) for name in _EFFECTIVE_KEY_PROPERTIES]
+        if self._tells_of_members(configuration):  # by their own names, and nothing else of them
+            chosen[_EFFECTIVE_KEY_PROPERTIES.index(NESTED)] = None
         requests = self.requests(configuration)
-        named = [configuration.device, chosen, configuration.batch_size, requests]
+        named = [device, chosen, configuration.batch_size, requests]
         later = {
-            one.column: self.properties.get(one.property or "", one.text(one.of(configuration)))
+            one.column: text
             for one in dimensions.TABLE
-            if not one.first and one.of(configuration) != one.default
+            if not one.first and one is not ON_MEMBERS and one.of(configuration) != one.default
+            if (text := self._later(one, configuration, device)) != one.usual
         }
+        if (
+            configuration.device.startswith("NPU")
+            and configuration.hint != PerformanceHint.THROUGHPUT
+        ):
+            later["hint"] = configuration.hint
         return _digest([*named, configuration.api, *([later] if later else [])])
+
+    def _tells_of_members(self, configuration: Configuration) -> bool:
+        """Whether those of the devices that one stands for were read under their own names.
+
+        They were not by older versions, whose keys are what they were.
+        """
+        return is_meta(configuration.device) and "NUM_STREAMS" in self.properties
+
+    def _deployed_on(self, configuration: Configuration) -> str:
+        """The device, by what it came to: the same wherever AUTO or BATCH made the same of it."""
+        device = configuration.device
+        if not self._tells_of_members(configuration):
+            return device
+        kind = device.partition(":")[0]
+        if kind == "AUTO":  # EXECUTION_DEVICES says which
+            return kind
+        streams = self.properties["NUM_STREAMS"]
+        if kind == "BATCH" and streams.isdigit() and int(streams):
+            return f"BATCH:{','.join(members_of(device))}({self.optimal_requests // int(streams)})"
+        return device
+
+    def _later(self, one: Dimension, configuration: Configuration, device: str) -> str | None:
+        """What became of a dimension of a later version: as read back, else as requested.
+
+        As usual where what decides speed has it already, or where it decides nothing: there is no
+        waiting for a batch of one.
+        """
+        read = None if one.property is None else self.properties.get(one.property)
+        is_in_key = read is not None and one.property in _EFFECTIVE_KEY_PROPERTIES
+        if is_in_key or (one is BATCH_TIMEOUT and device.endswith("(1)")):
+            return one.usual
+        return one.text(one.of(configuration)) if read is None else read
 
     def requests(self, configuration: Configuration) -> int:
         """The request count of `configuration`, resolved."""

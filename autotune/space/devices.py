@@ -1,7 +1,17 @@
 """The table of devices: what must be known of each kind; what it has is said by dimensions."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Through(StrEnum):
+    """How what is chosen reaches the devices that a device stands for."""
+
+    ITSELF = "itself"  # it stands for itself
+    NESTED = "nested"  # by their names, in DEVICE_PROPERTIES
+    DIRECT = "direct"  # handed on as it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -10,13 +20,23 @@ class DeviceKind:
 
     names: tuple[str, ...]
     """What stands before the first dot or colon of a device's name; none for all others."""
+    through: Through = Through.ITSELF
     leaves: frozenset[str] = frozenset()
-    """Dimensions whose properties are not passed on, as they may be refused."""
+    """Dimensions whose properties are not passed on in an older study, which left them to it."""
+    spares: frozenset[str] = frozenset()
+    """Dimensions that it has no use for, beside those that none of its devices has."""
     always: Mapping[str, str] = field(default_factory=dict)
-    """Properties that are set whatever is asked for."""
+    """Properties that are set unless a dimension sets them."""
+    of_several: Mapping[str, str] = field(default_factory=dict)
+    """Properties that are set where it is not told of one device only."""
+    itself: frozenset[str] = frozenset()
+    """Properties that are its own, and not those of the devices that it stands for."""
     why: str
     """What is known of it, and where that comes from."""
 
+
+_LEFT = frozenset({"streams", "threads_per_stream"})
+_SCHEDULING = frozenset({"MODEL_PRIORITY", "SCHEDULE_POLICY", "DEVICE_BIND_BUFFER"})
 
 KINDS: tuple[DeviceKind, ...] = (
     DeviceKind(
@@ -31,10 +51,43 @@ KINDS: tuple[DeviceKind, ...] = (
         "1000 ms.",
     ),
     DeviceKind(
-        names=("AUTO", "MULTI", "HETERO", "BATCH"),
-        leaves=frozenset({"streams", "threads_per_stream"}),
-        why="Meta devices pass on or refuse NUM_STREAMS as they please, so they are left to their "
-        "hint.",
+        names=("NPU",),
+        why="The hint decides how many requests it takes, 1 or 4 as a rule; static shapes only; "
+        "a compilation may take minutes.",
+    ),
+    DeviceKind(
+        names=("AUTO",),
+        through=Through.NESTED,
+        leaves=_LEFT,
+        of_several={"ENABLE_STARTUP_FALLBACK": "NO", "ENABLE_RUNTIME_FALLBACK": "NO"},
+        itself=_SCHEDULING
+        | {"DEVICES_UTILIZATION_THRESHOLD", "PERF_CURVE_TABLE", "LOW_POWER_DEVICE"},
+        why="It refuses streams and threads for itself, so those of its devices are set by their "
+        "names. It would begin on the CPU while another device compiles: that is off, or numbers "
+        "would be of two devices. With CPU alone, the runtime (2026.4.1) refuses to have both off.",
+    ),
+    DeviceKind(
+        names=("MULTI",),
+        through=Through.NESTED,
+        leaves=_LEFT,
+        itself=_SCHEDULING,
+        why="All of its devices at once, whatever the hint, which goes on to them; it reports "
+        "THROUGHPUT. Their settings are set by their names.",
+    ),
+    DeviceKind(
+        names=("HETERO",),
+        through=Through.NESTED,
+        leaves=_LEFT,
+        why="The model is split between its devices, whose settings are set by their names.",
+    ),
+    DeviceKind(
+        names=("BATCH",),
+        through=Through.DIRECT,
+        leaves=_LEFT,
+        spares=frozenset({"batch"}),
+        why="It collects single requests into a batch for one device, and takes that device's "
+        "settings as its own. With too few requests it waits for its time-out, of 1000 ms by "
+        "default; a model that cannot be batched runs at batch 1 without a word.",
     ),
 )
 OTHER = DeviceKind(names=(), why="Nothing is known of it but its name.")
@@ -47,3 +100,34 @@ def kind_of(device: str) -> DeviceKind:
     if name == "CPU" and device != name:
         return OTHER
     return next((kind for kind in KINDS if name in kind.names), OTHER)
+
+
+def is_meta(device: str) -> bool:
+    """Whether it stands for other devices."""
+    return kind_of(device).through is not Through.ITSELF
+
+
+def members_of(device: str) -> tuple[str, ...]:
+    """The devices that one stands for, as it names them; itself where it is a device.
+
+    None for one that says what it must not be (``AUTO:-GPU``), or nothing at all: the runtime then
+    chooses, and nobody knows before.
+    """
+    if not is_meta(device):
+        return (device,)
+    listed = device.partition(":")[2]
+    names = tuple(name.strip().partition("(")[0] for name in listed.split(",") if name.strip())
+    return () if any(name.startswith("-") for name in names) else names
+
+
+def gathered_by(device: str) -> int:
+    """How many requests ``BATCH:CPU(4)`` makes one of: 4; 1 for all that do not say."""
+    said = re.fullmatch(r"BATCH:[^,()]*\((\d{1,6})\)", device)
+    return max(1, int(said[1])) if said else 1
+
+
+def set_always(device: str) -> dict[str, str]:
+    """Properties that are set on a device unless a dimension sets them."""
+    kind = kind_of(device)
+    is_of_one = len(members_of(device)) == 1
+    return {**kind.always, **({} if is_of_one else kind.of_several)}

@@ -1,9 +1,12 @@
 """One named choice: how it is set, read back, stored, shown and exported follows from its row."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from autotune.space.devices import Through, kind_of
+from autotune.space.offer import Offer, Offered
 
 
 class Stage(StrEnum):
@@ -23,20 +26,6 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
-    """What choices are derived from where a study names none."""
-
-    cpus: int
-    """min(affinity, cgroup quota)."""
-    most_streams: int
-    """Of any device that the study has."""
-    precisions: tuple[str, ...] = ()
-    """Those that may be used without being asked for."""
-    may_batch: bool = False
-    """Whether a batch was shown to give the answers of single requests."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Dimension:
     """One named choice."""
 
@@ -53,11 +42,16 @@ class Dimension:
     stage: Stage
     kind: Kind
     type: type[Any]
-    """Of its values: int, bool, str, or an enumeration of texts."""
+    """Of its values: int, float, bool, str, or an enumeration of texts."""
     allowed: tuple[str, ...] = ()
     """The texts that study.toml takes; any without them."""
+    least: int = 1
+    most: int | None = None
+    """Of a number: the least and the most that study.toml takes; None for any."""
     property: str | None = None
     """OpenVINO's, which it sets and is read back from; None for what is no property."""
+    spread: Callable[[Any], Mapping[str, str]] | None = None
+    """The properties that a value sets, of one that is no property itself and sets several."""
     usual: str | None = None
     """What a compiled model reports of that property where nobody has set it, if that is known."""
     default: Any = None
@@ -66,8 +60,16 @@ class Dimension:
     """The choices where study.toml names none; its default alone without it."""
     fixed: tuple[Any, ...] | None = None
     """The choices where study.toml names none, if they depend on nothing."""
+    absent: Callable[[Offer], str] | None = None
+    """Why a device that may have it has no choice of it here, in words; empty where it has."""
+    may_be_named: bool = False
+    """Whether study.toml may name it for a device that has no choice of it otherwise."""
+    is_listed: bool = True
+    """Whether a device that has its property says so; else only trying it can tell."""
     on: tuple[str, ...] = ()
     """The kinds of devices that have it, by the name before the first dot or colon; all without."""
+    goes_on: bool = True
+    """Whether a device that stands for others hands its property on to them."""
     tunable: bool = True
     """Whether study.toml takes it; else it is what baselines differ in."""
     answers: bool = False
@@ -79,6 +81,9 @@ class Dimension:
     """Whether the first version had it: it is in keys, stored spaces and best.json even at its
     default, so that those of older versions stay as they are. What came later is there only where
     it is not at its default."""
+    was_choice: bool = True
+    """Of a row of the first version, whether spaces had it then; of what became a choice later,
+    they say nothing where it stands at its default."""
     aliases: tuple[str, ...] = ()
     """Other words for it on the command line."""
     words: Callable[[Any], str] | None = None
@@ -90,7 +95,8 @@ class Dimension:
     def __post_init__(self) -> None:
         object.__setattr__(self, "column", self.column or self.name)
         object.__setattr__(self, "holds", self.holds or self.meaning)
-        if self.answers and self.property is None and self.name != "batch":
+        is_known = self.property or self.spread
+        if self.answers and not is_known and self.name != "batch":
             message = f"{self.name}: nothing compares what it does to answers"
             raise ValueError(message)
         if self.allowed and self.type is not str:
@@ -101,13 +107,67 @@ class Dimension:
         """Its value in a configuration."""
         return getattr(configuration, self.column)
 
-    def choices(self, offer: Offer) -> tuple[Any, ...]:
-        """The choices where study.toml names none."""
+    def is_of(self, device: str) -> bool:
+        """Whether devices of this kind may have it, by what they are called."""
+        return not self.on or bool(set(self.on) & set(kind_of(device).names))
+
+    def is_through(self, device: str) -> bool:
+        """Whether a device hands it on to those that it stands for."""
+        kind = kind_of(device)
+        if kind.through is Through.ITSELF or self.property is None or not self.goes_on:
+            return False
+        return not set(self.on) & set(kind.names)
+
+    def on_device(self, offer: Offer) -> Offered:
+        """What becomes of it on a device, or why there is no choice."""
+        if self.is_through(offer.device):
+            return self._through(offer)
+        why = self._why_not(offer)
+        if why:
+            return Offered(why_not=why, is_expert=self.expert)
         if self.expert:
-            return (self.default,)
+            return Offered(choices=self._may_be_named(offer), is_expert=True)
         if self.fixed is not None:
-            return self.fixed
-        return (self.default,) if self.offered is None else self.offered(offer)
+            return Offered(choices=self.fixed)
+        found = (self.default,) if self.offered is None else self.offered(offer)
+        return Offered(choices=found)
+
+    def _through(self, offer: Offer) -> Offered:
+        """What all those have in common that have it, of the devices that one stands for."""
+        if not offer.members:
+            return Offered(
+                why_not=f"{offer.device} does not say which devices it stands for; name them, as "
+                "in AUTO:GPU,CPU",
+                is_expert=self.expert,
+            )
+        each = [self.on_device(member) for member in offer.members]
+        having = [one for one in each if not one.why_not]
+        if not having:
+            return each[0]
+        common = tuple(
+            value for value in having[0].choices if all(value in one.choices for one in having)
+        )
+        why = "" if common else f"no choice is one of all devices of {offer.device}"
+        return Offered(choices=common, why_not=why, is_expert=self.expert)
+
+    def _why_not(self, offer: Offer) -> str:
+        if not self.is_of(offer.device):
+            return f"a setting of {' and '.join(self.on)}"
+        if self.property is not None and self.is_listed and not self.first and offer.properties:
+            said = offer.properties.get(self.property)
+            if said is None:
+                return f"{offer.device} has no property {self.property}"
+            if said == "RO":
+                return f"{offer.device} only reports {self.property}"
+        return "" if self.absent is None else self.absent(offer)
+
+    def _may_be_named(self, offer: Offer) -> tuple[Any, ...]:
+        """What an expert may choose from, as far as that can be listed."""
+        if self.offered is not None:
+            return self.offered(offer)
+        if self.type is bool:
+            return (False, True)
+        return self.allowed
 
     def is_said(self, value: Any) -> bool:
         """Whether it is stored, hashed and set with this value.
@@ -142,7 +202,7 @@ class Dimension:
         if value is None and self.default is None:
             return None
         kind = str if issubclass(self.type, StrEnum) else self.type
-        if not _is(value, kind):
+        if not _is(value, kind, self.least):
             message = f"{self.column} is {value!r:.80}, and no {kind.__name__}"
             raise ValueError(message)
         return self.type(value)
@@ -156,8 +216,9 @@ class Dimension:
         return f"{self.label} {value}"
 
 
-def _is(value: object, kind: type) -> bool:
+def _is(value: object, kind: type, least: int) -> bool:
     """Whether a stored value is of its type; whole numbers are counts."""
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31
+    if kind in {int, float}:
+        types = int if kind is int else int | float
+        return isinstance(value, types) and not isinstance(value, bool) and least <= value < 2**31
     return isinstance(value, kind)

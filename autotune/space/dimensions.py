@@ -9,8 +9,10 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from autotune.space.devices import kind_of
+from autotune.space.devices import KINDS, kind_of, members_of
 from autotune.space.dimension import Dimension, Kind, Stage
+from autotune.space.offer import Offer
+from autotune.space.rows import cpu, gpu, meta, npu
 
 
 class PerformanceHint(StrEnum):
@@ -18,6 +20,7 @@ class PerformanceHint(StrEnum):
 
     LATENCY = "LATENCY"
     THROUGHPUT = "THROUGHPUT"
+    CUMULATIVE_THROUGHPUT = "CUMULATIVE_THROUGHPUT"  # all devices of AUTO at once
 
 
 class Api(StrEnum):
@@ -29,6 +32,61 @@ class Api(StrEnum):
 
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)
 _FEW = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128)
+
+
+_SEVERAL = 2
+_NO_BATCH = "that a batch gives the answers of single requests was not shown"
+
+
+def _within(counts: tuple[int, ...], most: int | None) -> tuple[int, ...]:
+    """Those that are at most so many; the least in any case."""
+    return counts if most is None else tuple(n for n in counts if n <= most) or counts[:1]
+
+
+def _is_npu(offer: Offer) -> bool:
+    return kind_of(offer.device).names == ("NPU",)
+
+
+def _no_streams(offer: Offer) -> str:
+    return "an NPU takes requests, and has no streams to set" if _is_npu(offer) else ""
+
+
+def _no_precision(offer: Offer) -> str:
+    return "the compiler of an NPU decides it" if _is_npu(offer) else ""
+
+
+def _hints(offer: Offer) -> tuple[PerformanceHint, ...]:
+    if _is_npu(offer):
+        return PerformanceHint.THROUGHPUT, PerformanceHint.LATENCY
+    own = (PerformanceHint.LATENCY,) if any(map(_is_npu, offer.members)) else ()
+    return PerformanceHint.THROUGHPUT, PerformanceHint.CUMULATIVE_THROUGHPUT, *own
+
+
+def _idle_hint(offer: Offer) -> str:
+    is_auto = kind_of(offer.device).names == ("AUTO",)
+    if _is_npu(offer) or (is_auto and len(offer.members) >= _SEVERAL):
+        return ""
+    return "both are seeds; beside settings of its own it decides nothing here"
+
+
+def _requests(offer: Offer) -> tuple[int, ...]:
+    """For each stream; all of them where there are no streams."""
+    if not _is_npu(offer):
+        return (1, 2, 3, 4)
+    return tuple(range(offer.least_requests or 1, (offer.most_requests or 8) + 1))
+
+
+def _batches(offer: Offer) -> tuple[int, ...]:
+    limits = [one.max_batch for one in (offer, *offer.members) if one.max_batch is not None]
+    return _within(_BATCHES, min(limits, default=None))
+
+
+def _no_batch(offer: Offer) -> str:
+    if kind_of(offer.device).names == ("BATCH",):
+        return "it collects single requests into a batch by itself"
+    if _is_npu(offer) and offer.max_batch is None:
+        return "an NPU may run a batch as single requests side by side, and does not say"
+    return "" if offer.may_batch else offer.why_no_batch or _NO_BATCH
 
 
 def up_to(most: int) -> tuple[int, ...]:
@@ -51,15 +109,19 @@ TABLE: tuple[Dimension, ...] = (
     Dimension(
         name="hint",
         label="hint",
-        meaning="OpenVINO's preset, which decides whatever else is left to it.",
+        meaning="OpenVINO's preset, which decides whatever else is left to it; tried where it "
+        "decides something: on an NPU, and on AUTO with several devices.",
         holds="performance hint",
         stage=Stage.COMPILE,
         kind=Kind.NAMED,
         type=PerformanceHint,
         property="PERFORMANCE_HINT",
         default=PerformanceHint.THROUGHPUT,
-        tunable=False,
+        goes_on=False,
+        offered=_hints,
+        absent=_idle_hint,
         first=True,
+        was_choice=False,
     ),
     Dimension(
         name="streams",
@@ -71,6 +133,7 @@ TABLE: tuple[Dimension, ...] = (
         type=int,
         property="NUM_STREAMS",
         offered=lambda offer: up_to(offer.most_streams),
+        absent=_no_streams,
         first=True,
     ),
     Dimension(
@@ -95,7 +158,7 @@ TABLE: tuple[Dimension, ...] = (
         stage=Stage.LOAD,
         kind=Kind.ORDERED,
         type=int,
-        offered=lambda _: (1, 2, 3, 4),
+        offered=_requests,
         aliases=("requests", "nireq"),
         first=True,
     ),
@@ -110,7 +173,9 @@ TABLE: tuple[Dimension, ...] = (
         kind=Kind.ORDERED,
         type=int,
         default=1,
-        offered=lambda offer: _BATCHES if offer.may_batch else (1,),
+        offered=_batches,
+        absent=_no_batch,
+        may_be_named=True,
         answers=True,
         first=True,
     ),
@@ -141,6 +206,7 @@ TABLE: tuple[Dimension, ...] = (
         allowed=("f32", "bf16", "f16"),
         property="INFERENCE_PRECISION_HINT",
         offered=lambda offer: offer.precisions,
+        absent=_no_precision,
         words=str,
         answers=True,
         unset="the runtime's own choice: the lowest precision that the device computes natively; "
@@ -160,6 +226,10 @@ TABLE: tuple[Dimension, ...] = (
         words=lambda _: "",
         first=True,
     ),
+    *cpu.ROWS,
+    *gpu.ROWS,
+    *npu.ROWS,
+    *meta.ROWS,
 )
 """Every dimension, in the order of study.toml, of frames and of words."""
 
@@ -187,26 +257,45 @@ CORE_BINDING = row("pinning")
 
 LAYOUT = ("device", "threads_per_stream", "streams")
 """Threads before streams: streams are then chosen among those that fit, and none is clamped."""
+_CHOSEN = [one for one in TABLE if one.tunable and one.name not in LAYOUT]
 DIMENSIONS: tuple[str, ...] = (
     *LAYOUT,
-    *(one.name for one in TABLE if one.tunable and one.name not in LAYOUT),
+    *(one.name for one in _CHOSEN if one.first and one.was_choice),
+    *(one.name for one in _CHOSEN if not (one.first and one.was_choice)),
 )
-"""Names of all dimensions of a space, in the order of a point's indices."""
+"""Names of all dimensions of a space, in the order of a point's indices: those of the first version
+before all others."""
 BY_NAME: Mapping[str, Dimension] = {one.name: one for one in TABLE}
 BY_COLUMN: Mapping[str, Dimension] = {one.column: one for one in TABLE}
 PROPERTIES: Mapping[str, Dimension] = {one.property: one for one in TABLE if one.property}
 """The dimensions that set a property, by the property's name."""
-_HARMLESS = {"ALLOW_AUTO_BATCHING"}
-"""Properties of no row that change no answer: they are only ever turned off."""
-_OF_A_HINT = ("ENABLE_HYPER_THREADING", "SCHEDULING_CORE_TYPE")
-"""Properties that a hint decides as well, and that are no dimension."""
+_HARMLESS = {
+    *(name for kind in KINDS for name in (*kind.always, *kind.of_several)),
+    *(name for kind in KINDS for name in kind.itself),
+}
+"""Properties of no row that change no answer: which device runs a request, and when."""
+READ_BACK = (*PROPERTIES, "EXECUTION_DEVICES", "EXECUTION_MODE_HINT")
+"""What is asked of a compiled model whether it lists it or not."""
+_OF_A_HINT = (cpu.HYPER_THREADING.property or "", cpu.CORE_TYPE.property or "")
+"""Properties that a hint decides as well, so that whoever runs it wants to know them."""
 
 
 @cache
 def lacking(device: str) -> frozenset[str]:
     """Dimensions that a device does not have, and which stand at their first choice there."""
-    mine = kind_of(device).names
-    return frozenset(one.name for one in TABLE if one.on and not set(one.on) & set(mine))
+    return frozenset(one.name for one in TABLE if not one.is_of(device))
+
+
+@cache
+def lacking_through(device: str) -> frozenset[str]:
+    """The same of a device that stands for others: what none of them has, and not it either."""
+    members = members_of(device)
+    missing = {
+        one.name
+        for one in TABLE
+        if not (any(map(one.is_of, members)) if one.is_through(device) else one.is_of(device))
+    }
+    return kind_of(device).spares | missing
 
 
 def is_cpu(device: str) -> bool:
@@ -227,5 +316,5 @@ def is_blocking(values: Mapping[str, Any]) -> bool:
 
 def read_back() -> tuple[str, ...]:
     """Properties that a program reads back from its compiled model to know that it is the one."""
-    found = [name for name, one in PROPERTIES.items() if one.column != "hint"]
+    found = [name for name, one in PROPERTIES.items() if one.first and one.column != "hint"]
     return (*found, *_OF_A_HINT)

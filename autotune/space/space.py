@@ -8,46 +8,71 @@ space stays flat and static (a requirement of the samplers) and no configuration
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
-from autotune.space.canonical import legal_pairs, repaired
+from autotune.space.bounds import BOUNDS, Bounds
+from autotune.space.canonical import Axes, axes_of, repaired
 from autotune.space.configuration import Configuration, Effective
 from autotune.space.dimension import Dimension, Kind
-from autotune.space.dimensions import BY_NAME, DIMENSIONS, LAYOUT, Api, PerformanceHint, is_cpu
-from autotune.space.dimensions import lacking as lacking_on
+from autotune.space.dimensions import BY_NAME, DIMENSIONS, LAYOUT, Api, PerformanceHint
 
 Point = tuple[int, ...]
 
 
+_LIKE = ("streams", "requests_per_stream", "api", "hint")
+"""Points may differ in these and need the same compiled model, on one device or another."""
 _API = DIMENSIONS.index("api")
+_DEVICE = DIMENSIONS.index("device")
 _MOST_COMBINATIONS = 100_000_000
 """Of a stored space: a stranger's is not to keep anybody counting for ever."""
+STORED = ("cpus", *DIMENSIONS, "own", *BOUNDS)
+"""Whatever may be a key of a stored space."""
+Own = Mapping[str, Mapping[str, tuple[Any, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
 class SearchSpace:
-    """The choices of every dimension, and the CPUs that bound streams x threads."""
+    """The choices of every dimension, and the CPUs that bound streams x threads.
+
+    What is left out of the choices, of the dimensions that came later, has its default.
+    """
 
     choices: Mapping[str, tuple[Any, ...]]
-    """Ordered choices by the names in `DIMENSIONS`; none is empty."""
+    """Ordered choices by the names in `DIMENSIONS`; none is empty. Of all devices together."""
     cpus: int
     """min(affinity, cgroup quota)."""
+    own: Own = field(default_factory=dict)
+    """By device and dimension, where a device has a part of these choices, or none. A device that
+    stands for others hands on what is chosen if it is in here."""
+    bounds: Bounds = field(default_factory=Bounds)
+    """What else limits combinations."""
+    _axes: Mapping[str, Axes] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if tuple(self.choices) != DIMENSIONS or not all(self.choices.values()):
+        absent = {name: (BY_NAME[name].default,) for name in DIMENSIONS if _is_later(name)}
+        known = {**absent, **self.choices}
+        if set(known) != set(DIMENSIONS) or not all(known.values()):
             message = (
                 f"a space has the dimensions {DIMENSIONS}, none empty; got {dict(self.choices)}"
             )
             raise ValueError(message)
-        if any(map(is_cpu, self.choices["device"])) and not legal_pairs(self.choices, self.cpus):
-            streams, threads = self.choices["streams"], self.choices["threads_per_stream"]
-            message = (
-                f"no combination of streams {list(streams)} and threads_per_stream "
-                f"{list(threads)} fits the {self.cpus} CPUs of this machine"
-            )
-            raise ValueError(message)
+        choices = {name: known[name] for name in DIMENSIONS}
+        object.__setattr__(self, "choices", choices)
+        axes = {
+            device: axes_of(device, choices, self.cpus, self.own, self.bounds)
+            for device in choices["device"]
+        }
+        object.__setattr__(self, "_axes", axes)
+        for one in axes.values():
+            if not one.pairs():
+                streams, threads = choices["streams"], choices["threads_per_stream"]
+                message = (
+                    f"no combination of streams {list(streams)} and threads_per_stream "
+                    f"{list(threads)} fits the {self.cpus} CPUs of this machine"
+                )
+                raise ValueError(message)
 
     @property
     def sampled(self) -> tuple[str, ...]:
@@ -61,22 +86,21 @@ class SearchSpace:
 
     def points(self) -> Iterator[Point]:
         """Every canonical point, once, in lexical order."""
-        choices = self.choices
         rest = [name for name in DIMENSIONS if name not in LAYOUT]
         load, api = rest.index("requests_per_stream"), rest.index("api")
-        blocks = [kind is Api.SYNC for kind in choices["api"]]
-        for device, name in enumerate(choices["device"]):
-            lacking = lacking_on(name)
-            pairs = (
-                [(0, j) for j in range(len(choices["streams"]))]
-                if "threads_per_stream" in lacking
-                else legal_pairs(choices, self.cpus)
-            )
-            ranges = [range(1 if one in lacking else len(choices[one])) for one in rest]
-            for threads, streams in pairs:
+        hint = rest.index("hint")
+        blocks = [kind is Api.SYNC for kind in self.choices["api"]]
+        for device, name in enumerate(self.choices["device"]):
+            axes = self._axes[name]
+            ranges = [axes.allowed[one] for one in rest]
+            first = (axes.allowed["streams"][0], ranges[load][0], ranges[hint][0])
+            for threads, streams in axes.pairs():
                 for others in itertools.product(*ranges):
-                    if not blocks[others[api]] or streams == others[load] == 0:
-                        yield (device, threads, streams, *others)
+                    if blocks[others[api]] and (streams, others[load], others[hint]) != first:
+                        continue
+                    point = (device, threads, streams, *others)
+                    if axes.is_plain or self.canonical(point) == point:
+                        yield point
 
     def values(self, point: Point) -> dict[str, Any]:
         """The chosen value of every dimension."""
@@ -91,22 +115,23 @@ class SearchSpace:
     def canonical(self, point: Point) -> Point:
         """The point that stands for all combinations with the same meaning."""
         index = dict(zip(DIMENSIONS, point, strict=True))
-        return tuple(repaired(self.choices, self.cpus, index).values())
+        return tuple(repaired(_at(self, point), index).values())
 
     def configuration(self, point: Point) -> Configuration:
         """The configuration at a canonical point."""
-        values = self.values(self.canonical(point))
-        blocking, streams = values["api"] is Api.SYNC, values["streams"]
-        lacking = lacking_on(values["device"])
-        per_stream = values.pop("requests_per_stream")
-        return Configuration(
-            hint=PerformanceHint.LATENCY if blocking else PerformanceHint.THROUGHPUT,
-            num_requests=1 if blocking else streams * per_stream,
-            **{
-                BY_NAME[name].column: BY_NAME[name].default if name in lacking else value
-                for name, value in values.items()
-            },
-        )
+        values, axes = self.values(self.canonical(point)), _at(self, point)
+        absent = axes.lacks | axes.idle(values)
+        blocking = values["api"] is Api.SYNC
+        chosen = {
+            BY_NAME[name].column: BY_NAME[name].default if name in absent else value
+            for name, value in values.items()
+            if name != "requests_per_stream"
+        }
+        requests = (chosen["streams"] or 1) * values["requests_per_stream"] * axes.gathers(values)
+        chosen["num_requests"] = 1 if blocking else requests
+        if blocking:
+            chosen["hint"] = PerformanceHint.LATENCY
+        return Configuration(on_members=axes.passes_on, **chosen)
 
     def locate(
         self, configuration: Configuration, effective: Effective | None = None
@@ -115,20 +140,25 @@ class SearchSpace:
 
         With `effective`, settings that were left to the runtime are taken from what it chose.
         """
+        axes = self._axes.get(configuration.device)
+        if axes is None:
+            return None
         chosen = effective.properties if effective else {}
-        lacking = lacking_on(configuration.device)
         values = {
-            name: self.choices[name][0]
-            if name in lacking
-            else _used(BY_NAME[name], configuration, chosen if _decides(self, name) else {})
+            name: _used(BY_NAME[name], configuration, chosen if _decides(self, name) else {})
             for name in DIMENSIONS
         }
+        values |= axes.firsts(axes.lacks)
+        if configuration.is_hint or configuration.is_blocking:
+            values |= axes.firsts({"hint"})
+        values |= axes.firsts(axes.idle(values))
         requests = effective.requests(configuration) if effective else configuration.num_requests
-        streams = values["streams"]
-        values["requests_per_stream"] = requests / streams if requests and streams else None
+        streams = (1 if "streams" in axes.lacks else values["streams"]) or 0
+        whole = streams * axes.gathers(values)
+        values["requests_per_stream"] = requests / whole if requests and whole > 0 else None
         if configuration.is_blocking:  # a blocking request stands at the first choice
-            values["requests_per_stream"] = self.choices["requests_per_stream"][0]
-        if "threads_per_stream" not in lacking and configuration.threads_per_stream is None:
+            values |= axes.firsts({"requests_per_stream"})
+        if axes.has_threads and configuration.threads_per_stream is None:
             total = values["threads_per_stream"]  # read back: of all streams
             fits = streams and total is not None and total % streams == 0
             values["threads_per_stream"] = total // streams if fits else None
@@ -143,12 +173,14 @@ class SearchSpace:
         Ordered choices are taken by ratio, others must be the same or stand at their first choice.
         None for another device, or one that leaves its streams to the runtime.
         """
-        streams, requests = configuration.streams, configuration.num_requests
-        if configuration.device not in self.choices["device"] or streams is None:
+        axes, streams = self._axes.get(configuration.device), configuration.streams
+        if axes is None or (streams is None and "streams" not in axes.lacks):
             return None
         wanted = {name: BY_NAME[name].of(configuration) for name in DIMENSIONS}
+        wanted["streams"] = streams or 1
         wanted["threads_per_stream"] = configuration.threads_per_stream or 1
-        wanted["requests_per_stream"] = (requests or streams) / streams
+        whole = wanted["streams"] * axes.gathers(wanted)
+        wanted["requests_per_stream"] = (configuration.num_requests or whole) / whole
         point = tuple(
             _nearest(self.choices[name], wanted[name])
             if BY_NAME[name].kind is Kind.ORDERED
@@ -159,8 +191,8 @@ class SearchSpace:
 
     def on_device(self, device: str) -> Iterator[Point]:
         """All points of a device."""
-        axis = DIMENSIONS.index("device")
-        return (point for point in self.points() if self.choices["device"][point[axis]] == device)
+        devices = self.choices["device"]
+        return (point for point in self.points() if devices[point[_DEVICE]] == device)
 
     def same_model(self, configuration: Configuration) -> list[Point]:
         """The points that need the same compiled model as `configuration`."""
@@ -170,7 +202,7 @@ class SearchSpace:
         key = configuration.compile_key
         return [
             point
-            for point in _like(self, here, ("streams", "requests_per_stream"))
+            for point in _like(self, here, _LIKE)
             if self.canonical(point) == point and self.configuration(point).compile_key == key
         ]
 
@@ -182,9 +214,18 @@ class SearchSpace:
         stored = {
             name: list(choices)
             for name, choices in self.choices.items()
-            if BY_NAME[name].first or _decides(self, name)
+            if not _is_later(name) or _decides(self, name)
         }
-        return {"cpus": self.cpus, **stored}
+        own = {
+            device: {name: list(choices) for name, choices in mine.items()}
+            for device, mine in self.own.items()
+        }
+        return {
+            "cpus": self.cpus,
+            **stored,
+            **({"own": own} if own else {}),
+            **self.bounds.to_dict(),
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -194,27 +235,40 @@ class SearchSpace:
             ValueError: it is none.
         """
         try:
-            unknown = set(values) - {"cpus", *DIMENSIONS}
+            unknown = set(values) - set(STORED)
             if unknown:
                 raise ValueError(
                     f"not a search space: it has the dimension {min(unknown):.80}, which this "
                     "version does not know; upgrade autotune"
                 )
-            absent = {
-                name: [BY_NAME[name].default] for name in DIMENSIONS if not BY_NAME[name].first
-            }
-            choices = {name: tuple({**absent, **values}[name]) for name in DIMENSIONS}
+            absent = {name: [BY_NAME[name].default] for name in DIMENSIONS if _is_later(name)}
+            choices = {name: _typed(name, {**absent, **values}[name]) for name in DIMENSIONS}
             if math.prod(map(len, choices.values())) > _MOST_COMBINATIONS:
                 raise ValueError(f"not a search space: over {_MOST_COMBINATIONS:,} combinations")
-            named = {
-                name: tuple(map(BY_NAME[name].type, found))
-                for name, found in choices.items()
-                if issubclass(BY_NAME[name].type, StrEnum)
+            own = {
+                device: {name: _typed(name, found) for name, found in mine.items()}
+                for device, mine in values.get("own", {}).items()
             }
-            return cls({**choices, **named}, values["cpus"])
-        except (KeyError, TypeError) as error:
+            return cls(choices, values["cpus"], own, Bounds.from_dict(values))
+        except (KeyError, TypeError, AttributeError) as error:
             message = f"not a search space: {error}"
             raise ValueError(message) from error
+
+
+def lone_request(space: SearchSpace, device: str) -> Point:
+    """The point of a single request on one stream of a device, with all of its threads."""
+    axes = space._axes[device]  # noqa: SLF001 - of this module
+    threads = space.choices["threads_per_stream"]
+    index = {name: axes.allowed[name][0] for name in DIMENSIONS}
+    index["device"] = space.choices["device"].index(device)
+    fitting = [i for i in axes.allowed["threads_per_stream"] if threads[i] <= space.cpus]
+    index["threads_per_stream"] = fitting[-1] if fitting else index["threads_per_stream"]
+    return space.canonical(tuple(index[name] for name in DIMENSIONS))
+
+
+def _at(space: SearchSpace, point: Point) -> Axes:
+    """The space as the device of a point has it."""
+    return space._axes[space.choices["device"][point[_DEVICE]]]  # noqa: SLF001 - of this module
 
 
 def _like(space: SearchSpace, point: Point, free: Sequence[str]) -> Iterator[Point]:
@@ -225,6 +279,21 @@ def _like(space: SearchSpace, point: Point, free: Sequence[str]) -> Iterator[Poi
             for name, index in zip(DIMENSIONS, point, strict=True)
         )
     )
+
+
+def _is_later(name: str) -> bool:
+    """Whether spaces of the first version did not have this dimension."""
+    return not (BY_NAME[name].first and BY_NAME[name].was_choice)
+
+
+def _typed(name: str, found: Sequence[Any]) -> tuple[Any, ...]:
+    """Stored choices as they were.
+
+    Raises:
+        ValueError: one is none.
+    """
+    kind = BY_NAME[name].type
+    return tuple(map(kind, found)) if issubclass(kind, StrEnum) else tuple(found)
 
 
 def _decides(space: SearchSpace, name: str) -> bool:

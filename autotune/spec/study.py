@@ -1,15 +1,15 @@
 """study.toml to StudySpec: every fault at once, each with its key, value and way out."""
 
-import difflib
 import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError, ValidationInfo, field_validator
+from pydantic import ValidationError, ValidationInfo, field_validator
 
 from autotune.domain.goal import Objective
 from autotune.domain.sampler import Sampler
 from autotune.errors import SpecError
+from autotune.spec.faults import faults_of
 from autotune.spec.sections import (
     BudgetSpec,
     DeadlineSpec,
@@ -107,40 +107,4 @@ def build_spec(values: dict[str, Any], name: str) -> StudySpec:
     try:
         return StudySpec.model_validate(values)
     except ValidationError as error:
-        faults = [f"{name}: {_fault(fault)}" for fault in error.errors()]
-        raise SpecError("\n".join(faults)) from None
-
-
-def _fault(fault: Any) -> str:
-    parts = [str(part) for part in fault["loc"] if not str(part).startswith("function-")]
-    location = [part if part.isprintable() else repr(part) for part in parts]  # in one line
-    where = f"[{location[0]}] " + ".".join(location[1:]) if location else ""
-    if fault["type"] == "extra_forbidden":
-        return f"{where.strip()}: unknown key{_suggestion(location)}"
-    if fault["type"] == "missing":
-        return f"{where.strip()}: is missing"
-    message = fault["msg"].removeprefix("Value error, ")
-    shown = _shown(fault["input"])
-    got = f", got {shown:.80}" if shown and shown not in message else ""
-    return f"{where.strip()}: {message[:1].lower()}{message[1:]}{got}"
-
-
-def _shown(value: object) -> str:
-    """The value as the message shows it; nothing for a section or a key that is not there."""
-    if value is None or isinstance(value, dict | BaseModel):
-        return ""
-    try:
-        return repr(value)
-    except ValueError:  # an integer of thousands of digits
-        return "a number far too long"
-
-
-def _suggestion(location: list[str]) -> str:
-    fields = StudySpec.model_fields
-    if len(location) > 1 and location[0] in fields:
-        section = fields[location[0]].annotation
-        fields = getattr(section, "model_fields", {})
-    close = difflib.get_close_matches(location[-1], fields, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; known here: {', '.join(fields)}"
+        raise SpecError(faults_of(error, name, StudySpec, {})) from None

@@ -14,16 +14,17 @@ def to_toml(spec: StudySpec, comments: tuple[str, ...] = ()) -> str:
             lines += [
                 "",
                 f"[{section}]",
-                *(f"{key} = {_toml(value)}" for key, value in written.items()),
+                *(f"{key} = {toml_value(value)}" for key, value in written.items()),
             ]
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
-def _toml(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """A text, number, truth or list of these as TOML has it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
+        return "[" + ", ".join(toml_value(item) for item in value) + "]"
     if isinstance(value, str):
         return '"' + "".join(_escape(character) for character in value) + '"'
     return repr(value)

@@ -12,13 +12,14 @@ from sqlalchemy import Column, inspect, select
 from autotune.domain.fed import Fed
 from autotune.domain.goal import Goal, Objective
 from autotune.errors import StorageError, StudyMismatchError
-from autotune.space.dimensions import BY_NAME, DIMENSIONS
+from autotune.space.dimensions import BY_NAME
+from autotune.space.space import STORED
 from autotune.storage.faults import faults_explained
 from autotune.storage.rows import StudyRows, rows_explained
 from autotune.storage.schema import STUDY
 
 _MOST_ITEMS = 65536
-_KNOWN = {"cpus", *DIMENSIONS}
+_KNOWN = set(STORED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +143,7 @@ def _differences(stored: Identity, current: Identity) -> list[str]:
 def _choices(space: Mapping[str, Any], dimension: str) -> Any:
     """Of a stored space; its default alone where a dimension of a later version is absent."""
     one = BY_NAME.get(dimension)
-    absent = None if one is None or one.first else [one.default]
+    absent = None if one is None or (one.first and one.was_choice) else [one.default]
     return space.get(dimension, absent)
 
 

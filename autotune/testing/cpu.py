@@ -51,7 +51,10 @@ class SimulatedCpu:
         threads = min(self.cpus, int(asked.get("INFERENCE_NUM_THREADS", self.cpus)))
         streams = min(threads, int(asked.get("NUM_STREAMS", 1 if latency else threads)))
         arithmetic = asked.get(ARITHMETIC_PROPERTY, self.default)
-        said = {name: asked.get(name, one.usual) for name, one in PROPERTIES.items()}
+        said = {
+            name: asked.get(name, one.usual if one.first else None)
+            for name, one in PROPERTIES.items()
+        }
         properties = {
             **{name: text for name, text in said.items() if text is not None},
             "PERFORMANCE_HINT": asked.get("PERFORMANCE_HINT", PerformanceHint.LATENCY),

@@ -21,15 +21,28 @@ class Adviser:
         self._items_per_request = items_per_request
         self._say = say
         self._has_advised = False
+        self._unread: set[tuple[str, str]] = set()
 
     def hear(self, trial: Trial, budget: Budget) -> None:
         """Take in the next trial, and the budget as it is by now."""
+        self._tell_unread(trial)
         goal = self._spec.goal.goal
         if self._has_advised or goal.sla is None or not may_race(trial, goal):
             return
         self._has_advised = True
         for text in advice(self._spec, goal.sla, trial, budget, self._items_per_request):
             self._say(text)
+
+    def _tell_unread(self, trial: Trial) -> None:
+        """Once for each device and property."""
+        if trial.measurement is None:
+            return
+        device = trial.configuration.device
+        unread = trial.measurement.opening.effective.unread(trial.configuration)
+        new = [name for name in unread if (device, name) not in self._unread]
+        self._unread |= {(device, name) for name in new}
+        if new:
+            self._say(f"{device}: {', '.join(new)} cannot be read back: taken as requested")
 
 
 def advice(

@@ -149,7 +149,7 @@ class Tuner:
         )
         device = self.ledger.ruled_out(trial)
         if device is not None:
-            why = "" if trial.failure is None else f": {trial.failure.message}"
+            why = "" if trial.failure is None else f"; the last time: {trial.failure.message}"
             self._say(f"{device}: ruled out: it has run nothing that was asked of it{why}")
         self.adviser.hear(trial, self.allowance.budget)
         self.breaker.hear(trial)

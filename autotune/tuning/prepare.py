@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autotune.domain.inspection import Inspection
+from autotune.domain.hardware import Hardware
+from autotune.domain.inspection import Inspection, home_of, native_of
 from autotune.domain.model_file import ModelSource, fault_of, located
 from autotune.domain.paths import absolute, unwritable_name
 from autotune.errors import ModelError, StorageError, StudyMismatchError
@@ -14,8 +15,9 @@ from autotune.machines.fingerprint import Machine
 from autotune.machines.locks import Patience, machine_lock, study_lock
 from autotune.machines.ports import Runner
 from autotune.machines.workers import SubprocessRunner, reference_file
-from autotune.search.derive import derive_space, trusted_precisions
+from autotune.search.derive import Known, derive_space, trusted_precisions
 from autotune.space.all_devices import ALL, expanded
+from autotune.space.devices import Through, kind_of
 from autotune.space.dimensions import TABLE
 from autotune.space.space import SearchSpace
 from autotune.spec import StudySpec, parse_shapes, to_toml
@@ -25,7 +27,9 @@ from autotune.storage.identity import Identity
 from autotune.storage.reader import StudyReader
 from autotune.tuning.findings import fed
 
-_KEPT = tuple(one.name for one in TABLE if one.tunable and (one.answers or not one.first))
+_KEPT = tuple(
+    one.name for one in TABLE if one.tunable and (one.answers or not (one.first and one.was_choice))
+)
 """What may change answers, as whether it may be offered depends on what could be shown; and what
 came later than some study, which goes on without it."""
 
@@ -84,9 +88,11 @@ def prepared_on(
     Raises:
         ModelError, DeviceError, SpecError, StudyMismatchError: as for `prepared`.
     """
-    facts = runner.inspect(spec.space.device, try_batch=spec.space.batch != (1,))
+    gathers = any(kind_of(device).through is Through.DIRECT for device in spec.space.device)
+    facts = runner.inspect(spec.space.device, try_batch=gathers or spec.space.batch != (1,))
     machine, earlier = runner.machine(facts), begun()
-    choices = space(_of_these(spec, facts, earlier), facts, machine.usable_cpus, earlier)
+    named = _of_these(spec, facts, earlier)
+    choices = space(named, facts, machine.hardware(facts.devices), earlier)
     return Prepared(spec=spec, runner=runner, facts=facts, machine=machine, space=choices)
 
 
@@ -123,14 +129,14 @@ def source(spec: StudySpec, folder: Path) -> ModelSource:
 
 
 def space(
-    spec: StudySpec, facts: Inspection, cpus: int, begun: SearchSpace | None = None
+    spec: StudySpec, facts: Inspection, hardware: Hardware, begun: SearchSpace | None = None
 ) -> SearchSpace:
     """The space that follows from the spec, the model and the machine.
 
     Args:
         spec: the study.
         facts: what inspection found out.
-        cpus: min(affinity, cgroup quota).
+        hardware: of the machine.
         begun: of the study, if it was begun: it keeps its choices of batch and precision where the
             spec names none, whatever is known of them by now.
 
@@ -148,16 +154,24 @@ def space(
                 f"and what it measured with them were other answers: {facts.why_no_batch}; "
                 "begin another study under a new --name"
             )
-    return derive_space(
-        overrides,
-        cpus,
-        device_streams={name: d.streams[-1] for name, d in facts.devices.items() if d.streams},
-        precisions=trusted_precisions(
-            facts.precision_errors, facts.default_precision, facts.untrusted
-        ),
+    known = Known(
+        precisions=_trusted(facts),
         why_no_batch=facts.why_no_batch,
         unproven_batch=facts.unproven_batch,
+        cap_ms=spec.goal.goal.cap_ms,
     )
+    return derive_space(overrides, hardware, known, begun)
+
+
+def _trusted(facts: Inspection) -> dict[str, tuple[str, ...]]:
+    """By device, the precisions that may be used without being asked for."""
+    found = {}
+    for name, device in facts.devices.items():
+        native = native_of(name, device.capabilities) or [facts.default_precision]
+        doubted = facts.unproven_precisions.get(name, {})
+        found[name] = trusted_precisions(native, native[0], doubted)
+    at_home = trusted_precisions(facts.precision_errors, facts.default_precision, facts.untrusted)
+    return {**found, home_of(facts.devices): at_home}
 
 
 def counted(

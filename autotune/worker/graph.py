@@ -60,7 +60,7 @@ def why_random_misleads(model: ov.Model) -> list[str]:
         model: with static inputs; what is still dynamic in it depends on the data.
     """
     everything = set(range(len(model.get_parameters())))
-    found = dict.fromkeys(_found(model, _varying(model, everything)))
+    found = dict.fromkeys(_found(model, varying_in(model, everything)))
     return [*(f"{kind}: {why}" for kind, why in found), *_whole_numbers(model)]
 
 
@@ -85,7 +85,7 @@ def _is_ids(port: Any) -> bool:
 # --- what varies with the data
 
 
-def _varying(model: ov.Model, parameters: set[int]) -> set[str]:
+def varying_in(model: ov.Model, parameters: set[int]) -> set[str]:
     """Names of the nodes whose values vary where these parameters do.
 
     The size of a tensor varies only where its shape is not static.
@@ -178,7 +178,7 @@ def _if(node: Any, varying: set[str]) -> Iterable[tuple[str, str]]:
             for one in node.get_input_descriptions(number)
             if _input_varies(node, one.input_index, varying)
         }
-        yield from _found(body, _varying(body, inputs))
+        yield from _found(body, varying_in(body, inputs))
 
 
 def _varying_in_body(node: Any, body: ov.Model, varying: set[str]) -> set[str]:
@@ -198,7 +198,7 @@ def _varying_in_body(node: Any, body: ov.Model, varying: set[str]) -> set[str]:
         if hasattr(one, "body_value_index")
     ]
     while True:
-        found = _varying(body, inputs)
+        found = varying_in(body, inputs)
         more = {number for number, value in handed_on if _of(value, found)} - inputs
         if not more:
             return found

@@ -6,7 +6,7 @@ alone, whatever its place and its neighbours. That says nothing where the output
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,11 +14,16 @@ import numpy as np
 import openvino as ov
 
 from autotune.domain.answers import Yardstick, distrust
+from autotune.domain.inspection import home_of, native_of
+from autotune.space.devices import members_of
 from autotune.space.dimensions import ARITHMETIC_PROPERTY
+from autotune.space.directed import directed
 from autotune.worker import model
 from autotune.worker.answers import are_finite, differing, is_repeated, silences, spread
 from autotune.worker.batches import STRICT, WrongOutputError, check, check_shapes, strays
-from autotune.worker.inputs import KINDS, Sample, joined
+from autotune.worker.culprit import culprit, refused_by, shapes_of
+from autotune.worker.gathered import unhurried
+from autotune.worker.inputs import KINDS, Sample, input_name, joined
 from autotune.worker.parts import Answer
 from autotune.worker.reference import (
     GIVEN,
@@ -30,8 +35,6 @@ from autotune.worker.reference import (
     run_key,
 )
 
-PRECISIONS = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
-"""Values of INFERENCE_PRECISION_HINT, and the capability that shows them to be native."""
 _BATCH = 3
 """Odd, so that items that are taken for others' halves show."""
 _ORDERS = ((0, 1, 2), (3, 0, 1), (2, 3, 0))
@@ -68,13 +71,9 @@ class Bench:
     def compiled(self, device: str, arithmetic: str) -> ov.CompiledModel:
         """The model as it is now."""
         self.progress(f"compiling for {device} {arithmetic}".rstrip())
-        properties = {ARITHMETIC_PROPERTY: arithmetic} if arithmetic else {}
+        asked = {ARITHMETIC_PROPERTY: arithmetic} if arithmetic else {}
+        properties = {**unhurried(device), **directed(device, asked)}
         return self.core.compile_model(self.network, device, properties)
-
-
-def home_of(devices: Iterable[str]) -> str:
-    """The device whose f32 all others are judged by."""
-    return "CPU" if "CPU" in devices else next(iter(devices))
 
 
 def inspect(bench: Bench, devices: Sequence[str], *, try_batch: bool) -> Findings:
@@ -158,8 +157,9 @@ def _untrusted(
 
 
 def _native(bench: Bench, device: str) -> list[str]:
-    signs = bench.capabilities.get(device, ())
-    return [name for name, sign in PRECISIONS.items() if sign in signs]
+    """Precisions of a device; of one that stands for others, what all of those have."""
+    each = [native_of(one, bench.capabilities.get(one, ())) for one in members_of(device)]
+    return [name for name in (each[0] if each else []) if all(name in one for one in each)]
 
 
 def _runs(
@@ -180,7 +180,8 @@ def _other_runs(
     home = exact.device
     precisions = ["", *_native(bench, home)]
     runs = _runs(bench, home, [p for p in precisions if p != exact.requested], groups)
-    for device in devices:
+    members = [member for device in devices for member in members_of(device)]
+    for device in dict.fromkeys([*devices, *members]):
         if device != home:
             with contextlib.suppress(RuntimeError):  # its trials will say so
                 runs += _runs(bench, device, ["", *_native(bench, device)], groups)
@@ -271,10 +272,12 @@ def _look_at_batches(
     bench: Bench, exact: Run, groups: Sequence[Sequence[Sample]], *, compare: bool
 ) -> tuple[str | None, str | None]:
     """Why a batch gives other answers than single requests, and why it may; None where neither."""
-    ports = bench.network.inputs
-    if any(not len(port.get_shape()) or port.get_shape()[0] != 1 for port in ports):
-        return "the first dimension of every input must be 1", None
+    for port in bench.network.inputs:
+        if not len(port.get_shape()) or port.get_shape()[0] != 1:
+            shape = f"input {input_name(port)!r} is {port.get_partial_shape()}"
+            return f"the first dimension of every input must be 1: {shape}", None
     strayed, told = [], []
+    single = shapes_of(bench.network)
     try:
         model.set_batch(bench.network, _BATCH)
         compiled = bench.compiled(exact.device, exact.requested)
@@ -294,7 +297,9 @@ def _look_at_batches(
                 else:
                     check_shapes(outputs, expected)
     except (RuntimeError, WrongOutputError) as error:
-        return model.last_line(error), None
+        said = model.last_line(error)
+        by = refused_by(error) or culprit(bench.network, single, _BATCH)
+        return said if by is None else f"{said.rstrip('.')}: {by}", None
     return None, _in_doubt(bench.network, strayed, told)
 
 

@@ -9,10 +9,13 @@ import numpy as np
 import openvino as ov
 
 from autotune.domain.answers import distrust
+from autotune.space.devices import Through, kind_of
 from autotune.space.dimensions import ARITHMETIC_PROPERTY, may_change_answers
+from autotune.space.directed import flattened, kept
 from autotune.worker import model
 from autotune.worker.answers import silences
 from autotune.worker.batches import STRICT, WrongOutputError, check, check_shapes
+from autotune.worker.gathered import unhurried, why_strange
 from autotune.worker.inputs import Sample, joined
 from autotune.worker.reference import RANDOM, ReferenceAnswers, Run, errors_of, run_key
 
@@ -45,14 +48,21 @@ class Subject:
 
         Whoever names one that is in no table is not believed that it changes none.
         """
-        return frozenset(filter(may_change_answers, self.properties)) - {ARITHMETIC_PROPERTY}
+        told = flattened(self.properties)
+        return frozenset(filter(may_change_answers, told)) - {ARITHMETIC_PROPERTY}
+
+    @property
+    def gathers(self) -> bool:
+        """Whether the runtime may make one request of several, by itself."""
+        by_name = kind_of(self.device).through is Through.DIRECT
+        return by_name or self.properties.get("ALLOW_AUTO_BATCHING") == "YES"
 
     def single(self) -> ov.CompiledModel:
         """The same device, precision and doubtful properties at batch 1."""
         self.progress(f"compiling for {self.device} at batch 1")
-        kept = {ARITHMETIC_PROPERTY, *self.doubtful}
-        chosen = {k: v for k, v in self.properties.items() if k in kept}
-        return self.core.compile_model(self.read(), self.device, chosen)
+        chosen = kept(self.properties, {ARITHMETIC_PROPERTY, *self.doubtful})
+        always = unhurried(self.device)
+        return self.core.compile_model(self.read(), self.device, {**always, **chosen})
 
 
 def prove(
@@ -80,7 +90,8 @@ def prove(
     """
     if subject.batch_size > 1 and known.why_no_batch is not None:
         raise WrongOutputError(known.why_no_batch)
-    arithmetic = model.arithmetic(compiled) or subject.properties.get(ARITHMETIC_PROPERTY, "")
+    asked = flattened(subject.properties).get(ARITHMETIC_PROPERTY, "")
+    arithmetic = model.arithmetic(compiled) or asked
     run = None if subject.doubtful else known.run(subject.device, arithmetic)
     if run is None:
         run = _run(subject, compiled, groups, arithmetic)
@@ -88,12 +99,16 @@ def prove(
         why = distrust(known.yardsticks, errors_of(run, known.exact), doubt)
     else:
         why = known.untrusted.get(run_key(run.device, run.requested))
-    if subject.batch_size > 1:
+    if subject.batch_size > 1 or subject.gathers:
         why = known.unproven_batch or why
     if not known.is_deterministic:
         check_shapes(outputs, _chosen(known.exact.answers[0], range(subject.batch_size)))
         return 0.0, why
     worst = _deviation(compiled, outputs, groups, run, subject.batch_size)
+    if subject.gathers:
+        strange = why_strange(compiled, groups, run)
+        if strange is not None:
+            raise WrongOutputError(strange)
     if subject.batch_size > 1 and why is None and _tells_less(run, known.exact):
         why = _exactly(subject, groups, known)
     return worst, why

@@ -1,6 +1,6 @@
 """Read a model, give it static shapes and a batch, and run it once."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,8 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as op
 
-from autotune.space.dimensions import ARITHMETIC_PROPERTY
+from autotune.space.dimensions import ARITHMETIC_PROPERTY, READ_BACK
+from autotune.space.directed import NESTED, flattened, nested
 from autotune.worker.inputs import Sample, input_name, tensors_of
 from autotune.worker.parts import Answer, part_of
 from autotune.worker.tensors import decode
@@ -37,6 +38,10 @@ def load(core: ov.Core, path: Path) -> ov.Model:
 _WAYS_OUT = {
     "outside the base directory": "the runtime reads no weights from another folder than the "
     "model's, not even through a link; copy them to where they are one: cp -rL {path.parent} COPY",
+    "unsupported opset": "an operation that is none of OpenVINO's needs an extension, and none is "
+    "loaded; replace it, or export the model without it",
+    "No conversion rule found": "the runtime knows no such operation, and no extension is loaded; "
+    "replace it, or export the model without it",
     "Empty weights data": "they are expected in {path.stem}.bin beside it",
 }
 """What to do about a file that cannot be read, by what the runtime says of it."""
@@ -118,16 +123,43 @@ def set_batch(model: ov.Model, batch_size: int) -> None:
     model.reshape(shapes)
 
 
-def effective_properties(compiled: ov.CompiledModel) -> dict[str, str]:
-    """Every property of the compiled model that can be read, in the text form that it takes."""
-    found = {}
-    for name in compiled.get_property("SUPPORTED_PROPERTIES"):
+def effective_properties(compiled: ov.CompiledModel, asked: Collection[str] = ()) -> dict[str, str]:
+    """Every property of the compiled model that can be read, in the text form that it takes.
+
+    A device that stands for others does not list all that can be read of it, and nests what is
+    theirs: those that decide how it runs, or were asked for, stand under their own names as well.
+
+    Args:
+        compiled: the model.
+        asked: names of the properties that it was compiled with.
+    """
+    listed = list(compiled.get_property("SUPPORTED_PROPERTIES"))
+    found: dict[str, str] = {}
+    for name in dict.fromkeys([*listed, *READ_BACK, *asked]):
         try:
-            found[name] = _text(compiled.get_property(name))
+            value = compiled.get_property(name)
         except (RuntimeError, TypeError):  # some are listed and cannot be read
             continue
+        if name == NESTED:
+            each = _told(value, {*READ_BACK, *asked})
+            found |= {k: v for k, v in flattened(nested(each)).items() if k not in _OF_THE_WHOLE}
+            found |= nested(each)
+        elif name in listed or name not in found:
+            found.setdefault(name, _text(value))
     found.pop("SUPPORTED_PROPERTIES", None)
     return found
+
+
+_OF_THE_WHOLE = {"PERFORMANCE_HINT", "EXECUTION_DEVICES", "OPTIMAL_NUMBER_OF_INFER_REQUESTS"}
+"""What a device that stands for others says of itself."""
+
+
+def _told(devices: Mapping[str, Any], names: Collection[str]) -> dict[str, dict[str, str]]:
+    """What the devices say that one stands for, of these properties."""
+    return {
+        str(device): {name: _text(value) for name, value in properties.items() if name in names}
+        for device, properties in devices.items()
+    }
 
 
 def infer(compiled: ov.CompiledModel, sample: Sample) -> list[np.ndarray]:

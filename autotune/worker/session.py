@@ -6,18 +6,24 @@ from typing import Any, Protocol
 
 import openvino as ov
 
+from autotune.domain.inspection import home_of
 from autotune.space.all_devices import expanded
+from autotune.space.devices import is_meta, members_of
+from autotune.space.directed import flattened
 from autotune.worker import model, readings, sample
+from autotune.worker.absent import absent
 from autotune.worker.batches import WrongOutputError
+from autotune.worker.device import device_facts
+from autotune.worker.examination import examine
 from autotune.worker.graph import why_random_misleads
 from autotune.worker.inputs import DataError, Sample, batch_of, input_name, samples
-from autotune.worker.inspection import Bench, home_of, inspect
+from autotune.worker.inspection import Bench, inspect
 from autotune.worker.items import items_per_request
 from autotune.worker.judgement import Subject, forget, prove
 from autotune.worker.load import RequestLoop, requests_of
 from autotune.worker.reference import load_reference, probes, save_reference
 
-_META_DEVICES = {"AUTO", "MULTI", "HETERO", "BATCH"}
+_NEED_MEMBERS = {"MULTI", "HETERO", "BATCH"}
 
 
 class Answers(Protocol):
@@ -47,6 +53,7 @@ class Session:
         do = command.pop("do")
         duties: dict[str, Any] = {
             "look": self.look,
+            "examine": self.examine,
             "inspect": self.inspect,
             "open": self.open,
             "load": self.load,
@@ -80,9 +87,15 @@ class Session:
         self._answers.say(
             "looked",
             openvino=ov.get_version(),
-            devices={name: self._device_facts(name) for name in self._core.available_devices},
+            devices={name: device_facts(self._core, name) for name in self._core.available_devices},
+            absent={} if path else absent(self._core, self._core.available_devices),
             **{"inputs": [], "outputs": [], **described, **static},
         )
+
+    def examine(self, path: str, shapes: dict[str, list[int]]) -> None:
+        """Say what a model holds; compile nothing."""
+        facts = examine(self._core, Path(path), shapes)
+        self._answers.say("examined", openvino=ov.get_version(), **facts)
 
     def inspect(
         self,
@@ -99,9 +112,9 @@ class Session:
         devices = list(expanded(devices, available))
         for device in devices:
             _check_device(device, available)
-        facts = {name: self._device_facts(name) for name in available}
         described = model.describe(model.load(self._core, Path(path)))
         network = model.read(self._core, Path(path), shapes)
+        facts = {name: device_facts(self._core, name, network) for name in available}
         model.check_types(self._core, network, devices)
         static_shapes = {input_name(port): list(port.get_shape()) for port in network.inputs}
         file = Path(inputs) if inputs else None
@@ -171,7 +184,7 @@ class Session:
         outputs = model.infer(self._compiled, batch_of(groups[0], 0, batch_size))
         first_inference_ms = 1000 * (time.perf_counter() - begun)
         error, unproven = prove(subject, self._compiled, outputs, groups, known)
-        effective = model.effective_properties(self._compiled)
+        effective = model.effective_properties(self._compiled, flattened(properties))
         self._answers.say(
             "opened",
             effective=effective,
@@ -233,20 +246,6 @@ class Session:
             self._source_kind = kind
         return self._source
 
-    def _device_facts(self, device: str) -> dict[str, Any]:
-        facts: dict[str, Any] = {"name": device, "capabilities": [], "streams": None}
-        for key, fact in (
-            ("FULL_DEVICE_NAME", "name"),
-            ("OPTIMIZATION_CAPABILITIES", "capabilities"),
-            ("RANGE_FOR_STREAMS", "streams"),
-        ):
-            try:
-                value = self._core.get_property(device, key)
-            except (RuntimeError, TypeError):
-                continue
-            facts[fact] = value if isinstance(value, str) else list(value)
-        return facts
-
 
 def classify(error: Exception, phase: str) -> str:
     """The kind of failure, from the exception's type and OpenVINO's wording."""
@@ -264,7 +263,7 @@ def classify(error: Exception, phase: str) -> str:
         for sign in ("Unsupported property", "Wrong value", "is not registered", "Invalid value")
     ):
         return "invalid_configuration"
-    return {"look": "model", "inspect": "model", "open": "compile_error"}.get(
+    return {"look": "model", "examine": "model", "inspect": "model", "open": "compile_error"}.get(
         phase, "runtime_error"
     )
 
@@ -283,10 +282,14 @@ _KINDS = {
 
 
 def _check_device(device: str, available: list[str]) -> None:
-    kind, _, members = device.partition(":")
-    names = [name.partition("(")[0] for name in members.split(",")] if members else []
-    wanted = names if kind in _META_DEVICES else [device, *names]
-    for name in wanted:
+    kind = device.partition(":")[0]
+    if kind in _NEED_MEMBERS and ":" not in device:
+        message = f"{device} stands for other devices: name them, as in {device}:{available[0]}"
+        raise _DeviceMissingError(message)
+    named = device.partition(":")[2].split(",") if is_meta(device) and ":" in device else []
+    barred = [name.strip().lstrip("-") for name in named if name.strip().startswith("-")]
+    wanted = members_of(device) if ":" in device or not is_meta(device) else ()
+    for name in (*wanted, *barred):
         if name not in available and name not in {found.partition(".")[0] for found in available}:
             listed = ", ".join(available) or "none"
             message = f"{device!r} is not here: the runtime has {listed}"

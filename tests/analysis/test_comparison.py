@@ -76,6 +76,16 @@ def test_differences_are_those_that_there_are(side: Side) -> None:
     assert differences([side, side]) == []
 
 
+def test_a_layout_is_a_difference_where_all_say_it(side: Side) -> None:
+    """A study of an older version had cores, too."""
+    one = replace(side, machine={**side.machine, "cores": 2, "nodes": 1})
+    other = replace(side, machine={**side.machine, "cores": 4, "nodes": 1})
+    older = replace(side, machine={"cpu_model": side.machine["cpu_model"]})
+
+    assert dict(differences([one, other])) == {"cores": (2, 4)}
+    assert "cores" not in dict(differences([one, older]))
+
+
 def test_another_model_is_said_first(side: Side) -> None:
     """Its figures are of other work."""
     other = replace(side, identity=replace(side.identity, model_sha256="0" * 64), name="b")

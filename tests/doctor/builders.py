@@ -4,6 +4,7 @@ from typing import Any
 
 from autotune.doctor.readings import (
     Counters,
+    CpuKinds,
     Devices,
     Disk,
     Frequency,
@@ -14,7 +15,6 @@ from autotune.doctor.readings import (
     Span,
     SyncedWrites,
     Temperature,
-    Topology,
     Work,
 )
 from autotune.host.counters import CpuTime, QuotaPeriods
@@ -102,7 +102,7 @@ def readings(**changes: Any) -> Readings:
         "temperatures": (temperature(),),
         "frequency": Frequency(governors=("performance",), driver="intel_pstate", turbo=True),
         "batteries": ("Full",),
-        "topology": Topology(threads_per_core=2, numa_nodes=1, core_kinds=()),
+        "topology": CpuKinds(threads_per_core=2, numa_nodes=1, core_kinds=()),
         "clock_source": "tsc",
         "clock_step_s": 40e-9,
         "memory": memory(),

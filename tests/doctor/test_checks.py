@@ -10,6 +10,7 @@ from autotune.doctor import clock_checks, cpu_checks, hardware_checks, host_chec
 from autotune.doctor.check import Check, Grade, fine_percent, grade, size
 from autotune.doctor.checks import checks_of, is_fit
 from autotune.doctor.readings import (
+    CpuKinds,
     Devices,
     Disk,
     Frequency,
@@ -18,7 +19,6 @@ from autotune.doctor.readings import (
     Missing,
     SyncedWrites,
     Temperature,
-    Topology,
     Work,
 )
 from autotune.host.counters import CpuTime, QuotaPeriods
@@ -314,20 +314,20 @@ def test_running_from_a_battery_is_a_warning(states: tuple[str, ...], state: Gra
     ("reading", "evidence"),
     [
         (
-            Topology(threads_per_core=1, numa_nodes=1, core_kinds=()),
+            CpuKinds(threads_per_core=1, numa_nodes=1, core_kinds=()),
             "1 thread(s) on each core, 1 memory node(s), not hybrid",
         ),
         (
-            Topology(threads_per_core=2, numa_nodes=MISSING, core_kinds=("8 P", "4 E")),
+            CpuKinds(threads_per_core=2, numa_nodes=MISSING, core_kinds=("8 P", "4 E")),
             "2 thread(s) on each core, the reason, hybrid: 8 P and 4 E",
         ),
         (
-            Topology(threads_per_core=MISSING, numa_nodes=2, core_kinds=()),
+            CpuKinds(threads_per_core=MISSING, numa_nodes=2, core_kinds=()),
             "the reason, 2 memory node(s), not hybrid",
         ),
     ],
 )
-def test_topology_is_noted(reading: Topology, evidence: str) -> None:
+def test_topology_is_noted(reading: CpuKinds, evidence: str) -> None:
     """Each part for itself."""
     check = hardware_checks.topology_check(reading)
     assert (check.state, check.evidence) == (INFO, evidence)

@@ -13,11 +13,11 @@ from autotune.doctor.checks import checks_of
 from autotune.doctor.files import attempt
 from autotune.doctor.probes import Effort, examine
 from autotune.doctor.readings import (
+    CpuKinds,
     Frequency,
     Missing,
     SyncedWrites,
     Temperature,
-    Topology,
 )
 from autotune.host.files import read
 from autotune.machines.locks import machine_lock
@@ -147,7 +147,7 @@ def test_batteries_are_those_of_the_machine(tree: Tree) -> None:
                 "sys/devices/cpu_core/cpus": "0-1,4\n",
                 "sys/devices/cpu_atom/cpus": "2-3\n",
             },
-            Topology(
+            CpuKinds(
                 threads_per_core=2, numa_nodes=2, core_kinds=("3 P-core CPUs", "2 E-core CPUs")
             ),
             id="Intel hybrid",
@@ -160,7 +160,7 @@ def test_batteries_are_those_of_the_machine(tree: Tree) -> None:
                 f"{CPU}/cpu2/cpu_capacity": "1024\n",
                 "sys/devices/system/node/node0/cpulist": "0\n",
             },
-            Topology(
+            CpuKinds(
                 threads_per_core=1,
                 numa_nodes=1,
                 core_kinds=("2 CPUs of capacity 1024", "1 CPUs of capacity 400"),
@@ -169,7 +169,7 @@ def test_batteries_are_those_of_the_machine(tree: Tree) -> None:
         ),
         pytest.param(
             {f"{CPU}/cpu0/cpu_capacity": "1024\n", f"{CPU}/cpu1/cpu_capacity": "1024\n"},
-            Topology(
+            CpuKinds(
                 threads_per_core=Missing("no CPU topology is visible"),
                 numa_nodes=Missing("no memory nodes are visible"),
                 core_kinds=(),
@@ -178,9 +178,9 @@ def test_batteries_are_those_of_the_machine(tree: Tree) -> None:
         ),
     ],
 )
-def test_topology(tree: Tree, files: dict[str, str], expected: Topology) -> None:
+def test_topology(tree: Tree, files: dict[str, str], expected: CpuKinds) -> None:
     """Threads of a core, memory nodes, kinds of cores."""
-    assert hardware.topology(tree(files)) == expected
+    assert hardware.cpu_kinds(tree(files)) == expected
 
 
 def test_energy_counters_are_named(tree: Tree) -> None:
@@ -273,7 +273,7 @@ def test_malformed_files_give_reasons(tree: Tree, probe: Callable[[Path], object
 
 def test_topology_that_is_malformed_gives_a_reason(tree: Tree) -> None:
     """The rest of it is read."""
-    found = hardware.topology(tree({f"{CPU}/cpu0/topology/thread_siblings_list": "a-b\n"}))
+    found = hardware.cpu_kinds(tree({f"{CPU}/cpu0/topology/thread_siblings_list": "a-b\n"}))
     assert isinstance(found.threads_per_core, Missing)
     assert "thread_siblings_list: 'a-b' is no list of CPUs" in found.threads_per_core.reason
 

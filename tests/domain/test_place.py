@@ -2,7 +2,7 @@
 
 import pytest
 
-from autotune.domain.place import HARDWARE, RUNTIME, Place, differences
+from autotune.domain.place import HARDWARE, LAYOUT, RUNTIME, Place, differences
 
 MACHINE = {
     "cpu_model": "x",
@@ -57,3 +57,20 @@ def test_a_quota_that_nobody_asked_for_is_no_difference() -> None:
     assert differences({**MACHINE, "quota_cpus": None}, MACHINE) == [
         "quota_cpus: None then, 2.5 now"
     ]
+
+
+LAID_OUT = {"cores": 2, "sockets": 1, "nodes": 1, "core_types": {}}
+
+
+@pytest.mark.parametrize("name", LAYOUT)
+def test_a_layout_is_a_difference_where_both_say_it(name: str) -> None:
+    """It is in no digest: those of older fingerprints stay, and nothing is unpooled by an upgrade.
+
+    An empty table of types says that all cores are alike, and so says something.
+    """
+    here, other = {**MACHINE, **LAID_OUT}, {**MACHINE, **LAID_OUT, name: {"P": 1, "E": 1}}
+    (said,) = differences(here, other)
+    assert said.startswith(f"{name}: ")
+    assert differences(here, MACHINE) == differences(MACHINE, other) == []
+    assert differences(here, {**other, name: None}) == []
+    assert Place.of(MACHINE, VERSIONS) == Place.of(other, VERSIONS)

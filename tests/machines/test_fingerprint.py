@@ -3,11 +3,17 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from autotune.domain.hardware import Hardware
+from autotune.domain.place import LAYOUT, Place
 from autotune.errors import UsageError
-from autotune.machines.fingerprint import fingerprint, preloaded, versions
+from autotune.host.topology import LogicalCpu, Topology
+from autotune.machines.fingerprint import fingerprint, layout, preloaded, versions
+
+BIG: dict[str, Any] = {"cores": 16, "sockets": 2, "nodes": 4, "core_types": {"P": 8, "E": 8}}
 
 
 def test_the_same_machine_has_no_differences() -> None:
@@ -59,13 +65,70 @@ def test_another_quota_is_another_machine() -> None:
     ]
 
 
-@pytest.mark.parametrize("absent", ["quota_cpus", "environment", "affinity_cpus"])
+@pytest.mark.parametrize("absent", ["quota_cpus", "environment", "affinity_cpus", *LAYOUT])
 def test_a_fingerprint_of_an_older_version_is_read(absent: str) -> None:
-    """It did not say what was not asked for yet; that is no difference."""
-    machine = replace(fingerprint("2026.4", {}), quota_cpus=0.5, environment={})
+    """It did not say what was not asked for yet; that is no difference, and no other place."""
+    machine = replace(fingerprint("2026.4", {}), quota_cpus=0.5, environment={}, **BIG)
     stored = machine.to_dict()
     del stored[absent]
     assert machine.differences(stored) == []
+    if absent != "quota_cpus":
+        assert Place.of(stored, {}).digest == Place.of(machine.to_dict(), {}).digest
+
+
+@pytest.mark.parametrize(("name", "other"), [*{**BIG, "cores": 8, "core_types": {}}.items()])
+def test_another_layout_is_another_machine(name: str, other: object) -> None:
+    """Two threads of one core are not two cores, although as many CPUs may be used."""
+    big = replace(fingerprint("2026.4", {}), **BIG)
+    small = replace(big, cores=2, sockets=1, nodes=1, core_types={"P": 2})
+    changed: dict[str, Any] = {name: other}
+    (said,) = replace(small, **changed).differences(small.to_dict())
+    assert said == f"{name}: {getattr(small, name)!r} then, {other!r} now"
+
+
+def test_a_machine_is_hardware_with_what_it_says() -> None:
+    """No more than a quota pays for; what nobody told is the simplest."""
+    big = replace(fingerprint("2026.4", {}), usable_cpus=32, **BIG)
+    types = {"P": 8, "E": 8}
+    assert big.hardware({}) == Hardware(
+        cpus=32, cores=16, sockets=2, nodes=4, core_types=types, devices={}
+    )
+    assert replace(big, usable_cpus=3).hardware({}) == Hardware(
+        cpus=3, cores=3, sockets=2, nodes=3, core_types=types, devices={}
+    )
+    nothing: dict[str, Any] = dict.fromkeys(LAYOUT)
+    assert replace(big, **nothing).hardware({}) == Hardware(cpus=32, cores=32, devices={})
+
+
+def test_what_a_container_hides_is_no_difference() -> None:
+    """Neither to a fingerprint that says it, nor from one."""
+    told = replace(fingerprint("2026.4", {}), **BIG)
+    nothing: dict[str, Any] = dict.fromkeys(LAYOUT)
+    hidden = replace(told, **nothing)
+    assert hidden.differences(told.to_dict()) == told.differences(hidden.to_dict()) == []
+
+
+@pytest.mark.parametrize(
+    ("cpus", "expected"),
+    [
+        ([], {}),
+        ([LogicalCpu(number=0)], {}),
+        ([LogicalCpu(number=0, socket=0)], {"sockets": 1}),
+        (
+            [LogicalCpu(number=n, core=n // 2, socket=0, node=0) for n in range(4)],
+            {"cores": 2, "sockets": 1, "nodes": 1, "core_types": {}},
+        ),
+        (
+            [LogicalCpu(number=n, core=n, kind="PE"[n]) for n in range(2)],
+            {"cores": 2, "core_types": {"P": 1, "E": 1}},
+        ),
+    ],
+)
+def test_a_layout_says_what_the_machine_tells(
+    cpus: list[LogicalCpu], expected: dict[str, object]
+) -> None:
+    """And nothing of what it does not."""
+    assert layout(Topology(tuple(cpus))) == expected
 
 
 def test_a_preloaded_library_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:

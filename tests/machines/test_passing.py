@@ -10,10 +10,12 @@ import pytest
 
 from autotune.errors import ModelError
 from autotune.machines import passing
-from autotune.machines.passing import look, write_sample_model
+from autotune.machines.passing import examine, look, try_model, write_sample_model
+from tests import models
 
 PASSING: dict[str, Callable[[Path], object]] = {
     "m.xml: cannot be read": look,
+    "x.xml: cannot be read": lambda path: examine(path.with_name("x.xml"), {}),
     "the runtime: cannot be read": lambda _: look(None),
     "m.xml: cannot be written": write_sample_model,
 }
@@ -46,3 +48,29 @@ def test_a_question_on_a_machine_that_starts_no_process_is_one_line(
     ) as caught:
         PASSING[said](tmp_path / "m.xml")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.openvino
+def test_a_model_is_examined_and_tried(model_folder: Path) -> None:
+    """What it holds, then what a study would find out by running it."""
+    path = model_folder / models.BATCH_TRAP
+    facts = examine(path, {})
+    assert facts.batch_lost is not None
+    assert "Reshape" in facts.batch_lost
+    assert not facts.has_open_shapes
+    found = try_model(path, {})
+    assert found.why_no_batch is not None
+    assert found.why_no_batch.endswith(facts.batch_lost)
+
+
+@pytest.mark.openvino
+def test_open_shapes_are_seen(model_folder: Path) -> None:
+    """Until they are given."""
+    path = model_folder / models.DYNAMIC
+    facts = examine(path, {})
+    assert facts.has_open_shapes
+    (port,) = facts.inputs
+    sizes = [int(size) if size.isdigit() else 8 for size in port.shape.strip("[]").split(",")]
+    assert not examine(path, {port.name: [1, *sizes[1:]]}).has_open_shapes
+    with pytest.raises(ModelError, match="no input is named"):
+        examine(path, {"nobody": [1]})

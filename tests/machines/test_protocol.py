@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.domain.inspection import DeviceFacts, ModelPort, Overview
+from autotune.domain.model_facts import ModelFacts, Weights
 from autotune.machines.protocol import (
     BlockDone,
+    Examined,
     Failed,
     Inspected,
     Looked,
@@ -115,13 +117,36 @@ def test_a_text_has_a_limit() -> None:
 
 
 PORT = {"name": "x", "shape": "[1,3]", "type": "f32"}
-DEVICE = {"name": "a CPU", "capabilities": ["FP32"], "streams": [1, 2]}
+DEVICE = {
+    "name": "a CPU",
+    "capabilities": ["FP32"],
+    "streams": [1, 2],
+    "requests": [1, 8, 1],
+    "max_batch": 64,
+    "best_batch": 16,
+    "tiles": 4,
+    "kind": "integrated",
+    "properties": {"NUM_STREAMS": "RW"},
+}
 SEEN = {
     "openvino": "2026.4",
     "devices": {"CPU": DEVICE, "NPU": {**DEVICE, "streams": None}},
     "inputs": [PORT],
     "outputs": [{**PORT, "name": "y"}, PORT],
 }
+
+
+A_DEVICE = DeviceFacts(
+    name="a CPU",
+    capabilities=("FP32",),
+    streams=(1, 2),
+    requests=(1, 8, 1),
+    max_batch=64,
+    best_batch=16,
+    tiles=4,
+    kind="integrated",
+    properties={"NUM_STREAMS": "RW"},
+)
 
 
 def test_what_was_looked_at_is_a_value_of_the_domain() -> None:
@@ -133,12 +158,56 @@ def test_what_was_looked_at_is_a_value_of_the_domain() -> None:
     assert answer.overview() == Overview(
         openvino="2026.4",
         devices={
-            "CPU": DeviceFacts(name="a CPU", capabilities=("FP32",), streams=(1, 2)),
-            "NPU": DeviceFacts(name="a CPU", capabilities=("FP32",), streams=None),
+            "CPU": A_DEVICE,
+            "NPU": replace(A_DEVICE, streams=None),
         },
         inputs=(port,),
         outputs=(replace(port, name="y"), port),
         static_inputs=(port,),
+    )
+
+
+def test_what_a_device_is_absent_for_is_said() -> None:
+    """By its name."""
+    line = json.dumps({"say": "looked", **SEEN, "absent": {"GPU": "no driver"}}).encode()
+    answer = parse_message(line)
+    assert isinstance(answer, Looked)
+    assert answer.overview().absent == {"GPU": "no driver"}
+
+
+def test_what_was_examined_is_a_value_of_the_domain() -> None:
+    """With all that was said."""
+    said = {
+        "layouts": {"x": "[N,C,H,W]"},
+        "compressed": {"i8": 16},
+        "operations": {"Relu": 2},
+        "batch_lost": "Reshape 'r' has a constant first dimension 1",
+    }
+    texts = {name: [name] for name in ("foreign", "variables", "data_dependent")}
+    weights = [{"type": "i8", "values": 16, "size_bytes": 16}]
+    line = json.dumps(
+        {
+            "say": "examined",
+            "openvino": "2026.4",
+            "inputs": [PORT],
+            "outputs": [PORT],
+            "static_inputs": [PORT],
+            "weights": weights,
+            **said,
+            **texts,
+        }
+    ).encode()
+    answer = parse_message(line)
+    assert isinstance(answer, Examined)
+    port = ModelPort(**PORT)
+    facts: dict[str, Any] = {**said, **{name: tuple(found) for name, found in texts.items()}}
+    assert answer.facts() == ModelFacts(
+        openvino="2026.4",
+        inputs=(port,),
+        outputs=(port,),
+        static_inputs=(port,),
+        weights=(Weights(type="i8", values=16, size_bytes=16),),
+        **facts,
     )
 
 

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autotune.domain.hardware import Hardware
+from autotune.domain.inspection import DeviceFacts
 from autotune.errors import SpecError
-from autotune.search.derive import derive_space, seeds, trusted_precisions
+from autotune.search.derive import Known, derive_space, seeds, trusted_precisions
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import Api, PerformanceHint
 from autotune.space.space import SearchSpace
@@ -16,13 +18,10 @@ from autotune.spec import SpaceSpec
 
 def derived(cpus: int = 4, *, why_no_batch: str | None = None, **overrides: Any) -> SearchSpace:
     """The space on so many CPUs with these overrides."""
-    return derive_space(
-        SpaceSpec(**overrides),
-        cpus,
-        device_streams={"GPU": 2},
-        precisions=("f32",),
-        why_no_batch=why_no_batch,
-    )
+    gpu = DeviceFacts(name="a GPU", capabilities=("FP16",), streams=(1, 2))
+    hardware = Hardware(cpus=cpus, cores=cpus, devices={"GPU": gpu})
+    known = Known(precisions={"CPU": ("f32",)}, why_no_batch=why_no_batch)
+    return derive_space(SpaceSpec(**overrides), hardware, known)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +84,7 @@ def test_more_threads_than_cpus_are_refused() -> None:
         derived(4, streams=[4], threads_per_stream=[2])
 
 
-@pytest.mark.parametrize(("device", "streams"), [("GPU", (1, 2)), ("NPU", (1, 2, 3, 4))])
+@pytest.mark.parametrize(("device", "streams"), [("GPU", (1, 2)), ("VPU", (1, 2, 3, 4))])
 def test_other_devices_report_their_streams(device: str, streams: tuple[int, ...]) -> None:
     """The most streams come from the device, or are four where it does not tell."""
     assert derived(16, device=[device]).choices["streams"] == streams

@@ -8,10 +8,11 @@ from autotune.search.points import PointTable
 from autotune.space.dimensions import DIMENSIONS
 from autotune.space.space import SearchSpace
 from tests.search.surface import make_space
+from tests.space.builders import at
 from tests.space.test_space import spaces
 
 SMALL = make_space()
-ILLEGAL = (0, 2, 2, 0, 0, 0, 0, 0)
+ILLEGAL = at(0, 2, 2)
 """Four threads for each of four streams, on four CPUs."""
 
 

@@ -33,6 +33,7 @@ from autotune.space.space import SearchSpace
 from tests.domain.builders import make_trial
 from tests.search.conftest import NewSearch
 from tests.search.surface import LARGE, advance, failed, make_space, measured, missed, points_of
+from tests.space.builders import at
 
 SMALL = make_space()
 PARETO = Goal(Objective.PARETO, 99, None)
@@ -436,7 +437,7 @@ def test_a_wish_is_repaired_before_the_nearest_is_sought(monkeypatch: pytest.Mon
     monkeypatch.setattr("autotune.search.sampler.TPESampler", Wishful)
     study, table = optuna.create_study(), PointTable(SMALL)
     trial = study.ask()._get_latest_trial()
-    meant = SMALL.canonical((0, 1, 2, 1, 0, 0, 0, 0))
+    meant = SMALL.canonical(at(0, 1, 2, 1))
     for expected in (0, 1):
         row = Tpe().choose(study, trial, table, np.random.default_rng(0))
         assert np.abs(table.indices[row] - np.array(meant)).sum() == expected

@@ -10,6 +10,7 @@ from autotune.space.dimensions import DIMENSIONS, Api
 from autotune.space.space import Point
 from tests.domain.builders import make_measurement
 from tests.search.surface import make_space
+from tests.space.builders import at
 
 SPACE = make_space(requests_per_stream=(1, 2, 3, 4), api=(Api.ASYNC, Api.SYNC))
 AXIS = DIMENSIONS.index("requests_per_stream")
@@ -18,7 +19,7 @@ CAPPED = Goal(Objective.THROUGHPUT, 99, 10)
 
 def with_requests(per_stream: int) -> Point:
     """One stream with so many requests."""
-    return (0, 0, 0, per_stream - 1, 0, 0, 0, 0)
+    return at(0, 0, 0, per_stream - 1)
 
 
 def swept(

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from autotune.space.dimensions import Api
-from autotune.space.space import SearchSpace
+from autotune.space.dimensions import DIMENSIONS, Api
+from autotune.space.space import Point, SearchSpace
 
 
 def make_space(cpus: int = 4, **choices: tuple[Any, ...]) -> SearchSpace:
@@ -19,3 +19,8 @@ def make_space(cpus: int = 4, **choices: tuple[Any, ...]) -> SearchSpace:
         "api": (Api.ASYNC,),
     }
     return SearchSpace({**known, **choices}, cpus)
+
+
+def at(*indices: int) -> Point:
+    """The point with these first indices, and the first choice of all other dimensions."""
+    return (*indices, *[0] * (len(DIMENSIONS) - len(indices)))

@@ -12,7 +12,7 @@ from tests.test_artefacts import SCHEMAS, copied
 
 EVERY_KIND = {
     "a switch of the CPU": "kind=Kind.SWITCH, stage=Stage.COMPILE, type=bool, on=('CPU',), "
-    "answers=True, property='CPU_DENORMALS_OPTIMIZATION'",
+    "answers=True, property='ENABLE_TENSOR_PARALLEL'",
     "a switch": 'kind=Kind.SWITCH, stage=Stage.COMPILE, type=bool, property="A_SWITCH"',
     "a switch that is off": "kind=Kind.SWITCH, stage=Stage.COMPILE, type=bool, default=False, "
     'property="A_SWITCH_THAT_IS_OFF", offered=lambda _: (False, True)',

@@ -55,10 +55,12 @@ REASONS: list[tuple[str, set[str], str]] = [
     ("racing/verify.py", {DEVICE, HINT}, "the hint beside the file says how fast the machine is"),
     ("report/*.py", {DEVICE, HINT, STREAMS, THREADS, REQUESTS, BATCH}, "a layout reads as a whole"),
     ("report/page/*.py", {HINT, STREAMS, THREADS, REQUESTS, BATCH}, "the map has fixed axes"),
-    ("search/derive.py", {DEVICE, HINT, THREADS, BATCH}, "seeds, and what contradicts the model"),
+    ("search/derive.py", {DEVICE, HINT, BATCH}, "seeds, and what contradicts the model"),
     ("search/gp.py", {STREAMS, THREADS, REQUESTS, BATCH}, "Little's law: items in flight"),
+    ("search/offering.py", {DEVICE, STREAMS}, "what each device offers"),
     ("search/sampler.py", {REQUESTS}, "one compiled model after the other"),
     ("search/sweep.py", {REQUESTS}, "the dimension that is swept"),
+    ("spec/profile*.py", {DEVICE, STREAMS}, "facts of devices that are not here"),
     ("stats/tail_test.py", {REQUESTS}, "requests of one round are not independent"),
     ("storage/*.py", {REQUESTS}, "a column of a measurement"),
     ("surfaces/*.py", {DEVICE, STREAMS, THREADS, REQUESTS, BATCH}, "noise is that of a layout"),
@@ -70,7 +72,7 @@ REASONS: list[tuple[str, set[str], str]] = [
     ("tuning/findings.py", {DEVICE, BATCH}, "what could not be shown of batches and devices"),
     ("tuning/ledger.py", {DEVICE}, "a device that is hopeless is taken out"),
     ("tuning/loop.py", {DEVICE}, "says so"),
-    ("tuning/prepare.py", {DEVICE, STREAMS, BATCH}, "devices to inspect, whether to try a batch"),
+    ("tuning/prepare.py", {DEVICE, BATCH}, "devices to inspect, whether to try a batch"),
     ("tuning/rig.py", {HINT}, "the reference is the better hint"),
     ("worker/*.py", {DEVICE, STREAMS, REQUESTS, BATCH}, "compiles for a device, at a batch, loads"),
 ]
@@ -111,7 +113,7 @@ def found(names: set[str]) -> dict[str, list[tuple[int, str]]]:
     places = {
         str(path.relative_to(HOUSE)): [at for at in words_of(path) if at[1] in names]
         for path in sorted(HOUSE.rglob("*.py"))
-        if path.parent.name != "space"
+        if "space" not in path.relative_to(HOUSE).parts[:1]
     }
     return {module: lines for module, lines in places.items() if lines}
 

@@ -16,12 +16,12 @@ from tests import models
 from tests.space.copies import HERE, Product, with_rows
 from tests.test_artefacts import SCHEMAS, copied
 
-NAME, PROPERTY = "denormals", "CPU_DENORMALS_OPTIMIZATION"
+NAME, PROPERTY = "tensor_parallel", "ENABLE_TENSOR_PARALLEL"
 ROW = f"""\
     Dimension(
         name="{NAME}",
-        label="denormals",
-        meaning="Whether numbers next to zero are taken for zero (CPU).",
+        label="tensor parallel",
+        meaning="Whether a matrix product is split between sockets (CPU).",
         stage=Stage.COMPILE,
         kind=Kind.SWITCH,
         type=bool,
@@ -57,7 +57,7 @@ requests_per_stream = 1
 batch = 1
 pinning = true
 precision = "f32"
-denormals = {denormals}
+tensor_parallel = {chosen}
 """
 
 
@@ -67,10 +67,10 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Product:
     return with_rows(tmp_path_factory.mktemp("product"), ROW)
 
 
-def begin(folder: Path, model: Path, denormals: str, *, trials: int, share: float = 0.0) -> Path:
+def begin(folder: Path, model: Path, chosen: str, *, trials: int, share: float = 0.0) -> Path:
     """A study that names the new dimension."""
     folder.mkdir()
-    text = STUDY.format(model=model, denormals=denormals, trials=trials, share=share)
+    text = STUDY.format(model=model, chosen=chosen, trials=trials, share=share)
     (folder / "study.toml").write_text(text, encoding="utf-8")
     return folder
 
@@ -122,10 +122,10 @@ def test_it_is_shown(product: Product, sampled: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(product.run("frame", sampled, "--csv", "-"))))
     assert {row[NAME] for row in rows} == {"True", "False", ""}
     for row in rows:
-        said = {"True": "denormals on", "False": "denormals off", "": "hint"}[row[NAME]]
+        said = {"True": "tensor parallel on", "False": "tensor parallel off", "": "hint"}[row[NAME]]
         assert said in row["configuration"]
     product.run("report", sampled, "--out", sampled / "report.html")
-    assert "denormals on" in (sampled / "report.html").read_text(encoding="utf-8")
+    assert "tensor parallel on" in (sampled / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.openvino
@@ -140,8 +140,8 @@ def test_it_is_exported(product: Product, sampled: Path, tmp_path: Path) -> None
         "write_best(best, Path(sys.argv[3]));"
         "print(json.dumps(configuration_of(best, 'it').to_dict()));"
         "from autotune.space.settings import configuration_in;"
-        "assert configuration_in('streams=2,denormals=yes').denormals is True;"
-        "assert configuration_in(f'streams=2,{sys.argv[2]}=NO').denormals is False"
+        "assert configuration_in('streams=2,tensor_parallel=yes').tensor_parallel is True;"
+        "assert configuration_in(f'streams=2,{sys.argv[2]}=NO').tensor_parallel is False"
     )
     product.run("best", sampled, "--out", sampled / "best.json")
     file = sampled / "with.json"
@@ -170,7 +170,7 @@ def test_older_studies_stay_readable(product: Product, tmp_path: Path) -> None:
     before = {name: (kept / name / "study.db").read_bytes() for name in SCHEMAS}
     program = (
         "import sys, autotune;"
-        "print([list(autotune.frame(name).denormals.isna()) for name in sys.argv[1:]])"
+        "print([list(autotune.frame(name).tensor_parallel.isna()) for name in sys.argv[1:]])"
     )
     found = product.python("-c", program, *(kept / name for name in SCHEMAS))
     assert "True" in found

@@ -104,7 +104,10 @@ def test_a_recording_is_the_whole_space_after_the_hints(surface: Surface, tmp_pa
     """Each configuration once; and what it is of is told."""
     space, cells = surface.identity.space, surface.cells
     assert space.size == 24
-    assert cells[:2] == tuple(Configuration(device="CPU", hint=hint) for hint in PerformanceHint)
+    assert cells[:2] == tuple(
+        Configuration(device="CPU", hint=hint)
+        for hint in (PerformanceHint.LATENCY, PerformanceHint.THROUGHPUT)
+    )
     assert set(cells[2:]) == set(map(space.configuration, space.points()))
     assert len(cells) == len(set(cells)) == 26
     assert surface.is_whole
@@ -181,7 +184,7 @@ def test_the_study_keeps_the_surfaces_space(
     )
     runner = RecordedRunner(recorded=machine)
     facts = runner.inspect(spec.space.device, try_batch=True)
-    space = study.space(spec, facts, runner.machine(facts).usable_cpus)
+    space = study.space(spec, facts, runner.machine(facts).hardware(facts.devices))
     assert space == machine.surface.identity.space
     assert (spec.search.sampler, spec.search.seed) == (sampler, 7)
     assert (spec.budget.trials, spec.budget.duration) == (3, 60.5)

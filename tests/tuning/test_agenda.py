@@ -10,8 +10,9 @@ import pytest
 from autotune.domain.events import (
     StudyFinished,
 )
+from autotune.domain.hardware import Hardware
 from autotune.domain.sampler import Sampler
-from autotune.search.derive import derive_space
+from autotune.search.derive import Known, derive_space
 from autotune.spec import SpaceSpec
 from autotune.storage.reader import StudyReader
 from autotune.testing import SimulatedRunner
@@ -116,7 +117,8 @@ class Chances:
 def make_agenda(*chances: float) -> Agenda:
     """Over a space of CPUs; nothing is queued."""
     search: Any = Chances(*chances)
-    space = derive_space(SpaceSpec(), 4, device_streams={}, precisions=["f32"], why_no_batch=None)
+    hardware = Hardware(cpus=4, cores=4, devices={})
+    space = derive_space(SpaceSpec(), hardware, Known(precisions={"CPU": ["f32"]}))
     return Agenda(space, search, make_spec().goal.goal, may_sweep=True)
 
 

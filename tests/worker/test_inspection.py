@@ -212,4 +212,5 @@ def test_an_input_without_a_batch_of_one_cannot_be_batched(
     """A scalar, a batch that is there already, nothing at all."""
     x = op.parameter(list(shape), np.float32, name="x")
     found: dict[str, Any] = Studied(tmp_path, planted.model(op.relu(x), x)).inspected()
-    assert found["why_no_batch"] == "the first dimension of every input must be 1"
+    said = f"input 'x' is [{','.join(map(str, shape))}]"
+    assert found["why_no_batch"] == f"the first dimension of every input must be 1: {said}"

@@ -42,19 +42,43 @@ def doctor(
     sys.exit(show_doctor(wait=wait, as_json=json))
 
 
-def devices(*, json: Json = False) -> None:
-    """List the devices that the runtime has here."""
-    from autotune.cli.inspect import show_devices
+def devices(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="DEVICE", help="Only these, also some that stand for others: AUTO:GPU,CPU."
+        ),
+    ] = None,
+    *,
+    profile: Annotated[
+        Path | None,
+        path_option(metavar="FILE", help="Show the hardware in this capability profile instead."),
+    ] = None,
+    record: Annotated[
+        Path | None,
+        path_option(metavar="FILE", help="Write this machine's capability profile, a .toml file."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show the devices that the runtime has here, what each can do, and what is tuned of it."""
+    from autotune.cli.devices import show_devices
 
-    show_devices(as_json=json)
+    show_devices(tuple(names or ()), as_json=json, profile=profile, record=record)
 
 
 def inspect(
     model: Annotated[Path, path_argument(metavar="MODEL", help="A model file.")],
     *,
+    shape: ItsShape = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Compile nothing: whether a batch is right stays open.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Show a model's inputs and outputs, and whether they need a shape."""
+    """Show a model: inputs, outputs, weights, operations, and whether it can be batched.
+
+    It is compiled and run for that, as a study does it before it begins.
+    """
     from autotune.cli.inspect import show_model
 
-    show_model(model, as_json=json)
+    show_model(model, as_json=json, shape=shape, quick=quick)

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from autotune.domain.measurement import Feed
 from autotune.errors import AutotuneError
 from autotune.export.best_file import BestFile
+from autotune.space.devices import Through, kind_of
 from autotune.space.dimensions import (
     ARITHMETIC_PROPERTY,
     CORE_BINDING,
@@ -89,8 +90,14 @@ class Tuned:
 
     @property
     def expected(self) -> dict[str, str]:
-        """What the compiled model must report to be the one that was measured."""
-        return {k: v for k, v in self.best.effective.items() if k in DECIDES_SPEED}
+        """What the compiled model must report to be the one that was measured.
+
+        Nothing of a device that stands for others: it reports theirs under their names only.
+        """
+        if kind_of(self.best.device).through is Through.NESTED:
+            return {}
+        decisive = {*DECIDES_SPEED, *self.best.properties} - {"PERFORMANCE_HINT"}
+        return {k: v for k, v in self.best.effective.items() if k in decisive}
 
     @property
     def explicit(self) -> dict[str, str]:
@@ -263,7 +270,8 @@ def fence(text: str) -> str:
 
 def _can_be_set(name: str, value: str) -> bool:
     """What the runtime reports of cores and hyper-threads depends on the machine: left to it."""
-    return name in PROPERTIES and value not in {"", "0", "-1"}
+    one = PROPERTIES.get(name)
+    return one is not None and one.first and value not in {"", "0", "-1"}
 
 
 @cache

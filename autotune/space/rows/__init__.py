@@ -1,0 +1,1 @@
+"""Rows of the table of dimensions that came after the first version, by whose settings they are."""
