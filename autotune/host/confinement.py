@@ -15,7 +15,7 @@ from autotune.host.topology import LogicalCpu, Topology, format_cpus, usable_top
 
 _LOOK_S = 0.2
 """How long CPUs are watched before some are chosen: twenty ticks of the kernel's accounting."""
-_BUSY_STEP = 0.1
+_BUSY_STEP = 0.2
 """Shares of busy time that differ by less are noise of so short a look."""
 CAN_CONFINE = hasattr(os, "sched_setaffinity")
 
@@ -63,7 +63,7 @@ def fault_of_request(
     outside = set(asked.listed) - set(allowed)
     if outside:
         return (
-            f"'{asked}': {cpus_in_words(outside)} not there, or outside of this process's "
+            f"'{asked}': {cpus_in_words(outside)}: not there, or outside of this process's "
             f"affinity; {here}"
         )
     if asked.count <= found.usable:
@@ -152,8 +152,7 @@ def chosen_cpus(count: int, found: Topology, busy: Mapping[int, float]) -> tuple
     # Of one node there may be a choice; several are the largest, whose cores make one pool.
     pools = by_size if fewest == 1 else [[cpu for node in by_size[:fewest] for cpu in node]]
     offers = [_taken(count, Topology(tuple(pool)), busy) for pool in pools if len(pool) >= count]
-    taken = min(offers, key=lambda offer: (_torn(offer, found), _busy_of(offer, busy), offer))
-    return tuple(sorted(taken))
+    return min(offers, key=lambda offer: (_torn(offer, found), _touched(offer, found, busy), offer))
 
 
 def _taken(count: int, pool: Topology, busy: Mapping[int, float]) -> tuple[int, ...]:
@@ -184,6 +183,12 @@ def _torn(taken: Collection[int], found: Topology) -> int:
     """Cores of which some threads are taken, and some are not."""
     shares = [len(set(core) & set(taken)) / len(core) for core in found.siblings.values()]
     return sum(0 < share < 1 for share in shares)
+
+
+def _touched(taken: Collection[int], found: Topology, busy: Mapping[int, float]) -> float:
+    """How busy their cores are: whoever runs on the other thread of a core has half of it."""
+    cores = [core for core in found.siblings.values() if set(core) & set(taken)]
+    return _busy_of([cpu for core in cores for cpu in core], busy)
 
 
 def _busy_of(numbers: Collection[int], busy: Mapping[int, float]) -> float:

@@ -55,6 +55,8 @@ def parse_request(value: object) -> CpuRequest:
     Raises:
         ValueError: it is none of these; the message has the value and what to write.
     """
+    if isinstance(value, CpuRequest):
+        return value
     if isinstance(value, list | tuple):
         return _of_numbers(value)
     if isinstance(value, bool) or not isinstance(value, int | str):

@@ -3,6 +3,7 @@
 import json
 import shlex
 
+from autotune.export.core_budget import properties_of
 from autotune.export.targets.confinement import NO_QUOTA, on_its_cpus, under_budget
 from autotune.export.targets.target import (
     Exported,
@@ -28,7 +29,7 @@ def export(tuned: Tuned) -> Exported:
         UnsupportedError: an input's name has a bracket or comma, which its options cannot quote.
     """
     best = tuned.best
-    config = json.dumps({tuned.device_type: tuned.properties}, indent=4) + "\n"
+    config = json.dumps({tuned.device_type: properties_of(best)}, indent=4) + "\n"
     command = [
         "benchmark_app",
         *("-m", tuned.model),

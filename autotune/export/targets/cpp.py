@@ -1,5 +1,6 @@
 """A C++ program with a pool of requests of the tuned size, and how to build it."""
 
+from autotune.export.core_budget import properties_of
 from autotune.export.targets.confinement import (
     BY_THIS_COMMAND,
     NO_QUOTA,
@@ -38,7 +39,7 @@ def export(tuned: Tuned) -> Exported:
         "infer.cpp.jinja",
         model=tuned.model,
         device=best.device,
-        properties=tuned.properties,
+        properties=properties_of(best),
         confined=" ".join(on_its_cpus(tuned)),
         inputs=tuned.inputs,
         items=best.items,

@@ -1,5 +1,6 @@
 """A Python program with a pool of requests of the tuned size."""
 
+from autotune.export.core_budget import properties_of
 from autotune.export.targets.confinement import NO_QUOTA, command, under_budget
 from autotune.export.targets.target import (
     BY_THE_COMMAND,
@@ -20,7 +21,7 @@ def export(tuned: Tuned) -> Exported:
         "infer.py.jinja",
         model=tuned.model,
         device=best.device,
-        properties=tuned.properties,
+        properties=properties_of(best),
         cpus=None if best.core_budget is None else best.core_budget.cpus,
         inputs=tuned.inputs,
         names=[port.name for port in tuned.inputs],

@@ -97,12 +97,7 @@ class Tuned:
     def explicit(self) -> dict[str, str]:
         """The properties, and what the hint decided besides: for targets with other defaults."""
         settled = {k: v for k, v in self.expected.items() if _can_be_set(k, v)}
-        return {**settled, **self.properties}
-
-    @property
-    def properties(self) -> dict[str, str]:
-        """For `compile_model`; the threads of a hint among them where it had some CPUs only."""
-        return properties_of(self.best)
+        return {**settled, **properties_of(self.best)}
 
     @property
     def environment(self) -> dict[str, str]:

@@ -665,6 +665,12 @@ def test_what_could_not_be_proven_is_in_the_notes() -> None:
         update={"status": Status.UNPROVEN, "unproven": "outputs are *all* zero"}
     )
     text = render(
-        "notes.md.jinja", target="python", best=best, files=(), run=("python x.py",), losses=()
+        "notes.md.jinja",
+        target="python",
+        best=best,
+        files=(),
+        run=("python x.py",),
+        losses=(),
+        budget=None,
     )
     assert "unproven: its answers could not be proven: outputs are \\*all\\* zero." in text
