@@ -123,7 +123,7 @@ def _write(one: Written, best: BestFile) -> None:
         files=one.model_files,
         run=one.exported.run,
         losses=one.exported.losses,
-        budget=best.budget or budget_in_words(best.machine),
+        budget=str(best.budget) if best.budget else budget_in_words(best.machine),
     )
     try:
         one.folder.mkdir(parents=True, exist_ok=True)

@@ -77,7 +77,7 @@ def contest(  # noqa: PLR0913 - the parts of a race
     check_budgets(named, cpus)
     with machine_lock(patience), scratch_folder() as folder:
         if runners is None:
-            runners = partial(_subprocess_runner, _budget(named, cpus))
+            runners = partial(_subprocess_runner, held_for(named, cpus))
         made = _runners(named, folder, runners)
         batched = {_key(e.model) for e in named if e.contender.configuration.batch_size > 1}
         facts = {
@@ -172,11 +172,9 @@ def check_budgets(named: Sequence[NamedContender], cpus: CpuRequest | None) -> N
     fault = None if cpus is None else fault_of_request(cpus)
     if fault is not None:
         raise UsageError(f"--cpus: {fault}")
-    found = {one.budget: one for one in named if one.machine is not None}
-    if cpus is None and len({_listed(budget) for budget in found}) > 1:
-        told = "; ".join(
-            f"{one.contender.name}: {budget or 'all'}" for budget, one in found.items()
-        )
+    found = {_listed(one.budget): one for one in named if one.machine is not None}
+    if cpus is None and len(found) > 1:
+        told = "; ".join(f"{o.contender.name}: {o.budget or 'all CPUs'}" for o in found.values())
         raise UsageError(
             f"these were tuned under different core budgets ({told}), and a race has one: "
             "say which with --cpus"
@@ -187,7 +185,7 @@ def _listed(budget: CoreBudget | None) -> tuple[int, ...]:
     return () if budget is None else budget.cpus
 
 
-def _budget(named: Sequence[NamedContender], cpus: CpuRequest | None) -> CoreBudget | None:
+def held_for(named: Sequence[NamedContender], cpus: CpuRequest | None) -> CoreBudget | None:
     """What is asked for, or else what the contenders were tuned under, on the very same CPUs.
 
     Raises:

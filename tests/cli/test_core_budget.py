@@ -92,26 +92,28 @@ def test_every_thread_of_every_worker_stays_on_its_cpu(home: Path, cpus: str) ->
     assert best.machine["usable_cpus"] == 1
 
 
+SMALL = "[space]\nstreams = 1\nthreads_per_stream = 1\nrequests_per_stream = 1\nbatch = 1\n"
+
+
 @TWO
 @pytest.mark.openvino
-def test_compare_record_and_calibration_stay_on_their_cpu(home: Path) -> None:
-    """Whoever measures, and the worker that writes the sample model."""
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("compare", "LATENCY", "THROUGHPUT", "--model", models.TINY, "--budget", "1s"),
+        ("doctor", "--calibrate", "--budget", "6s"),
+        ("record", "studies/quick", "--launches", "1", "--rounds", "1", "--slice", "50ms"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_whoever_measures_stays_on_the_cpus_that_are_asked_for(
+    home: Path, words: tuple[str, ...]
+) -> None:
+    """Races, a recording, and the worker that writes the sample model."""
+    study = begin(home, "1") / "study.toml"
+    study.write_text(study.read_text() + SMALL)
     last = max(affinity())
-    begin(home, "1")
-    listed = f"{last}-{last}"
-    hints = ("compare", "LATENCY", "THROUGHPUT", "--model", models.TINY, "--budget", "1s")
-    for words in (
-        (*hints, "--cpus", listed),
-        ("doctor", "--calibrate", "--budget", "8s", "--cpus", listed),
-    ):
-        watch, done = watched(*words)
-        assert done.returncode == 0, done.stderr
-        assert only_on(watch, {last})
-    space = "[space]\nstreams = 1\nthreads_per_stream = 1\nrequests_per_stream = 1\nbatch = 1\n"
-    study = home / "studies" / "quick" / "study.toml"
-    study.write_text(study.read_text() + space)
-    record = ("record", "studies/quick", "--launches", "1", "--rounds", "1", "--cpus", listed)
-    watch, done = watched(*record)
+    watch, done = watched(*words, "--cpus", f"{last}-{last}")
     assert done.returncode == 0, done.stderr
     assert only_on(watch, {last})
 
