@@ -191,5 +191,5 @@ def test_a_study_of_an_older_version_says_what_its_file_says(folder: Path) -> No
         )
         trials = tuple(store.trials())
         best = best_of_study(store, folder, trials[0], trials, old.goal)
-    assert terms_of(old) == "throughput in items/s; inputs: real (data.npz)"
+    assert terms_of(old, {}) == "throughput in items/s; inputs: real (data.npz)"
     assert best.measured.data == "real"

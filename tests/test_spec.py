@@ -560,3 +560,49 @@ def test_other_shapes_are_refused(text: str) -> None:
     """Dimensions are whole numbers, and each input is given once."""
     with pytest.raises(SpecError, match=r"\[model\] shape: .* is no shape; write name:1,3,48,192"):
         parse_shapes(text)
+
+
+# --- the core budget
+
+
+@pytest.mark.parametrize(
+    ("value", "count", "listed"),
+    [
+        ("6", 6, ()),
+        ('"6"', 6, ()),
+        ('"0-2"', 3, (0, 1, 2)),
+        ("[0, 2]", 2, (0, 2)),
+        ('"1-1"', 1, (1,)),
+    ],
+)
+def test_a_core_budget_is_a_count_or_a_list(
+    value: str, count: int, listed: tuple[int, ...]
+) -> None:
+    """And is written back as what it is; without one nothing is."""
+    spec = parse_spec(f"{LEAST}\n[machine]\ncpus = {value}\n")
+    assert spec.machine.cpus is not None
+    assert (spec.machine.cpus.count, spec.machine.cpus.listed) == (count, listed)
+    assert parse_spec(to_toml(spec)) == spec
+    assert "[machine]" not in to_toml(parse_spec(LEAST))
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("0", "'0' is no count of CPUs"),
+        ('""', "'' is empty"),
+        ('"0,0"', "'0,0' names CPU 0 twice"),
+        ('"5-0"', "5-0 runs backwards"),
+        ("true", "true is neither a count nor a list"),
+        ("1.5", "1.5 is neither a count nor a list"),
+        ("[]", "[] is empty"),
+    ],
+)
+def test_a_wrong_core_budget_is_named(value: str, says: str) -> None:
+    """The key, the value, what is allowed."""
+    said = fault(f"{LEAST}\n[machine]\ncpus = {value}\n")
+    assert said.startswith("study.toml: [machine] cpus: ")
+    assert says in said
+    assert any(
+        way in said for way in ("write a count such as 6", "name each CPU once", "write 0-5")
+    )

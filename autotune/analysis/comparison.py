@@ -14,9 +14,11 @@ from autotune.domain.trial import Trial
 from autotune.space.configuration import Configuration
 from autotune.storage.identity import Identity
 from autotune.storage.reader import StudyReader
+from autotune.storage.sessions import last_machine
 
 _MACHINE = (
-    *("cpu_model", "usable_cpus", "quota_cpus", "memory_bytes", "system", "devices", "environment"),
+    *("cpu_model", "usable_cpus", "core_budget", "quota_cpus", "memory_bytes", "system"),
+    *("devices", "environment"),
 )
 _VERSIONS = ("openvino", "autotune", "python")
 
@@ -55,7 +57,7 @@ class Side:
             best=found.best,
             race=found.race,
             hint=better_hint(trials, goal, found.race),
-            machine=sessions[-1].machine if sessions else {},
+            machine=last_machine(sessions),
             versions=sessions[-1].versions if sessions else {},
         )
 

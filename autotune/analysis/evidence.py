@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from autotune.domain.trial import Trial
 from autotune.stats.latency import ticks_of
 from autotune.storage.identity import Identity
 from autotune.storage.reader import StudyReader
-from autotune.storage.sessions import SessionRow
+from autotune.storage.sessions import SessionRow, last_machine
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
 """What a reader may ask for, beside the study's own."""
@@ -82,6 +82,11 @@ class Evidence:
                 number: _quantiles(store.with_blocks(trial)) for number, trial in shown.items()
             },
         )
+
+    @property
+    def machine(self) -> dict[str, Any]:
+        """Fingerprint of the machine that it last ran on; empty before that."""
+        return last_machine(self.sessions)
 
     @property
     def goal(self) -> Goal:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from autotune.cli.output import cpus_of
 from autotune.domain.model_file import fault_of, located, model_in
 from autotune.domain.paths import relative
 from autotune.errors import AutotuneError, ModelError, SpecError, StorageError, UsageError
@@ -31,6 +32,7 @@ _OPTIONS = {
     "[search]: sampler": "--sampler",
     "[space] device": "--device",
     "[model] shape": "--shape",
+    "[machine] cpus": "--cpus",
 }
 
 
@@ -80,11 +82,13 @@ def new_study(
         parse_shapes(given["shape"])
     except SpecError as error:
         raise UsageError(str(error).replace("[model] shape", "--shape")) from None
+    cpus_of(given["cpus"])  # what cannot be held here is said before a folder is made
     goal = {key: given[key] for key in ("objective", "max_latency", "percentile", "headroom")}
     values = {
         "model": _given({"path": relative_model_path(model, folder), "shape": given["shape"]}),
         "goal": _given(goal),
         "budget": _given(limits),
+        "machine": _given({"cpus": given["cpus"]}),
         "space": _given({"device": given["device"]}),
         "search": _given({"sampler": given["sampler"], "warm_start": _relative(given, folder)}),
     }

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from autotune.cli.output import (
     announce,
+    cpus_of,
     goal_json,
     patience_of,
     print_json,
@@ -24,6 +25,7 @@ from autotune.domain.model_file import located
 from autotune.domain.race import RaceResult, Standing, State
 from autotune.errors import EXIT_INTERRUPTED, EXIT_OK, UsageError
 from autotune.export.certificate import best_ratio
+from autotune.host.core_budget import CpuRequest
 from autotune.machines.fingerprint import Machine
 from autotune.machines.locks import Patience
 from autotune.racing.contest import common_goal, contest
@@ -47,6 +49,7 @@ def run_compare(
     max_latency: str | None,
     asked_percentile: float | None,
     anyway: bool,
+    cpus: str | None = None,
     wait: str | None,
     as_json: bool,
 ) -> int:
@@ -56,17 +59,18 @@ def run_compare(
     given = None if model is None else RacedModel(path=located(model), shapes=parse_shapes(shape))
     named = named_contenders(names, given, device)
     goal = _goal(common_goal(named), max_latency, asked_percentile)
+    asked = cpus_of(cpus)
     budget_s, console = seconds_of("--budget", budget), Console(stderr=as_json)
     say_what_is_not_passed_on(console)
     patience = patience_of(wait, partial(say, console))
     with Signals(partial(announce, console), patience=patience) as stop:
         compared = head_to_head(
-            named, goal, budget_s, stop, console, anyway=anyway, patience=patience
+            named, goal, budget_s, stop, console, anyway=anyway, cpus=asked, patience=patience
         )
     if as_json:
         print_json(comparison_json(*compared))
     else:
-        show_race(console, *compared[:3])
+        show_race(console, *compared)
     return EXIT_INTERRUPTED if stop() else EXIT_OK
 
 
@@ -93,6 +97,7 @@ def head_to_head(
     console: Console,
     *,
     anyway: bool,
+    cpus: CpuRequest | None = None,
     patience: Patience,
 ) -> Compared:
     """Race them, with a line for every launch."""
@@ -101,6 +106,7 @@ def head_to_head(
         goal,
         budget_s,
         anyway=anyway,
+        cpus=cpus,
         feed=_feed(named),
         on_launch=teller(console, "race"),
         is_stopped=stop,
@@ -110,12 +116,16 @@ def head_to_head(
 
 
 def show_race(
-    console: Console, named: Sequence[NamedContender], result: RaceResult, goal: Goal
+    console: Console,
+    named: Sequence[NamedContender],
+    result: RaceResult,
+    goal: Goal,
+    machine: Machine,
 ) -> None:
     """Its table, and each contender against the first in words."""
     say(console, f"judged by: {goal_in_words(goal)}")
     console.print(race_table(result, goal, baseline="first", states=False))
-    for line in terms_lines(named, result):
+    for line in terms_lines(named, result, machine):
         say(console, line)
     for line in failure_lines(result):
         say(console, line)
@@ -130,10 +140,10 @@ def show_race(
         say(console, line)
 
 
-def terms_lines(named: Sequence[NamedContender], result: RaceResult) -> list[str]:
+def terms_lines(named: Sequence[NamedContender], result: RaceResult, machine: Machine) -> list[str]:
     """What the numbers are numbers of; for each by name where they differ."""
     terms = {
-        standing.contender.name: _terms(standing, one)
+        standing.contender.name: _terms(standing, one, machine)
         for one, standing in zip(named, result.standings, strict=True)
     }
     if len(set(terms.values())) == 1:
@@ -141,10 +151,12 @@ def terms_lines(named: Sequence[NamedContender], result: RaceResult) -> list[str
     return [f"{name}: {said}" for name, said in terms.items()]
 
 
-def _terms(standing: Standing, one: NamedContender) -> str:
+def _terms(standing: Standing, one: NamedContender, machine: Machine) -> str:
     inputs = one.model.inputs
     return terms_in_words(
-        standing.contender.items_per_request, None if inputs is None else str(inputs)
+        standing.contender.items_per_request,
+        None if inputs is None else str(inputs),
+        machine.budget_words,
     )
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from autotune.cli.output import (
     announce,
+    cpus_of,
     patience_of,
     print_json,
     say,
@@ -29,6 +30,7 @@ from autotune.doctor.probes import Tell, examine
 from autotune.doctor.readings import Readings
 from autotune.domain.model_file import located
 from autotune.errors import EXIT_ERROR, EXIT_OK
+from autotune.host.confinement import held_budget
 from autotune.racing.calibrate import calibrate
 from autotune.racing.calibration import tie_margin
 from autotune.racing.named import RacedModel
@@ -45,11 +47,19 @@ _WORDS = {
 
 
 def show_doctor(
-    *, as_json: bool, wait: str | None = None, probe: Callable[[Tell], Readings] | None = None
+    *,
+    as_json: bool,
+    cpus: str | None = None,
+    wait: str | None = None,
+    probe: Callable[[Tell], Readings] | None = None,
 ) -> int:
     """Probe, judge and report; the exit code."""
-    console = Console(stderr=as_json)
-    probe = probe or partial(examine, patience=patience_of(wait, partial(say, console)))
+    console, asked = Console(stderr=as_json), cpus_of(cpus)
+    patience = patience_of(wait, partial(say, console))
+    budget = None if asked is None else held_budget(asked)[0]
+    if budget is not None:
+        say(console, f"core budget: {budget}")
+    probe = probe or partial(examine, patience=patience, budget=budget)
     with _progress(console) as tell:
         checks = checks_of(probe(tell))
     if as_json:
@@ -61,11 +71,17 @@ def show_doctor(
 
 
 def run_calibration(
-    model: Path | None, shape: str | None, budget: str, *, wait: str | None, as_json: bool
+    model: Path | None,
+    shape: str | None,
+    budget: str,
+    *,
+    cpus: str | None = None,
+    wait: str | None,
+    as_json: bool,
 ) -> int:
     """The A/A race; the exit code."""
     given = None if model is None else RacedModel(path=located(model), shapes=parse_shapes(shape))
-    budget_s = seconds_of("--budget", budget)
+    budget_s, asked = seconds_of("--budget", budget), cpus_of(cpus)
     console = Console(stderr=as_json)
     patience = patience_of(wait, partial(say, console))
     # The calibration is kept in a file: the output may go away.
@@ -76,6 +92,7 @@ def run_calibration(
             found, _, file = calibrate(
                 given,
                 budget_s,
+                cpus=asked,
                 on_launch=teller(console, "A/A race"),
                 is_stopped=stop,
                 patience=patience,

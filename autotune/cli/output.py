@@ -16,6 +16,8 @@ from autotune.domain.goal import Goal
 from autotune.domain.units import parse_duration
 from autotune.errors import UsageError
 from autotune.export.files import write_atomically
+from autotune.host.confinement import fault_of_request
+from autotune.host.core_budget import CpuRequest, parse_request
 from autotune.machines.locks import Patience
 from autotune.report.format import per_second, seconds
 
@@ -117,6 +119,24 @@ def seconds_of(option: str, text: str) -> float:
         return parse_duration(text)
     except ValueError as error:
         raise UsageError(f"{option}: {error}") from None
+
+
+def cpus_of(text: str | None) -> CpuRequest | None:
+    """A core budget from --cpus that can be held here; None without one.
+
+    Raises:
+        UsageError: it is none, or cannot; says what is allowed.
+    """
+    if text is None:
+        return None
+    try:
+        asked = parse_request(text)
+    except ValueError as error:
+        raise UsageError(f"--cpus: {error}") from None
+    fault = fault_of_request(asked)
+    if fault is not None:
+        raise UsageError(f"--cpus: {fault}")
+    return asked
 
 
 def patience_of(wait: str | None, tell: Callable[[str], None]) -> Patience:

@@ -266,7 +266,7 @@ def _opened_lines(event: StudyOpened) -> list[str]:
     found = [
         f"study {event.name}: {goal_in_words(event.goal)}",
         f"{event.machine}; {size}; budget {' or '.join(budget)}",
-        terms_in_words(event.items_per_request, event.inputs),
+        terms_in_words(event.items_per_request, event.inputs, event.core_budget),
     ]
     if event.trials_before:
         found.append(f"continued after {event.trials_before} trials and {seconds(event.spent_s)}")

@@ -1,5 +1,6 @@
 """What is asked, of which study: from the words of the command line to values."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from autotune.analysis.what_if import Limits
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.units import parse_bytes, parse_duration, parse_percent
 from autotune.errors import SpecError, UsageError
+from autotune.host.core_budget import budget_in_words
 from autotune.spec import STUDY_FILE, parse_spec
 from autotune.storage.backup import SUFFIX
 from autotune.storage.database import DATABASE
@@ -85,12 +87,13 @@ def asked_limits(max_memory: str | None, device: str | None) -> Limits:
         raise UsageError(f"--max-memory: {error}") from None
 
 
-def terms_json(identity: Identity) -> dict[str, Any]:
-    """What the numbers are numbers of, for JSON output."""
+def terms_json(identity: Identity, machine: Mapping[str, Any]) -> dict[str, Any]:
+    """What the numbers are numbers of, for JSON output; `machine` is a fingerprint."""
     fed = identity.fed
     inputs = parse_spec(identity.spec).model.inputs
     return {
         "items_per_request": identity.items_per_request,
         "data": "random" if inputs is None else "real",
         "data_warnings": [] if fed is None else list(fed.warnings),
+        "core_budget": budget_in_words(machine),
     }

@@ -25,6 +25,7 @@ from autotune.report.race_table import race_table
 from autotune.report.tables import distinct, trials_table
 from autotune.report.words import relaxed_in_words, terms_of, why_nothing
 from autotune.storage.reader import StudyReader
+from autotune.storage.sessions import last_machine
 
 
 def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_json: bool) -> None:
@@ -48,7 +49,7 @@ def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_
         print_json(
             {
                 "goal": goal_json(goal),
-                **terms_json(identity),
+                **terms_json(identity, last_machine(store.sessions())),
                 "measurements": len(measured),
                 "front": to_records(table),
             }
@@ -67,7 +68,7 @@ def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_
     )
     race = raced(store, store.trials()) if goal == stored else None  # of no other goal
     show(console, trials_table(rows, goal, better_hint(trials, goal, race), title))
-    say(console, terms_of(identity))
+    say(console, terms_of(identity, last_machine(store.sessions())))
     if csv is not None:
         say(console, f"wrote {csv}")
 
@@ -109,7 +110,7 @@ def show_best(
         return EXIT_OK
     _tell_best(console, found, file, goal, limits)
     _tell_devices(console, store, found, goal, limits)
-    say(console, terms_of(store.identity()))
+    say(console, terms_of(store.identity(), last_machine(store.sessions())))
     if out is not None:
         say(console, f"wrote {out}")
     return EXIT_OK

@@ -34,7 +34,7 @@ from autotune.report.story import story_json, story_lines
 from autotune.report.tables import distinct, trials_table
 from autotune.report.words import ruled_out, search_in_words, terms_of
 from autotune.storage.identity import Identity
-from autotune.storage.sessions import SessionRow
+from autotune.storage.sessions import SessionRow, last_machine
 
 _RECENT = 10
 
@@ -60,6 +60,11 @@ class StudyStatus:
     def failures(self) -> Counter[str]:
         """How often each kind of failure came."""
         return Counter(trial.failure.kind.value for trial in self.trials if trial.failure)
+
+    @property
+    def machine(self) -> dict[str, Any]:
+        """Fingerprint of the machine that it last ran on."""
+        return last_machine(self.sessions)
 
     @property
     def spent_s(self) -> float:
@@ -99,7 +104,7 @@ def _status_json(study: StudyStatus) -> dict[str, Any]:
     return {
         "study": identity.name,
         "goal": goal_json(identity.goal),
-        **terms_json(identity),
+        **terms_json(identity, study.machine),
         "running_pid": study.holder,
         "trials": len(trials),
         "failures": dict(study.failures),
@@ -122,7 +127,7 @@ def _status_json(study: StudyStatus) -> dict[str, Any]:
 def _tell_status(console: Console, study: StudyStatus) -> None:
     identity, trials, goal = study.identity, study.trials, study.identity.goal
     say(console, f"study {identity.name}: {goal_in_words(goal)}")
-    say(console, terms_of(identity))
+    say(console, terms_of(identity, study.machine))
     sessions = f"{len(study.sessions)} session(s)"
     spent = f"{len(trials)} trials in {seconds(study.spent_s)}, {sessions}"
     say(console, f"{_state(study)}; {spent}")
@@ -165,7 +170,7 @@ def show_log(folder: Path, *, as_json: bool) -> None:
     console = Console()
     identity = store.identity()
     say(console, f"study {identity.name}: {goal_in_words(identity.goal)}")
-    say(console, terms_of(identity))
+    say(console, terms_of(identity, last_machine(store.sessions())))
     for line in story_lines(happened):
         say(console, line)
     race = raced(store, store.trials())

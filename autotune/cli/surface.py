@@ -14,6 +14,7 @@ from rich.console import Console
 
 from autotune.cli.output import (
     announce,
+    cpus_of,
     patience_of,
     print_json,
     say,
@@ -30,6 +31,7 @@ from autotune.export.files import write_atomically
 from autotune.report.format import goal_in_words, seconds
 from autotune.report.regret import Curve, regret_page, regret_table
 from autotune.spec import STUDY_FILE, load_spec
+from autotune.spec.sections import MachineSpec
 from autotune.surfaces.file import load_surface
 from autotune.surfaces.record import SURFACE_FILE, record
 from autotune.surfaces.recording import Headway
@@ -45,14 +47,17 @@ def run_record(
     rounds: int,
     slice_text: str,
     *,
+    cpus: str | None = None,
     wait: str | None,
 ) -> int:
     """Record, and return the exit code."""
     if launches < 1 or rounds < 1:
         raise UsageError("--launches and --rounds: give at least 1")
-    slice_s = seconds_of("--slice", slice_text)
+    slice_s, asked = seconds_of("--slice", slice_text), cpus_of(cpus)
     folder = study.parent if study.name == STUDY_FILE else study
     spec, file = load_spec(study), out or folder / SURFACE_FILE
+    if asked is not None:
+        spec = spec.model_copy(update={"machine": MachineSpec(cpus=asked)})
     plan = RecordPlan(launches=launches, rounds=rounds, slice_s=slice_s, feed=spec.measure.feed)
     console = Console()
     say_what_is_not_passed_on(console)
@@ -70,11 +75,19 @@ def run_record(
         Signals(partial(announce, console), "this group", patience=patience) as stop,
     ):
         surface = record(
-            spec, folder, file, plan, on_group=tell, is_stopped=stop, patience=patience
+            spec,
+            folder,
+            file,
+            plan,
+            on_group=tell,
+            tell=partial(say, console),
+            is_stopped=stop,
+            patience=patience,
         )
         say(console, _closing_line(surface, file))
         if not surface.is_whole:
-            say(console, f"go on with: autotune record {study}")
+            again = "" if cpus is None else f" --cpus {cpus}"
+            say(console, f"go on with: autotune record {study}{again}")
             return EXIT_INTERRUPTED
     return EXIT_OK
 

@@ -262,7 +262,7 @@ def _show(outcome: Outcome, folder: Path, console: Console) -> None:
     each = devices_table(by_device(outcome.trials, outcome.goal), outcome.goal, hint)
     if each is not None:
         show(console, each)
-    say(console, terms_in_words(outcome.items_per_request, outcome.inputs))
+    say(console, _terms(outcome))
     say(console, search_in_words(outcome.trials, outcome.goal, outcome.space_size))
     if outcome.best is None:
         if outcome.race is None:
@@ -272,6 +272,11 @@ def _show(outcome: Outcome, folder: Path, console: Console) -> None:
                 console,
                 f"{folder / 'best.json'} is of an earlier session, not shown to hold now",
             )
+
+
+def _terms(outcome: Outcome) -> str:
+    budget = outcome.machine.budget_words
+    return terms_in_words(outcome.items_per_request, outcome.inputs, budget)
 
 
 def _say_how_to_go_on(console: Console, go_on: str) -> None:

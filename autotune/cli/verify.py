@@ -10,6 +10,7 @@ from rich.console import Console
 from autotune.cli.compare import comparison_json, head_to_head, ratio_json, show_race, standing_json
 from autotune.cli.output import (
     announce,
+    cpus_of,
     patience_of,
     print_json,
     say,
@@ -23,7 +24,7 @@ from autotune.domain.goal import Goal, Verdict
 from autotune.domain.race import RaceResult
 from autotune.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_VERIFICATION
 from autotune.machines.fingerprint import Machine
-from autotune.racing.contest import common_goal
+from autotune.racing.contest import check_budgets, common_goal
 from autotune.racing.named import contender_of_file
 from autotune.racing.verify import Finding, Verification, verify
 from autotune.report.format import (
@@ -43,11 +44,14 @@ def run_verify(
     model: Path | None,
     *,
     anyway: bool,
+    cpus: str | None = None,
     wait: str | None,
     as_json: bool,
 ) -> int:
     """Verify each file in turn, and race several against each other; the exit code."""
-    budget_s = seconds_of("--budget", budget)
+    budget_s, asked = seconds_of("--budget", budget), cpus_of(cpus)
+    if len(files) > 1:  # they race in the end, on the same CPUs
+        check_budgets([contender_of_file(path, model) for path in files], asked)
     console, found = Console(stderr=as_json), []
     patience = patience_of(wait, partial(say, console))
     # The exit code is an answer, too: lines may get lost.
@@ -60,6 +64,7 @@ def run_verify(
                     budget_s,
                     model=model,
                     anyway=anyway,
+                    cpus=asked,
                     on_launch=teller(console, str(path)),
                     is_stopped=stop,
                     patience=patience,
@@ -74,10 +79,17 @@ def run_verify(
                 named = [contender_of_file(path, model) for path in files]
                 goal = common_goal(named)
                 compared = head_to_head(
-                    named, goal, budget_s, stop, console, anyway=anyway, patience=patience
+                    named,
+                    goal,
+                    budget_s,
+                    stop,
+                    console,
+                    anyway=anyway,
+                    cpus=asked,
+                    patience=patience,
                 )
         if compared is not None and not as_json:
-            show_race(console, *compared[:3])
+            show_race(console, *compared)
     if as_json:
         comparison = None if compared is None else comparison_json(*compared)
         files_json = [_verification_json(*one) for one in found]
@@ -96,7 +108,8 @@ def _show_verification(
     if differences:
         say(console, f"another machine or runtime than the file's: {'; '.join(differences)}")
     console.print(race_table(result, goal, states=False))
-    say(console, terms_in_words(standing.contender.items_per_request, best.model.inputs))
+    items, inputs = standing.contender.items_per_request, best.model.inputs
+    say(console, terms_in_words(items, inputs, machine.budget_words))
     if standing.failure is not None:
         say(console, f"{found.path}: {standing.failure.kind}: {standing.failure.message}")
     if found.answers is not Finding.HOLDS:

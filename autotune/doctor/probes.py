@@ -3,7 +3,7 @@
 import contextlib
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,8 +11,10 @@ from typing import TypeVar
 
 from autotune.doctor import hardware, space, timing
 from autotune.doctor.files import attempt
-from autotune.doctor.readings import Devices, Lock, Missing, Readings
+from autotune.doctor.readings import Devices, Idle, Lock, Missing, Readings, Span
 from autotune.errors import AutotuneError, BusyError
+from autotune.host.confinement import confined_to
+from autotune.host.core_budget import CoreBudget
 from autotune.host.cpus import cpus, usable_cpus
 from autotune.host.memory import memory
 from autotune.machines.fingerprint import fingerprint
@@ -44,11 +46,19 @@ _EFFORT = Effort()
 
 
 def examine(
-    tell: Tell, effort: Effort = _EFFORT, root: Path = _ROOT, patience: Patience | None = None
+    tell: Tell,
+    effort: Effort = _EFFORT,
+    root: Path = _ROOT,
+    patience: Patience | None = None,
+    budget: CoreBudget | None = None,
 ) -> Readings:
-    """Take all readings; what needs a quiet machine, or takes it from others, under its lock."""
+    """Take all readings; what needs a quiet machine, or takes it from others, under its lock.
+
+    With a core budget everything runs on its CPUs, and what others do on the rest is not judged.
+    """
     with contextlib.ExitStack() as stack:
         lock = _take_lock(stack, patience)
+        stack.enter_context(confined_to(() if budget is None else budget.cpus))
 
         def timed(doing: str, probe: Callable[[], T]) -> T | Missing:
             if lock.problem is not None:
@@ -57,10 +67,11 @@ def examine(
             return attempt(probe)
 
         # In the order of these lines: the temperature is wanted at the end of the load.
+        idle = timed("idling", partial(timing.idle, root, effort.idle_s))
         return Readings(
             lock=lock,
             cpus=attempt(partial(cpus, root)),
-            idle=timed("idling", partial(timing.idle, root, effort.idle_s)),
+            idle=idle if budget is None or isinstance(idle, Missing) else beside_others(idle),
             work=timed(
                 "timing the same work again and again",
                 partial(timing.fixed_work, effort.round_s, effort.rounds, effort.limit_s),
@@ -86,7 +97,7 @@ def examine(
             ),
             sqlite=sqlite3.sqlite_version,
             openvino=attempt(_openvino),
-            devices=timed("asking OpenVINO for devices", _devices),
+            devices=timed("asking OpenVINO for devices", partial(_devices, budget)),
             energy=attempt(partial(hardware.energy, root)),
         )
 
@@ -106,13 +117,22 @@ def _openvino() -> str:
         raise ValueError("not installed") from None
 
 
-def _devices() -> Devices:
+def beside_others(idle: Idle) -> Idle:
+    """What is told of all CPUs together tells nothing of those of a core budget."""
+    nobody = Missing("of all CPUs together: it tells nothing of those of the core budget")
+    before, after = (
+        replace(end, pressure_s=nobody) for end in (idle.interval.before, idle.interval.after)
+    )
+    return Idle(interval=Span(before=before, after=after), runnable_tasks=nobody)
+
+
+def _devices(budget: CoreBudget | None) -> Devices:
     try:
-        looked = look(None)
+        looked = look(None, cpus=() if budget is None else budget.cpus)
     except AutotuneError as error:
         return Devices(names=(), problem=str(error))
     found = {name: device.name for name, device in looked.devices.items()}
     return Devices(
         names=tuple(f"{device} ({name})" for device, name in found.items()),
-        calibration=load_calibration(fingerprint(looked.openvino, found)),
+        calibration=load_calibration(fingerprint(looked.openvino, found, budget)),
     )

@@ -25,6 +25,8 @@ class StudyOpened:
     """At batch 1."""
     inputs: str | None = None
     """File of the input data; None for random data."""
+    core_budget: str | None = None
+    """What of the machine is used, in words; None for all of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-HARDWARE = ("cpu_model", "logical_cpus", "usable_cpus", "quota_cpus")
+BUDGET = ("usable_cpus", "core_budget")
+"""What another core budget changes. Which CPUs a count came to is no difference: it is no more than
+a count that was asked for."""
+HARDWARE = ("cpu_model", "logical_cpus", *BUDGET, "quota_cpus")
 RUNTIME = ("openvino", "devices", "environment")
 """Fields of a machine's fingerprint; memory and the kernel may change."""
 LAYOUT = ("cores", "sockets", "nodes", "core_types")
@@ -38,7 +41,9 @@ class Place:
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def differences(
+    then: Mapping[str, Any], now: Mapping[str, Any], ignored: Collection[str] = ()
+) -> list[str]:
     """What differs between two fingerprints, in words; what is empty may also be missing.
 
     Versions that did not ask for quotas had them all the same: whether one differs is not known.
@@ -48,6 +53,7 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [
         f"{name}: {then.get(name)!r} then, {now.get(name)!r} now"
         for name in (*HARDWARE, *known, *RUNTIME)
+        if name not in ignored
         if name != "quota_cpus" or name in then
         if (then.get(name) or None) != (now.get(name) or None)
     ]

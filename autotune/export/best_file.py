@@ -2,7 +2,8 @@
 
 History of the format: 1, the first. 2: `certificate`, `measured.feed`, and two more values of
 `status`. 3: `measured.peak_rss_bytes`. 4: `model.items_per_request`, `measured.data`,
-`measured.warnings`, `unproven`, `environment`, and one more value of `status`.
+`measured.warnings`, `unproven`, `environment`, and one more value of `status`. 5: `core_budget`;
+files that have nothing of it are still written as 4, which older versions read.
 """
 
 import json
@@ -29,11 +30,12 @@ from autotune.export.certificate import (
     Text,
 )
 from autotune.export.files import write_atomically
+from autotune.host.core_budget import CoreBudget, parse_request
 from autotune.space.dimension import Dimension
 from autotune.space.dimensions import BATCH, REQUESTS, TABLE
 from autotune.storage.digests import digest_of
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 Size = Annotated[int, Field(ge=0, lt=10**9)]
 _MAX_BYTES = 2**20
 
@@ -53,6 +55,16 @@ class BestModel(FileSection):
     )
     items_per_request: Positive = Field(
         default=1, description="Items in a request at batch 1: what throughputs count."
+    )
+
+
+class BestCoreBudget(FileSection):
+    """The CPUs that it was confined to when it was measured."""
+
+    asked: Text = Field(description='As it was asked for: a count such as "6", or a list.')
+    count: Positive = Field(description="CPUs.")
+    cpus: list[Size] = Field(
+        min_length=1, description="Their numbers on the machine that measured, ascending."
     )
 
 
@@ -116,7 +128,7 @@ class BestBaseline(FileSection):
 class _Deployed(FileSection):
     """What is deployed; a field follows for each dimension that is no property."""
 
-    format_version: Literal[1, 2, 3, 4]
+    format_version: Literal[1, 2, 3, 4, 5]
     created_at: Text = Field(description="UTC, ISO 8601.")
     model: BestModel
     device: Text
@@ -173,6 +185,11 @@ class BestFile(_Loaded):
     environment: dict[Text, Text] = Field(
         default={}, description="Variables that the workers ran under, such as LD_PRELOAD."
     )
+    core_budget: BestCoreBudget | None = Field(
+        default=None,
+        description="The CPUs that everything was confined to; null where none were asked for, and "
+        "before format 5. A quota or an affinity that nobody asked for is in `machine`.",
+    )
     study: Text
     trial: Count
 
@@ -180,6 +197,23 @@ class BestFile(_Loaded):
     def items(self) -> int:
         """Items in a request."""
         return self.model.items_per_request * self.batch_size
+
+    @property
+    def budget(self) -> CoreBudget | None:
+        """The CPUs that it was confined to, of those of its machine.
+
+        Raises:
+            ValueError: the file was edited: they contradict each other.
+        """
+        found = self.core_budget
+        if found is None:
+            return None
+        asked = parse_request(found.asked)
+        cpus, visible = tuple(found.cpus), self.machine.get("logical_cpus")
+        is_one = {found.count, asked.count} == {len(cpus)} and list(cpus) == sorted(set(cpus))
+        if not is_one or asked.listed not in {(), cpus}:
+            raise ValueError("core_budget: asked, count and cpus contradict each other")
+        return CoreBudget(asked, cpus, visible if isinstance(visible, int) else len(cpus))
 
     @property
     def beside(self) -> dict[str, Any]:
@@ -196,6 +230,7 @@ def write_best(file: BestFile, path: Path) -> None:
     try:
         # What a later version added is left out at its default: others read the file as well.
         absent = {one.column for one in BESIDE if not one.is_said(getattr(file, one.column))}
+        absent |= {"core_budget"} if file.core_budget is None else set()
         text = file.model_dump_json(indent=2, exclude=absent)
     except PydanticSerializationError as error:
         raise AutotuneError(f"{path}: cannot be written: {error}") from error

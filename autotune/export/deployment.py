@@ -8,6 +8,7 @@ from autotune.domain.model_file import located
 from autotune.errors import UsageError
 from autotune.export.best_file import BestFile, model_of, read_best
 from autotune.export.configuration import configuration_of
+from autotune.export.core_budget import properties_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,17 @@ class Deployment:
         """The model file."""
         return located(self.path.parent / self.best.model.path)
 
+    @property
+    def cpus(self) -> tuple[int, ...] | None:
+        """The core budget that it was measured under; None for all CPUs of its machine."""
+        found = self.best.core_budget
+        return None if found is None else tuple(found.cpus)
+
     def compile(self, core: Any, model: Path | None = None) -> tuple[Any, Any]:
         """Compile exactly what was measured.
+
+        The process is not confined to the file's core budget: whoever wants that calls
+        ``os.sched_setaffinity(0, deployment.cpus)`` before, as what is started then inherits it.
 
         Args:
             core: an `openvino.Core`.
@@ -54,7 +64,7 @@ class Deployment:
             path,
             best.model.shapes,
             best.device,
-            best.properties,
+            properties_of(best),
             best.batch_size,
             best.num_requests,
         )

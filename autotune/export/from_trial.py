@@ -12,12 +12,14 @@ from autotune.domain.trial import Trial
 from autotune.export.best_file import (
     BESIDE,
     BestBaseline,
+    BestCoreBudget,
     BestFile,
     BestMeasured,
     BestModel,
     BestSla,
 )
 from autotune.export.certificate import best_latency, certificate
+from autotune.host.core_budget import budget_of
 
 
 def best_file(  # noqa: PLR0913 - the parts of the file
@@ -41,9 +43,9 @@ def best_file(  # noqa: PLR0913 - the parts of the file
         race = None
     winner = None if race is None else race.winner
     unproven = measurement.opening.unproven if winner is None else winner.unproven
-    hint = better_hint(trials, goal, race)
+    hint, budget = better_hint(trials, goal, race), budget_of(machine)
     return BestFile(
-        format_version=4,
+        format_version=4 if budget is None else 5,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         model=model,
         device=trial.configuration.device,
@@ -75,6 +77,11 @@ def best_file(  # noqa: PLR0913 - the parts of the file
         machine=machine,
         versions=versions,
         environment=environment or {},
+        core_budget=None
+        if budget is None
+        else BestCoreBudget(
+            asked=str(budget.asked), count=len(budget.cpus), cpus=list(budget.cpus)
+        ),
         study=study,
         trial=trial.number,
     )

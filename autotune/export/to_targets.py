@@ -7,12 +7,13 @@ from pathlib import Path
 from autotune.domain.inspection import ModelPort, Overview
 from autotune.domain.model_file import model_files
 from autotune.domain.paths import relative
-from autotune.errors import AutotuneError
+from autotune.errors import AutotuneError, UsageError
 from autotune.export.best_file import BestFile, model_of, read_best
 from autotune.export.configuration import configuration_of
 from autotune.export.files import write_atomically
 from autotune.export.targets import TARGETS
 from autotune.export.targets.target import Exported, Port, Tuned, UnsupportedError, render
+from autotune.host.core_budget import budget_in_words
 from autotune.machines.passing import look
 
 NOTES = "README.md"
@@ -57,6 +58,10 @@ def export(
     """
     best = read_best(path)
     configuration_of(best, path)
+    try:
+        _ = best.budget
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}; restore the file") from None
     model = model_of(best, path, moved)
     looked = look(model, best.model.shapes, best.batch_size)
     made, refused = [], {}
@@ -118,6 +123,7 @@ def _write(one: Written, best: BestFile) -> None:
         files=one.model_files,
         run=one.exported.run,
         losses=one.exported.losses,
+        budget=str(best.budget) if best.budget else budget_in_words(best.machine),
     )
     try:
         one.folder.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,8 @@
 
 import math
 import os
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autotune.host.cgroups import own_groups
@@ -26,6 +27,10 @@ class Cpus:
         """
         quota = self.affinity if self.quota_cpus is None else math.floor(self.quota_cpus)
         return max(1, min(self.affinity, quota))
+
+    def within(self, numbers: Collection[int]) -> "Cpus":
+        """Of a process that is confined to these, under the same quota."""
+        return replace(self, affinity=len(numbers))
 
 
 def cpus(root: Path = ROOT) -> Cpus:

@@ -4,7 +4,7 @@ import os
 import platform
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +16,7 @@ from autotune.domain.hardware import Hardware
 from autotune.domain.inspection import DeviceFacts
 from autotune.domain.place import LAYOUT, differences
 from autotune.errors import UsageError
+from autotune.host.core_budget import CoreBudget, budget_in_words, budget_of
 from autotune.host.cpus import cpus
 from autotune.host.files import known, read
 from autotune.host.topology import Topology, usable_topology
@@ -25,6 +26,10 @@ _SETTINGS = ("MALLOC_", "JEMALLOC_", "_RJEM_MALLOC_", "TCMALLOC_", "MIMALLOC_", 
 """What allocators read; begins of names."""
 
 
+_LATER = {"core_budget", "core_budget_cpus"}
+"""Fields that a fingerprint has only where they say something."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
     """Fingerprint of hardware, limits and runtime."""
@@ -32,14 +37,15 @@ class Machine:
     cpu_model: str
     logical_cpus: int
     usable_cpus: int
-    """min(affinity, cgroup quota), at least 1."""
+    """min(core budget or affinity, cgroup quota), at least 1."""
     memory_bytes: int
     system: str
     openvino: str
     devices: dict[str, str]
     """Full name by device, as the runtime reports them."""
     affinity_cpus: int | None = None
-    """CPUs that this process may run on, whatever its quota."""
+    """CPUs that workers may run on, whatever their quota: the core budget's, or else all that this
+    process may run on."""
     quota_cpus: float | None = None
     """What the cgroups' quota allows; None without one, or from an older version."""
     environment: dict[str, str] = field(default_factory=dict)
@@ -53,10 +59,25 @@ class Machine:
     """NUMA nodes that have such a CPU."""
     core_types: dict[str, int] | None = None
     """Physical cores by their type, `P` and `E`; empty where all are alike."""
+    core_budget: str | None = None
+    """As it was asked for, a count or a list; None without one, and from an older version."""
+    core_budget_cpus: str | None = None
+    """The CPUs that it came to, as the kernel writes them: ``0-3,8``."""
 
     def __str__(self) -> str:
         version = "-".join(self.openvino.split("-")[:2])
-        return f"{self.cpu_model}, {self.usable_cpus} CPUs, OpenVINO {version}"
+        cpus = str(self.budget or f"{self.usable_cpus} CPUs")
+        return f"{self.cpu_model}, {cpus}, OpenVINO {version}"
+
+    @property
+    def budget(self) -> CoreBudget | None:
+        """The CPUs that workers are confined to; None where they run wherever this process may."""
+        return budget_of(asdict(self))
+
+    @property
+    def budget_words(self) -> str | None:
+        """What numbers are numbers of, where that is not the whole machine."""
+        return budget_in_words(asdict(self))
 
     @property
     def quota_note(self) -> str | None:
@@ -83,17 +104,22 @@ class Machine:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready dictionary."""
-        return asdict(self)
+        """A JSON-ready dictionary; without a core budget the one that older versions wrote."""
+        return {k: v for k, v in asdict(self).items() if k not in _LATER or v is not None}
 
-    def differences(self, other: dict[str, Any]) -> list[str]:
+    def differences(self, other: dict[str, Any], ignored: Collection[str] = ()) -> list[str]:
         """What differs from a stored fingerprint, in words; the kernel may be updated."""
-        return differences(other, self.to_dict())
+        return differences(other, self.to_dict(), ignored)
 
 
-def fingerprint(openvino: str, devices: dict[str, str]) -> Machine:
-    """This machine; the runtime's part comes from a worker, as the parent never imports it."""
-    found = cpus()
+def fingerprint(
+    openvino: str, devices: dict[str, str], budget: CoreBudget | None = None
+) -> Machine:
+    """This machine, as workers have it that are confined to `budget`.
+
+    The runtime's part comes from a worker, as the parent never imports it.
+    """
+    found = cpus() if budget is None else cpus().within(budget.cpus)
     return Machine(
         cpu_model=_cpu_model(),
         logical_cpus=found.visible,
@@ -105,7 +131,9 @@ def fingerprint(openvino: str, devices: dict[str, str]) -> Machine:
         affinity_cpus=found.affinity,
         quota_cpus=found.quota_cpus,
         environment=preloaded(os.environ),
-        **layout(usable_topology()),
+        **layout(usable_topology(cpus=None if budget is None else budget.cpus)),
+        core_budget=None if budget is None else str(budget.asked),
+        core_budget_cpus=None if budget is None else budget.listed,
     )
 
 

@@ -1,7 +1,7 @@
 """Questions to a worker that stays for one of them only, where there is no study yet."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from autotune.domain.failure import TrialFault
@@ -19,7 +19,10 @@ from autotune.spec import DeadlineSpec
 
 
 def look(
-    model: Path | None, shapes: dict[str, list[int]] | None = None, batch_size: int = 1
+    model: Path | None,
+    shapes: dict[str, list[int]] | None = None,
+    batch_size: int = 1,
+    cpus: Collection[int] = (),
 ) -> Overview:
     """Devices of this machine, and a model's inputs and outputs; nothing is compiled.
 
@@ -27,6 +30,7 @@ def look(
         model: the file; None for the devices alone.
         shapes: static shapes at batch 1, to see the ports with these and with `batch_size` too.
         batch_size: multiplies the first dimension of every input.
+        cpus: the only ones that the worker runs on; empty for all.
 
     Raises:
         ModelError: the model cannot be read, or the runtime cannot be started.
@@ -35,7 +39,7 @@ def look(
     name = "the runtime" if model is None else model
     path = None if model is None else str(model)
     question = {"path": path, "shapes": shapes, "batch_size": batch_size}
-    with _passing_worker(f"{name}: cannot be read", deadlines) as worker:
+    with _passing_worker(f"{name}: cannot be read", deadlines, cpus) as worker:
         answer = ask(worker, deadlines.inspect, "look", **question)
         return expected(answer, "look", Looked).overview()
 
@@ -51,7 +55,7 @@ def examine(model: Path, shapes: dict[str, list[int]]) -> ModelFacts:
         ModelError: the model cannot be read, or does not take the shapes.
     """
     deadlines = deadlines_of(DeadlineSpec(), model)
-    with _passing_worker(f"{model}: cannot be read", deadlines) as worker:
+    with _passing_worker(f"{model}: cannot be read", deadlines, ()) as worker:
         answer = ask(worker, deadlines.inspect, "examine", path=str(model), shapes=shapes)
         return expected(answer, "examine", Examined).facts()
 
@@ -72,33 +76,36 @@ def try_model(model: Path, shapes: dict[str, list[int]]) -> Inspection:
         return SubprocessRunner(source, folder).inspect([], try_batch=True)
 
 
-def write_sample_model(path: Path) -> Path:
-    """Write a small convolutional network; returns its path.
+def write_sample_model(path: Path, cpus: Collection[int] = ()) -> Path:
+    """Write a small convolutional network; returns its path. `cpus` as for `look`.
 
     Raises:
         ModelError: the runtime cannot be started.
     """
     deadlines = deadlines_of(DeadlineSpec(), None)
-    with _passing_worker(f"{path}: cannot be written", deadlines) as worker:
+    with _passing_worker(f"{path}: cannot be written", deadlines, cpus) as worker:
         answer = ask(worker, deadlines.inspect, "write_sample", path=str(path))
         expected(answer, "write_sample", SampleWritten)
     return path
 
 
 @contextlib.contextmanager
-def _passing_worker(otherwise: str, deadlines: Deadlines) -> Iterator[WorkerProcess]:
+def _passing_worker(
+    otherwise: str, deadlines: Deadlines, cpus: Collection[int]
+) -> Iterator[WorkerProcess]:
     """A worker for a few questions.
 
     Args:
         otherwise: how the message begins where it cannot answer them.
         deadlines: how long it may take.
+        cpus: the only ones that it runs on.
 
     Raises:
         ModelError: it cannot be started, or says that it cannot.
     """
     try:
         with scratch_folder() as folder:
-            worker = WorkerProcess(folder / "worker.log")
+            worker = WorkerProcess(folder / "worker.log", cpus=cpus)
             try:
                 await_ready(worker, deadlines)
                 yield worker

@@ -9,13 +9,14 @@ import site
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from autotune.domain.failure import Failure, FailureKind, TrialFault
+from autotune.host.confinement import confined_to
 from autotune.host.files import known
 from autotune.host.memory import available_memory, oom_kills
 from autotune.machines.deadlines import Deadline
@@ -79,6 +80,7 @@ class WorkerProcess:
         log: Path,
         command: Sequence[str] = WORKER,
         on_end: Callable[[bool], None] = lambda _: None,
+        cpus: Collection[int] = (),
     ) -> None:
         """Start it.
 
@@ -87,6 +89,8 @@ class WorkerProcess:
             command: what is run, but for the number of the pipe.
             on_end: hears once, when it is gone and its log was read for the last time, whether it
                 was ended by `close` and left as it was told.
+            cpus: the only ones that its threads ever run on, from its first instruction; empty for
+                all that this process may run on.
         """
         self._log = log
         self._on_end = on_end
@@ -95,7 +99,7 @@ class WorkerProcess:
         receive, send = os.pipe()
         self._receive = receive
         try:
-            with log.open("ab") as output:
+            with log.open("ab") as output, confined_to(cpus):
                 self._log_start = output.tell()
                 self._process = subprocess.Popen(
                     [*command, str(send)],

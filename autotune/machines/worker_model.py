@@ -5,7 +5,8 @@ import threading
 from collections.abc import Generator, Iterator
 
 from autotune.domain.measurement import Block, Opening
-from autotune.host.cpus import usable_cpus
+from autotune.host.core_budget import CoreBudget
+from autotune.host.cpus import cpus
 from autotune.machines.conversation import expected
 from autotune.machines.deadlines import Deadlines
 from autotune.machines.ports import Load
@@ -18,8 +19,16 @@ _TURN = threading.Lock()
 class WorkerModel:
     """An `OpenModel` in a worker process."""
 
-    def __init__(self, worker: WorkerProcess, opening: Opening, deadlines: Deadlines) -> None:
+    def __init__(
+        self,
+        worker: WorkerProcess,
+        opening: Opening,
+        deadlines: Deadlines,
+        budget: CoreBudget | None = None,
+    ) -> None:
+        """Take over a worker that has compiled its model, and is confined to `budget` if any."""
         self._worker = worker
+        self._budget = budget
         self._deadlines = deadlines
         self._peak_rss_bytes: int | None = None
         self._is_open = True
@@ -48,7 +57,7 @@ class WorkerModel:
         # The worker ends a block after ten seconds, but never in the middle of a round.
         round_s = 3 * load.num_requests * self.opening.first_inference_ms / 1000
         patience = load.block_s + self._deadlines.block_s + round_s
-        cpus = usable_cpus()
+        found = cpus() if self._budget is None else cpus().within(self._budget.cpus)
         self._worker.tell(
             "load",
             num_requests=load.num_requests,
@@ -62,7 +71,7 @@ class WorkerModel:
         try:
             while isinstance(answer := self._hear(patience), BlockDone):
                 patience = max(patience, 10 * answer.duration_s)
-                yield answer.block(cpus)
+                yield answer.block(found.usable, is_confined=self._budget is not None)
                 self._worker.tell("go")
             stopped = True
         except GeneratorExit:

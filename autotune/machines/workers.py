@@ -1,6 +1,7 @@
 """Real workers behind the ports: every compile key in a fresh process, one under load at a time."""
 
 import contextlib
+import copy
 import os
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -13,6 +14,7 @@ from autotune.domain.measurement import Opening
 from autotune.domain.model_file import ModelSource, Variant
 from autotune.domain.paths import absolute
 from autotune.errors import AutotuneError, DeviceError, ModelError
+from autotune.host.core_budget import CoreBudget
 from autotune.host.files import known
 from autotune.host.memory import available_memory
 from autotune.machines.conversation import (
@@ -76,7 +78,18 @@ class SubprocessRunner:
         self._logs = WorkerLogs(log_folder)
         self._deadlines = deadlines or deadlines_of(DeadlineSpec(), source.path)
         self._command = command
+        self._budget: CoreBudget | None = None
         self._begun: list[tuple[CompileKey, _Steps]] = []
+
+    def confined(self, budget: CoreBudget | None) -> "SubprocessRunner":
+        """The same, but every worker runs on the CPUs of `budget` only; on all without one.
+
+        Which CPUs these are is known only once nobody else measures here, and what is wrong with
+        the rest is to show before.
+        """
+        other = copy.copy(self)
+        other._budget, other._begun = budget, []  # noqa: SLF001 - of its own class
+        return other
 
     def _source_of(self, key: CompileKey) -> ModelSource:
         """The file that a key is about.
@@ -112,7 +125,7 @@ class SubprocessRunner:
     def machine(self, facts: Inspection) -> Machine:
         """This machine, with the worker's word for the runtime."""
         names = {name: device.name for name, device in facts.devices.items()}
-        return fingerprint(facts.openvino, names)
+        return fingerprint(facts.openvino, names, self._budget)
 
     def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspection:
         """Ask a worker of its own, which leaves afterwards."""
@@ -179,7 +192,7 @@ class SubprocessRunner:
             output_error=answer.output_error,
             unproven=answer.unproven,
         )
-        return WorkerModel(worker, opening, self._deadlines)
+        return WorkerModel(worker, opening, self._deadlines, self._budget)
 
     def _start(self) -> WorkerProcess:
         try:
@@ -193,7 +206,8 @@ class SubprocessRunner:
             self._logs.end(log, failed=not well)
 
         try:
-            return WorkerProcess(log, self._command, end)
+            cpus = () if self._budget is None else self._budget.cpus
+            return WorkerProcess(log, self._command, end, cpus)
         except BaseException:
             end(well=False)
             raise

@@ -10,7 +10,9 @@ import numpy as np
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Interval
 from autotune.domain.race import End, RaceResult, Slice
-from autotune.errors import MachineFaultError
+from autotune.errors import MachineFaultError, UsageError
+from autotune.host.confinement import held_budget
+from autotune.host.core_budget import CpuRequest
 from autotune.machines.locks import Patience
 from autotune.machines.passing import write_sample_model
 from autotune.machines.ports import Runner
@@ -25,10 +27,11 @@ _LAUNCHES = 6
 _GOAL = Goal(Objective.THROUGHPUT, 99.0, None)
 
 
-def calibrate(
+def calibrate(  # noqa: PLR0913 - one argument for each option
     model: RacedModel | None = None,
     budget_s: float = BUDGET_S,
     *,
+    cpus: CpuRequest | None = None,
     on_launch: Callable[[Race], None] = lambda _: None,
     is_stopped: Callable[[], bool] = lambda: False,
     patience: Patience | None = None,
@@ -39,6 +42,7 @@ def calibrate(
     Args:
         model: what to run; a small convolutional network without one.
         budget_s: longest time.
+        cpus: the core budget whose noise it is; of all CPUs without.
         on_launch: hears of every finished launch.
         is_stopped: asked after every round.
         patience: how long to wait while another process measures; not at all without.
@@ -51,10 +55,12 @@ def calibrate(
         MachineFaultError: too little could be measured.
         BusyError, ModelError, StorageError: as for any race.
     """
+    cpus = None if cpus is None else _held(cpus)
     with scratch_folder() as folder:
         name = "a small convolutional network" if model is None else model.path.name
         if model is None:
-            model = RacedModel(path=write_sample_model(folder / "sample.xml"), shapes={})
+            sample = write_sample_model(folder / "sample.xml", cpus.listed if cpus else ())
+            model = RacedModel(path=sample, shapes={})
         twins = [contender_of_words("THROUGHPUT", model) for _ in range(2)]
         race, machine = contest(
             twins,
@@ -62,6 +68,7 @@ def calibrate(
             budget_s,
             launches=_LAUNCHES,
             margin=LEAST_MARGIN,
+            cpus=cpus,
             on_launch=on_launch,
             is_stopped=is_stopped,
             patience=patience,
@@ -72,6 +79,19 @@ def calibrate(
         raise MachineFaultError("the calibration was stopped; an older one is kept as it was")
     found = calibration_of(result, log_ratios(race.slices), name)
     return found, result, save_calibration(machine, found)
+
+
+def _held(cpus: CpuRequest) -> CpuRequest:
+    """The CPUs that a count comes to: everyone runs on these, whoever makes the sample as well.
+
+    Raises:
+        UsageError: it cannot be held here.
+    """
+    try:
+        budget, _ = held_budget(cpus)
+    except ValueError as error:
+        raise UsageError(f"--cpus: {error}") from None
+    return CpuRequest(len(budget.cpus), budget.cpus)
 
 
 def calibration_of(result: RaceResult, ratios: Sequence[float], model: str) -> Calibration:

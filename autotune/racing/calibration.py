@@ -95,6 +95,8 @@ def _name(machine: Machine) -> str:
     """What must be the same for a calibration to hold."""
     limited = machine.quota_note is not None
     cpus = f"{machine.quota_cpus:g} of {machine.affinity_cpus}" if limited else machine.usable_cpus
+    if machine.budget is not None:
+        cpus = f"{len(machine.budget.cpus)} of {machine.logical_cpus}"
     under = "".join(f" / {name}={text}" for name, text in machine.environment.items())
     return f"{machine.cpu_model} / {cpus} CPUs / {machine.openvino}{under}"
 

@@ -2,16 +2,20 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.inspection import Inspection
 from autotune.domain.measurement import Feed
 from autotune.domain.model_file import fault_of
+from autotune.domain.place import BUDGET
 from autotune.domain.race import Contender
-from autotune.errors import ModelError, StudyMismatchError
+from autotune.errors import ModelError, StudyMismatchError, UsageError
+from autotune.host.confinement import fault_of_request, held_budget
+from autotune.host.core_budget import CoreBudget, CpuRequest
 from autotune.machines.deadlines import deadlines_of
 from autotune.machines.fingerprint import Machine
 from autotune.machines.locks import Patience, machine_lock
@@ -36,6 +40,7 @@ def contest(  # noqa: PLR0913 - the parts of a race
     launches: int = LAUNCHES,
     margin: float | None = None,
     anyway: bool = False,
+    cpus: CpuRequest | None = None,
     feed: Feed = Feed.BIND,
     seed: int = 0,
     on_launch: Callable[[Race], None] = lambda _: None,
@@ -55,6 +60,7 @@ def contest(  # noqa: PLR0913 - the parts of a race
         launches: launches to aim at.
         margin: relative difference that is a tie; the machine's own without one.
         anyway: race also those that were tuned on another machine or runtime.
+        cpus: the core budget of everyone; the one that they share without.
         feed: how requests get their inputs.
         seed: of the order of turns.
         on_launch: hears of every finished launch.
@@ -64,11 +70,15 @@ def contest(  # noqa: PLR0913 - the parts of a race
 
     Raises:
         BusyError: another measurement runs on this machine.
-        StudyMismatchError: a contender was tuned elsewhere.
+        StudyMismatchError: a contender was tuned elsewhere, or its core budget is not there.
+        UsageError: `cpus` cannot be held here, or contenders have several core budgets.
         ModelError, DeviceError: a model or device cannot be used.
     """
+    check_budgets(named, cpus)
     with machine_lock(patience), scratch_folder() as folder:
-        made = _runners(named, folder, runners or _subprocess_runner)
+        if runners is None:
+            runners = partial(_subprocess_runner, held_for(named, cpus))
+        made = _runners(named, folder, runners)
         batched = {_key(e.model) for e in named if e.contender.configuration.batch_size > 1}
         facts = {
             key: runner.inspect(devices, try_batch=key in batched)
@@ -77,7 +87,8 @@ def contest(  # noqa: PLR0913 - the parts of a race
         first = _key(named[0].model)
         machine = made[first][0].machine(facts[first])
         if not anyway:
-            _check_machine(named, machine)
+            # Another budget that is asked for is no surprise; it is said with the result.
+            _check_machine(named, machine, BUDGET if cpus is not None else ())
         plan = _plan(machine, budget_s, launches, margin)
         contenders = [
             replace(one.contender, items_per_request=_items(one, named, facts)) for one in named
@@ -152,9 +163,59 @@ def _items(
     return max(said, default=facts[_key(one.model)].items_per_request)
 
 
-def _check_machine(named: Sequence[NamedContender], machine: Machine) -> None:
+def check_budgets(named: Sequence[NamedContender], cpus: CpuRequest | None) -> None:
+    """Whether one core budget holds for all of them, before anybody waits.
+
+    Raises:
+        UsageError: `cpus` cannot be held here, or without it contenders were tuned under several.
+    """
+    fault = None if cpus is None else fault_of_request(cpus)
+    if fault is not None:
+        raise UsageError(f"--cpus: {fault}")
+    found = {_listed(one.budget): one for one in named if one.machine is not None}
+    if cpus is None and len(found) > 1:
+        told = "; ".join(f"{o.contender.name}: {o.budget or 'all CPUs'}" for o in found.values())
+        raise UsageError(
+            f"these were tuned under different core budgets ({told}), and a race has one: "
+            "say which with --cpus"
+        )
+
+
+def _listed(budget: CoreBudget | None) -> tuple[int, ...]:
+    return () if budget is None else budget.cpus
+
+
+def held_for(named: Sequence[NamedContender], cpus: CpuRequest | None) -> CoreBudget | None:
+    """What is asked for, or else what the contenders were tuned under, on the very same CPUs.
+
+    Raises:
+        StudyMismatchError: those CPUs cannot be had here.
+        UsageError: what is asked for cannot be.
+    """
+    then = next((one for one in named if one.machine is not None and one.budget is not None), None)
+    if cpus is not None:
+        # A count takes the CPUs that the same count had then.
+        is_same = then is not None and then.budget is not None and then.budget.asked == cpus
+        try:
+            return held_budget(cpus, _listed(then.budget) if then and is_same else ())[0]
+        except ValueError as error:
+            raise UsageError(f"--cpus: {error}") from None
+    if then is None or then.budget is None:
+        return None
+    fault = fault_of_request(CpuRequest(len(then.budget.cpus), then.budget.cpus))
+    if fault is not None:
+        raise StudyMismatchError(
+            f"{then.contender.name}: its core budget cannot be held here: {fault}; "
+            "see what it does under another one with --cpus"
+        )
+    return then.budget
+
+
+def _check_machine(
+    named: Sequence[NamedContender], machine: Machine, ignored: Collection[str]
+) -> None:
     for one in named:
-        found = [] if one.machine is None else machine.differences(one.machine)
+        found = [] if one.machine is None else machine.differences(one.machine, ignored)
         if found:
             listed = "\n  ".join(found)
             raise StudyMismatchError(
@@ -178,13 +239,14 @@ def _runners(
     return found
 
 
-def _subprocess_runner(model: RacedModel, folder: Path) -> Runner:
+def _subprocess_runner(budget: CoreBudget | None, model: RacedModel, folder: Path) -> Runner:
     fault = fault_of(model.path)
     if fault is not None:
         moved_away = "; give --model if it was moved"
         raise ModelError(fault if os.path.lexists(model.path) else fault + moved_away)
     folder.mkdir()
-    return SubprocessRunner(model, folder, deadlines_of(model.deadline, model.path))
+    runner = SubprocessRunner(model, folder, deadlines_of(model.deadline, model.path))
+    return runner.confined(budget)
 
 
 def _key(model: RacedModel) -> str:

@@ -13,6 +13,7 @@ from autotune.domain.race import Contender
 from autotune.errors import ModelError, SpecError, UsageError
 from autotune.export.best_file import BestFile, model_of, read_best
 from autotune.export.configuration import configuration_of
+from autotune.host.core_budget import CoreBudget, budget_of
 from autotune.racing.nomination import contender as contender_of_trial
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
@@ -43,6 +44,8 @@ class NamedContender:
     """The file with its claim, if it comes from one."""
     machine: dict[str, Any] | None = None
     """Fingerprint of the machine that it was tuned on, if known."""
+    budget: CoreBudget | None = None
+    """The CPUs that it was confined to then; None for all, and for hints and options."""
 
 
 def trial_of(text: str) -> tuple[Path, int] | None:
@@ -120,6 +123,7 @@ def contender_of_file(path: Path, model: Path | None = None) -> NamedContender:
         ),
         best=best,
         machine=best.machine,
+        budget=_budget(best, path),
     )
 
 
@@ -138,6 +142,18 @@ def _inputs(best: BestFile, path: Path) -> Path | None:
     if not file.is_file():
         raise ModelError(f"{file}: the input data of {path} is not there; put it back")
     return file
+
+
+def _budget(best: BestFile, path: Path) -> CoreBudget | None:
+    """The core budget of a file.
+
+    Raises:
+        UsageError: it was edited.
+    """
+    try:
+        return best.budget
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}; restore the file") from None
 
 
 def _deadline(folder: Path) -> DeadlineSpec:
@@ -183,6 +199,7 @@ def contender_of_stored(folder: Path, number: int) -> NamedContender:
         ),
         goal=identity.goal,
         machine=machine,
+        budget=None if machine is None else budget_of(machine),
     )
 
 

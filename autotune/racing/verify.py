@@ -10,6 +10,7 @@ from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Interval
 from autotune.domain.race import RaceResult, Standing, headroom
 from autotune.export.best_file import BestFile
+from autotune.host.core_budget import CpuRequest
 from autotune.machines.fingerprint import Machine
 from autotune.machines.locks import Patience
 from autotune.machines.ports import Runner
@@ -77,6 +78,7 @@ def verify(  # noqa: PLR0913 - one argument for each option
     *,
     model: Path | None = None,
     anyway: bool = False,
+    cpus: CpuRequest | None = None,
     on_launch: Callable[[Race], None] = lambda _: None,
     is_stopped: Callable[[], bool] = lambda: False,
     patience: Patience | None = None,
@@ -96,13 +98,15 @@ def verify(  # noqa: PLR0913 - one argument for each option
         budget_s: longest time.
         model: the model file, if it was moved.
         anyway: also on another machine or runtime than the file's.
+        cpus: another core budget than the file's.
         on_launch: hears of every finished launch.
         is_stopped: asked after every round.
         patience: how long to wait while another process measures; not at all without.
         runners: how a model is run; worker processes by default.
 
     Raises:
-        AutotuneError: no valid file; another model, machine or runtime.
+        AutotuneError: no valid file; another model, machine or runtime; CPUs of the file's core
+            budget that are not here.
     """
     one = contender_of_file(path, model)
     best = one.best
@@ -119,6 +123,7 @@ def verify(  # noqa: PLR0913 - one argument for each option
         budget_s,
         baseline=len(named) - 1,
         anyway=anyway,
+        cpus=cpus,
         feed=best.measured.feed,
         on_launch=on_launch,
         is_stopped=is_stopped,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from autotune.analysis.story import Occurrence, What
+from autotune.host.core_budget import budget_in_words
 from autotune.report.format import milliseconds, per_second, percentile, seconds
 
 _TAIL_LINES = 12
@@ -53,7 +54,8 @@ def story_json(occurrences: Iterable[Occurrence]) -> list[dict[str, Any]]:
 def _start(one: Occurrence) -> list[str]:
     machine = one.data["machine"]
     cpu, cpus, openvino = (machine.get(key) for key in _LISTED)
-    said = f"session {one.session} begins: {cpu}, {cpus} CPUs, OpenVINO {openvino}"
+    used = budget_in_words(machine) or f"{cpus} CPUs"
+    said = f"session {one.session} begins: {cpu}, {used}, OpenVINO {openvino}"
     return [said, *(f"changed: {change}" for change in one.data["changes"])]
 
 

@@ -1,8 +1,9 @@
 """What a search found, in sentences."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
+from typing import Any
 
 from autotune.domain.goal import Goal, Verdict
 from autotune.domain.history import History
@@ -10,6 +11,7 @@ from autotune.domain.measurement import TICK_MS
 from autotune.domain.ranking import last_improvement, nearest_miss, seen
 from autotune.domain.trial import Trial
 from autotune.domain.units import format_duration
+from autotune.host.core_budget import budget_in_words
 from autotune.report.format import cap_in_words, milliseconds, percent, percentile
 from autotune.spec import parse_spec
 from autotune.stats.latency import cap_ticks
@@ -19,22 +21,27 @@ from autotune.storage.identity import Identity
 _MOST_RULED_OUT = 5
 
 
-def terms_in_words(items_per_request: int, inputs: str | None) -> str:
-    """What the numbers are numbers of: the unit of throughput, and what requests were fed.
+def terms_in_words(
+    items_per_request: int, inputs: str | None, core_budget: str | None = None
+) -> str:
+    """What the numbers are numbers of: the unit of throughput, what requests were fed, the CPUs.
 
     Said once where numbers stand.
 
     Args:
         items_per_request: at batch 1.
         inputs: file of the input data; None for random data.
+        core_budget: what of the machine was used, in words; None for all of it.
     """
     own = f", {items_per_request} items per request at batch 1" if items_per_request > 1 else ""
-    return f"throughput in items/s{own}; inputs: {inputs_in_words(inputs)}"
+    budget = "" if core_budget is None else f"; core budget: {core_budget}"
+    return f"throughput in items/s{own}; inputs: {inputs_in_words(inputs)}{budget}"
 
 
-def terms_of(identity: Identity) -> str:
-    """The same of a stored study."""
-    return terms_in_words(identity.items_per_request, parse_spec(identity.spec).model.inputs)
+def terms_of(identity: Identity, machine: Mapping[str, Any]) -> str:
+    """The same of a stored study, and the machine that it last ran on."""
+    inputs = parse_spec(identity.spec).model.inputs
+    return terms_in_words(identity.items_per_request, inputs, budget_in_words(machine))
 
 
 def inputs_in_words(inputs: str | None) -> str:

@@ -8,7 +8,7 @@ from autotune.domain.budget import Budget, seconds_until
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Feed
 from autotune.domain.sampler import Sampler
-from autotune.spec.values import Duration, LocalTime, Positive, Section, Share, Switch
+from autotune.spec.values import CpuChoice, Duration, LocalTime, Positive, Section, Share, Switch
 
 
 class ModelSpec(Section):
@@ -122,6 +122,17 @@ class BudgetSpec(Section):
             trials=self.trials,
             stable=self.stable,
         )
+
+
+class MachineSpec(Section):
+    """What of this machine the model may have."""
+
+    cpus: CpuChoice | None = Field(
+        default=None,
+        description="The core budget: everything that is measured runs on these CPUs only, and the "
+        'rest is left to the application. A count such as `6`, or a list such as `"0-5"`, `"1-1"` '
+        'or `"0,2"`. All that this process may use without it (docs/core-budget.md).',
+    )
 
 
 class MeasureSpec(Section):

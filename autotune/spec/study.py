@@ -14,6 +14,7 @@ from autotune.spec.sections import (
     BudgetSpec,
     DeadlineSpec,
     GoalSpec,
+    MachineSpec,
     MeasureSpec,
     ModelSpec,
     RaceSpec,
@@ -31,6 +32,7 @@ class StudySpec(Section):
     model: ModelSpec
     goal: GoalSpec
     budget: BudgetSpec = BudgetSpec()
+    machine: MachineSpec = MachineSpec()
     space: SpaceSpec = SpaceSpec()
     measure: MeasureSpec = MeasureSpec()
     deadline: DeadlineSpec = DeadlineSpec()

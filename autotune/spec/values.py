@@ -10,10 +10,12 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    PlainValidator,
     WithJsonSchema,
 )
 
 from autotune.domain.units import format_duration, format_percent, parse_duration, parse_percent
+from autotune.host.core_budget import CpuRequest, parse_request
 
 T = TypeVar("T")
 
@@ -47,6 +49,10 @@ def _local_time(value: object) -> str:
     return str(value)
 
 
+def _count_or_list(asked: CpuRequest) -> int | str:
+    return str(asked) if asked.listed else asked.count
+
+
 def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
     if not values:
         message = "is empty; give a value or a list, or leave it out"
@@ -68,6 +74,12 @@ Share = Annotated[
     BeforeValidator(_share),
     PlainSerializer(format_percent),
     WithJsonSchema({"type": "string", "format": "percent"}),
+]
+CpuChoice = Annotated[
+    CpuRequest,
+    PlainValidator(parse_request),
+    PlainSerializer(_count_or_list),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}]}),
 ]
 # Strict: neither true nor "5" is a number, and "yes" is no boolean.
 Positive = Annotated[int, Field(strict=True, ge=1, le=65536)]

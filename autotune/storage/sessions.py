@@ -1,6 +1,7 @@
 """Starts of the tuner: when, where, with what, and for how long."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,11 @@ class SessionRow:
     def place(self) -> Place:
         """The machine and the runtime that it measured on."""
         return Place.of(self.machine, self.versions)
+
+
+def last_machine(sessions: Sequence[SessionRow]) -> dict[str, Any]:
+    """Fingerprint of the machine that a study last ran on; empty before its first session."""
+    return sessions[-1].machine if sessions else {}
 
 
 def session_of_row(row: Any) -> SessionRow:

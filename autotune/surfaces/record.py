@@ -1,10 +1,11 @@
 """`autotune record`: a study's whole space, measured exhaustively into a surface file."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from autotune.domain.model_file import ModelSource
 from autotune.domain.paths import absolute
@@ -31,6 +32,7 @@ def record(  # noqa: PLR0913 - one argument for each option
     *,
     runner: Runner | None = None,
     on_group: Callable[[Headway], None] = lambda _: None,
+    tell: Callable[[str], None] = lambda _: None,
     is_stopped: Callable[[], bool] = lambda: False,
     patience: Patience | None = None,
 ) -> Surface:
@@ -43,6 +45,7 @@ def record(  # noqa: PLR0913 - one argument for each option
         plan: launches, rounds, slices.
         runner: how configurations are measured; worker processes by default.
         on_group: hears of every group of models that was measured.
+        tell: hears what is to be known before that.
         is_stopped: asked before every group.
         patience: how long to wait for the study and the machine, in all; not at all without.
 
@@ -53,8 +56,17 @@ def record(  # noqa: PLR0913 - one argument for each option
         StorageError: the file cannot be used.
     """
     model = source(spec, folder)
-    begun = partial(_begun, out)
-    with prepared(spec, folder, model, runner=runner, begun=begun, patience=patience) as study:
+    with prepared(
+        spec,
+        folder,
+        model,
+        runner=runner,
+        begun=partial(_begun, out),
+        machine_then=partial(_begun_on, out),
+        patience=patience,
+    ) as study:
+        for note in study.notes:
+            tell(note)
         space = study.space
         cells = list(dict.fromkeys([*seeds(space), *map(space.configuration, space.points())]))
         identity = _identity(study, folder, model, plan)
@@ -95,3 +107,8 @@ def _identity(
 def _begun(out: Path) -> SearchSpace | None:
     """The space of the surface that is to go on; None where there is none yet."""
     return load_surface(out).identity.space if out.is_file() else None
+
+
+def _begun_on(out: Path) -> Mapping[str, Any]:
+    """The machine of the surface that is to go on; empty where there is none yet."""
+    return load_surface(out).identity.machine if out.is_file() else {}

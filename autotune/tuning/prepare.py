@@ -1,15 +1,18 @@
 """What must hold before a study's first trial: its model, its space, its identity, its machine."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from autotune.domain.hardware import Hardware
 from autotune.domain.inspection import Inspection, home_of, native_of
 from autotune.domain.model_file import ModelSource, fault_of, located
 from autotune.domain.paths import absolute, unwritable_name
-from autotune.errors import ModelError, StorageError, StudyMismatchError
+from autotune.errors import ModelError, SpecError, StorageError, StudyMismatchError
+from autotune.host.confinement import fault_of_request, held_budget
+from autotune.host.core_budget import budget_of
 from autotune.machines.deadlines import deadlines_of
 from autotune.machines.fingerprint import Machine
 from autotune.machines.locks import Patience, machine_lock, study_lock
@@ -20,7 +23,7 @@ from autotune.space.all_devices import ALL, expanded
 from autotune.space.devices import Through, kind_of
 from autotune.space.dimensions import TABLE
 from autotune.space.space import SearchSpace
-from autotune.spec import StudySpec, parse_shapes, to_toml
+from autotune.spec import STUDY_FILE, StudySpec, parse_shapes, to_toml
 from autotune.storage.database import DATABASE
 from autotune.storage.digests import digest_of, remembered_sha256
 from autotune.storage.identity import Identity
@@ -43,16 +46,19 @@ class Prepared:
     facts: Inspection
     machine: Machine
     space: SearchSpace
+    notes: tuple[str, ...] = ()
+    """What has changed since the study was begun, and is no reason not to go on."""
 
 
 @contextlib.contextmanager
-def prepared(
+def prepared(  # noqa: PLR0913 - what is known of an earlier session
     spec: StudySpec,
     folder: Path,
     model: ModelSource,
     *,
     runner: Runner | None = None,
     begun: Callable[[], SearchSpace | None] = lambda: None,
+    machine_then: Callable[[], Mapping[str, Any]] = dict,
     patience: Patience | None = None,
 ) -> Iterator[Prepared]:
     """Hold the study and the machine; everything that can be wrong with the input shows here.
@@ -61,8 +67,11 @@ def prepared(
         spec: the study.
         folder: of the study, where logs and locks lie.
         model: as `source` has it.
-        runner: how configurations are measured; worker processes by default.
+        runner: how configurations are measured; worker processes, confined to the core budget that
+            the spec asks for, by default.
         begun: the space that the study was begun with, asked once the model was inspected.
+        machine_then: fingerprint of the machine that it was begun on, asked once the machine is
+            held; empty for a new study.
         patience: how long to wait for the study and the machine, in all; not at all without.
 
     Raises:
@@ -70,14 +79,43 @@ def prepared(
         StudyMismatchError: the study was begun with a batch that gives wrong answers.
         BusyError: another process holds the study or the machine.
     """
-    logs = folder / "logs"
-    runner = runner or SubprocessRunner(model, logs, deadlines_of(spec.deadline, model.path))
+    start = _workers(spec, folder, model, machine_then) if runner is None else lambda: (runner, [])
     with (
         study_lock(folder, patience),
         machine_lock(patience),
-        no_longer_than_this(reference_file(logs)),
+        no_longer_than_this(reference_file(folder / "logs")),
     ):
-        yield prepared_on(runner, spec, begun)
+        chosen, notes = start()
+        yield replace(prepared_on(chosen, spec, begun), notes=tuple(notes))
+
+
+def _workers(
+    spec: StudySpec, folder: Path, model: ModelSource, machine_then: Callable[[], Mapping[str, Any]]
+) -> Callable[[], tuple[Runner, list[str]]]:
+    """Worker processes under the study's core budget, with what there is to say of it.
+
+    What can be wrong shows now. They are had by a call, once nobody else measures here: only then
+    can it be told which CPUs are the least busy.
+    """
+    workers = SubprocessRunner(model, folder / "logs", deadlines_of(spec.deadline, model.path))
+    asked, name = spec.machine.cpus, f"{folder / STUDY_FILE}: [machine] cpus"
+    fault = None if asked is None else fault_of_request(asked)
+    if fault is not None:
+        raise SpecError(f"{name}: {fault}")
+
+    def confined() -> tuple[Runner, list[str]]:
+        if asked is None:
+            return workers, []
+        held = budget_of(machine_then())
+        # Another count is another machine: it was refused by then, or is wanted.
+        then = held.cpus if held is not None and held.asked == asked else ()
+        try:
+            budget, note = held_budget(asked, then)
+        except ValueError as error:  # what is allowed has changed meanwhile
+            raise SpecError(f"{name}: {error}") from None
+        return workers.confined(budget), [] if note is None else [note]
+
+    return confined
 
 
 def prepared_on(
@@ -239,6 +277,17 @@ def begun_space(folder: Path) -> SearchSpace | None:
             return SearchSpace.from_dict(store.identity().space)
     except (StorageError, ValueError, KeyError, TypeError):
         return None
+
+
+def begun_machine(folder: Path) -> Mapping[str, Any]:
+    """Fingerprint of the machine that the study in a folder was begun on; empty for a new one."""
+    if not (folder / DATABASE).is_file():
+        return {}
+    try:
+        with contextlib.closing(StudyReader.read_only(folder)) as store:
+            return next((session.machine for session in store.sessions()), {})
+    except (StorageError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def check_machine(store: StudyReader, machine: Machine, *, anyway: bool) -> list[str]:

@@ -201,4 +201,5 @@ def _taken_up(study: Prepared, store: StudyWriter, tuner: Tuner, preamble: Pream
         notes=(*notes, *(text for _, text in preamble.findings)),
         items_per_request=preamble.items_per_request,
         inputs=study.spec.model.inputs,
+        core_budget=study.machine.budget_words,
     )

@@ -21,6 +21,7 @@ from autotune.tuning.allowance import StopRequest
 from autotune.tuning.findings import findings, unproven
 from autotune.tuning.prepare import (
     Prepared,
+    begun_machine,
     begun_space,
     check_machine,
     counted,
@@ -66,9 +67,17 @@ def tune(  # noqa: PLR0913 - what a session may be told
         StorageError: the database cannot be used.
         MachineFaultError: five machine faults in a row, and nothing that could be done about it.
     """
-    model, begun = source(spec, folder), partial(begun_space, folder)
+    model = source(spec, folder)
     with contextlib.ExitStack() as database:
-        with prepared(spec, folder, model, runner=runner, begun=begun, patience=patience) as study:
+        with prepared(
+            spec,
+            folder,
+            model,
+            runner=runner,
+            begun=partial(begun_space, folder),
+            machine_then=partial(begun_machine, folder),
+            patience=patience,
+        ) as study:
             store, search, preamble = database.enter_context(
                 _opened(
                     study,
@@ -104,6 +113,7 @@ def _opened(
     spec, facts, choices = study.spec, study.facts, study.space
     known = counted(identity(spec, folder, model, choices), spec, facts)
     warm, notes = warm_start(spec, folder, choices)
+    notes = [*study.notes, *notes]
 
     def admit(stored: StudyReader) -> None:
         nonlocal known

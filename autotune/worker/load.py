@@ -229,6 +229,8 @@ def block_of(
         "throttled": _difference(before.throttled, after.throttled),
         "major_faults": after.major_faults - before.major_faults,
         "clock_drift_s": (after.wall_s - before.wall_s) - monotonic,
+        "busy_s": readings.busy_s(before, after),
+        "affinity_cpus": len(after.cpus),
     }
 
 

@@ -23,6 +23,8 @@ class Instant:
     """Those that this process may run on."""
     steal_s: float | None
     """Of these CPUs."""
+    busy_s: float | None
+    """Of these CPUs, whoever ran there."""
     pressure_s: float | None
     """Of this process's own cgroup, or of the machine where none accounts it."""
     throttled: int | None
@@ -32,6 +34,7 @@ class Instant:
 def take() -> Instant:
     """All counters now."""
     usage, numbers = resource.getrusage(resource.RUSAGE_SELF), affinity()
+    spent = known(lambda: cpu_time(numbers))
     return Instant(
         monotonic_s=time.monotonic(),
         wall_s=time.time(),
@@ -39,7 +42,8 @@ def take() -> Instant:
         process_cpu_s=usage.ru_utime + usage.ru_stime,
         major_faults=usage.ru_majflt,
         cpus=numbers,
-        steal_s=known(lambda: cpu_time(numbers).steal_s),
+        steal_s=None if spent is None else spent.steal_s,
+        busy_s=None if spent is None else spent.busy_s,
         pressure_s=known(own_pressure_s),
         throttled=known(throttled_periods),
     )
@@ -51,6 +55,16 @@ def peak_rss_bytes() -> int | None:
         if name == "VmHWM:":
             return int(words[0]) * 1024
     return None
+
+
+def busy_s(before: Instant, after: Instant) -> float | None:
+    """CPU time that anybody spent between the two on the CPUs that this process may run on.
+
+    None where the affinity changed.
+    """
+    if before.busy_s is None or after.busy_s is None or before.cpus != after.cpus:
+        return None
+    return max(0.0, after.busy_s - before.busy_s)
 
 
 def stolen_s(before: Instant, after: Instant) -> float | None:

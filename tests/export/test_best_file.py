@@ -1,6 +1,7 @@
 import json
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -18,6 +19,7 @@ from autotune.export.best_file import (
     relative_model_path,
     write_best,
 )
+from autotune.export.core_budget import limit_of, properties_of
 from autotune.export.from_trial import best_file
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
@@ -193,3 +195,86 @@ def test_an_unwritable_folder_leaves_nothing(tmp_path: Path) -> None:
 def test_model_path_is_relative_to_the_file(tmp_path: Path) -> None:
     """Model and study can be moved together."""
     assert relative_model_path(tmp_path / "m.onnx", tmp_path / "studies" / "a") == "../../m.onnx"
+
+
+# --- the core budget
+
+
+def held_by(cpus: str, asked: str = "2", **machine: Any) -> BestFile:
+    """A file of a study under a budget."""
+    trial = make_trial(3)
+    return best_file(
+        trial=trial,
+        trials=(HINT, trial),
+        goal=GOAL,
+        model=BestModel(path="m.onnx", sha256="0" * 64, shapes={}),
+        machine={"logical_cpus": 8, "core_budget": asked, "core_budget_cpus": cpus, **machine},
+        versions={},
+        study="s",
+    )
+
+
+def test_a_core_budget_is_in_the_file(tmp_path: Path) -> None:
+    """As a list and as a count; only such a file is one of the newer format."""
+    best, plain = held_by("2-3"), make_best()
+    write_best(best, tmp_path / "best.json")
+    values = json.loads((tmp_path / "best.json").read_text())
+    assert values["core_budget"] == {"asked": "2", "count": 2, "cpus": [2, 3]}
+    assert values["format_version"] == 5
+    assert read_best(tmp_path / "best.json") == best
+    assert str(best.budget) == "2 of 8 CPUs: 2-3"
+    jsonschema.validate(values, json_schema())
+    write_best(plain, tmp_path / "best.json")
+    older = json.loads((tmp_path / "best.json").read_text())
+    assert "core_budget" not in older
+    assert (older["format_version"], plain.budget) == (4, None)
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        {"count": 3},
+        {"cpus": [3, 2]},
+        {"cpus": [2, 2]},
+        {"asked": "3"},
+        {"asked": "4-5"},
+        {"asked": "many"},
+    ],
+)
+def test_a_core_budget_that_contradicts_itself_is_refused(edited: dict[str, object]) -> None:
+    """Somebody's hands were on it, and which of the two was meant is not known."""
+    best = held_by("2-3")
+    assert best.core_budget is not None
+    changed = best.model_copy(update={"core_budget": best.core_budget.model_copy(update=edited)})
+    with pytest.raises(ValueError, match=r"contradict|no number"):
+        _ = changed.budget
+
+
+@pytest.mark.parametrize(
+    ("machine", "limit"),
+    [
+        ({"core_budget": None}, None),
+        ({}, 2.0),
+        ({"core_budget": None, "affinity_cpus": 8, "quota_cpus": 1.5}, 1.5),
+        ({"core_budget": None, "affinity_cpus": 8, "quota_cpus": 8.0}, None),
+        ({"core_budget": None, "affinity_cpus": "8", "quota_cpus": "1"}, None),
+    ],
+)
+def test_threads_of_a_hint_are_said_where_it_had_some_cpus(
+    machine: dict[str, Any], limit: float | None
+) -> None:
+    """It takes as many as it sees CPUs; whatever said its threads itself is left as it is."""
+    best = held_by("2-3", **machine)
+    assert limit_of(best) == limit
+    assert properties_of(best) == best.properties
+    hint = best.model_copy(
+        update={
+            "properties": {"PERFORMANCE_HINT": "LATENCY"},
+            "effective": {"INFERENCE_NUM_THREADS": "2"},
+        }
+    )
+    said = {"INFERENCE_NUM_THREADS": "2"} if limit else {}
+    assert properties_of(hint) == {**hint.properties, **said}
+    unknown = hint.model_copy(update={"effective": {"INFERENCE_NUM_THREADS": "0"}})
+    assert properties_of(unknown) == hint.properties
+    assert properties_of(hint.model_copy(update={"device": "GPU"})) == hint.properties

@@ -3,7 +3,7 @@
 import errno
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -39,7 +39,7 @@ def test_a_question_on_a_machine_that_starts_no_process_is_one_line(
 ) -> None:
     """No memory, no process, no file, no space."""
 
-    def refuse(log: Path) -> None:
+    def refuse(log: Path, cpus: Collection[int]) -> None:
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(passing, "WorkerProcess", refuse)

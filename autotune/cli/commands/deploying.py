@@ -12,6 +12,7 @@ from autotune.cli.commands.options import (
     MaxLatency,
     MovedModel,
     Percentile,
+    TheirCpus,
     Wait,
     path_argument,
     path_option,
@@ -28,16 +29,19 @@ def verify(
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Also on another machine or runtime than the file's.")
     ] = False,
+    cpus: TheirCpus = None,
     wait: Wait = None,
     json: Json = False,
 ) -> None:
     """Check that best.json holds on this machine: SLA and throughput, in fresh processes.
 
+    They run on the CPUs of the file's core budget, if it has one.
+
     Exit code 0: it holds; 4: it does not, or too little could be seen to say.
     """
     from autotune.cli.verify import run_verify
 
-    sys.exit(run_verify(files, budget, model, anyway=anyway, wait=wait, as_json=json))
+    sys.exit(run_verify(files, budget, model, anyway=anyway, cpus=cpus, wait=wait, as_json=json))
 
 
 def export(
@@ -95,6 +99,7 @@ def compare(
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Also what was tuned on another machine or runtime.")
     ] = False,
+    cpus: TheirCpus = None,
     wait: Wait = None,
     json: Json = False,
 ) -> None:
@@ -111,6 +116,7 @@ def compare(
             max_latency=max_latency,
             asked_percentile=percentile,
             anyway=anyway,
+            cpus=cpus,
             wait=wait,
             as_json=json,
         )

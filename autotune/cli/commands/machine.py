@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from autotune.cli.commands.options import ItsShape, Json, Wait, path_argument, path_option
+from autotune.cli.commands.options import Cpus, ItsShape, Json, Wait, path_argument, path_option
 
 
 def doctor(
@@ -27,6 +27,7 @@ def doctor(
     budget: Annotated[
         str, typer.Option(metavar="TIME", help="Longest time for the calibration.")
     ] = "100s",
+    cpus: Cpus = None,
     wait: Wait = None,
     json: Json = False,
 ) -> None:
@@ -38,8 +39,8 @@ def doctor(
     from autotune.cli.doctor import run_calibration, show_doctor
 
     if calibrate:
-        sys.exit(run_calibration(model, shape, budget, wait=wait, as_json=json))
-    sys.exit(show_doctor(wait=wait, as_json=json))
+        sys.exit(run_calibration(model, shape, budget, cpus=cpus, wait=wait, as_json=json))
+    sys.exit(show_doctor(cpus=cpus, wait=wait, as_json=json))
 
 
 def devices(

@@ -38,6 +38,25 @@ Wait = Annotated[
         show_default="not at all",
     ),
 ]
+Cpus = Annotated[
+    str | None,
+    typer.Option(
+        "--cpus",
+        metavar="N|LIST",
+        help="Core budget: measure on so many CPUs (6), or on these (0-5; 1-1; 0,2), and leave the "
+        "rest to others.",
+        show_default="all that may be used",
+    ),
+]
+TheirCpus = Annotated[
+    str | None,
+    typer.Option(
+        "--cpus",
+        metavar="N|LIST",
+        help="Another core budget: so many CPUs (6), or these (0-5; 1-1; 0,2).",
+        show_default="that of the file or study",
+    ),
+]
 MovedModel = Annotated[
     Path | None, path_option("--model", metavar="FILE", help="The model file, if it was moved.")
 ]

@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from autotune.cli.commands.options import Json, StudyFolder, Wait, path_argument, path_option
+from autotune.cli.commands.options import (
+    Json,
+    StudyFolder,
+    TheirCpus,
+    Wait,
+    path_argument,
+    path_option,
+)
 
 Samplers = Annotated[
     list[str] | None,
@@ -42,6 +49,7 @@ def record(
     slice_: Annotated[
         str, typer.Option("--slice", metavar="TIME", help="Shortest slice.")
     ] = "300ms",
+    cpus: TheirCpus = None,
     wait: Wait = None,
 ) -> None:
     """Measure a study's whole space, in interleaved slices, into a surface file.
@@ -51,7 +59,7 @@ def record(
     """
     from autotune.cli.surface import run_record
 
-    sys.exit(run_record(study, out, launches, rounds, slice_, wait=wait))
+    sys.exit(run_record(study, out, launches, rounds, slice_, cpus=cpus, wait=wait))
 
 
 def replay(

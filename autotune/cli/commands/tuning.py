@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from autotune.cli.commands.options import (
+    Cpus,
     Headroom,
     MaxLatency,
     Percentile,
@@ -101,6 +102,7 @@ def tune(
     name: StudyName = None,
     device: DeviceNames = None,
     shape: Shapes = None,
+    cpus: Cpus = None,
     anyway: Anyway = False,
     trust: Trust = False,
     wait: Wait = None,
@@ -120,6 +122,7 @@ def tune(
         "objective": objective,
         "device": device or None,
         "shape": shape,
+        "cpus": cpus,
         "sampler": sampler,
         "from": warm_start,
         "name": name,

@@ -3,6 +3,8 @@
 import json
 import shlex
 
+from autotune.export.core_budget import properties_of
+from autotune.export.targets.confinement import NO_QUOTA, on_its_cpus, under_budget
 from autotune.export.targets.target import (
     Exported,
     Loss,
@@ -27,7 +29,7 @@ def export(tuned: Tuned) -> Exported:
         UnsupportedError: an input's name has a bracket or comma, which its options cannot quote.
     """
     best = tuned.best
-    config = json.dumps({tuned.device_type: best.properties}, indent=4) + "\n"
+    config = json.dumps({tuned.device_type: properties_of(best)}, indent=4) + "\n"
     command = [
         "benchmark_app",
         *("-m", tuned.model),
@@ -41,7 +43,8 @@ def export(tuned: Tuned) -> Exported:
         *("-latency_percentile", str(_percentile(tuned))),
         *("-t", "30"),
     ]
-    run = " ".join(["exec", *(("env", *tuned.assigned) if tuned.assigned else ())])
+    words = [*(("env", *tuned.assigned) if tuned.assigned else ()), *on_its_cpus(tuned)]
+    run = " ".join(["exec", *words])
     script = f'#!/bin/sh\ncd "$(dirname "$0")" || exit\n{run} {shlex.join(command)} "$@"\n'
     return Exported(
         files={CONFIG: config, SCRIPT: script},
@@ -91,6 +94,7 @@ def _losses(tuned: Tuned) -> list[Loss]:
         another_runtime(tuned, "whichever benchmark_app comes with"),
         *other_data(tuned, "random data"),
         *under_environment(tuned, "the script sets it, and the file must be there"),
+        *under_budget(tuned, "the script holds it, and the CPUs must be there", NO_QUOTA),
     ]
     if best.sla is not None and best.sla.percentile != _percentile(tuned):
         found.append(

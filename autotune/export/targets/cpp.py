@@ -1,5 +1,13 @@
 """A C++ program with a pool of requests of the tuned size, and how to build it."""
 
+from autotune.export.core_budget import properties_of
+from autotune.export.targets.confinement import (
+    BY_THIS_COMMAND,
+    NO_QUOTA,
+    command,
+    on_its_cpus,
+    under_budget,
+)
 from autotune.export.targets.target import (
     BY_THE_COMMAND,
     Exported,
@@ -31,7 +39,8 @@ def export(tuned: Tuned) -> Exported:
         "infer.cpp.jinja",
         model=tuned.model,
         device=best.device,
-        properties=best.properties,
+        properties=properties_of(best),
+        confined=" ".join(on_its_cpus(tuned)),
         inputs=tuned.inputs,
         items=best.items,
         num_requests=best.num_requests,
@@ -43,6 +52,7 @@ def export(tuned: Tuned) -> Exported:
         *other_data(tuned),
         *not_blocking(tuned, "the program keeps one request in flight instead"),
         *under_environment(tuned, BY_THE_COMMAND),
+        *under_budget(tuned, BY_THIS_COMMAND, NO_QUOTA),
     ]
     if tuned.data is None and any(port.type != "f32" for port in tuned.inputs):
         losses.append(
@@ -56,7 +66,7 @@ def export(tuned: Tuned) -> Exported:
         run=(
             _CONFIGURE,
             "cmake --build build",
-            " ".join([*tuned.assigned, "build/infer --seconds 10"]),
+            command(tuned, ["build/infer --seconds 10"]),
         ),
         losses=tuple(losses),
     )

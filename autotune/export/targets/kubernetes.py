@@ -4,7 +4,9 @@ import json
 import math
 from pathlib import PurePosixPath
 
+from autotune.export.core_budget import limit_of
 from autotune.export.targets import model_server
+from autotune.export.targets.confinement import under_budget
 from autotune.export.targets.target import (
     Exported,
     Loss,
@@ -41,6 +43,8 @@ def export(tuned: Tuned) -> Exported:
         image=model_server.image(tuned),
         arguments=_arguments(tuned),
         threads=threads,
+        cpus=_quantity(limit_of(best) or threads),
+        is_whole=(limit_of(best) or threads) % 1 == 0,
         memory=_memory(best.measured.peak_rss_bytes),
         environment={name: _literal(text) for name, text in tuned.environment.items()},
     )
@@ -84,11 +88,23 @@ def _memory(peak_bytes: int | None) -> str | None:
     return f"{_STEP * math.ceil(1.5 * peak_bytes / _MEBIBYTE / _STEP)}Mi"
 
 
+def _quantity(cpus: float) -> str:
+    """CPUs as Kubernetes counts them: whole, or in thousandths."""
+    return f"{cpus:g}" if cpus % 1 == 0 else f"{round(1000 * cpus)}m"
+
+
 def _losses(tuned: Tuned, threads: int) -> list[Loss]:
+    cpus = _quantity(limit_of(tuned.best) or threads)
     found = [
         *under_environment(tuned, "the manifest sets it, and the image must have the file"),
+        *under_budget(
+            tuned,
+            f"the manifest asks for {cpus} CPUs, and the kubelet chooses which: of its own with "
+            "the static CPU manager policy, else a share of all",
+            "the manifest sets it",
+        ),
         Loss(
-            f"CPUs for the server itself: its threads share the {threads} that infer",
+            f"CPUs for the server itself: its threads share the {cpus} CPUs with those that infer",
             "less throughput than measured where requests are small and many",
         ),
     ]

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from autotune.domain.model_file import weights_of
+from autotune.export.targets.confinement import BY_THIS_COMMAND, of_container, under_budget
 from autotune.export.targets.target import (
     Exported,
     Loss,
@@ -39,15 +40,22 @@ def export(tuned: Tuned) -> Exported:
         },
         run=(
             *placed(tuned, f"models/{tuned.name}/1"),
-            " ".join(filter(None, (_RUN, _given(tuned), *_set(tuned), image(tuned), _SERVE))),
+            _started(tuned),
         ),
         losses=(
             *losses(tuned),
             *under_environment(
                 tuned, "the command sets it and gives the container the files that it names"
             ),
+            *under_budget(tuned, BY_THIS_COMMAND, BY_THIS_COMMAND),
         ),
     )
+
+
+def _started(tuned: Tuned) -> str:
+    """The command that runs the server in a container of its CPUs, devices, variables, files."""
+    words = (_RUN, *of_container(tuned), _given(tuned), *_set(tuned), image(tuned), _SERVE)
+    return " ".join(filter(None, words))
 
 
 def entry(tuned: Tuned) -> dict[str, Any]:

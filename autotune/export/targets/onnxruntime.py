@@ -2,6 +2,12 @@
 
 import json
 
+from autotune.export.targets.confinement import (
+    BY_THIS_COMMAND,
+    NO_QUOTA,
+    command,
+    under_budget,
+)
 from autotune.export.targets.target import (
     BY_THE_COMMAND,
     Exported,
@@ -62,7 +68,7 @@ def export(tuned: Tuned) -> Exported:
         files={OPTIONS: json.dumps(options, indent=2) + "\n", PROGRAM: program},
         run=(
             "pip install onnxruntime-openvino numpy",
-            " ".join([*tuned.assigned, f"python {PROGRAM} --seconds 10"]),
+            command(tuned, [f"python {PROGRAM} --seconds 10"]),
         ),
         losses=tuple(_losses(tuned)),
     )
@@ -102,4 +108,5 @@ def _losses(tuned: Tuned) -> list[Loss]:
         ),
         *other_data(tuned),
         *under_environment(tuned, BY_THE_COMMAND),
+        *under_budget(tuned, BY_THIS_COMMAND, NO_QUOTA),
     ]

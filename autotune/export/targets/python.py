@@ -1,5 +1,7 @@
 """A Python program with a pool of requests of the tuned size."""
 
+from autotune.export.core_budget import properties_of
+from autotune.export.targets.confinement import NO_QUOTA, command, under_budget
 from autotune.export.targets.target import (
     BY_THE_COMMAND,
     Exported,
@@ -19,7 +21,8 @@ def export(tuned: Tuned) -> Exported:
         "infer.py.jinja",
         model=tuned.model,
         device=best.device,
-        properties=best.properties,
+        properties=properties_of(best),
+        cpus=None if best.core_budget is None else best.core_budget.cpus,
         inputs=tuned.inputs,
         names=[port.name for port in tuned.inputs],
         batch_size=best.batch_size,
@@ -30,7 +33,10 @@ def export(tuned: Tuned) -> Exported:
         copies=tuned.copies,
         data=tuned.data,
     )
-    losses = under_environment(tuned, BY_THE_COMMAND)
+    losses = [
+        *under_environment(tuned, BY_THE_COMMAND),
+        *under_budget(tuned, "the program confines itself, and the CPUs must be there", NO_QUOTA),
+    ]
     if not tuned.expected:
         losses.append(
             Loss(
@@ -42,7 +48,7 @@ def export(tuned: Tuned) -> Exported:
         files={PROGRAM: program, "requirements.txt": _requirements(tuned.release)},
         run=(
             "pip install -r requirements.txt",
-            " ".join([*tuned.assigned, f"python {PROGRAM} --seconds 10"]),
+            command(tuned, [f"python {PROGRAM} --seconds 10"]),
         ),
         losses=tuple(losses),
     )

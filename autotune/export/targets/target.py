@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from autotune.domain.measurement import Feed
 from autotune.errors import AutotuneError
 from autotune.export.best_file import BestFile
+from autotune.export.core_budget import properties_of
 from autotune.space.devices import Through, kind_of
 from autotune.space.dimensions import (
     ARITHMETIC_PROPERTY,
@@ -103,7 +104,7 @@ class Tuned:
     def explicit(self) -> dict[str, str]:
         """The properties, and what the hint decided besides: for targets with other defaults."""
         settled = {k: v for k, v in self.expected.items() if _can_be_set(k, v)}
-        return {**settled, **self.best.properties}
+        return {**settled, **properties_of(self.best)}
 
     @property
     def environment(self) -> dict[str, str]:

@@ -1,5 +1,11 @@
 """Triton Inference Server with its OpenVINO backend: config.pbtxt."""
 
+from autotune.export.targets.confinement import (
+    BY_THIS_COMMAND,
+    NO_QUOTA,
+    command,
+    under_budget,
+)
 from autotune.export.targets.model_server import losses as served
 from autotune.export.targets.model_server import placed
 from autotune.export.targets.target import (
@@ -65,12 +71,13 @@ def export(tuned: Tuned) -> Exported:
         run=(
             *placed(tuned, f"{folder}/1", "model"),
             f"cp {CONFIG} {folder}/",
-            " ".join([*tuned.assigned, 'tritonserver --model-repository "$PWD"/models']),
+            command(tuned, ['tritonserver --model-repository "$PWD"/models']),
         ),
         losses=(
             *served(tuned),
             *_ignored(tuned, parameters),
             *under_environment(tuned, BY_THE_COMMAND),
+            *under_budget(tuned, BY_THIS_COMMAND, NO_QUOTA),
         ),
     )
 

@@ -89,7 +89,7 @@ def comparison_view(sides: Sequence[Side], goal: Goal) -> ComparisonView:
 
 def _terms(sides: Sequence[Side], names: Sequence[str]) -> list[str]:
     """What the numbers are numbers of; of each study where they differ."""
-    terms = [terms_of(side.identity) for side in sides]
+    terms = [terms_of(side.identity, side.machine) for side in sides]
     if len(set(terms)) == 1:
         return [f"{terms[0][:1].upper()}{terms[0][1:]}."]
     return [f"{name}: {said}." for name, said in zip(names, terms, strict=True)]

@@ -121,7 +121,7 @@ def view_of(study: Evidence) -> View:
             )
             for session in study.sessions
         ),
-        machine=tuple(_pairs(last.machine if last else {})),
+        machine=tuple(_pairs(study.machine)),
         versions=tuple(_pairs(last.versions if last else {})),
         flags=tuple((doubt_in_words(flag), count) for flag, count in flags.most_common()),
         figures=frozenset(figures),
@@ -182,7 +182,7 @@ def _facts(study: Evidence) -> list[tuple[str, str]]:
         )
     spent = sum(session.elapsed_s for session in study.sessions)
     found.append(("search", search_in_words(study.trials, goal, study.space_size)))
-    found.append(("figures", terms_of(study.identity)))
+    found.append(("figures", terms_of(study.identity, study.machine)))
     found.append(("time spent", f"{seconds(spent)}, {len(study.trials)} trials"))
     return found
 

@@ -16,10 +16,12 @@ from autotune.cli.main import main
 from autotune.domain.measurement import Feed
 from autotune.domain.model_file import model_sha256
 from autotune.errors import ModelError
-from autotune.export.best_file import BestModel, write_best
+from autotune.export.best_file import BestCoreBudget, BestModel, read_best, write_best
 from autotune.export.targets import TARGETS
 from autotune.export.targets.target import UnsupportedError
 from autotune.export.to_targets import export
+from autotune.host.cpus import affinity
+from autotune.space.configuration import Effective
 from tests import models
 from tests.export.targets.builders import make_file
 
@@ -338,3 +340,47 @@ def test_commands_are_words_for_a_shell(exports: Path) -> None:
         words = [shlex.split(line, comments=True) for line in commands]
         assert any(words)
         assert all(word for line in words for word in line)
+
+
+def test_a_hint_under_a_budget_runs_on_its_cpus(tmp_path: Path, model_folder: Path) -> None:
+    """Python and C++: as many threads as were measured, checked by the programs themselves."""
+    last = max(affinity())
+    read_back = {
+        "NUM_STREAMS": "1",
+        "INFERENCE_NUM_THREADS": "1",
+        "PERFORMANCE_HINT": "THROUGHPUT",
+    }
+    path = write_file(
+        tmp_path,
+        model_folder / models.TINY,
+        {},
+        **dict.fromkeys(("streams", "threads_per_stream", "pinning", "precision")),
+        num_requests=1,
+        effective=Effective(read_back, 1),
+    )
+    held = BestCoreBudget(asked="1", count=1, cpus=[last])
+    write_best(read_best(path).model_copy(update={"core_budget": held}), path)
+    export(path, ["python", "benchmark_app"], tmp_path)
+    printed = run([sys.executable, "infer.py", "--seconds", "0.3"], tmp_path / "python")
+    check(printed)
+    assert "INFERENCE_NUM_THREADS: 1" in run(
+        ["sh", "benchmark.sh", "-t", "1"], tmp_path / "benchmark_app"
+    )
+
+
+def test_a_program_whose_cpus_are_not_here_says_so(tmp_path: Path, model_folder: Path) -> None:
+    """Instead of running on others."""
+    path = write_file(tmp_path, model_folder / models.TINY, {})
+    held = BestCoreBudget(asked="1", count=1, cpus=[9999])
+    write_best(read_best(path).model_copy(update={"core_budget": held}), path)
+    export(path, ["python"], tmp_path)
+    done = subprocess.run(
+        [sys.executable, "infer.py", "--seconds", "0.1"],
+        cwd=tmp_path / "python",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 1
+    assert "CPUs [9999] of the core budget are not available here: edit CPUS" in done.stderr

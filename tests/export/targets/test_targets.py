@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from autotune.domain.measurement import Feed
 from autotune.domain.race import Status
+from autotune.export.best_file import BestCoreBudget
 from autotune.export.targets import TARGETS
 from autotune.export.targets.target import (
     Port,
@@ -665,6 +666,97 @@ def test_what_could_not_be_proven_is_in_the_notes() -> None:
         update={"status": Status.UNPROVEN, "unproven": "outputs are *all* zero"}
     )
     text = render(
-        "notes.md.jinja", target="python", best=best, files=(), run=("python x.py",), losses=()
+        "notes.md.jinja",
+        target="python",
+        best=best,
+        files=(),
+        run=("python x.py",),
+        losses=(),
+        budget=None,
     )
     assert "unproven: its answers could not be proven: outputs are \\*all\\* zero." in text
+
+
+# --- the core budget
+
+
+def budgeted(**fields: Any) -> Tuned:
+    """What was tuned on CPUs 4, 5 and 8 of 16."""
+    held = BestCoreBudget(asked="3", count=3, cpus=[4, 5, 8])
+    machine = {"logical_cpus": 16, "affinity_cpus": 3, "quota_cpus": None}
+    return make_tuned(
+        make_file(**fields).model_copy(update={"core_budget": held, "machine": machine})
+    )
+
+
+def under_quota(quota: float, **fields: Any) -> Tuned:
+    """What was tuned in a container of 8 CPUs with a quota."""
+    machine = {"logical_cpus": 8, "affinity_cpus": 8, "quota_cpus": quota}
+    return make_tuned(make_file(**fields).model_copy(update={"machine": machine}))
+
+
+def written(name: str, tuned: Tuned) -> str:
+    """All that a target gives: files, commands, losses."""
+    made = TARGETS[name](tuned)
+    lost = [f"{loss.what}: {loss.effect}" for loss in made.losses]
+    return "\n".join([*made.files.values(), *made.run, *lost])
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_every_target_says_the_core_budget(name: str) -> None:
+    """Which CPUs, and how they are held; without a budget none of them says a word."""
+    assert "the core budget, CPUs 4-5,8: " in losses(name, budgeted())
+    assert "core budget" not in written(name, make_tuned())
+    assert "taskset" not in written(name, make_tuned())
+
+
+@pytest.mark.parametrize(
+    ("name", "held"),
+    [
+        ("benchmark_app", "exec taskset -c 4-5,8 benchmark_app"),
+        ("python", "CPUS = [4, 5, 8]"),
+        ("python", "taskset -c 4-5,8 python infer.py"),
+        ("cpp", "taskset -c 4-5,8 build/infer"),
+        ("cpp", "// Usage: taskset -c 4-5,8 infer [MODEL]"),
+        ("onnxruntime", "taskset -c 4-5,8 python session.py"),
+        ("triton", "taskset -c 4-5,8 tritonserver"),
+        ("model-server", "--cpuset-cpus 4-5,8 openvino/model_server"),
+        ("kubernetes", 'limits: { cpu: "3"'),
+        ("kubernetes", 'requests: { cpu: "3"'),
+    ],
+)
+def test_every_target_sets_the_core_budget(name: str, held: str) -> None:
+    """In the way that it has."""
+    assert held in written(name, budgeted())
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_threads_of_a_hint_are_said_where_it_had_some_cpus(name: str) -> None:
+    """It would take all that it sees, on a machine that is not confined."""
+    read_back = Effective(
+        {"INFERENCE_NUM_THREADS": "3", "NUM_STREAMS": "3", "PERFORMANCE_HINT": "THROUGHPUT"}, 3
+    )
+    hint = {"hint": PerformanceHint.THROUGHPUT, "effective": read_back}
+    hint |= dict.fromkeys(("streams", "threads_per_stream", "pinning", "precision"))
+    for tuned in (budgeted(**hint), under_quota(2.5, **hint)):
+        made = TARGETS[name](tuned)
+        text = "\n".join(made.files.values())
+        assert re.search(r"INFERENCE_NUM_THREADS\W+(value: \{ string_value: )?\W*3", text), text
+
+
+def test_a_quota_is_set_where_a_target_can() -> None:
+    """And named everywhere else; half a CPU is no whole one."""
+    assert "--cpus 2.5 openvino/model_server" in written("model-server", under_quota(2.5))
+    assert 'limits: { cpu: "2500m"' in written("kubernetes", under_quota(2.5))
+    assert 'limits: { cpu: "4"' in written("kubernetes", under_quota(4.0))
+    assert "none of them is its own" in written("kubernetes", under_quota(2.5))
+    for name in TARGETS:
+        assert "the quota of 2.5 CPUs" in losses(name, under_quota(2.5)), name
+        assert "quota" not in losses(name, under_quota(8.0)), name
+
+
+def test_binding_under_a_quota_is_advised_against() -> None:
+    """Where threads were bound, and only there."""
+    bound, free = under_quota(2.5, pinning=True), under_quota(2.5, pinning=False)
+    assert "ENABLE_CPU_PINNING under a quota" in losses("python", bound)
+    assert "ENABLE_CPU_PINNING under a quota" not in losses("python", free)
