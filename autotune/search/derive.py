@@ -126,7 +126,8 @@ def _own(one: Dimension, spec: SpaceSpec, offer: Offer) -> Choices:
         return ()
     never = lacking_through(device) if is_meta(device) else lacking(device)
     offered = one.on_device(offer)
-    if named is not None and _may_be_named(one, offered) and one.name not in never:
+    is_free = not offered.why_not or offered.may_be_named
+    if named is not None and is_free and one.name not in never:
         return tuple(sorted(named)) if one.kind is Kind.ORDERED else named
     if named is not None and is_later and len(spec.device) == 1:
         why = offered.why_not or "not for this device"
@@ -134,10 +135,6 @@ def _own(one: Dimension, spec: SpaceSpec, offer: Offer) -> Choices:
     if offered.why_not or offered.is_expert or one.name in never:
         return ()
     return offered.choices
-
-
-def _may_be_named(one: Dimension, offered: Offered) -> bool:
-    return not offered.why_not or one.may_be_named
 
 
 def _union(one: Dimension, each: Iterable[Choices]) -> Choices:

@@ -5,6 +5,7 @@ the device, so that no deployment is tried under two names (combinations: the re
 what is clamped, ignored or refused by OpenVINO 2026.4.1).
 """
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,6 +61,10 @@ class Axes:
         """The first choice that the device has of each."""
         return {name: self._own(name)[0] for name in names if name in self.allowed}
 
+    def blocks(self, api: int) -> bool:
+        """Whether a request is waited for before the next, by the index of the API."""
+        return "api" not in self.lacks and self.choices["api"][api] is Api.SYNC
+
     @property
     def has_threads(self) -> bool:
         """Whether its threads are ours to choose."""
@@ -86,6 +91,22 @@ class Axes:
         if CORE_TYPE.name not in self.lacks:
             core_type = self.choices[CORE_TYPE.name][index[CORE_TYPE.name]]
         return self.bounds.most_threads(self.cpus, core_type, both_siblings=sees_both is not False)
+
+    def fits(self, threads: int, streams: int) -> tuple[bool, ...]:
+        """What bears on which other choices go with a layout: alike for layouts that agree in it.
+
+        Args:
+            threads: index of the threads per stream.
+            streams: index of the streams.
+        """
+        one = self.choices["streams"][streams]
+        total = one * self.choices["threads_per_stream"][threads] if self.has_threads else 0
+        names = (HYPER_THREADING.name, CORE_TYPE.name)
+        limits = [
+            self.most_threads(dict(zip(names, at, strict=True)))
+            for at in itertools.product(*(self.allowed[name] for name in names))
+        ]
+        return (one == 1, streams == self.allowed["streams"][0], *(total <= n for n in limits))
 
     def pairs(self, most: int | None = None) -> list[tuple[int, int]]:
         """Indices of threads and streams that fit together, in lexical order.
@@ -156,7 +177,7 @@ def repaired(axes: Axes, index: Mapping[str, int]) -> dict[str, int]:
     and from those choices where nothing fits them).
     """
     found = {name: _own(name, axes.allowed[name], index[name]) for name in DIMENSIONS}
-    is_blocking = axes.choices["api"][found["api"]] is Api.SYNC
+    is_blocking = axes.blocks(found["api"])
     if is_blocking:
         for name in ("streams", "requests_per_stream", "hint"):
             found[name] = axes.allowed[name][0]

@@ -147,12 +147,11 @@ class Configuration(_Values):
             return dict(handed)
         told = {}
         for member in members_of(self.device):
-            lacks = dimensions.lacking(member)
             mine = {
                 name: text
                 for name, text in handed.items()
                 if name not in dimensions.PROPERTIES
-                or dimensions.PROPERTIES[name].name not in lacks
+                or dimensions.is_told(member, dimensions.PROPERTIES[name])
             }
             told[member] = {**set_always(member), **mine}
         return nested(told)

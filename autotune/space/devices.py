@@ -24,7 +24,8 @@ class DeviceKind:
     leaves: frozenset[str] = frozenset()
     """Dimensions whose properties are not passed on in an older study, which left them to it."""
     spares: frozenset[str] = frozenset()
-    """Dimensions that it has no use for, beside those that none of its devices has."""
+    """Dimensions that it is not told of, beside those that it does not have: of an NPU itself older
+    studies set streams and precision, which nobody sets on one behind AUTO."""
     always: Mapping[str, str] = field(default_factory=dict)
     """Properties that are set unless a dimension sets them."""
     of_several: Mapping[str, str] = field(default_factory=dict)
@@ -52,6 +53,7 @@ KINDS: tuple[DeviceKind, ...] = (
     ),
     DeviceKind(
         names=("NPU",),
+        spares=frozenset({"streams", "precision"}),
         why="The hint decides how many requests it takes, 1 or 4 as a rule; static shapes only; "
         "a compilation may take minutes.",
     ),

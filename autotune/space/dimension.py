@@ -75,6 +75,9 @@ class Dimension:
     answers: bool = False
     """Whether it may change answers; they are compared with those of single requests in f32, and
     a configuration whose answers are unproven is never certified."""
+    is_fine: bool = False
+    """Whether it is left alone where a device stands for several, unless study.toml names it: of
+    all devices together there would be too many combinations to look at."""
     expert: bool = False
     """Whether it is offered only where study.toml names it."""
     first: bool = False
@@ -124,7 +127,7 @@ class Dimension:
             return self._through(offer)
         why = self._why_not(offer)
         if why:
-            return Offered(why_not=why, is_expert=self.expert)
+            return Offered(why_not=why, is_expert=self.expert, may_be_named=self.may_be_named)
         if self.expert:
             return Offered(choices=self._may_be_named(offer), is_expert=True)
         if self.fixed is not None:
@@ -144,6 +147,11 @@ class Dimension:
         having = [one for one in each if not one.why_not]
         if not having:
             return each[0]
+        if self.is_fine and len(offer.members) > 1:
+            return Offered(
+                why_not=f"left alone where there are several devices; [space] {self.name} sets it",
+                may_be_named=True,
+            )
         common = tuple(
             value for value in having[0].choices if all(value in one.choices for one in having)
         )

@@ -76,6 +76,11 @@ def _requests(offer: Offer) -> tuple[int, ...]:
     return tuple(range(offer.least_requests or 1, (offer.most_requests or 8) + 1))
 
 
+def _lone_waits(offer: Offer) -> str:
+    is_collecting = kind_of(offer.device).names == ("BATCH",)
+    return "it would wait for others to make a batch with" if is_collecting else ""
+
+
 def _batches(offer: Offer) -> tuple[int, ...]:
     limits = [one.max_batch for one in (offer, *offer.members) if one.max_batch is not None]
     return _within(_BATCHES, min(limits, default=None))
@@ -187,6 +192,7 @@ TABLE: tuple[Dimension, ...] = (
         stage=Stage.COMPILE,
         kind=Kind.SWITCH,
         type=bool,
+        is_fine=True,
         property="ENABLE_CPU_PINNING",
         usual="YES",
         on=("CPU",),
@@ -223,6 +229,7 @@ TABLE: tuple[Dimension, ...] = (
         type=Api,
         default=Api.ASYNC,
         fixed=(Api.ASYNC,),
+        absent=_lone_waits,
         words=lambda _: "",
         first=True,
     ),
@@ -289,13 +296,18 @@ def lacking(device: str) -> frozenset[str]:
 @cache
 def lacking_through(device: str) -> frozenset[str]:
     """The same of a device that stands for others: what none of them has, and not it either."""
-    members = members_of(device)
+    told = {one.name for member in members_of(device) for one in TABLE if is_told(member, one)}
     missing = {
         one.name
         for one in TABLE
-        if not (any(map(one.is_of, members)) if one.is_through(device) else one.is_of(device))
+        if not (one.name in told if one.is_through(device) else one.is_of(device))
     }
     return kind_of(device).spares | missing
+
+
+def is_told(member: str, one: Dimension) -> bool:
+    """Whether a device behind another one is told of a dimension."""
+    return one.is_of(member) and one.name not in kind_of(member).spares
 
 
 def is_cpu(device: str) -> bool:

@@ -63,5 +63,7 @@ class Offered:
     as that can be listed."""
     why_not: str = ""
     """Why there is no choice here, in words; empty where there is."""
+    may_be_named: bool = False
+    """Whether study.toml may name it although there is no choice here."""
     is_expert: bool = False
     """Whether it is tried only where study.toml names it."""

@@ -16,7 +16,7 @@ from autotune.space.bounds import BOUNDS, Bounds
 from autotune.space.canonical import Axes, axes_of, repaired
 from autotune.space.configuration import Configuration, Effective
 from autotune.space.dimension import Dimension, Kind
-from autotune.space.dimensions import BY_NAME, DIMENSIONS, LAYOUT, Api, PerformanceHint
+from autotune.space.dimensions import BY_NAME, DIMENSIONS, LAYOUT, PerformanceHint
 
 Point = tuple[int, ...]
 
@@ -86,21 +86,30 @@ class SearchSpace:
 
     def points(self) -> Iterator[Point]:
         """Every canonical point, once, in lexical order."""
-        rest = [name for name in DIMENSIONS if name not in LAYOUT]
-        load, api = rest.index("requests_per_stream"), rest.index("api")
-        hint = rest.index("hint")
-        blocks = [kind is Api.SYNC for kind in self.choices["api"]]
         for device, name in enumerate(self.choices["device"]):
             axes = self._axes[name]
-            ranges = [axes.allowed[one] for one in rest]
-            first = (axes.allowed["streams"][0], ranges[load][0], ranges[hint][0])
+            known: dict[tuple[bool, ...], list[Point]] = {}
             for threads, streams in axes.pairs():
-                for others in itertools.product(*ranges):
-                    if blocks[others[api]] and (streams, others[load], others[hint]) != first:
-                        continue
-                    point = (device, threads, streams, *others)
-                    if axes.is_plain or self.canonical(point) == point:
-                        yield point
+                alike = axes.fits(threads, streams)
+                if alike not in known:
+                    known[alike] = list(self._others(axes, (device, threads, streams)))
+                yield from ((device, threads, streams, *others) for others in known[alike])
+
+    def _others(self, axes: Axes, layout: Point) -> Iterator[Point]:
+        """What goes with a device and a layout, in lexical order."""
+        rest = DIMENSIONS[len(LAYOUT) :]
+        ranges = [axes.allowed[one] for one in rest]
+        api = rest.index("api")
+        held = [rest.index("requests_per_stream"), rest.index("hint")]
+        is_first = layout[2] == axes.allowed["streams"][0]
+        for others in itertools.product(*ranges):
+            if axes.blocks(others[api]) and not (
+                is_first and all(others[at] == ranges[at][0] for at in held)
+            ):
+                continue
+            point = (*layout, *others)
+            if axes.is_plain or self.canonical(point) == point:
+                yield others
 
     def values(self, point: Point) -> dict[str, Any]:
         """The chosen value of every dimension."""
@@ -110,7 +119,7 @@ class SearchSpace:
 
     def is_blocking(self, point: Point) -> bool:
         """Whether each request is waited for before the next."""
-        return self.choices["api"][point[_API]] is Api.SYNC
+        return _at(self, point).blocks(point[_API])
 
     def canonical(self, point: Point) -> Point:
         """The point that stands for all combinations with the same meaning."""
@@ -121,7 +130,7 @@ class SearchSpace:
         """The configuration at a canonical point."""
         values, axes = self.values(self.canonical(point)), _at(self, point)
         absent = axes.lacks | axes.idle(values)
-        blocking = values["api"] is Api.SYNC
+        blocking = axes.blocks(point[_API])
         chosen = {
             BY_NAME[name].column: BY_NAME[name].default if name in absent else value
             for name, value in values.items()
@@ -243,12 +252,12 @@ class SearchSpace:
                 )
             absent = {name: [BY_NAME[name].default] for name in DIMENSIONS if _is_later(name)}
             choices = {name: _typed(name, {**absent, **values}[name]) for name in DIMENSIONS}
-            if math.prod(map(len, choices.values())) > _MOST_COMBINATIONS:
-                raise ValueError(f"not a search space: over {_MOST_COMBINATIONS:,} combinations")
             own = {
                 device: {name: _typed(name, found) for name, found in mine.items()}
                 for device, mine in values.get("own", {}).items()
             }
+            if _combinations(choices, own) > _MOST_COMBINATIONS:
+                raise ValueError(f"not a search space: over {_MOST_COMBINATIONS:,} combinations")
             return cls(choices, values["cpus"], own, Bounds.from_dict(values))
         except (KeyError, TypeError, AttributeError) as error:
             message = f"not a search space: {error}"
@@ -294,6 +303,18 @@ def _typed(name: str, found: Sequence[Any]) -> tuple[Any, ...]:
     """
     kind = BY_NAME[name].type
     return tuple(map(kind, found)) if issubclass(kind, StrEnum) else tuple(found)
+
+
+def _combinations(choices: Mapping[str, tuple[Any, ...]], own: Own) -> int:
+    """Of all devices, one after the other."""
+    return sum(
+        math.prod(
+            len(own.get(device, {}).get(name, found)) or 1
+            for name, found in choices.items()
+            if name != "device"
+        )
+        for device in choices["device"]
+    )
 
 
 def _decides(space: SearchSpace, name: str) -> bool:

@@ -184,6 +184,8 @@ class Session:
         outputs = model.infer(self._compiled, batch_of(groups[0], 0, batch_size))
         first_inference_ms = 1000 * (time.perf_counter() - begun)
         error, unproven = prove(subject, self._compiled, outputs, groups, known)
+        if subject.gathers:
+            self._compiled = subject.compiled(subject.read())
         effective = model.effective_properties(self._compiled, flattened(properties))
         self._answers.say(
             "opened",
