@@ -27,7 +27,7 @@ from autotune.cli.streams import optional_output
 from autotune.doctor.check import Check, Grade
 from autotune.doctor.checks import checks_of, is_fit
 from autotune.doctor.probes import Tell, examine
-from autotune.doctor.readings import Readings
+from autotune.doctor.readings import MachineReadings
 from autotune.domain.model_file import located
 from autotune.errors import EXIT_ERROR, EXIT_OK
 from autotune.host.confinement import held_budget
@@ -51,7 +51,7 @@ def show_doctor(
     as_json: bool,
     cpus: str | None = None,
     wait: str | None = None,
-    probe: Callable[[Tell], Readings] | None = None,
+    probe: Callable[[Tell], MachineReadings] | None = None,
 ) -> int:
     """Probe, judge and report; the exit code."""
     console, asked = Console(stderr=as_json), cpus_of(cpus)

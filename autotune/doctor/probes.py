@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from autotune.doctor import hardware, space, timing
 from autotune.doctor.files import attempt
-from autotune.doctor.readings import Devices, Idle, Lock, Missing, Readings, Span
+from autotune.doctor.readings import Devices, Idle, Lock, MachineReadings, Missing, Span
 from autotune.errors import AutotuneError, BusyError
 from autotune.host.confinement import confined_to
 from autotune.host.core_budget import CoreBudget
@@ -51,7 +51,7 @@ def examine(
     root: Path = _ROOT,
     patience: Patience | None = None,
     budget: CoreBudget | None = None,
-) -> Readings:
+) -> MachineReadings:
     """Take all readings; what needs a quiet machine, or takes it from others, under its lock.
 
     With a core budget everything runs on its CPUs, and what others do on the rest is not judged.
@@ -68,7 +68,7 @@ def examine(
 
         # In the order of these lines: the temperature is wanted at the end of the load.
         idle = timed("idling", partial(timing.idle, root, effort.idle_s))
-        return Readings(
+        return MachineReadings(
             lock=lock,
             cpus=attempt(partial(cpus, root)),
             idle=idle if budget is None or isinstance(idle, Missing) else beside_others(idle),
