@@ -79,7 +79,7 @@ FLAGS = {
         sign="tasks of the worker's cgroup waited for a CPU over half of the time (of the machine, "
         "where no cgroup of version 2 accounts it); under a core budget, others ran on its CPUs "
         "over half of the time",
-        words="tasks waited for a CPU over half of the time",
+        words="tasks waited for a CPU, or others had it, over half of the time",
         meaning="another program wants the CPUs",
     ),
     Flag.THROTTLED: Suspicion(
