@@ -63,7 +63,9 @@ def show_doctor(
     with _progress(console) as tell:
         checks = checks_of(probe(tell))
     if as_json:
-        print_json({"checks": [asdict(check) for check in checks], "summary": _summary(checks)})
+        held = {} if budget is None else {"core_budget": str(budget)}
+        found = [asdict(check) for check in checks]
+        print_json({"checks": found, "summary": _summary(checks), **held})
     else:
         console.print(_table(checks))
         say(console, closing_line(checks))

@@ -36,7 +36,7 @@ def cpus_check(reading: Cpus | Missing) -> Check:
         state,
         f"{reading.visible} visible, {reading.affinity} in the affinity, {limit}",
         "OpenVINO does not see the quota: the threads that it chooses by itself are throttled",
-        "raise the quota (docker run --cpus, cpu.max), or start on fewer CPUs with taskset",
+        "raise the quota (docker run --cpus, cpu.max), or measure on fewer CPUs with --cpus",
     )
 
 

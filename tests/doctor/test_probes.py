@@ -19,6 +19,8 @@ from autotune.doctor.readings import (
     SyncedWrites,
     Temperature,
 )
+from autotune.host.core_budget import CoreBudget, CpuRequest
+from autotune.host.cpus import affinity
 from autotune.host.files import read
 from autotune.machines.locks import machine_lock
 
@@ -367,3 +369,26 @@ def test_a_lock_that_cannot_be_taken_is_told(
     assert not found.lock.is_held
     assert "cannot be locked" in str(found.lock.problem)
     assert isinstance(found.load, Missing)
+
+
+# --- under a core budget
+
+
+@pytest.mark.openvino
+def test_a_core_budget_is_examined_on_its_own_cpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many processes as it has CPUs; what others do on the rest is not judged."""
+    monkeypatch.chdir(tmp_path)
+    before, last = affinity(), max(affinity())
+    budget = CoreBudget(CpuRequest(1, (last,)), (last,), os.cpu_count() or 1)
+    found = examine(lambda _: None, SHORT, budget=budget)
+    assert affinity() == before
+    assert not isinstance(found.cpus, Missing)
+    assert (found.cpus.affinity, found.cpus.usable) == (1, 1)
+    assert not isinstance(found.load, Missing)
+    assert found.load.processes == 1
+    checks = {check.name: check for check in checks_of(found)}
+    for name in ("idle pressure", "runnable tasks"):
+        assert checks[name].state is Grade.INFO
+        assert "nothing of those of the core budget" in checks[name].evidence

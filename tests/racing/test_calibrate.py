@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,7 +95,7 @@ def test_without_a_model_a_sample_is_run(monkeypatch: pytest.MonkeyPatch) -> Non
     """It is written before the race and gone after it."""
     seen: list[Path] = []
 
-    def write(path: Path) -> Path:
+    def write(path: Path, cpus: Collection[int]) -> Path:
         path.write_text("<net/>")
         return path
 

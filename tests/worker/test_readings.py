@@ -47,3 +47,19 @@ def test_what_ran_backwards_is_unknown() -> None:
     after = replace(before, throttled=0, pressure_s=1.0)
     block = block_of(array("d", [1.0]), 0.5, 0.5, before, after)
     assert (block["throttled"], block["pressure_s"]) == (None, None)
+
+
+def test_busy_time_is_that_of_the_own_cpus_whoever_ran_there() -> None:
+    """Unknown where they changed; a counter that ran backwards is no time."""
+    before = replace(readings.take(), cpus=frozenset({1}), busy_s=10.0)
+    assert readings.busy_s(before, replace(before, busy_s=10.4)) == pytest.approx(0.4)
+    assert readings.busy_s(before, replace(before, busy_s=9.9)) == 0.0
+    assert readings.busy_s(before, replace(before, busy_s=None)) is None
+    assert readings.busy_s(before, replace(before, cpus=frozenset({0}), busy_s=11.0)) is None
+
+
+def test_a_block_says_on_how_many_cpus_it_was_busy() -> None:
+    """From which its parent tells what others took of them."""
+    before = replace(readings.take(), cpus=frozenset({0, 3}), busy_s=1.0)
+    block = block_of(array("d", [1.0]), 0.5, 0.5, before, replace(before, busy_s=1.6))
+    assert (block["busy_s"], block["affinity_cpus"]) == (pytest.approx(0.6), 2)
