@@ -16,6 +16,13 @@ from autotune.spec.profile_file import profile_toml, recorded
 
 PROFILES = Path(__file__).parent.parent / "profiles"
 NAMES = sorted(path.stem for path in PROFILES.glob("*.toml"))
+PAGE = PROFILES.parent.parent / "docs" / "profiles.md"
+READABLE = re.compile(
+    r"^read (from this machine|with OpenVINO \d)|https://\S|"
+    r"\b[\w.-]+/[\w.-]+(#\d+|, [\w.+-]+(/[\w.+-]+)+)"
+)
+"""What read a value, an address, an issue, or a repository and a path in it."""
+ASSUMED = re.compile(r"^assumed: .{30,}", re.DOTALL)
 SOURCE = 'source = "a document"'
 LEAST = f"""
 name = "one CPU"
@@ -72,7 +79,48 @@ def test_every_value_of_a_profile_has_its_source(name: str) -> None:
     for device, facts in found.devices.items():
         told = {one.name for one in fields(DeviceFacts) if getattr(facts, one.name)}
         assert {f"devices.{device}.{key}" for key in told} <= found.sources.keys()
-    assert all(len(source) > 10 for source in found.sources.values())
+    unclear = {place: source for place, source in found.sources.items() if not is_clear(source)}
+    assert not unclear
+
+
+def is_clear(source: str) -> bool:
+    """Anyone can look it up, or it says that it is assumed, and why that is likely."""
+    assumed = source.startswith("assumed")
+    return bool((ASSUMED if assumed else READABLE).search(source))
+
+
+@pytest.mark.parametrize(
+    ("source", "clear"),
+    [
+        ("torvalds/linux, tools/perf/Documentation/intel-hybrid.txt: 0-15", True),
+        ("lscpu in FDio/csit, docs/content/sm_spr_hw_bios_cfg.md", True),
+        ("openvinotoolkit/openvino#6211, hello_query_device", True),
+        ("https://docs.openvino.ai/2026/openvino-workflow", True),
+        ("read with OpenVINO 2026.4.1 on another CPU", True),
+        ("assumed: as on a CPU of the same series, which was read", True),
+        ("assumed", False),
+        ("assumed: it is so", False),
+        ("assumed by torvalds/linux, tools/perf/Documentation/intel-hybrid.txt", False),
+        ("data sheet: 4 cores, 8 threads", False),
+        ("the maker's page: 6 cores, 12 threads, one socket", False),
+    ],
+)
+def test_a_source_can_be_looked_up_or_says_that_it_is_assumed(source: str, clear: bool) -> None:
+    """A name of a document that nobody opened is no source."""
+    assert is_clear(source) == clear
+
+
+def test_the_documentation_says_what_assumed_means() -> None:
+    """Its example holds to it, too."""
+    assert "`assumed: ...`" in PAGE.read_text(encoding="utf-8")
+
+
+def test_a_profile_lists_what_the_runtime_lists() -> None:
+    """Every GPU and every CPU alike: the lists do not depend on the hardware."""
+    profiles = [load_profile(PROFILES / f"{name}.toml").devices for name in NAMES]
+    for device in ("CPU", "GPU"):
+        lists = [dict(found[device].properties) for found in profiles if device in found]
+        assert all(one == lists[0] for one in lists)
 
 
 def test_the_two_threads_of_a_core_are_told_apart_from_two_cores() -> None:
@@ -83,11 +131,20 @@ def test_the_two_threads_of_a_core_are_told_apart_from_two_cores() -> None:
     assert found.within([0, 32]).sockets == 2
 
 
+def test_low_power_laptops_do_not_begin_with_the_pair_of_cpu_0() -> None:
+    """Of a Core Ultra H the second thread of CPU 0 is CPU 5: neighbours need not be one core."""
+    found = load_profile(PROFILES / "npu.toml").topology
+    assert found.within([0, 1]).cores == 2
+    assert found.within([0, 5]).cores == 1
+    assert found.within(range(12)).cores == 6
+
+
 def test_the_example_in_the_documentation_is_a_profile(tmp_path: Path) -> None:
     """As it stands there."""
-    page = (PROFILES.parent.parent / "docs" / "profiles.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
-    assert load_profile(written(tmp_path, example)).hardware.cores == 4
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    found = load_profile(written(tmp_path, example))
+    assert found.hardware.cores == 4
+    assert all(is_clear(source) for source in found.sources.values())
 
 
 # --- reading
