@@ -81,6 +81,28 @@ class Slice:
         return Flag.CLOCK in self.block.flags
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchReadings:
+    """What a fresh process of one contender took beside its slices, in one launch.
+
+    None where it was not measured. CPU-seconds for each item are those of the launch's slices.
+    """
+
+    launch: int
+    """Which set of fresh processes, from 0."""
+    contender: int
+    """Position among the race's contenders."""
+    read_s: float
+    compile_s: float
+    first_inference_ms: float
+    open_peak_rss_bytes: int | None = None
+    """High-water mark until the first answer: reading and compiling."""
+    load_peak_rss_bytes: int | None = None
+    """High-water mark under load."""
+    steady_rss_bytes: int | None = None
+    """Resident memory under load, the median over the slices."""
+
+
 class State(StrEnum):
     """How a contender ended."""
 

@@ -15,6 +15,7 @@ from autotune.domain.race import (
     Dossier,
     Dropped,
     End,
+    LaunchReadings,
     RaceResult,
     Slice,
     Standing,
@@ -47,6 +48,8 @@ class Field:
     """Whether the contenders are what one search found, so that what it saw of them counts."""
     doubts: Doubts = field(default_factory=Doubts)
     """What was found out since, or before anybody ran."""
+    launches: Sequence[LaunchReadings] = ()
+    """What fresh processes took beside their slices: one for each contender of each launch."""
 
     def records(self) -> list[Record]:
         """One for each contender, of the slices that count."""
