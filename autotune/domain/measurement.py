@@ -114,9 +114,11 @@ class Block:
     """U = Σ latency / Σ (restart − previous start) over the completed requests: the share of
     its time that a request slot was busy (Little's law, per slot)."""
     loop_cpu_s: float
-    """CPU time of the thread that drives the load."""
+    """CPU time of what drives the load: its thread, or where that thread computes (one blocking
+    request) what it does between requests."""
     process_cpu_s: float
-    """CPU time of the whole worker."""
+    """CPU time of the whole worker, from the first to the last completion, as `duration_s`; before
+    schema 6 with what it waited for the first, a part of a round."""
     steal_s: float | None = None
     """CPU time taken by the hypervisor from the CPUs that the worker may use; None where /proc
     does not tell."""
@@ -131,6 +133,15 @@ class Block:
     """How much the wall clock moved against the monotonic clock."""
     cpus: int = 1
     """CPUs that the worker may use: its affinity, or fewer under a quota, whole and at least 1."""
+    rss_bytes: int | None = None
+    """Resident memory of the worker at the end; None where unknown, and before schema 6."""
+    energy_j: float | None = None
+    """Of all CPU packages of the machine, whoever used it; None where it cannot be read."""
+
+    @property
+    def work_cpu_s(self) -> float:
+        """CPU time of the worker without what drives the load."""
+        return max(0.0, self.process_cpu_s - self.loop_cpu_s)
 
     @property
     def completions(self) -> int:

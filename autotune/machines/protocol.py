@@ -39,7 +39,8 @@ Ticks = Annotated[
     bytes, BeforeValidator(_decoded), Field(min_length=4), AfterValidator(_whole_ticks)
 ]
 Text = Annotated[str, Field(max_length=_MAX_TEXT)]
-Seconds = Annotated[float, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0)]
+Seconds = Amount
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -171,6 +172,8 @@ class Opened(_Message):
     output_error: float
     unproven: Text | None = None
     """Why its answers are not proven; null where they are."""
+    open_peak_rss_bytes: Count | None = None
+    """Until the first answer."""
 
 
 class GoesOn(_Message):
@@ -194,6 +197,8 @@ class BlockDone(_Message):
     throttled: Count | None
     major_faults: Count
     clock_drift_s: float
+    rss_bytes: Count | None = None
+    energy_j: Amount | None = None
 
     def block(self, cpus: int) -> Block:
         """As a value of the domain."""
@@ -205,6 +210,8 @@ class Stopped(_Message):
 
     say: Literal["stopped"]
     peak_rss_bytes: Count | None
+    load_peak_rss_bytes: Count | None = None
+    """Since these requests were made."""
 
 
 class SampleWritten(_Message):

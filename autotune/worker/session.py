@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import openvino as ov
 
-from autotune.worker import model, readings, sample
+from autotune.worker import model, sample
 from autotune.worker.batches import WrongOutputError
 from autotune.worker.graph import why_random_misleads
 from autotune.worker.inputs import DataError, Sample, batch_of, input_name, samples
@@ -14,6 +14,7 @@ from autotune.worker.inspection import Bench, home_of, inspect
 from autotune.worker.items import items_per_request
 from autotune.worker.judgement import Subject, forget, prove
 from autotune.worker.load import RequestLoop, requests_of
+from autotune.worker.memory import HighWater, give_back
 from autotune.worker.reference import load_reference, probes, save_reference
 
 _META_DEVICES = {"AUTO", "MULTI", "HETERO", "BATCH"}
@@ -40,6 +41,7 @@ class Session:
         self._batch_size = 1
         self._source: RequestLoop | None = None
         self._source_kind: tuple[int, bool, str] | None = None
+        self._high_water = HighWater()
 
     def obey(self, command: dict[str, Any]) -> None:
         """Carry out one command; every fault becomes an answer."""
@@ -146,7 +148,7 @@ class Session:
     ) -> None:
         """Compile one configuration, check its answers, and say what it became."""
         begun = time.perf_counter()
-        file, known = Path(inputs) if inputs else None, load_reference(Path(reference))
+        file = Path(inputs) if inputs else None
         subject = Subject(
             self._core,
             lambda: model.read(self._core, Path(path), shapes),
@@ -158,7 +160,6 @@ class Session:
         )
         network = subject.read()
         self._data = samples(network, file)
-        groups = probes(network, file, known.kinds)
         read_s = time.perf_counter() - begun
         self._source = None
         begun = time.perf_counter()
@@ -166,10 +167,14 @@ class Session:
         compile_s = time.perf_counter() - begun
         self._batch_size = batch_size
         begun = time.perf_counter()
-        outputs = model.infer(self._compiled, batch_of(groups[0], 0, batch_size))
+        model.infer(self._compiled, batch_of(self._data, 0, batch_size))
         first_inference_ms = 1000 * (time.perf_counter() - begun)
-        error, unproven = prove(subject, self._compiled, outputs, groups, known)
+        # What follows is ours: a deployment compares no answers, and reads no reference.
+        open_peak_rss_bytes = self._high_water.whole_bytes
+        error, unproven = self._proved(subject, network if batch_size == 1 else None, file)
+        del network
         effective = model.effective_properties(self._compiled)
+        give_back()
         self._answers.say(
             "opened",
             effective=effective,
@@ -179,7 +184,21 @@ class Session:
             first_inference_ms=first_inference_ms,
             output_error=error,
             unproven=unproven,
+            open_peak_rss_bytes=open_peak_rss_bytes,
         )
+
+    def _proved(
+        self, subject: Subject, network: ov.Model | None, file: Path | None
+    ) -> tuple[float, str | None]:
+        """How far its answers are from those of single requests, and why they are not proven.
+
+        The model is read again where it was left at a batch.
+        """
+        assert self._compiled is not None  # noqa: S101 - for the type checker
+        known = load_reference(subject.reference)
+        groups = probes(network or subject.read(), file, known.kinds)
+        outputs = model.infer(self._compiled, batch_of(groups[0], 0, subject.batch_size))
+        return prove(subject, self._compiled, outputs, groups, known)
 
     def _progress(self, what: str) -> None:
         """A long command goes on: every step has its own time."""
@@ -210,7 +229,11 @@ class Session:
                 going = time.monotonic() < deadline and self._answers.is_told_to_go_on()
         finally:
             source.drain()
-        self._answers.say("stopped", peak_rss_bytes=readings.peak_rss_bytes())
+        self._answers.say(
+            "stopped",
+            peak_rss_bytes=self._high_water.whole_bytes,
+            load_peak_rss_bytes=self._high_water.phase_bytes,
+        )
 
     def _requests(self, num_requests: int, feed: str, *, is_blocking: bool) -> RequestLoop:
         """The requests of the last load where they fit: a turn in a race must cost no set-up."""
@@ -220,6 +243,8 @@ class Session:
         kind = (num_requests, is_blocking, feed)
         if self._source is None or self._source_kind != kind:
             self._source = None  # the old ones go first: two sets may not fit in memory
+            give_back()
+            self._high_water.begin()
             self._source = requests_of(
                 self._compiled,
                 num_requests,
