@@ -116,9 +116,9 @@ class Block:
     loop_cpu_s: float
     """CPU time of what drives the load: its thread, or where that thread computes (one blocking
     request) what it does between requests."""
-    process_cpu_s: float
-    """CPU time of the whole worker, from the first to the last completion, as `duration_s`; before
-    schema 6 with what it waited for the first, a part of a round."""
+    process_cpu_s: float | None
+    """CPU time of the whole worker, over the same time as `duration_s`; before schema 6 with what
+    was waited for the first completion, a part of a round. None where a recording has none."""
     steal_s: float | None = None
     """CPU time taken by the hypervisor from the CPUs that the worker may use; None where /proc
     does not tell."""
@@ -139,9 +139,10 @@ class Block:
     """Of all CPU packages of the machine, whoever used it; None where it cannot be read."""
 
     @property
-    def work_cpu_s(self) -> float:
-        """CPU time of the worker without what drives the load."""
-        return max(0.0, self.process_cpu_s - self.loop_cpu_s)
+    def work_cpu_s(self) -> float | None:
+        """CPU time of the worker without what drives the load; None where that is unknown."""
+        known = self.process_cpu_s
+        return None if known is None else max(0.0, known - self.loop_cpu_s)
 
     @property
     def completions(self) -> int:
@@ -220,6 +221,11 @@ class Opening:
     """Compiling again from a model cache (CACHE_DIR); None where it was not measured."""
     cached_first_inference_ms: float | None = None
     """The first request of a model that came from the cache, likewise."""
+    why_not_cached: str | None = None
+    """Why there is nothing to say of a cache; None where there is, and where nobody asked."""
+    peak_rss_bytes: int | None = None
+    """High-water mark of the worker's resident memory until the first answer: reading and
+    compiling; None where unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +243,13 @@ class Readings:
     """High-water mark until the first answer: reading and compiling."""
     load_peak_rss_bytes: int | None = None
     """High-water mark under load."""
+
+    @property
+    def peak_rss_bytes(self) -> int | None:
+        """What a process that only runs this would need: the larger mark of both phases."""
+        peaks = (self.open_peak_rss_bytes, self.load_peak_rss_bytes)
+        known = [peak for peak in peaks if peak is not None]
+        return max(known) if len(known) == len(peaks) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,6 +278,7 @@ class Measurement:
     measure_s: float
     """Time under load, warm-up included."""
     peak_rss_bytes: int | None
+    """High-water mark of the worker, with what only we need: the proof of its answers."""
     feed: Feed = Feed.BIND
     flags: frozenset[Flag] = field(default_factory=frozenset)
     """Flags on more than a fifth of the counted blocks."""

@@ -52,6 +52,10 @@ class OpenModel(Protocol):
         """High-water mark of the worker's resident memory, once a load has ended."""
 
     @property
+    def load_peak_rss_bytes(self) -> int | None:
+        """The same since the requests of the last load were made; None where nobody knows."""
+
+    @property
     def is_open(self) -> bool:
         """Whether another load can begin; not after a fault."""
 

@@ -178,6 +178,7 @@ class SubprocessRunner:
             first_inference_ms=answer.first_inference_ms,
             output_error=answer.output_error,
             unproven=answer.unproven,
+            peak_rss_bytes=answer.open_peak_rss_bytes,
         )
         return WorkerModel(worker, opening, self._deadlines)
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Engine, Table, event
 
-from autotune.storage.schema import BEFORE, METADATA
+from autotune.storage.columns import BEFORE
+from autotune.storage.schema import METADATA
 
 
 def show_as_current(engine: Engine) -> None:
