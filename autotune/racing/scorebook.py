@@ -92,8 +92,8 @@ class Scorebook:
 
     def note_process(self, position: int, model: OpenModel) -> None:
         """What a process took, at the end of this launch."""
-        taken = [s.block for s in self.slices if (s.launch, s.contender) == (self.launches, position)]
-        opening = model.opening
+        opening, here = model.opening, (self.launches, position)
+        blocks = [s.block for s in self.slices if (s.launch, s.contender) == here]
         self.readings.append(
             LaunchReadings(
                 launch=self.launches,
@@ -103,7 +103,7 @@ class Scorebook:
                 first_inference_ms=opening.first_inference_ms,
                 open_peak_rss_bytes=opening.peak_rss_bytes,
                 load_peak_rss_bytes=model.load_peak_rss_bytes,
-                steady_rss_bytes=steady_rss_bytes(taken),
+                steady_rss_bytes=steady_rss_bytes(blocks),
             )
         )
         if model.peak_rss_bytes is not None:

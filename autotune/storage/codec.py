@@ -130,12 +130,11 @@ def _readings_row(readings: Readings) -> dict[str, Any]:
 
 
 def _readings_of(row: Mapping[str, Any]) -> Readings:
-    costs = {
-        name: Interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
-        for name in _COSTS
-        if row[name] is not None
-    }
-    return Readings(**costs, **{name: row[name] for name in _MEMORY})
+    values: dict[str, Any] = {name: row[name] for name in _MEMORY}
+    for name in _COSTS:
+        if row[name] is not None:
+            values[name] = Interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
+    return Readings(**values)
 
 
 _COSTS = ("cpu_s_per_item", "energy_j_per_item")

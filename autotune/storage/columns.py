@@ -93,9 +93,7 @@ def costs() -> list[Column[Any]]:
     """The columns of what a measurement costs beside time."""
     return [
         whole("open_peak_rss_bytes", "The same until the first answer; null before schema 6."),
-        whole(
-            "load_peak_rss_bytes", "The same since its requests were made; null before schema 6."
-        ),
+        whole("load_peak_rss_bytes", "The same under load; null before schema 6."),
         whole(
             "steady_rss_bytes",
             "Resident memory under load, the median over the counted blocks; null before schema 6.",
@@ -103,16 +101,23 @@ def costs() -> list[Column[Any]]:
         Column(
             "cpu_s_per_item",
             Float,
-            comment="CPU-seconds of the worker for each item, without those of what drives the load.",
+            comment="CPU-seconds of the worker for each item, without what drives the load.",
             info={BEFORE: _CPU_BEFORE},
         ),
         real("cpu_s_per_item_low", "Lower end of its 95 % interval from block ratios."),
         real("cpu_s_per_item_high", "Upper end; null before schema 6, as the lower one."),
         real(
             "energy_j_per_item",
-            "Joules of all CPU packages of the machine for each item, whoever used them; null where "
-            "they cannot be read: `why_no_energy` of the session.",
+            "Joules of all CPU packages of the machine for each item, whoever used them; null "
+            "where they cannot be read: `why_no_energy` of the session.",
         ),
         real("energy_j_per_item_low", "Lower end of its 95 % interval from block ratios."),
         real("energy_j_per_item_high", "Upper end."),
+        real(
+            "cached_compile_s", "compile_model from a model cache; null where it was not measured."
+        ),
+        real("cached_first_inference_ms", "First request of a model from the cache; likewise."),
+        text(
+            "why_not_cached", "Why a cache was of no use; null where nobody asked.", nullable=True
+        ),
     ]

@@ -137,7 +137,7 @@ class RaceLog:
     def note(
         self, dossiers: Mapping[int, Dossier], readings: Sequence[LaunchReadings] = ()
     ) -> None:
-        """Write what the last launch found out about the contenders, and what is new of processes."""
+        """Write what the last launch found out about the contenders and their processes."""
         with faults_explained(self._store.name), self._engine.begin() as connection:
             for position, dossier in dossiers.items():
                 connection.execute(
@@ -246,7 +246,8 @@ def last_race(store: StudyReader) -> StoredRace | None:
         readings = [codec.resident_of(row) for row in resident_rows]
         end = None if race["end"] is None else End(race["end"])
         feed = Feed(race["feed"])
-        _check_positions(len(known), [race["baseline"], *(one.contender for one in (*slices, *readings))])
+        positions = [race["baseline"], *(piece.contender for piece in slices)]
+        _check_positions(len(known), [*positions, *(found.contender for found in readings)])
         places = _places(store, race, slice_rows)
     items = store.identity().items_per_request
     return StoredRace(

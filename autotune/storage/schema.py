@@ -171,17 +171,12 @@ MEASUREMENT = Table(
     real("occupancy", "Share of time in which a request slot was busy.", nullable=False),
     real("loop_cpu_share", "CPU share of the load loop.", nullable=False),
     real("measure_s", "Time under load, warm-up included.", nullable=False),
-    whole(
-        "peak_rss_bytes", "High-water mark of the worker's resident memory, over its whole life."
-    ),
+    whole("peak_rss_bytes", "High-water mark of the worker's memory in its whole life."),
     *costs(),
     real("start_s", "Spawning the worker and importing the runtime.", nullable=False),
     real("read_s", "Reading and reshaping the model.", nullable=False),
     real("compile_s", "compile_model.", nullable=False),
     real("first_inference_ms", "First request after compiling.", nullable=False),
-    real("cached_compile_s", "compile_model from a model cache; null where it was not measured."),
-    real("cached_first_inference_ms", "First request of a model from the cache; likewise."),
-    text("why_not_cached", "Why a cache was of no use; null where nobody asked.", nullable=True),
     real("output_error", "Largest deviation from batch 1, relative to the largest output."),
     text(
         "unproven",

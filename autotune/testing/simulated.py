@@ -22,7 +22,6 @@ from autotune.testing.cpu import Flow, SimulatedCpu
 from autotune.testing.weather import Weather
 
 _CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
-_BASE_RSS_BYTES, _REQUEST_RSS_BYTES = 100 * 2**20, 2**20
 
 
 @dataclass(kw_only=True)
@@ -158,16 +157,18 @@ class SimulatedModel:
         self._tail = math.exp(float(self._random.normal(0.0, runner.tail_noise)))
         self._slowness = runner.slower.get(key, 1.0) * math.exp(launch)
         self.peak_rss_bytes: int | None = None
-        effective = runner.cpu.effective(key)
+        self.load_peak_rss_bytes: int | None = None
+        cpu, effective = runner.cpu, runner.cpu.effective(key)
         self.opening = Opening(
             effective=effective,
             start_s=runner.start_s,
             read_s=0.0,
             compile_s=runner.compile_s,
-            first_inference_ms=runner.cpu.flow(effective, key.batch_size, 1).latency_ms,
+            first_inference_ms=cpu.flow(effective, key.batch_size, 1).latency_ms,
             output_error=0.0,
             unproven=(runner.unproven_batch if key.batch_size > 1 else None)
             or runner.unproven_precisions.get(effective.arithmetic),
+            peak_rss_bytes=cpu.rss_bytes(effective, key.batch_size, 1) + cpu.compile_rss_bytes,
         )
 
     @property
@@ -183,8 +184,9 @@ class SimulatedModel:
         while self._runner.clock() < end_s:
             block = self._block(load)
             self._runner.advance(block.duration_s)
-            rss_bytes = _BASE_RSS_BYTES + load.num_requests * _REQUEST_RSS_BYTES
-            self.peak_rss_bytes = max(rss_bytes, self.peak_rss_bytes or 0)
+            self.load_peak_rss_bytes = block.rss_bytes
+            marks = (self.peak_rss_bytes, self.opening.peak_rss_bytes, block.rss_bytes)
+            self.peak_rss_bytes = max(mark or 0 for mark in marks)
             try:
                 yield block
             finally:  # also where nobody waits for another
@@ -213,12 +215,15 @@ class SimulatedModel:
         )
         # Up to whole ticks as in the real loop, but not for the last bit of a product.
         ticks = np.ceil(np.round(flow.latency_ms * self._tail * slowness * spread / TICK_MS, 6))
-        duration_s = count / rate
+        duration_s, batch_size = count / rate, self._key.batch_size
+        cpu_s = count * batch_size * flow.cpu_s_per_item * slowness
         return Block(
             duration_s=duration_s,
             latency_ticks=np.sort(ticks).astype("<u4").tobytes(),
             occupancy=1.0,
             loop_cpu_s=0.0,
-            process_cpu_s=duration_s * int(effective.properties["INFERENCE_NUM_THREADS"]),
+            process_cpu_s=cpu_s,
             cpus=cpu.cpus,
+            rss_bytes=cpu.rss_bytes(effective, batch_size, load.num_requests),
+            energy_j=cpu.energy_j(duration_s, cpu_s),
         )
