@@ -77,7 +77,7 @@ _WORK = """
  WHERE b.position >= main_table.warmup_blocks AND b.measurement_id = COALESCE(
     (SELECT m.id FROM main.autotune_measurement AS m
      WHERE m.trial_number = main_table.reused_from
-       AND m.effective_key = main_table.effective_key), main_table.id))
+       AND m.throughput_per_s = main_table.throughput_per_s), main_table.id))
 """
 _ITEMS = """
 (main_table.requests * COALESCE(json_extract(main_table.configuration, '$.batch_size'), 1)
