@@ -1,6 +1,6 @@
 """Evidence: blocks of completed requests, and what they add up to."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from autotune.domain.arrival import LEAST_OCCUPANCY, MOST_OCCUPANCY
@@ -226,6 +226,25 @@ class Opening:
     peak_rss_bytes: int | None = None
     """High-water mark of the worker's resident memory until the first answer: reading and
     compiling; None where unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cached:
+    """Opening a configuration anew from a model cache; the times are None where that is no use."""
+
+    compile_s: float | None = None
+    first_inference_ms: float | None = None
+    why_not: str | None = None
+    """Why there are no times."""
+
+    def of(self, opening: Opening) -> Opening:
+        """The opening without a cache, with what is known of one."""
+        return replace(
+            opening,
+            cached_compile_s=self.compile_s,
+            cached_first_inference_ms=self.first_inference_ms,
+            why_not_cached=self.why_not,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

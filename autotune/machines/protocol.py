@@ -131,6 +131,7 @@ class Inspected(_Message):
     outputs: list[WirePort]
     items_per_request: Annotated[int, Field(ge=1, le=65536)] = 1
     fed_warnings: list[Text] = []
+    why_no_energy: Text | None = None
 
     def inspection(self) -> Inspection:
         """As a value of the domain."""
@@ -149,6 +150,7 @@ class Inspected(_Message):
             outputs=_ports(self.outputs),
             items_per_request=self.items_per_request,
             fed_warnings=tuple(self.fed_warnings),
+            why_no_energy=self.why_no_energy,
         )
 
 
@@ -174,6 +176,16 @@ class Opened(_Message):
     """Why its answers are not proven; null where they are."""
     open_peak_rss_bytes: Count | None = None
     """Until the first answer."""
+
+
+class CacheTried(_Message):
+    """A model was compiled with a cache folder."""
+
+    say: Literal["cached"]
+    compile_s: Seconds
+    first_inference_ms: Seconds
+    why_not: Text | None = None
+    """Why it did not come from there."""
 
 
 class GoesOn(_Message):
@@ -221,7 +233,16 @@ class SampleWritten(_Message):
 
 
 Message = (
-    Ready | Failed | Looked | Inspected | Opened | GoesOn | BlockDone | Stopped | SampleWritten
+    Ready
+    | Failed
+    | Looked
+    | Inspected
+    | Opened
+    | CacheTried
+    | GoesOn
+    | BlockDone
+    | Stopped
+    | SampleWritten
 )
 _ANSWER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="say")])
 

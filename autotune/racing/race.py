@@ -83,7 +83,7 @@ class Race:
         """Launch after launch, until there is a reason to end."""
         try:
             while self._end is None:
-                following = self._next()
+                following = next_launch(self._situation())
                 if self._is_stopped():
                     self._end = End.STOPPED
                 else:
@@ -139,9 +139,6 @@ class Race:
 
     def _situation(self) -> Situation:
         return self._book.situation(self.plan, self.left_s)
-
-    def _next(self) -> NextLaunch:
-        return next_launch(self._situation())
 
     def _launch(self, following: NextLaunch) -> None:
         launch = Launch(

@@ -10,7 +10,7 @@ import numpy as np
 from autotune.domain.arrival import mean_latency_ms
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.inspection import DeviceFacts, Inspection
-from autotune.domain.measurement import TICK_MS, Block, Opening
+from autotune.domain.measurement import TICK_MS, Block, Cached, Opening
 from autotune.errors import DeviceError
 from autotune.machines.fingerprint import Machine
 from autotune.machines.ports import Load
@@ -73,6 +73,10 @@ class RecordedRunner:
             inputs=None,
             outputs=None,
         )
+
+    def cached(self, key: CompileKey) -> Cached:  # noqa: ARG002 - as the protocol has it
+        """Not recorded."""
+        return Cached(why_not="a recording has no model cache")
 
     @contextmanager
     def side_by_side(self, keys: Sequence[CompileKey]) -> Iterator[None]:

@@ -162,42 +162,6 @@ class RecordedMachine:
             )
         return self._truths[percentile]
 
-    @cached_property
-    def cpu_s_per_item(self) -> Reals:
-        """True CPU-seconds of every cell for each item, over all its slices; shape (cells,).
-
-        Infinite where it could not be measured or was not recorded; items as in `throughputs`.
-        """
-        found = np.full(len(self.surface.cells), math.inf)
-        for position, cell in enumerate(self.surface.cells):
-            taken = self._slices_of(position)
-            costs = [one.cpu_s for one in taken if one.cpu_s is not None]
-            if taken and len(costs) == len(taken):
-                done = sum(one.completions for one in taken)
-                found[position] = sum(costs) / (cell.batch_size * done)
-        return found
-
-    @cached_property
-    def memory_bytes(self) -> Reals:
-        """Resident memory that every cell needs, to open it and under load; shape (cells,).
-
-        The highest mark of any launch; infinite where it was not recorded.
-        """
-        found = np.full(len(self.surface.cells), math.inf)
-        for position, cell in enumerate(self.surface.cells):
-            opened = [one.opening for one in self.launches.get(cell.compile_key, ()) if one.opening]
-            peaks = [opening.peak_rss_bytes for opening in opened]
-            peaks += [one.peak_rss_bytes for one in self._slices_of(position)]
-            known = [peak for peak in peaks if peak is not None]
-            if known and len(known) == len(peaks):
-                found[position] = max(known)
-        return found
-
-    def _slices_of(self, cell: int) -> list[RecordedSlice]:
-        """All of a cell, of every launch."""
-        launches = self.launches.get(self.surface.cells[cell].compile_key, ())
-        return [taken for one in launches for taken in self.slices.get((cell, one.launch), ())]
-
     def optimum(self, percentile: float, cap_ms: float | None) -> int | None:
         """The cell with the highest throughput among those within the cap; None without any."""
         able = self.throughputs > 0

@@ -12,7 +12,7 @@ import numpy as np
 
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.inspection import DeviceFacts, Inspection, ModelPort
-from autotune.domain.measurement import TICK_MS, Block, Opening
+from autotune.domain.measurement import TICK_MS, Block, Cached, Opening
 from autotune.errors import DeviceError
 from autotune.machines.fingerprint import Machine
 from autotune.machines.ports import Load
@@ -21,6 +21,7 @@ from autotune.space.dimensions import PROPERTIES
 from autotune.testing.cpu import Flow, SimulatedCpu
 from autotune.testing.weather import Weather
 
+_NO_ENERGY = "a simulated machine without idle_w has no energy counters"
 _CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 
 
@@ -42,6 +43,8 @@ class SimulatedRunner:
     seed: int = 0
     start_s: float = 0.6
     compile_s: float = 0.4
+    cached_s: float | None = 0.1
+    """What compiling from a model cache takes; None where there is none."""
     faults: Mapping[CompileKey, Iterable[Failure]] = field(default_factory=dict)
     """What goes wrong with a key: each opening takes the next failure until there is none left. It
     strikes after the first block where its phase is load, and instead of the opening otherwise."""
@@ -113,6 +116,7 @@ class SimulatedRunner:
             outputs=(ModelPort(name="y", shape="[1,10]", type="f32"),),
             items_per_request=self.items_per_request,
             fed_warnings=self.fed_warnings,
+            why_no_energy=None if self.cpu.idle_w is not None else _NO_ENERGY,
         )
 
     def open(self, key: CompileKey) -> "SimulatedModel":
@@ -129,6 +133,15 @@ class SimulatedRunner:
         self.advance(self.start_s + self.compile_s)
         self._openings += 1
         return SimulatedModel(self, key, failure, self._openings)
+
+    def cached(self, key: CompileKey) -> Cached:
+        """In `cached_s`; where that is None there is no cache."""
+        if self.cached_s is None:
+            return Cached(why_not="a simulated machine without cached_s has no model cache")
+        self.advance(2 * self.start_s + self.compile_s + self.cached_s)
+        effective = self.cpu.effective(key)
+        flow = self.cpu.flow(effective, key.batch_size, 1)
+        return Cached(compile_s=self.cached_s, first_inference_ms=flow.latency_ms)
 
     def side_by_side(self, keys: Sequence[CompileKey]) -> AbstractContextManager[None]:  # noqa: ARG002
         """No time is gained: each is opened when it is waited for."""

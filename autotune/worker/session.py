@@ -1,5 +1,6 @@
 """What a worker can do: look at a model and a machine, open a configuration, put it under load."""
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import Any, Protocol
@@ -8,6 +9,7 @@ import openvino as ov
 
 from autotune.worker import model, sample
 from autotune.worker.batches import WrongOutputError
+from autotune.worker.cache import try_cache
 from autotune.worker.graph import why_random_misleads
 from autotune.worker.inputs import DataError, Sample, batch_of, input_name, samples
 from autotune.worker.inspection import Bench, home_of, inspect
@@ -15,6 +17,7 @@ from autotune.worker.items import items_per_request
 from autotune.worker.judgement import Subject, forget, prove
 from autotune.worker.load import RequestLoop, requests_of
 from autotune.worker.memory import HighWater, give_back
+from autotune.worker.readings import meter
 from autotune.worker.reference import load_reference, probes, save_reference
 
 _META_DEVICES = {"AUTO", "MULTI", "HETERO", "BATCH"}
@@ -50,6 +53,7 @@ class Session:
             "look": self.look,
             "inspect": self.inspect,
             "open": self.open,
+            "cached": self.cached,
             "load": self.load,
             "write_sample": self.write_sample,
         }
@@ -132,6 +136,7 @@ class Session:
             static_shapes=static_shapes,
             items_per_request=items,
             fed_warnings=warnings,
+            why_no_energy=meter().why_not,
             **described,
         )
 
@@ -186,6 +191,31 @@ class Session:
             unproven=unproven,
             open_peak_rss_bytes=open_peak_rss_bytes,
         )
+
+    def cached(  # noqa: PLR0913 - a message's fields
+        self,
+        *,
+        path: str,
+        shapes: dict[str, list[int]],
+        inputs: str | None,
+        device: str,
+        properties: dict[str, str],
+        batch_size: int,
+        reference: str,
+        cache: str,
+    ) -> None:
+        """Compile one configuration with a model cache, and say what that took."""
+        subject = Subject(
+            self._core,
+            lambda: model.read(self._core, Path(path), shapes),
+            device,
+            properties,
+            batch_size,
+            Path(reference),
+            self._progress,
+        )
+        found = try_cache(subject, Path(inputs) if inputs else None, Path(cache))
+        self._answers.say("cached", **dataclasses.asdict(found))
 
     def _proved(
         self, subject: Subject, network: ov.Model | None, file: Path | None
@@ -287,9 +317,7 @@ def classify(error: Exception, phase: str) -> str:
         for sign in ("Unsupported property", "Wrong value", "is not registered", "Invalid value")
     ):
         return "invalid_configuration"
-    return {"look": "model", "inspect": "model", "open": "compile_error"}.get(
-        phase, "runtime_error"
-    )
+    return _OTHERS.get(phase, "runtime_error")
 
 
 class _DeviceMissingError(Exception):
@@ -303,6 +331,13 @@ _KINDS = {
     _DeviceMissingError: "device",
 }
 """Failures that we tell apart ourselves."""
+_OTHERS = {
+    "look": "model",
+    "inspect": "model",
+    "open": "compile_error",
+    "cached": "compile_error",
+}
+"""What any other failure is, by the command."""
 
 
 def _check_device(device: str, available: list[str]) -> None:
