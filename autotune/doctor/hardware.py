@@ -6,6 +6,7 @@ from pathlib import Path
 
 from autotune.doctor.files import attempt
 from autotune.doctor.readings import CpuKinds, Frequency, Temperature
+from autotune.host.energy import energy_meter
 from autotune.host.files import read, read_whole
 from autotune.host.topology import capacities_of, cores_of, nodes_of, told_types_of
 
@@ -127,9 +128,7 @@ def clock_source(root: Path) -> str:
 
 def energy(root: Path) -> tuple[str, ...]:
     """Names of the energy counters; all must be readable, which often only root may."""
-    paths = sorted(root.glob("sys/class/powercap/*/energy_uj"))
-    if not paths:
-        raise ValueError("no energy counters are visible, as in most virtual machines")
-    for path in paths:
-        read_whole(path)
-    return tuple(read(path.with_name("name")) for path in paths)
+    meter = energy_meter(root)
+    if meter.why_not is not None:
+        raise ValueError(meter.why_not)
+    return tuple(counter.name for counter in meter.counters)

@@ -1,11 +1,11 @@
 """The race: contenders take turns in short slices over several launches; what that proves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from autotune.domain.failure import Failure
 from autotune.domain.goal import Verdict
-from autotune.domain.measurement import Block, Feed, Flag, Interval, Latency, Opening
+from autotune.domain.measurement import Block, Feed, Flag, Interval, Latency, Opening, Readings
 from autotune.space.configuration import Configuration, Effective
 
 LEAST_LAUNCHES = 3
@@ -79,6 +79,28 @@ class Slice:
     def is_void(self) -> bool:
         """Whether a clock was stepped or the machine slept meanwhile: kept, never counted."""
         return Flag.CLOCK in self.block.flags
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchReadings:
+    """What a fresh process of one contender took beside its slices, in one launch.
+
+    None where it was not measured. CPU-seconds for each item are those of the launch's slices.
+    """
+
+    launch: int
+    """Which set of fresh processes, from 0."""
+    contender: int
+    """Position among the race's contenders."""
+    read_s: float
+    compile_s: float
+    first_inference_ms: float
+    open_peak_rss_bytes: int | None = None
+    """High-water mark until the first answer: reading and compiling."""
+    load_peak_rss_bytes: int | None = None
+    """High-water mark under load."""
+    steady_rss_bytes: int | None = None
+    """Resident memory under load, the median over the slices."""
 
 
 class State(StrEnum):
@@ -166,6 +188,8 @@ class Standing:
     unproven: str | None = None
     """Why its answers could not be shown to be those of single requests; None if they were."""
     peak_rss_bytes: int | None = None
+    readings: Readings = field(default_factory=Readings)
+    """What it cost beside time: over all slices, and the most memory of any launch."""
     flags: frozenset[Flag] = frozenset()
     failure: Failure | None = None
 

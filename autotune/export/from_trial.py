@@ -13,6 +13,7 @@ from autotune.export.best_file import (
     BESIDE,
     BestBaseline,
     BestCoreBudget,
+    BestCosts,
     BestFile,
     BestMeasured,
     BestModel,
@@ -45,7 +46,7 @@ def best_file(  # noqa: PLR0913 - the parts of the file
     unproven = measurement.opening.unproven if winner is None else winner.unproven
     hint, budget = better_hint(trials, goal, race), budget_of(machine)
     return BestFile(
-        format_version=4 if budget is None else 5,
+        format_version=5,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         model=model,
         device=trial.configuration.device,
@@ -107,8 +108,27 @@ def _measured(measurement: Measurement, fed: Fed | None) -> BestMeasured:
         feed=measurement.feed,
         flags=sorted(measurement.flags),
         peak_rss_bytes=measurement.peak_rss_bytes,
+        costs=_costs(measurement),
         data=None if fed is None else fed.data,
         warnings=[] if fed is None else list(fed.warnings),
+    )
+
+
+def _costs(measurement: Measurement) -> BestCosts:
+    opening, readings = measurement.opening, measurement.readings
+    cpu, energy = readings.cpu_s_per_item, readings.energy_j_per_item
+    return BestCosts(
+        cpu_s_per_item=None if cpu is None else cpu.mean,
+        cpu_s_per_item_low=None if cpu is None else cpu.low,
+        cpu_s_per_item_high=None if cpu is None else cpu.high,
+        energy_j_per_item=None if energy is None else energy.mean,
+        open_peak_rss_bytes=readings.open_peak_rss_bytes,
+        load_peak_rss_bytes=readings.load_peak_rss_bytes,
+        steady_rss_bytes=readings.steady_rss_bytes,
+        compile_s=opening.compile_s,
+        first_inference_ms=opening.first_inference_ms,
+        cached_compile_s=opening.cached_compile_s,
+        cached_first_inference_ms=opening.cached_first_inference_ms,
     )
 
 

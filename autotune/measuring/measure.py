@@ -13,6 +13,7 @@ from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.goal import Goal, Sla, Verdict
 from autotune.domain.measurement import Block, Feed, Flag, Interval, Measurement, StopReason
 from autotune.machines.ports import Load, OpenModel
+from autotune.measuring.costs import readings_of
 from autotune.space.configuration import Configuration
 from autotune.stats.block_means import is_steady, mean_interval, sample_interval
 from autotune.stats.latency import cap_ticks, over_cap, summarise, ticks_of
@@ -117,6 +118,7 @@ def measure(
         peak_rss_bytes=model.peak_rss_bytes,
         feed=plan.feed,
         flags=common_flags(counted),
+        readings=readings_of(model, counted, items),
     )
 
 

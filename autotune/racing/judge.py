@@ -15,6 +15,7 @@ from autotune.domain.race import (
     Dossier,
     Dropped,
     End,
+    LaunchReadings,
     RaceResult,
     Slice,
     Standing,
@@ -22,6 +23,7 @@ from autotune.domain.race import (
     Status,
 )
 from autotune.racing.choice import Chosen, choose, fastest, posterior_of
+from autotune.racing.costs import readings_over
 from autotune.racing.standings import Record
 from autotune.stats.posterior import Posterior
 from autotune.stats.tail_test import SEARCH_ALPHA
@@ -47,6 +49,8 @@ class Field:
     """Whether the contenders are what one search found, so that what it saw of them counts."""
     doubts: Doubts = field(default_factory=Doubts)
     """What was found out since, or before anybody ran."""
+    launches: Sequence[LaunchReadings] = ()
+    """What fresh processes took beside their slices: one for each contender of each launch."""
 
     def records(self) -> list[Record]:
         """One for each contender, of the slices that count."""
@@ -262,6 +266,9 @@ def _standing(
         effective=dossier.opening.effective if dossier.opening else None,
         unproven=field.unproven(position),
         peak_rss_bytes=dossier.peak_rss_bytes,
+        readings=readings_over(
+            record, [one for one in field.launches if one.contender == position]
+        ),
         flags=record.flags,
         failure=dossier.failure,
     )

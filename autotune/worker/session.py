@@ -1,5 +1,6 @@
 """What a worker can do: look at a model and a machine, open a configuration, put it under load."""
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,9 +11,10 @@ from autotune.domain.inspection import home_of
 from autotune.space.all_devices import expanded
 from autotune.space.devices import is_meta, members_of
 from autotune.space.directed import flattened
-from autotune.worker import model, readings, sample
+from autotune.worker import model, sample
 from autotune.worker.absent import absent
 from autotune.worker.batches import WrongOutputError
+from autotune.worker.cache import try_cache
 from autotune.worker.device import device_facts
 from autotune.worker.examination import examine
 from autotune.worker.graph import why_random_misleads
@@ -21,6 +23,8 @@ from autotune.worker.inspection import Bench, inspect
 from autotune.worker.items import items_per_request
 from autotune.worker.judgement import Subject, forget, prove
 from autotune.worker.load import RequestLoop, requests_of
+from autotune.worker.memory import HighWater, give_back, rss_bytes
+from autotune.worker.readings import meter
 from autotune.worker.reference import load_reference, probes, save_reference
 
 _NEED_MEMBERS = {"MULTI", "HETERO", "BATCH"}
@@ -47,6 +51,9 @@ class Session:
         self._batch_size = 1
         self._source: RequestLoop | None = None
         self._source_kind: tuple[int, bool, str] | None = None
+        self._high_water = HighWater()
+        self._opened_rss_bytes: int | None = None
+        """Held at the first answer, with what compiling left behind, as a deployment holds it."""
 
     def obey(self, command: dict[str, Any]) -> None:
         """Carry out one command; every fault becomes an answer."""
@@ -56,6 +63,7 @@ class Session:
             "examine": self.examine,
             "inspect": self.inspect,
             "open": self.open,
+            "cached": self.cached,
             "load": self.load,
             "write_sample": self.write_sample,
         }
@@ -145,24 +153,21 @@ class Session:
             static_shapes=static_shapes,
             items_per_request=items,
             fed_warnings=warnings,
+            why_no_energy=meter().why_not,
             **described,
         )
 
-    def open(  # noqa: PLR0913 - a message's fields
+    def _subject(
         self,
         *,
         path: str,
         shapes: dict[str, list[int]],
-        inputs: str | None,
         device: str,
         properties: dict[str, str],
         batch_size: int,
         reference: str,
-    ) -> None:
-        """Compile one configuration, check its answers, and say what it became."""
-        begun = time.perf_counter()
-        file, known = Path(inputs) if inputs else None, load_reference(Path(reference))
-        subject = Subject(
+    ) -> Subject:
+        return Subject(
             self._core,
             lambda: model.read(self._core, Path(path), shapes),
             device,
@@ -171,9 +176,14 @@ class Session:
             Path(reference),
             self._progress,
         )
+
+    def open(self, *, inputs: str | None, batch_size: int, **chosen: Any) -> None:
+        """Compile one configuration, check its answers, and say what it became."""
+        begun = time.perf_counter()
+        file = Path(inputs) if inputs else None
+        subject = self._subject(batch_size=batch_size, **chosen)
         network = subject.read()
         self._data = samples(network, file)
-        groups = probes(network, file, known.kinds)
         read_s = time.perf_counter() - begun
         self._source = None
         begun = time.perf_counter()
@@ -181,12 +191,17 @@ class Session:
         compile_s = time.perf_counter() - begun
         self._batch_size = batch_size
         begun = time.perf_counter()
-        outputs = model.infer(self._compiled, batch_of(groups[0], 0, batch_size))
+        model.infer(self._compiled, batch_of(self._data, 0, batch_size))
         first_inference_ms = 1000 * (time.perf_counter() - begun)
-        error, unproven = prove(subject, self._compiled, outputs, groups, known)
+        # What follows is ours: a deployment compares no answers, and reads no reference.
+        open_peak_rss_bytes, self._opened_rss_bytes = self._high_water.whole_bytes, rss_bytes()
+        error, unproven = self._proved(subject, network if batch_size == 1 else None, file)
+        del network
         if subject.gathers:
             self._compiled = subject.compiled(subject.read())
-        effective = model.effective_properties(self._compiled, flattened(properties))
+        asked = flattened(chosen["properties"])
+        effective = model.effective_properties(self._compiled, asked)
+        give_back()
         self._answers.say(
             "opened",
             effective=effective,
@@ -196,7 +211,27 @@ class Session:
             first_inference_ms=first_inference_ms,
             output_error=error,
             unproven=unproven,
+            open_peak_rss_bytes=open_peak_rss_bytes,
         )
+
+    def cached(self, *, inputs: str | None, cache: str, **chosen: Any) -> None:
+        """Compile one configuration with a model cache, and say what that took."""
+        file = Path(inputs) if inputs else None
+        found = try_cache(self._subject(**chosen), file, Path(cache))
+        self._answers.say("cached", **dataclasses.asdict(found))
+
+    def _proved(
+        self, subject: Subject, network: ov.Model | None, file: Path | None
+    ) -> tuple[float, str | None]:
+        """How far its answers are from those of single requests, and why they are not proven.
+
+        The model is read again where it was left at a batch.
+        """
+        assert self._compiled is not None  # noqa: S101 - for the type checker
+        known = load_reference(subject.reference)
+        groups = probes(network or subject.read(), file, known.kinds)
+        outputs = model.infer(self._compiled, batch_of(groups[0], 0, subject.batch_size))
+        return prove(subject, self._compiled, outputs, groups, known)
 
     def _progress(self, what: str) -> None:
         """A long command goes on: every step has its own time."""
@@ -227,7 +262,11 @@ class Session:
                 going = time.monotonic() < deadline and self._answers.is_told_to_go_on()
         finally:
             source.drain()
-        self._answers.say("stopped", peak_rss_bytes=readings.peak_rss_bytes())
+        self._answers.say(
+            "stopped",
+            peak_rss_bytes=self._high_water.whole_bytes,
+            load_peak_rss_bytes=self._high_water.phase_bytes,
+        )
 
     def _requests(self, num_requests: int, feed: str, *, is_blocking: bool) -> RequestLoop:
         """The requests of the last load where they fit: a turn in a race must cost no set-up."""
@@ -237,6 +276,8 @@ class Session:
         kind = (num_requests, is_blocking, feed)
         if self._source is None or self._source_kind != kind:
             self._source = None  # the old ones go first: two sets may not fit in memory
+            give_back()
+            self._high_water.begin(self._opened_rss_bytes)
             self._source = requests_of(
                 self._compiled,
                 num_requests,
@@ -265,9 +306,7 @@ def classify(error: Exception, phase: str) -> str:
         for sign in ("Unsupported property", "Wrong value", "is not registered", "Invalid value")
     ):
         return "invalid_configuration"
-    return {"look": "model", "examine": "model", "inspect": "model", "open": "compile_error"}.get(
-        phase, "runtime_error"
-    )
+    return _OTHERS.get(phase, "runtime_error")
 
 
 class _DeviceMissingError(Exception):
@@ -281,6 +320,14 @@ _KINDS = {
     _DeviceMissingError: "device",
 }
 """Failures that we tell apart ourselves."""
+_OTHERS = {
+    "look": "model",
+    "examine": "model",
+    "inspect": "model",
+    "open": "compile_error",
+    "cached": "compile_error",
+}
+"""What any other failure is, by the command."""
 
 
 def _check_device(device: str, available: list[str]) -> None:

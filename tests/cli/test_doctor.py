@@ -8,7 +8,7 @@ import pytest
 from autotune.cli.doctor import closing_line, show_doctor
 from autotune.doctor.check import Check, Grade
 from autotune.doctor.probes import Tell
-from autotune.doctor.readings import Missing, MachineReadings
+from autotune.doctor.readings import MachineReadings, Missing
 from autotune.errors import EXIT_ERROR, EXIT_OK
 from tests.doctor.builders import GIB, cpus, full_load, memory, readings
 

@@ -229,7 +229,9 @@ def test_a_race_that_had_ended_needs_no_more_launches() -> None:
     whole = Stage(contenders=equals(2)).race()
     result = whole.hold()
     again = Stage(contenders=equals(2))
-    repeated = again.race(earlier=whole.slices, dossiers=whole.dossiers).hold()
+    repeated = again.race(
+        earlier=whole.slices, dossiers=whole.dossiers, readings=whole.readings
+    ).hold()
     assert again.models == []
     assert (repeated.end, repeated.standings) == (End.DECIDED, result.standings)
 
