@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from autotune.domain.inspection import Inspection
 from autotune.domain.measurement import Opening
 from autotune.domain.model_file import ModelSource, Variant
 from autotune.domain.paths import absolute
-from autotune.errors import AutotuneError, DeviceError, ModelError
+from autotune.errors import AutotuneError, DeviceError, ModelError, SpecError
 from autotune.host.files import known
 from autotune.host.memory import available_memory
 from autotune.machines.conversation import (
@@ -55,6 +55,7 @@ class SubprocessRunner:
         deadlines: Deadlines | None = None,
         command: Sequence[str] = WORKER,
         variants: Sequence[Variant] = (),
+        named: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Prepare; nothing is started yet.
 
@@ -64,6 +65,7 @@ class SubprocessRunner:
             deadlines: longest times; those that follow from the model's size without them.
             command: how a worker is started, but for the number of its pipe.
             variants: other files of the model, which a compile key may name.
+            named: values of properties that a study names by hand: inspection tries each.
 
         Raises:
             UsageError: a variable that sets a deadline is no duration, or one that workers run
@@ -76,6 +78,7 @@ class SubprocessRunner:
         self._logs = WorkerLogs(log_folder)
         self._deadlines = deadlines or deadlines_of(DeadlineSpec(), source.path)
         self._command = command
+        self._named = {name: list(values) for name, values in (named or {}).items()}
         self._begun: list[tuple[CompileKey, _Steps]] = []
 
     def _source_of(self, key: CompileKey) -> ModelSource:
@@ -116,7 +119,8 @@ class SubprocessRunner:
 
     def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspection:
         """Ask a worker of its own, which leaves afterwards."""
-        question = {"devices": list(devices), "try_batch": try_batch, **self._files(self._source)}
+        asked = {"devices": list(devices), "try_batch": try_batch, "named": self._named}
+        question = {**asked, **self._files(self._source)}
         try:
             with killed_on_error(self._start()) as worker:
                 await_ready(worker, self._deadlines)
@@ -228,6 +232,8 @@ def _refusal(answer: Message, path: Path) -> AutotuneError:
     kind = answer.kind if isinstance(answer, Failed) else None
     if kind == "device":
         return DeviceError(said)
+    if kind == "property":
+        return SpecError(f"[space] properties: {said}")
     if kind == "data":
         return ModelError(said)  # which names the file that is to blame
     return ModelError(f"{path}: {'' if kind == 'shape' else 'cannot be read: '}{said}")

@@ -19,7 +19,7 @@ from autotune.space.dimensions import (
     lacking,
     lacking_through,
 )
-from autotune.space.offer import Offer, Offered
+from autotune.space.offer import Offer
 from autotune.space.rows.cpu import CORE_TYPE, HYPER_THREADING
 from autotune.space.rows.gpu import AUTO_BATCHING
 from autotune.space.space import SearchSpace, lone_request

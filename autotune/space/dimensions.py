@@ -11,6 +11,7 @@ from typing import Any
 
 from autotune.space.devices import KINDS, kind_of, members_of
 from autotune.space.dimension import Dimension, Kind, Stage
+from autotune.space.named import NAMED
 from autotune.space.offer import Offer
 from autotune.space.rows import cpu, gpu, meta, npu
 
@@ -237,6 +238,7 @@ TABLE: tuple[Dimension, ...] = (
     *gpu.ROWS,
     *npu.ROWS,
     *meta.ROWS,
+    NAMED,
 )
 """Every dimension, in the order of study.toml, of frames and of words."""
 

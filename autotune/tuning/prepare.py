@@ -18,6 +18,7 @@ from autotune.machines.workers import SubprocessRunner, reference_file
 from autotune.search.derive import Known, derive_space, trusted_precisions
 from autotune.space.devices import Through, kind_of
 from autotune.space.dimensions import TABLE
+from autotune.space.named import texts_of
 from autotune.space.space import SearchSpace
 from autotune.spec import StudySpec, parse_shapes, to_toml
 from autotune.storage.database import DATABASE
@@ -27,7 +28,9 @@ from autotune.storage.reader import StudyReader
 from autotune.tuning.findings import fed
 
 _KEPT = tuple(
-    one.name for one in TABLE if one.tunable and (one.answers or not (one.first and one.was_choice))
+    one.name
+    for one in TABLE
+    if one.tunable and one.spread is None and (one.answers or not (one.first and one.was_choice))
 )
 """What may change answers, as whether it may be offered depends on what could be shown; and what
 came later than some study, which goes on without it."""
@@ -70,7 +73,9 @@ def prepared(
         BusyError: another process holds the study or the machine.
     """
     logs = folder / "logs"
-    runner = runner or SubprocessRunner(model, logs, deadlines_of(spec.deadline, model.path))
+    runner = runner or SubprocessRunner(
+        model, logs, deadlines_of(spec.deadline, model.path), named=texts_of(spec.space.properties)
+    )
     with (
         study_lock(folder, patience),
         machine_lock(patience),

@@ -18,6 +18,7 @@ from autotune.worker.inspection import Bench, inspect
 from autotune.worker.items import items_per_request
 from autotune.worker.judgement import Subject, forget, prove
 from autotune.worker.load import RequestLoop, requests_of
+from autotune.worker.properties import PropertyError, check_properties
 from autotune.worker.reference import load_reference, probes, save_reference
 
 _NEED_MEMBERS = {"MULTI", "HETERO", "BATCH"}
@@ -87,7 +88,7 @@ class Session:
             **{"inputs": [], "outputs": [], **described, **static},
         )
 
-    def inspect(
+    def inspect(  # noqa: PLR0913 - a message's fields
         self,
         *,
         path: str,
@@ -96,6 +97,7 @@ class Session:
         devices: list[str],
         reference: str,
         try_batch: bool,
+        named: dict[str, list[str]] | None = None,
     ) -> None:
         """Say what the model and the devices are, and keep reference answers for later workers."""
         available = self._core.available_devices
@@ -105,6 +107,7 @@ class Session:
         network = model.read(self._core, Path(path), shapes)
         facts = {name: device_facts(self._core, name, network) for name in available}
         model.check_types(self._core, network, devices)
+        check_properties(self._core, devices, named or {})
         static_shapes = {input_name(port): list(port.get_shape()) for port in network.inputs}
         file = Path(inputs) if inputs else None
         self._progress("counting items")
@@ -268,6 +271,7 @@ _KINDS = {
     model.ShapeError: "shape",
     DataError: "data",
     _DeviceMissingError: "device",
+    PropertyError: "property",
 }
 """Failures that we tell apart ourselves."""
 
