@@ -260,6 +260,12 @@ REQUESTS = row("requests_per_stream")
 ARITHMETIC = row("precision")
 """What decides how numbers are computed: answers are compared by it."""
 ARITHMETIC_PROPERTY = ARITHMETIC.property or ""
+HINT_PROPERTY = row("hint").property or ""
+COLLECTS = row("auto_batching")
+"""Whether the runtime makes one request of several."""
+COLLECTING_PROPERTY = row("batch_timeout").property or ""
+"""How long it waits for them, in milliseconds."""
+ON_MEMBERS = row("on_members")
 CORE_BINDING = row("pinning")
 """What decides whether a thread keeps to its core."""
 

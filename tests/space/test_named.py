@@ -12,7 +12,7 @@ from autotune.search.gp import features
 from autotune.search.points import PointTable
 from autotune.space.configuration import Configuration, Effective
 from autotune.space.dimensions import Api
-from autotune.space.named import Value, choices_of, properties_in
+from autotune.space.named import choices_of, properties_in
 from autotune.space.settings import configuration_in
 from autotune.space.space import SearchSpace
 from autotune.spec import parse_spec, to_toml
