@@ -74,7 +74,7 @@ def dimensions() -> str:
     parts = ["## Dimensions", "", "| key | column | stage | kind | property | default | answers |"]
     parts.append("| --- | --- | --- | --- | --- | --- | --- |")
     for one in TABLE:
-        key = f"`{one.name}`" if one.tunable else "in no study.toml"
+        key = f"`{one.key}`" if one.tunable else "in no study.toml"
         default = "" if one.default is None else f"`{one.text(one.default)}`"
         answers = "may change" if one.answers else ""
         cells = (

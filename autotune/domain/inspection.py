@@ -98,11 +98,11 @@ PRECISIONS = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 """Values of the precision hint, and the capability that shows them to be native."""
 
 
-def native_of(device: str, capabilities: Iterable[str]) -> list[str]:
+def native_of(name: str, capabilities: Iterable[str]) -> list[str]:
     """Precisions that a device computes natively; a GPU computes f32 too, whatever it says."""
-    also = {"FP32"} if kind_of(device).names == ("GPU",) else set()
+    also = {"FP32"} if kind_of(name).names == ("GPU",) else set()
     signs = {*capabilities, *also}
-    return [name for name, sign in PRECISIONS.items() if sign in signs]
+    return [kind for kind, sign in PRECISIONS.items() if sign in signs]
 
 
 def home_of(devices: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ from autotune.errors import UsageError
 from autotune.export.best_file import BestFile
 from autotune.space.configuration import Configuration
 from autotune.space.devices import is_meta, set_always
+from autotune.space.dimensions import ON_MEMBERS
 from autotune.space.directed import NESTED
 
 
@@ -33,7 +34,7 @@ def _as_then(properties: dict[str, str], best: BestFile) -> dict[str, str]:
     """Without what is set on a device that stands for others, in a file of before it was set."""
     if not is_meta(best.device):
         return properties
-    since = {*set_always(best.device), *([] if best.beside["on_members"] else [NESTED])}
+    since = {*set_always(best.device), *([] if best.beside[ON_MEMBERS.column] else [NESTED])}
     return {k: v for k, v in properties.items() if k in best.properties or k not in since}
 
 

@@ -272,8 +272,8 @@ class BlockDone(_Message):
     throttled: Count | None
     major_faults: Count
     clock_drift_s: float
-    busy_s: Seconds | None = None
-    """Of all CPUs that the worker may run on, whoever ran there."""
+    others_s: Seconds | None = None
+    """CPU time of anybody else on the CPUs that the worker may run on."""
     affinity_cpus: Annotated[int, Field(ge=1)] | None = None
     rss_bytes: Count | None = None
     energy_j: Amount | None = None
@@ -285,16 +285,16 @@ class BlockDone(_Message):
         none of its own, the application's beside it for instance, and nothing tells the two apart.
         What others took of its own CPUs counts instead.
         """
-        values = self.model_dump(exclude={"say", "busy_s", "affinity_cpus"})
+        values = self.model_dump(exclude={"say", "others_s", "affinity_cpus"})
         if is_confined:
             values["pressure_s"] = self._others_s()
         return Block(cpus=cpus, **values)
 
     def _others_s(self) -> float | None:
         """Time for which the worker's CPUs were somebody else's, mean over them."""
-        if self.busy_s is None or self.affinity_cpus is None:
+        if self.others_s is None or self.affinity_cpus is None:
             return None
-        return max(0.0, self.busy_s - self.process_cpu_s) / self.affinity_cpus
+        return self.others_s / self.affinity_cpus
 
 
 class Stopped(_Message):

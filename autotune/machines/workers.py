@@ -4,7 +4,7 @@ import contextlib
 import copy
 import os
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from autotune.domain.inspection import Inspection
 from autotune.domain.measurement import Cached, Opening
 from autotune.domain.model_file import ModelSource, Variant
 from autotune.domain.paths import absolute
-from autotune.errors import AutotuneError, DeviceError, ModelError
+from autotune.errors import AutotuneError, DeviceError, ModelError, SpecError
 from autotune.host.core_budget import CoreBudget
 from autotune.host.files import known
 from autotune.host.memory import available_memory
@@ -58,6 +58,7 @@ class SubprocessRunner:
         deadlines: Deadlines | None = None,
         command: Sequence[str] = WORKER,
         variants: Sequence[Variant] = (),
+        named: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Prepare; nothing is started yet.
 
@@ -67,6 +68,7 @@ class SubprocessRunner:
             deadlines: longest times; those that follow from the model's size without them.
             command: how a worker is started, but for the number of its pipe.
             variants: other files of the model, which a compile key may name.
+            named: values of properties that a study names by hand: inspection tries each.
 
         Raises:
             UsageError: a variable that sets a deadline is no duration, or one that workers run
@@ -80,6 +82,7 @@ class SubprocessRunner:
         self._deadlines = deadlines or deadlines_of(DeadlineSpec(), source.path)
         self._command = command
         self._budget: CoreBudget | None = None
+        self._named = {name: list(values) for name, values in (named or {}).items()}
         self._begun: list[tuple[CompileKey, _Steps]] = []
 
     def confined(self, budget: CoreBudget | None) -> "SubprocessRunner":
@@ -130,7 +133,8 @@ class SubprocessRunner:
 
     def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspection:
         """Ask a worker of its own, which leaves afterwards."""
-        question = {"devices": list(devices), "try_batch": try_batch, **self._files(self._source)}
+        asked = {"devices": list(devices), "try_batch": try_batch, "named": self._named}
+        question = {**asked, **self._files(self._source)}
         try:
             with killed_on_error(self._start()) as worker:
                 await_ready(worker, self._deadlines)
@@ -271,6 +275,8 @@ def _refusal(answer: Message, path: Path) -> AutotuneError:
     kind = answer.kind if isinstance(answer, Failed) else None
     if kind == "device":
         return DeviceError(said)
+    if kind == "property":
+        return SpecError(f"[space] properties: {said}")
     if kind == "data":
         return ModelError(said)  # which names the file that is to blame
     return ModelError(f"{path}: {'' if kind == 'shape' else 'cannot be read: '}{said}")

@@ -11,6 +11,7 @@ on the same throughput).
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,7 @@ from autotune.domain.goal import Goal, Objective
 from autotune.search.points import PointTable
 from autotune.search.sampler import point_of
 from autotune.search.score import constraint_of, is_failure
-from autotune.space.dimension import Kind
+from autotune.space.dimension import Dimension, Kind
 from autotune.space.dimensions import BY_NAME, DIMENSIONS
 from autotune.stats.gaussian_process import (
     GaussianProcess,
@@ -281,15 +282,37 @@ def features(table: PointTable) -> Reals:
         if name in ordered:
             continue
         chosen = table.indices[:, axis]
+        if BY_NAME[name].spread is not None:
+            columns += _properties(space.choices[name], BY_NAME[name], chosen)
+            continue
         columns += [(chosen == index).astype(float) for index in range(1, len(space.choices[name]))]
     kept = [column for column in columns if np.ptp(column) > 0]
     return np.stack(kept, axis=1) if kept else np.zeros((len(table), 1))
 
 
+def _properties(choices: Sequence[str], one: Dimension, chosen: NDArray[np.int32]) -> list[Reals]:
+    """Columns for each property that the choices set: each value but the first by itself.
+
+    Args:
+        choices: of the dimension.
+        one: it.
+        chosen: the choice of every point; shape (points,).
+    """
+    each = [dict(one.spread(choice)) for choice in choices] if one.spread else []
+    columns = []
+    for name in sorted({name for properties in each for name in properties}):
+        texts = [properties.get(name, "") for properties in each]
+        for value in list(dict.fromkeys(texts))[1:]:
+            is_it = np.array([text == value for text in texts], dtype=float)
+            columns.append(is_it[chosen])
+    return columns
+
+
 def items_in_flight(table: PointTable) -> Reals:
     """Requests in flight x batch of every point; shape (points,)."""
     requests = _numbers(table, "streams") * _numbers(table, "requests_per_stream")
-    found: Reals = np.where(table.is_blocking, 1.0, requests) * _numbers(table, "batch")
+    loads = requests * table.gathered
+    found: Reals = np.where(table.is_blocking, 1.0, loads) * _numbers(table, "batch")
     return found
 
 

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.space.space import Point, SearchSpace
+from autotune.space.space import Point, SearchSpace, gathered_at
 
 Rows = NDArray[np.int64]
 
@@ -26,6 +26,11 @@ class PointTable:
     def is_blocking(self) -> NDArray[np.bool_]:
         """Whether one request at a time is issued; shape (points,)."""
         return np.array([self.space.is_blocking(point) for point in self._all])
+
+    @cached_property
+    def gathered(self) -> NDArray[np.int64]:
+        """How many requests the runtime makes one of; shape (points,)."""
+        return np.array([gathered_at(self.space, point) for point in self._all], dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self._all)

@@ -12,6 +12,7 @@ from autotune.space.devices import Through, is_meta, kind_of, members_of, set_al
 from autotune.space.dimension import Dimension, Stage
 from autotune.space.dimensions import Api, PerformanceHint
 from autotune.space.directed import NESTED, flattened, nested
+from autotune.space.named import NAMED
 from autotune.space.rows.gpu import BATCH_TIMEOUT
 from autotune.space.rows.meta import ON_MEMBERS
 
@@ -126,6 +127,9 @@ class Configuration(_Values):
             if is_had and one.name not in left:
                 goes_on = self.on_members and one.is_through(self.device)
                 (handed if goes_on else found)[one.property or ""] = text
+        for name, text in NAMED.of_properties(self).items():
+            is_handed = self.on_members and name not in kind_of(self.device).itself
+            (handed if is_handed else found)[name] = text
         found |= self._of_members(handed)
         return {**found, **{k: v for k, v in set_always(self.device).items() if k not in found}}
 
@@ -313,6 +317,9 @@ class Effective:
         As usual where what decides speed has it already, or where it decides nothing: there is no
         waiting for a batch of one.
         """
+        if one.spread is not None:
+            asked = one.of_properties(configuration)
+            return str({name: self.properties.get(name, text) for name, text in asked.items()})
         read = None if one.property is None else self.properties.get(one.property)
         is_in_key = read is not None and one.property in _EFFECTIVE_KEY_PROPERTIES
         if is_in_key or (one is BATCH_TIMEOUT and device.endswith("(1)")):

@@ -30,7 +30,9 @@ class Dimension:
     """One named choice."""
 
     name: str
-    """Its key in study.toml, and in a stored space."""
+    """In a stored space."""
+    key: str = ""
+    """Its key in study.toml; its name where it is empty."""
     column: str = ""
     """Its name in a configuration, stored or in a frame; the same where it is empty."""
     label: str
@@ -96,6 +98,7 @@ class Dimension:
     """What becomes of it where a deployment target cannot set it."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "key", self.key or self.name)
         object.__setattr__(self, "column", self.column or self.name)
         object.__setattr__(self, "holds", self.holds or self.meaning)
         is_known = self.property or self.spread
@@ -109,6 +112,10 @@ class Dimension:
     def of(self, configuration: object) -> Any:
         """Its value in a configuration."""
         return getattr(configuration, self.column)
+
+    def of_properties(self, configuration: object) -> Mapping[str, str]:
+        """The properties that its value sets in a configuration, where it sets several."""
+        return {} if self.spread is None else self.spread(self.of(configuration))
 
     def is_of(self, device: str) -> bool:
         """Whether devices of this kind may have it, by what they are called."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from autotune.space.devices import KINDS, kind_of, members_of
 from autotune.space.dimension import Dimension, Kind, Stage
+from autotune.space.named import NAMED
 from autotune.space.offer import Offer
 from autotune.space.rows import cpu, gpu, meta, npu
 
@@ -237,6 +238,7 @@ TABLE: tuple[Dimension, ...] = (
     *gpu.ROWS,
     *npu.ROWS,
     *meta.ROWS,
+    NAMED,
 )
 """Every dimension, in the order of study.toml, of frames and of words."""
 
@@ -258,6 +260,12 @@ REQUESTS = row("requests_per_stream")
 ARITHMETIC = row("precision")
 """What decides how numbers are computed: answers are compared by it."""
 ARITHMETIC_PROPERTY = ARITHMETIC.property or ""
+HINT_PROPERTY = row("hint").property or ""
+COLLECTS = row("auto_batching")
+"""Whether the runtime makes one request of several."""
+COLLECTING_PROPERTY = row("batch_timeout").property or ""
+"""How long it waits for them, in milliseconds."""
+ON_MEMBERS = row("on_members")
 CORE_BINDING = row("pinning")
 """What decides whether a thread keeps to its core."""
 

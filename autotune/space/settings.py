@@ -1,12 +1,15 @@
 """A configuration in ``key=value`` words, as the command line takes it."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
 from autotune.space import dimensions
 from autotune.space.configuration import Configuration
+from autotune.space.devices import Through, kind_of, members_of
 from autotune.space.dimension import Dimension
+from autotune.space.named import NAMED, choice_of, is_like_a_row, why_refused
 
 _MOST = 65536
 
@@ -24,10 +27,13 @@ def configuration_in(text: str, device: str = "CPU") -> Configuration:
         KeyError: what stands between two commas, and is no such pair.
         ValueError: a value of another kind.
     """
-    values = {"device": device}
+    values, named = {"device": device}, {}
     for part in text.split(","):
         key, equals, value = part.partition("=")
         name = _NAMES.get(key.strip(), _NAMES.get(key.strip().lower()))
+        if equals and name is None and _may_be_named(key.strip()):
+            named[key.strip()] = value.strip()
+            continue
         if not equals or name is None:
             raise KeyError(part.strip())
         values[name] = value.strip()
@@ -41,7 +47,27 @@ def configuration_in(text: str, device: str = "CPU") -> Configuration:
     if found.get("threads_per_stream") and not streams:
         message = "threads_per_stream needs streams"
         raise ValueError(message)
-    return Configuration(**found)
+    if named:
+        found[NAMED.column] = choice_of(named)
+    lone = Configuration(**found)
+    handed = kind_of(lone.device).through is not Through.ITSELF and not lone.is_hint
+    return replace(lone, on_members=True) if handed and members_of(lone.device) else lone
+
+
+def _may_be_named(name: str) -> bool:
+    """Whether it may be a property that no row has.
+
+    Raises:
+        ValueError: it is one that must not be set.
+    """
+    properties = dimensions.PROPERTIES
+    if not name.isupper() or name in properties or is_like_a_row(name, properties):
+        return False
+    why = why_refused(name, properties)
+    if why:
+        message = f"{name} {why}"
+        raise ValueError(message)
+    return True
 
 
 def _whole(text: str) -> int:

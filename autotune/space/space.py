@@ -15,8 +15,9 @@ from typing import Any, Self
 from autotune.space.bounds import BOUNDS, Bounds
 from autotune.space.canonical import Axes, axes_of, repaired
 from autotune.space.configuration import Configuration, Effective
-from autotune.space.dimension import Dimension, Kind
+from autotune.space.dimension import Kind
 from autotune.space.dimensions import BY_NAME, DIMENSIONS, LAYOUT, PerformanceHint
+from autotune.space.likeness import nearest, same, used
 
 Point = tuple[int, ...]
 
@@ -154,7 +155,7 @@ class SearchSpace:
             return None
         chosen = effective.properties if effective else {}
         values = {
-            name: _used(BY_NAME[name], configuration, chosen if _decides(self, name) else {})
+            name: used(BY_NAME[name], configuration, chosen if _decides(self, name) else {})
             for name in DIMENSIONS
         }
         values |= axes.firsts(axes.lacks)
@@ -191,9 +192,9 @@ class SearchSpace:
         whole = wanted["streams"] * axes.gathers(wanted)
         wanted["requests_per_stream"] = (configuration.num_requests or whole) / whole
         point = tuple(
-            _nearest(self.choices[name], wanted[name])
+            nearest(self.choices[name], wanted[name])
             if BY_NAME[name].kind is Kind.ORDERED
-            else _same(self.choices[name], wanted[name])
+            else same(self.choices[name], wanted[name])
             for name in DIMENSIONS
         )
         return self.canonical(point)
@@ -264,6 +265,11 @@ class SearchSpace:
             raise ValueError(message) from error
 
 
+def gathered_at(space: SearchSpace, point: Point) -> int:
+    """How many requests the runtime makes one of at a canonical point."""
+    return _at(space, point).gathers(space.values(point))
+
+
 def lone_request(space: SearchSpace, device: str) -> Point:
     """The point of a single request on one stream of a device, with all of its threads."""
     axes = space._axes[device]  # noqa: SLF001 - of this module
@@ -320,30 +326,3 @@ def _combinations(choices: Mapping[str, tuple[Any, ...]], own: Own) -> int:
 def _decides(space: SearchSpace, name: str) -> bool:
     """Whether a dimension was named, or derived: else it is left to whatever it is."""
     return space.choices[name] != (BY_NAME[name].default,)
-
-
-def _used(one: Dimension, configuration: Configuration, chosen: Mapping[str, str]) -> Any:
-    """A dimension's value in a configuration, else as the compiled model has it; None if unknown.
-
-    Of one that has no default of its own, nothing was asked for then.
-    """
-    value = one.of(configuration)
-    if value is not None or one.property is None or one.property not in chosen:
-        return value
-    text = chosen[one.property]
-    if one.type is int:
-        return int(text) if text.lstrip("-").isdigit() else None
-    return one.parse(text)
-
-
-def _nearest(choices: Sequence[float | None], wanted: float | None) -> int:
-    """Where the choice stands that is nearest by ratio; the first where one is left open."""
-    known = [choice for choice in choices if choice is not None]
-    if wanted is None or len(known) < len(choices):
-        return _same(choices, wanted)
-    return min(range(len(choices)), key=lambda i: abs(math.log(known[i] / wanted)))
-
-
-def _same(choices: Sequence[Any], wanted: object) -> int:
-    """Where the same choice stands; the first one where there is none."""
-    return choices.index(wanted) if wanted in choices else 0

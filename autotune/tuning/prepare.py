@@ -22,6 +22,7 @@ from autotune.search.derive import Known, derive_space, trusted_precisions
 from autotune.space.all_devices import ALL, expanded
 from autotune.space.devices import Through, kind_of
 from autotune.space.dimensions import TABLE
+from autotune.space.named import texts_of
 from autotune.space.space import SearchSpace
 from autotune.spec import STUDY_FILE, StudySpec, parse_shapes, to_toml
 from autotune.storage.database import DATABASE
@@ -31,7 +32,9 @@ from autotune.storage.reader import StudyReader
 from autotune.tuning.findings import fed
 
 _KEPT = tuple(
-    one.name for one in TABLE if one.tunable and (one.answers or not (one.first and one.was_choice))
+    one.name
+    for one in TABLE
+    if one.tunable and one.spread is None and (one.answers or not (one.first and one.was_choice))
 )
 """What may change answers, as whether it may be offered depends on what could be shown; and what
 came later than some study, which goes on without it."""
@@ -97,7 +100,12 @@ def _workers(
     What can be wrong shows now. They are had by a call, once nobody else measures here: only then
     can it be told which CPUs are the least busy.
     """
-    workers = SubprocessRunner(model, folder / "logs", deadlines_of(spec.deadline, model.path))
+    workers = SubprocessRunner(
+        model,
+        folder / "logs",
+        deadlines_of(spec.deadline, model.path),
+        named=texts_of(spec.space.properties),
+    )
     asked, name = spec.machine.cpus, f"{folder / STUDY_FILE}: [machine] cpus"
     fault = None if asked is None else fault_of_request(asked)
     if fault is not None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import openvino as ov
 
 from autotune.space.devices import Through, kind_of, set_always
+from autotune.space.dimensions import COLLECTING_PROPERTY
 from autotune.worker.batches import WrongOutputError, check
 from autotune.worker.inputs import Sample, tensors_of
 from autotune.worker.reference import Run
@@ -25,7 +26,7 @@ _MOST = 256
 def unhurried(device: str) -> dict[str, str]:
     """What is set where single requests are looked at: nobody waits for others then."""
     always = set_always(device)
-    return {**always, "AUTO_BATCH_TIMEOUT": "1"} if _collects(device) else always
+    return {**always, COLLECTING_PROPERTY: "1"} if _collects(device) else always
 
 
 def _collects(device: str) -> bool:

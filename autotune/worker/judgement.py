@@ -10,7 +10,7 @@ import openvino as ov
 
 from autotune.domain.answers import distrust
 from autotune.space.devices import Through, kind_of
-from autotune.space.dimensions import ARITHMETIC_PROPERTY, may_change_answers
+from autotune.space.dimensions import ARITHMETIC_PROPERTY, COLLECTS, may_change_answers
 from autotune.space.directed import flattened, kept
 from autotune.worker import model
 from autotune.worker.answers import silences
@@ -55,7 +55,7 @@ class Subject:
     def gathers(self) -> bool:
         """Whether the runtime may make one request of several, by itself."""
         by_name = kind_of(self.device).through is Through.DIRECT
-        return by_name or self.properties.get("ALLOW_AUTO_BATCHING") == "YES"
+        return by_name or self.properties.get(COLLECTS.property or "") == COLLECTS.text(True)
 
     def single(self) -> ov.CompiledModel:
         """The same device, precision and doubtful properties at batch 1."""

@@ -277,8 +277,8 @@ def block_of(
         "throttled": _difference(before.throttled, after.throttled),
         "major_faults": after.major_faults - before.major_faults,
         "clock_drift_s": (after.wall_s - before.wall_s) - monotonic,
-        "busy_s": readings.busy_s(turn.before, turn.after),
-        "affinity_cpus": len(turn.after.cpus),
+        "others_s": readings.others_s(before, after),
+        "affinity_cpus": len(after.cpus),
         "rss_bytes": rss_bytes(),
         "energy_j": readings.energy_j(turn.before, turn.after),
     }

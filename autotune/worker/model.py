@@ -8,7 +8,7 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as op
 
-from autotune.space.dimensions import ARITHMETIC_PROPERTY, READ_BACK
+from autotune.space.dimensions import ARITHMETIC_PROPERTY, HINT_PROPERTY, READ_BACK
 from autotune.space.directed import NESTED, flattened, nested
 from autotune.worker.inputs import Sample, input_name, tensors_of
 from autotune.worker.parts import Answer, part_of
@@ -150,7 +150,7 @@ def effective_properties(compiled: ov.CompiledModel, asked: Collection[str] = ()
     return found
 
 
-_OF_THE_WHOLE = {"PERFORMANCE_HINT", "EXECUTION_DEVICES", "OPTIMAL_NUMBER_OF_INFER_REQUESTS"}
+_OF_THE_WHOLE = {HINT_PROPERTY, "EXECUTION_DEVICES", "OPTIMAL_NUMBER_OF_INFER_REQUESTS"}
 """What a device that stands for others says of itself."""
 
 

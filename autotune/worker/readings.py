@@ -50,6 +50,7 @@ class Instant:
 
     monotonic_s: float
     wall_s: float
+    process_cpu_s: float
     major_faults: int
     cpus: frozenset[int]
     """Those that this process may run on."""
@@ -70,6 +71,7 @@ def take() -> Instant:
     return Instant(
         monotonic_s=time.monotonic(),
         wall_s=time.time(),
+        process_cpu_s=usage.ru_utime + usage.ru_stime,
         major_faults=usage.ru_majflt,
         cpus=numbers,
         steal_s=None if spent is None else spent.steal_s,
@@ -79,14 +81,15 @@ def take() -> Instant:
     )
 
 
-def busy_s(before: Instant, after: Instant) -> float | None:
-    """CPU time that anybody spent between the two on the CPUs that this process may run on.
+def others_s(before: Instant, after: Instant) -> float | None:
+    """CPU time that anybody else spent between the two on the CPUs that this process may run on.
 
     None where the affinity changed.
     """
     if before.busy_s is None or after.busy_s is None or before.cpus != after.cpus:
         return None
-    return max(0.0, after.busy_s - before.busy_s)
+    own_s = after.process_cpu_s - before.process_cpu_s
+    return max(0.0, after.busy_s - before.busy_s - own_s)
 
 
 def stolen_s(before: Instant, after: Instant) -> float | None:

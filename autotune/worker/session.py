@@ -24,6 +24,7 @@ from autotune.worker.items import items_per_request
 from autotune.worker.judgement import Subject, forget, prove
 from autotune.worker.load import RequestLoop, requests_of
 from autotune.worker.memory import HighWater, give_back, rss_bytes
+from autotune.worker.properties import PropertyError, check_properties
 from autotune.worker.readings import meter
 from autotune.worker.reference import load_reference, probes, save_reference
 
@@ -105,7 +106,7 @@ class Session:
         facts = examine(self._core, Path(path), shapes)
         self._answers.say("examined", openvino=ov.get_version(), **facts)
 
-    def inspect(
+    def inspect(  # noqa: PLR0913 - a message's fields
         self,
         *,
         path: str,
@@ -114,6 +115,7 @@ class Session:
         devices: list[str],
         reference: str,
         try_batch: bool,
+        named: dict[str, list[str]] | None = None,
     ) -> None:
         """Say what the model and the devices are, and keep reference answers for later workers."""
         available = self._core.available_devices
@@ -124,6 +126,7 @@ class Session:
         network = model.read(self._core, Path(path), shapes)
         facts = {name: device_facts(self._core, name, network) for name in available}
         model.check_types(self._core, network, devices)
+        check_properties(self._core, devices, named or {})
         static_shapes = {input_name(port): list(port.get_shape()) for port in network.inputs}
         file = Path(inputs) if inputs else None
         self._progress("counting items")
@@ -318,6 +321,7 @@ _KINDS = {
     model.ShapeError: "shape",
     DataError: "data",
     _DeviceMissingError: "device",
+    PropertyError: "property",
 }
 """Failures that we tell apart ourselves."""
 _OTHERS = {

@@ -74,15 +74,15 @@ def done(**fields: object) -> BlockDone:
 
 
 @pytest.mark.parametrize(
-    ("busy_s", "cpus", "others_s"), [(0.5, 1, 0.2), (0.3, 1, 0.0), (0.29, 1, 0.0), (0.9, 2, 0.3)]
+    ("others_s", "cpus", "pressure_s"), [(0.2, 1, 0.2), (0.0, 1, 0.0), (0.6, 2, 0.3)]
 )
 def test_under_a_budget_pressure_is_what_others_took_of_its_cpus(
-    busy_s: float, cpus: int, others_s: float
+    others_s: float, cpus: int, pressure_s: float
 ) -> None:
     """Tasks of the application beside it wait for CPUs that are none of the worker's."""
-    block = done(busy_s=busy_s, affinity_cpus=cpus).block(cpus, is_confined=True)
-    assert block.pressure_s == pytest.approx(others_s)
-    assert done(busy_s=busy_s, affinity_cpus=cpus).block(cpus).pressure_s == 0.45
+    block = done(others_s=others_s, affinity_cpus=cpus).block(cpus, is_confined=True)
+    assert block.pressure_s == pytest.approx(pressure_s)
+    assert done(others_s=others_s, affinity_cpus=cpus).block(cpus).pressure_s == 0.45
 
 
 def test_what_others_took_is_unknown_where_nobody_counts_it() -> None:

@@ -70,6 +70,7 @@ REASONS: list[tuple[str, set[str], str]] = [
         {DEVICE, HINT, STREAMS, THREADS, REQUESTS, BATCH},
         "a simulated CPU is made of streams, threads, requests and items",
     ),
+    ("tuning/advice.py", {DEVICE}, "what a device does not let be read back"),
     ("tuning/findings.py", {DEVICE, BATCH}, "what could not be shown of batches and devices"),
     ("tuning/ledger.py", {DEVICE}, "a device that is hopeless is taken out"),
     ("tuning/loop.py", {DEVICE}, "says so"),

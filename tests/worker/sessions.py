@@ -102,13 +102,20 @@ class FakeDevice:
         wanted = (properties or {}).get("INFERENCE_PRECISION_HINT", "f16")
         return _FakeCompiled(exact, wanted, self._change)
 
-    def get_property(self, device: str, name: str) -> Any:
+    def get_property(self, device: str, name: str, asked: Any = None) -> Any:
         """As a GPU says it."""
         if device == "CPU":
-            return self._core.get_property(device, name)
-        return {"FULL_DEVICE_NAME": "fake", "OPTIMIZATION_CAPABILITIES": ["FP16", "FP32"]}.get(
-            name, [1, 2]
-        )
+            told = () if asked is None else (asked,)
+            return self._core.get_property(device, name, *told)
+        said = {
+            "FULL_DEVICE_NAME": "fake",
+            "OPTIMIZATION_CAPABILITIES": ["FP16", "FP32"],
+            "RANGE_FOR_STREAMS": [1, 2],
+        }
+        if name not in said:
+            message = f"Unsupported property {name}"
+            raise RuntimeError(message)
+        return said[name]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._core, name)
@@ -123,6 +130,9 @@ class _FakeCompiled:
         """The precision, and which properties there are."""
         if name == "SUPPORTED_PROPERTIES":
             return ["INFERENCE_PRECISION_HINT"]
+        if name != "INFERENCE_PRECISION_HINT":
+            message = f"Unsupported property {name}"
+            raise RuntimeError(message)
         return self._precision
 
     def create_infer_request(self) -> Any:

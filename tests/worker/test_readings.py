@@ -50,17 +50,25 @@ def test_what_ran_backwards_is_unknown() -> None:
     assert (block["throttled"], block["pressure_s"]) == (None, None)
 
 
-def test_busy_time_is_that_of_the_own_cpus_whoever_ran_there() -> None:
-    """Unknown where they changed; a counter that ran backwards is no time."""
-    before = replace(readings.take(), cpus=frozenset({1}), busy_s=10.0)
-    assert readings.busy_s(before, replace(before, busy_s=10.4)) == pytest.approx(0.4)
-    assert readings.busy_s(before, replace(before, busy_s=9.9)) == 0.0
-    assert readings.busy_s(before, replace(before, busy_s=None)) is None
-    assert readings.busy_s(before, replace(before, cpus=frozenset({0}), busy_s=11.0)) is None
+def test_what_others_took_is_busy_time_beside_the_own() -> None:
+    """Of the CPUs that it may run on; unknown where they changed, and never below nothing."""
+    before = replace(readings.take(), cpus=frozenset({1}), busy_s=10.0, process_cpu_s=1.0)
+
+    def others_s(busy_s: float | None, own_s: float = 0.3, cpu: int = 1) -> float | None:
+        after = replace(before, busy_s=busy_s, process_cpu_s=1 + own_s, cpus=frozenset({cpu}))
+        return readings.others_s(before, after)
+
+    assert others_s(10.5) == pytest.approx(0.2)
+    assert others_s(10.3, 0.31) == 0.0
+    assert others_s(9.9) == 0.0
+    assert others_s(None) is None
+    assert others_s(11.0, cpu=0) is None
 
 
-def test_a_block_says_on_how_many_cpus_it_was_busy() -> None:
-    """From which its parent tells what others took of them."""
+def test_a_block_says_what_others_took_and_of_how_many_cpus() -> None:
+    """From which its parent tells how long others had each of them."""
     before = replace(readings.take(), cpus=frozenset({0, 3}), busy_s=1.0)
-    block = block_of(array("d", [1.0]), 0.5, 0.5, before, replace(before, busy_s=1.6))
-    assert (block["busy_s"], block["affinity_cpus"]) == (pytest.approx(0.6), 2)
+    now = readings.spent()
+    turn = Turn(first_s=0.0, last_s=0.5, cycles_s=0.5, before=now, after=now, loop_cpu_s=0.0)
+    block = block_of(array("d", [1.0]), turn, before, replace(before, busy_s=1.6))
+    assert (block["others_s"], block["affinity_cpus"]) == (pytest.approx(0.6), 2)
