@@ -24,7 +24,7 @@ from autotune.domain.units import (
 )
 
 if TYPE_CHECKING:  # which know of goals, and goals of limits
-    from autotune.domain.measurement import Block, Interval, Measurement
+    from autotune.domain.measurement import Block, Interval, Measurement, Opening
     from autotune.domain.race import LaunchReadings
 
 _T_95 = 1.645
@@ -68,6 +68,9 @@ class LimitRow:
     """Of one that is on a value of a process: the value, None where unknown."""
     of_launch: "Callable[[LaunchReadings], float | None] | None" = None
     """Likewise in a launch of a race."""
+    of_opening: "Callable[[Opening | LaunchReadings], float] | None" = None
+    """Of one that opening a model decides: the other two follow from it. Models that are opened
+    side by side say nothing of it."""
     launch_sd: float
     """What the logarithms of fresh processes' values are expected to differ by."""
     least_sd: float = 0.0
@@ -75,8 +78,12 @@ class LimitRow:
     room: float
     """Share of the limit that is left free by a contender with room below it."""
     eased: Eased = Eased.NEITHER
-    opens_alone: bool = False
-    """Whether models that are opened side by side say nothing of it."""
+
+    def __post_init__(self) -> None:
+        opened = self.of_opening
+        if opened is not None:
+            object.__setattr__(self, "of_process", lambda measurement: opened(measurement.opening))
+            object.__setattr__(self, "of_launch", opened)
 
     @property
     def sign(self) -> int:
@@ -95,6 +102,11 @@ class LimitRow:
         """Logarithm of how many times over the limit a value is; negative within it."""
         return self.sign * math.log(max(value, 1e-300) / limit)
 
+    def within_margin(self, value: float) -> "LimitReading":
+        """One process's value, and between what that of the next may lie."""
+        apart = math.exp(self.margin)
+        return LimitReading(value, value / apart, value * apart)
+
     def reading(self, measurement: "Measurement") -> "LimitReading | None":
         """What a measurement says of it, with the bounds by which the search judges.
 
@@ -102,10 +114,7 @@ class LimitRow:
         """
         if self.of_process is not None:
             value = self.of_process(measurement)
-            if value is None:
-                return None
-            apart = math.exp(self.margin)
-            return LimitReading(value, value / apart, value * apart)
+            return None if value is None else self.within_margin(value)
         seen = None if self.of_load is None else self.of_load(measurement)
         if seen is None:
             return None
@@ -145,6 +154,10 @@ def _memory(measurement: "Measurement") -> float | None:
 def _launch_memory(launch: "LaunchReadings") -> float | None:
     peaks = (launch.open_peak_rss_bytes, launch.load_peak_rss_bytes)
     return max((peak for peak in peaks if peak is not None), default=None)
+
+
+def _first_answer_s(opening: "Opening | LaunchReadings") -> float:
+    return opening.read_s + opening.compile_s + opening.first_inference_ms / 1000
 
 
 TABLE: tuple[LimitRow, ...] = (
@@ -191,13 +204,11 @@ TABLE: tuple[LimitRow, ...] = (
         text=format_duration,
         unit="seconds",
         unknown="it was not measured",
-        of_process=lambda measurement: measurement.opening.compile_s,
-        of_launch=lambda launch: launch.compile_s,
+        of_opening=lambda opening: opening.compile_s,
         # 5 to 9 % in the median of the models of four recorded surfaces, with a long tail.
         launch_sd=0.1,
         least_sd=0.02,
         room=0.3,
-        opens_alone=True,
     ),
     LimitRow(
         name="max_first_inference",
@@ -209,18 +220,10 @@ TABLE: tuple[LimitRow, ...] = (
         text=format_duration,
         unit="seconds",
         unknown="it was not measured",
-        of_process=lambda measurement: _until_first(
-            measurement.opening.read_s,
-            measurement.opening.compile_s,
-            measurement.opening.first_inference_ms,
-        ),
-        of_launch=lambda launch: _until_first(
-            launch.read_s, launch.compile_s, launch.first_inference_ms
-        ),
+        of_opening=_first_answer_s,
         launch_sd=0.1,
         least_sd=0.02,
         room=0.3,
-        opens_alone=True,
     ),
     LimitRow(
         name="max_energy_per_item",
@@ -256,10 +259,6 @@ TABLE: tuple[LimitRow, ...] = (
     ),
 )
 """Every limit, in the order in which they are asked for and shown."""
-
-
-def _until_first(read_s: float, compile_s: float, first_inference_ms: float) -> float:
-    return read_s + compile_s + first_inference_ms / 1000
 
 
 BY_NAME: Mapping[str, LimitRow] = {row.name: row for row in TABLE}

@@ -1,11 +1,12 @@
 """What a measurement says of a goal: its value, and a verdict for each limit beside the latency."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from autotune.domain.goal import Goal, Objective, Resource, Verdict, together
 from autotune.domain.limits import Limit, LimitReading
-from autotune.domain.measurement import TICK_MS, Interval, Measurement
+from autotune.domain.measurement import TICK_MS, Block, Interval, Measurement, Opening
 
 LATENCY = "latency"
 """What the cap on latency is called among the constraints."""
@@ -50,6 +51,34 @@ def judged(measurement: Measurement, goal: Goal) -> tuple[Judged, ...]:
     return tuple(found)
 
 
+def judged_blocks(
+    opening: Opening,
+    goal: Goal,
+    mean_of: Callable[[Callable[[Block], float | None]], Interval | None],
+    items: int,
+) -> dict[str, Verdict]:
+    """What is known of the limits while a measurement goes on, by name.
+
+    Args:
+        opening: of the model; memory is not known until the load ends.
+        goal: its limits.
+        mean_of: the mean of a value over the counted blocks, with an interval that may be claimed.
+        items: in a request.
+    """
+    found = {}
+    for limit in goal.limits:
+        row, of_block = limit.row, limit.row.of_block
+        if of_block is not None:
+            seen = mean_of(lambda block, of=of_block: of(block, items))  # type: ignore[misc]
+            reading = None if seen is None else LimitReading(seen.mean, seen.low, seen.high)
+        elif row.of_opening is not None:
+            reading = row.within_margin(row.of_opening(opening))
+        else:
+            continue
+        found[limit.name] = verdict_of(limit, reading)
+    return found
+
+
 def verdict_under(measurement: Measurement, goal: Goal) -> Verdict | None:
     """Of the SLA and all limits together; None where the goal asks for nothing."""
     sla = measurement.verdict if goal.cap_ms is not None else None
@@ -78,6 +107,11 @@ def excesses(measurement: Measurement, goal: Goal) -> dict[str, float | None]:
         # A latency may be below one tick.
         found[LATENCY] = math.log(max(measurement.latency.goal_ms, TICK_MS) / goal.cap_ms)
     return found | {one.limit.name: one.excess for one in judged(measurement, goal)}
+
+
+def resource_limit(goal: Goal) -> str:
+    """The row of the table that counts what a goal's efficiency is counted by."""
+    return "max_cpu_per_item" if goal.resource is Resource.CPU else "max_energy_per_item"
 
 
 def used_per_item(measurement: Measurement, resource: Resource) -> Interval | None:

@@ -78,7 +78,8 @@ class Belief:
         nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
         least = np.maximum(value, self.needed.speed[:, None] + self.needed.sd[:, None] * nodes)
         both = np.exp(log_ndtr((self.mean[:, None] - least) / self.sd[:, None]))
-        joint: Reals = (both @ (weights / weights.sum())) * beside
+        alone: Reals = both @ (weights / weights.sum())
+        joint: Reals = np.multiply(alone, beside)
         return joint
 
     def _log_by_speed(self, value: Reals) -> Reals:
@@ -102,4 +103,5 @@ class Belief:
 
 def most_over(log_over: Reals, beside: Mapping[str, Reals]) -> Reals:
     """Logarithm of what each trial is most over; shape (trials,)."""
-    return np.max(np.stack([log_over, *beside.values()]), axis=0)
+    found: Reals = np.max(np.stack([log_over, *beside.values()]), axis=0)
+    return found

@@ -22,6 +22,14 @@ class Kind(StrEnum):
     NAMED = "named"
 
 
+class Bound(StrEnum):
+    """What a setting that is right here is right for."""
+
+    MODEL = "model"  # for this model, on other machines as well
+    MACHINE = "machine"  # for this machine: elsewhere another value may be right
+    NEITHER = "neither"  # it holds elsewhere, such as a hint
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
     """What choices are derived from where a study names none."""
@@ -73,6 +81,8 @@ class Dimension:
     answers: bool = False
     """Whether it may change answers; they are compared with those of single requests in f32, and
     a configuration whose answers are unproven is never certified."""
+    bound: Bound = Bound.MACHINE
+    """What a value that is right here is bound to; see docs/portability.md."""
     expert: bool = False
     """Whether it is offered only where study.toml names it."""
     first: bool = False

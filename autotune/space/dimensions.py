@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from autotune.space.devices import kind_of
-from autotune.space.dimension import Dimension, Kind, Stage
+from autotune.space.dimension import Bound, Dimension, Kind, Stage
 
 
 class PerformanceHint(StrEnum):
@@ -58,6 +58,7 @@ TABLE: tuple[Dimension, ...] = (
         type=PerformanceHint,
         property="PERFORMANCE_HINT",
         default=PerformanceHint.THROUGHPUT,
+        bound=Bound.NEITHER,
         tunable=False,
         first=True,
     ),
@@ -111,6 +112,7 @@ TABLE: tuple[Dimension, ...] = (
         type=int,
         default=1,
         offered=lambda offer: _BATCHES if offer.may_batch else (1,),
+        bound=Bound.MODEL,
         answers=True,
         first=True,
     ),
@@ -157,6 +159,7 @@ TABLE: tuple[Dimension, ...] = (
         type=Api,
         default=Api.ASYNC,
         fixed=(Api.ASYNC,),
+        bound=Bound.NEITHER,
         words=lambda _: "",
         first=True,
     ),
@@ -218,6 +221,16 @@ def may_change_answers(property_name: str) -> bool:
     """Whether answers are to be compared where this property is set; also one that is in no row."""
     one = PROPERTIES.get(property_name)
     return property_name not in _HARMLESS if one is None else one.answers
+
+
+def bound_to(configuration: object) -> dict[str, Bound]:
+    """By dimension, what each setting is bound to; one that is left to the runtime is none."""
+    values = {one: one.of(configuration) for one in TABLE}
+    return {
+        one.name: one.bound
+        for one, value in values.items()
+        if value is not None and (value != one.default or not one.tunable)
+    }
 
 
 def is_blocking(values: Mapping[str, Any]) -> bool:
