@@ -46,10 +46,17 @@ class LimitRow:
     name: str
     """Its key in [goal]; with dashes, its option."""
     label: str
-    """What tables call what it limits."""
+    """What it limits."""
+    short: str
+    """The same in seven letters at most, for narrow tables."""
     meaning: str
-    """For study.toml and options, with the form of the value."""
+    """For study.toml and options."""
     metavar: str
+    """What help calls the value."""
+    form: str
+    """What the documentation calls it."""
+    examples: str
+    """As study.toml takes it."""
     parse: Callable[[str], float]
     """The value in a text, in bytes, seconds, joules or items per second; raises ValueError."""
     text: Callable[[float], str]
@@ -84,6 +91,16 @@ class LimitRow:
         if opened is not None:
             object.__setattr__(self, "of_process", lambda measurement: opened(measurement.opening))
             object.__setattr__(self, "of_launch", opened)
+
+    @property
+    def has_unit(self) -> bool:
+        """Whether a bare number says nothing."""
+        return not self.is_floor
+
+    @property
+    def option(self) -> str:
+        """On the command line."""
+        return f"--{self.name.replace('_', '-')}"
 
     @property
     def sign(self) -> int:
@@ -164,9 +181,12 @@ TABLE: tuple[LimitRow, ...] = (
     LimitRow(
         name="max_memory",
         label="memory",
+        short="memory",
         meaning="Most resident memory of the process, runtime included, while it opens the model "
-        'or runs it: "500MB", "1.5GiB".',
+        "or runs it",
         metavar="SIZE",
+        form="memory",
+        examples='"500MB", "1.5GiB"',
         parse=parse_bytes,
         text=format_bytes,
         unit="bytes",
@@ -182,8 +202,11 @@ TABLE: tuple[LimitRow, ...] = (
     LimitRow(
         name="max_cpu_per_item",
         label="CPU per item",
-        meaning='Most CPU time for each item, of all threads but the load\'s own: "3ms".',
+        short="CPU",
+        meaning="Most CPU time for each item, of all threads but the load's own",
         metavar="TIME",
+        form="duration",
+        examples='"3ms"',
         parse=parse_duration,
         text=format_duration,
         unit="seconds of CPU time",
@@ -197,9 +220,11 @@ TABLE: tuple[LimitRow, ...] = (
     LimitRow(
         name="max_compile_time",
         label="compile time",
-        meaning="Longest time to compile the model, without a cache and with the machine to "
-        'itself: "500ms".',
+        short="compile",
+        meaning="Longest time to compile the model, without a cache and with the machine to itself",
         metavar="TIME",
+        form="duration",
+        examples='"500ms"',
         parse=parse_duration,
         text=format_duration,
         unit="seconds",
@@ -213,9 +238,12 @@ TABLE: tuple[LimitRow, ...] = (
     LimitRow(
         name="max_first_inference",
         label="first inference",
-        meaning="Longest time from the beginning of reading the model to its first answer: "
-        'reading, compiling, one request; without a cache: "2s".',
+        short="start",
+        meaning="Longest time from the beginning of reading the model to its first answer, without "
+        "a cache: reading, compiling, one request",
         metavar="TIME",
+        form="duration",
+        examples='"2s"',
         parse=parse_duration,
         text=format_duration,
         unit="seconds",
@@ -228,9 +256,11 @@ TABLE: tuple[LimitRow, ...] = (
     LimitRow(
         name="max_energy_per_item",
         label="energy per item",
-        meaning="Most energy of the CPU packages for each item, whoever used it meanwhile: "
-        '"0.5J", "20mJ".',
+        short="energy",
+        meaning="Most energy of the CPU packages for each item, whoever used it meanwhile",
         metavar="ENERGY",
+        form="energy",
+        examples='"0.5J", "20mJ"',
         parse=parse_energy,
         text=format_energy,
         unit="joules",
@@ -243,8 +273,11 @@ TABLE: tuple[LimitRow, ...] = (
     LimitRow(
         name="min_throughput",
         label="throughput",
-        meaning='Least items per second: "500".',
+        short="rate",
+        meaning="Least items per second",
         metavar="RATE",
+        form="rate",
+        examples='500, "500/s"',
         parse=parse_rate,
         text=format_rate,
         unit="items per second",

@@ -2,7 +2,9 @@
 
 History of the format: 1, the first. 2: `certificate`, `measured.feed`, and two more values of
 `status`. 3: `measured.peak_rss_bytes`. 4: `model.items_per_request`, `measured.data`,
-`measured.warnings`, `unproven`, `environment`, and one more value of `status`.
+`measured.warnings`, `unproven`, `environment`, and one more value of `status`. 5: limits beside
+latency (`limits`, `measured.limits`, `certificate.limits`), efficiency (one more value of
+`objective`, `resource`, and fields of `measured` and `certificate`), `portable` and `bound_to`.
 """
 
 import json
@@ -13,15 +15,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, ValidationError, create_model
 from pydantic_core import PydanticSerializationError
 
-from autotune.domain.goal import Objective, Verdict
+from autotune.domain.goal import Goal, Objective, Resource, Verdict
+from autotune.domain.limits import BY_NAME, limits_of
 from autotune.domain.measurement import Feed, Flag
 from autotune.domain.model_file import fault_of, located
 from autotune.domain.paths import relative
 from autotune.domain.race import Status
 from autotune.errors import AutotuneError, ModelError
 from autotune.export.certificate import (
+    Above,
     BestCertificate,
     BestLatency,
+    BestLimit,
     Count,
     FileSection,
     Finite,
@@ -29,11 +34,11 @@ from autotune.export.certificate import (
     Text,
 )
 from autotune.export.files import write_atomically
-from autotune.space.dimension import Dimension, Stage
+from autotune.space.dimension import Bound, Dimension, Stage
 from autotune.space.dimensions import BATCH, REQUESTS, TABLE
 from autotune.storage.digests import digest_of
 
-FORMAT_VERSION = 4
+FORMAT_VERSION: Literal[5] = 5
 Size = Annotated[int, Field(ge=0, lt=10**9)]
 _MAX_BYTES = 2**20
 
@@ -101,6 +106,13 @@ class BestMeasured(FileSection):
     warnings: list[Text] = Field(
         default=[], description="Why random data may mislead for this model."
     )
+    limits: list[BestLimit] = Field(
+        default=[], description="What was seen of each limit beside latency; bounds at 95 %."
+    )
+    efficiency: Finite | None = Field(
+        default=None,
+        description="Items for each CPU-second, or joule, where the objective asks for that.",
+    )
 
 
 class BestBaseline(FileSection):
@@ -116,7 +128,7 @@ class BestBaseline(FileSection):
 class _Deployed(FileSection):
     """What is deployed; a field follows for each dimension that is no property."""
 
-    format_version: Literal[1, 2, 3, 4]
+    format_version: Literal[1, 2, 3, 4, 5]
     created_at: Text = Field(description="UTC, ISO 8601.")
     model: BestModel
     device: Text
@@ -151,10 +163,10 @@ class BestFile(_Loaded):
     """A deployable configuration and its evidence."""
 
     status: Status = Field(
-        description="certified: the SLA holds at 1 % over at least three launches of fresh "
-        "processes, none of them against it; provisional: it passes on less evidence or on a noisy "
-        "machine; unconfirmed: the search's own number, from one process, optimistic; unproven: "
-        "its answers could not be shown to be those of single requests."
+        description="certified: the SLA and all limits hold at 1 % over at least three launches of "
+        "fresh processes, none of them against it; provisional: it passes on less evidence or on a "
+        "noisy machine; unconfirmed: the search's own number, from one process, optimistic; "
+        "unproven: its answers could not be shown to be those of single requests."
     )
     unproven: Text | None = Field(
         default=None,
@@ -162,7 +174,23 @@ class BestFile(_Loaded):
         "they were, and before format 4.",
     )
     objective: Objective
+    resource: Resource | None = Field(
+        default=None, description="What efficiency counts by, where that is the objective."
+    )
     sla: BestSla | None
+    limits: dict[Text, Above] = Field(
+        default={},
+        description="Limits beside latency that were asked for, by their keys in study.toml: in "
+        "bytes, seconds, joules or items per second.",
+    )
+    portable: bool = Field(
+        default=False, description="Whether what holds elsewhere was preferred among equals."
+    )
+    bound_to: dict[Text, Bound] = Field(
+        default={},
+        description="Each setting that is not left to the runtime, and what its value is right "
+        "for: this model, this machine, or neither alone. Empty before format 5.",
+    )
     measured: BestMeasured
     certificate: BestCertificate | None = Field(
         default=None, description="Null without a race in which it was chosen."
@@ -177,6 +205,22 @@ class BestFile(_Loaded):
     )
     study: Text
     trial: Count
+
+    @property
+    def goal(self) -> Goal:
+        """What it was chosen for; requests are held to the cap that was given.
+
+        Raises:
+            ValueError: a limit that this version does not know.
+        """
+        return Goal(
+            self.objective,
+            self.sla.percentile if self.sla else 99.0,
+            self.sla.cap_ms if self.sla else None,
+            limits=limits_of(self.limits),
+            resource=self.resource or Resource.CPU,
+            portable=self.portable,
+        )
 
     @property
     def items(self) -> int:
@@ -223,6 +267,12 @@ def read_best(path: Path) -> BestFile:
             f"{path}: format {version} is newer than this autotune knows ({FORMAT_VERSION}); "
             "upgrade autotune"
         )
+    unknown = _unknown_limits(values)
+    if unknown:
+        raise AutotuneError(
+            f"{path}: limits.{unknown[0]:.80} is no limit that this autotune knows; there are "
+            f"{', '.join(BY_NAME)}"
+        )
     try:
         return BestFile.model_validate_json(text)
     except ValidationError as error:
@@ -231,6 +281,11 @@ def read_best(path: Path) -> BestFile:
             for fault in error.errors(include_url=False, include_input=False)
         ]
         raise AutotuneError(f"{path}: is no valid best.json: {'; '.join(faults[:5])}") from None
+
+
+def _unknown_limits(values: object) -> list[str]:
+    found = values.get("limits") if isinstance(values, dict) else None
+    return [name for name in found if name not in BY_NAME] if isinstance(found, dict) else []
 
 
 def model_of(best: BestFile, path: Path, moved: Path | None) -> Path:

@@ -10,10 +10,10 @@ from pydantic import BaseModel, ValidationError, ValidationInfo, field_validator
 from autotune.domain.goal import Objective
 from autotune.domain.sampler import Sampler
 from autotune.errors import SpecError
+from autotune.spec.goal import GoalSpec
 from autotune.spec.sections import (
     BudgetSpec,
     DeadlineSpec,
-    GoalSpec,
     MeasureSpec,
     ModelSpec,
     RaceSpec,

@@ -331,8 +331,8 @@ def test_format_1_is_still_read(path: Path) -> None:
 
 def test_a_newer_format_is_refused_whatever_is_in_it(path: Path) -> None:
     """With both versions and the way out."""
-    edit(path, lambda values: values.update(format_version=5, certificate={"from": "the future"}))
-    with pytest.raises(AutotuneError, match=r"format 5 is newer .* \(4\); upgrade autotune"):
+    edit(path, lambda values: values.update(format_version=6, certificate={"from": "the future"}))
+    with pytest.raises(AutotuneError, match=r"format 6 is newer .* \(5\); upgrade autotune"):
         read_best(path)
 
 

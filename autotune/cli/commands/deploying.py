@@ -15,9 +15,11 @@ from autotune.cli.commands.options import (
     Wait,
     path_argument,
     path_option,
+    with_limits,
 )
 
 
+@with_limits
 def verify(
     files: Annotated[
         list[Path], path_argument(metavar="best.json…", help="Files that autotune wrote.")
@@ -30,14 +32,18 @@ def verify(
     ] = False,
     wait: Wait = None,
     json: Json = False,
+    limits: dict[str, str | None],
 ) -> None:
-    """Check that best.json holds on this machine: SLA and throughput, in fresh processes.
+    """Check that best.json holds on this machine: SLA, limits and throughput, in fresh processes.
 
-    Exit code 0: it holds; 4: it does not, or too little could be seen to say.
+    Exit code 0: it holds; 4: it does not, or too little could be seen to say. Limits are checked
+    beside those of the file, or in place of them.
     """
     from autotune.cli.verify import run_verify
 
-    sys.exit(run_verify(files, budget, model, anyway=anyway, wait=wait, as_json=json))
+    sys.exit(
+        run_verify(files, budget, model, limits=limits, anyway=anyway, wait=wait, as_json=json)
+    )
 
 
 def export(
@@ -73,6 +79,7 @@ def export(
     sys.exit(run_export(file, to, out, model, as_json=json))
 
 
+@with_limits
 def compare(
     contenders: Annotated[
         list[str],
@@ -97,6 +104,7 @@ def compare(
     ] = False,
     wait: Wait = None,
     json: Json = False,
+    limits: dict[str, str | None],
 ) -> None:
     """Race configurations head to head, in interleaved slices; ratios are to the first."""
     from autotune.cli.compare import run_compare
@@ -110,6 +118,7 @@ def compare(
             device=device,
             max_latency=max_latency,
             asked_percentile=percentile,
+            limits=limits,
             anyway=anyway,
             wait=wait,
             as_json=json,
