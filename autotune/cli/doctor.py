@@ -26,7 +26,7 @@ from autotune.cli.streams import optional_output
 from autotune.doctor.check import Check, Grade
 from autotune.doctor.checks import checks_of, is_fit
 from autotune.doctor.probes import Tell, examine
-from autotune.doctor.readings import Readings
+from autotune.doctor.readings import MachineReadings
 from autotune.domain.model_file import located
 from autotune.errors import EXIT_ERROR, EXIT_OK
 from autotune.racing.calibrate import calibrate
@@ -45,7 +45,10 @@ _WORDS = {
 
 
 def show_doctor(
-    *, as_json: bool, wait: str | None = None, probe: Callable[[Tell], Readings] | None = None
+    *,
+    as_json: bool,
+    wait: str | None = None,
+    probe: Callable[[Tell], MachineReadings] | None = None,
 ) -> int:
     """Probe, judge and report; the exit code."""
     console = Console(stderr=as_json)

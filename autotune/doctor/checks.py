@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from autotune.doctor import clock_checks, cpu_checks, hardware_checks, host_checks
 from autotune.doctor.check import Check, Grade
-from autotune.doctor.readings import Missing, Readings
+from autotune.doctor.readings import MachineReadings, Missing
 
 
-def checks_of(readings: Readings) -> tuple[Check, ...]:
+def checks_of(readings: MachineReadings) -> tuple[Check, ...]:
     """Every check; pure, so the same readings give the same report."""
     work = readings.work
     pinned_s, unpinned_s = (

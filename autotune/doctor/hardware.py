@@ -5,6 +5,7 @@ from pathlib import Path
 
 from autotune.doctor.files import attempt, cpu_files
 from autotune.doctor.readings import Frequency, Temperature, Topology
+from autotune.host.energy import energy_meter
 from autotune.host.files import read, read_whole
 
 # hwmon has sensors of disks and network cards too; these drivers are those of CPUs.
@@ -149,9 +150,7 @@ def clock_source(root: Path) -> str:
 
 def energy(root: Path) -> tuple[str, ...]:
     """Names of the energy counters; all must be readable, which often only root may."""
-    paths = sorted(root.glob("sys/class/powercap/*/energy_uj"))
-    if not paths:
-        raise ValueError("no energy counters are visible, as in most virtual machines")
-    for path in paths:
-        read_whole(path)
-    return tuple(read(path.with_name("name")) for path in paths)
+    meter = energy_meter(root)
+    if meter.why_not is not None:
+        raise ValueError(meter.why_not)
+    return tuple(counter.name for counter in meter.counters)

@@ -95,8 +95,8 @@ def _throttles(interval: Span) -> int | Missing:
 
 
 def energy_check(reading: tuple[str, ...] | Missing) -> Check:
-    """Counters that power could be read from; nothing depends on them."""
+    """Counters that tell joules for each item; nothing else depends on them."""
     name = "energy counters"
     if isinstance(reading, Missing):
         return unread(name, reading)
-    return Check(name, Grade.INFO, f"readable: {', '.join(reading)}")
+    return Check(name, Grade.INFO, f"readable, of the whole machine: {', '.join(reading)}")

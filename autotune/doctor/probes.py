@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from autotune.doctor import hardware, space, timing
 from autotune.doctor.files import attempt
-from autotune.doctor.readings import Devices, Lock, Missing, Readings
+from autotune.doctor.readings import Devices, Lock, MachineReadings, Missing
 from autotune.errors import AutotuneError, BusyError
 from autotune.host.cpus import cpus, usable_cpus
 from autotune.host.memory import memory
@@ -45,7 +45,7 @@ _EFFORT = Effort()
 
 def examine(
     tell: Tell, effort: Effort = _EFFORT, root: Path = _ROOT, patience: Patience | None = None
-) -> Readings:
+) -> MachineReadings:
     """Take all readings; what needs a quiet machine, or takes it from others, under its lock."""
     with contextlib.ExitStack() as stack:
         lock = _take_lock(stack, patience)
@@ -57,7 +57,7 @@ def examine(
             return attempt(probe)
 
         # In the order of these lines: the temperature is wanted at the end of the load.
-        return Readings(
+        return MachineReadings(
             lock=lock,
             cpus=attempt(partial(cpus, root)),
             idle=timed("idling", partial(timing.idle, root, effort.idle_s)),

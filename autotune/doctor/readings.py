@@ -141,7 +141,7 @@ class Lock:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Readings:
+class MachineReadings:
     """Everything that is judged."""
 
     lock: Lock

@@ -83,3 +83,5 @@ class Inspection:
     """At batch 1: the model's own batch, where that is shown to be one."""
     fed_warnings: tuple[str, ...] = ()
     """Why the speed on these data may be that of another workload; empty for real ones."""
+    why_no_energy: str | None = None
+    """Why the energy of the CPU packages cannot be read here; None where it can."""

@@ -1,6 +1,6 @@
 """Evidence: blocks of completed requests, and what they add up to."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from autotune.domain.arrival import LEAST_OCCUPANCY, MOST_OCCUPANCY
@@ -114,9 +114,11 @@ class Block:
     """U = Σ latency / Σ (restart − previous start) over the completed requests: the share of
     its time that a request slot was busy (Little's law, per slot)."""
     loop_cpu_s: float
-    """CPU time of the thread that drives the load."""
-    process_cpu_s: float
-    """CPU time of the whole worker."""
+    """CPU time of what drives the load: its thread, or where that thread computes (one blocking
+    request) what it does between requests."""
+    process_cpu_s: float | None
+    """CPU time of the whole worker, over the same time as `duration_s`; before schema 6 with what
+    was waited for the first completion, a part of a round. None where a recording has none."""
     steal_s: float | None = None
     """CPU time taken by the hypervisor from the CPUs that the worker may use; None where /proc
     does not tell."""
@@ -131,6 +133,16 @@ class Block:
     """How much the wall clock moved against the monotonic clock."""
     cpus: int = 1
     """CPUs that the worker may use: its affinity, or fewer under a quota, whole and at least 1."""
+    rss_bytes: int | None = None
+    """Resident memory of the worker at the end; None where unknown, and before schema 6."""
+    energy_j: float | None = None
+    """Of all CPU packages of the machine, whoever used it; None where it cannot be read."""
+
+    @property
+    def work_cpu_s(self) -> float | None:
+        """CPU time of the worker without what drives the load; None where that is unknown."""
+        known = self.process_cpu_s
+        return None if known is None else max(0.0, known - self.loop_cpu_s)
 
     @property
     def completions(self) -> int:
@@ -209,6 +221,30 @@ class Opening:
     """Compiling again from a model cache (CACHE_DIR); None where it was not measured."""
     cached_first_inference_ms: float | None = None
     """The first request of a model that came from the cache, likewise."""
+    why_not_cached: str | None = None
+    """Why there is nothing to say of a cache; None where there is, and where nobody asked."""
+    peak_rss_bytes: int | None = None
+    """High-water mark of the worker's resident memory until the first answer: reading and
+    compiling; None where unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cached:
+    """Opening a configuration anew from a model cache; the times are None where that is no use."""
+
+    compile_s: float | None = None
+    first_inference_ms: float | None = None
+    why_not: str | None = None
+    """Why there are no times."""
+
+    def of(self, opening: Opening) -> Opening:
+        """The opening without a cache, with what is known of one."""
+        return replace(
+            opening,
+            cached_compile_s=self.compile_s,
+            cached_first_inference_ms=self.first_inference_ms,
+            why_not_cached=self.why_not,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +262,13 @@ class Readings:
     """High-water mark until the first answer: reading and compiling."""
     load_peak_rss_bytes: int | None = None
     """High-water mark under load."""
+
+    @property
+    def peak_rss_bytes(self) -> int | None:
+        """What a process that only runs this would need: the larger mark of both phases."""
+        peaks = (self.open_peak_rss_bytes, self.load_peak_rss_bytes)
+        known = [peak for peak in peaks if peak is not None]
+        return max(known) if len(known) == len(peaks) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +297,7 @@ class Measurement:
     measure_s: float
     """Time under load, warm-up included."""
     peak_rss_bytes: int | None
+    """High-water mark of the worker, with what only we need: the proof of its answers."""
     feed: Feed = Feed.BIND
     flags: frozenset[Flag] = field(default_factory=frozenset)
     """Flags on more than a fifth of the counted blocks."""

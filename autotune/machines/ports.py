@@ -7,7 +7,7 @@ from typing import Protocol
 
 from autotune.domain.arrival import Arrival
 from autotune.domain.inspection import Inspection
-from autotune.domain.measurement import Block, Feed, Opening
+from autotune.domain.measurement import Block, Cached, Feed, Opening
 from autotune.machines.fingerprint import Machine
 from autotune.space.configuration import CompileKey
 
@@ -52,6 +52,10 @@ class OpenModel(Protocol):
         """High-water mark of the worker's resident memory, once a load has ended."""
 
     @property
+    def load_peak_rss_bytes(self) -> int | None:
+        """The same since the requests of the last load were made; None where nobody knows."""
+
+    @property
     def is_open(self) -> bool:
         """Whether another load can begin; not after a fault."""
 
@@ -72,6 +76,13 @@ class Runner(Protocol):
 
     def open(self, key: CompileKey) -> OpenModel:
         """Compile in a fresh process.
+
+        Raises:
+            TrialFault: refused, failed, crashed, or late.
+        """
+
+    def cached(self, key: CompileKey) -> Cached:
+        """Compile in a fresh process what another one left in a model cache.
 
         Raises:
             TrialFault: refused, failed, crashed, or late.

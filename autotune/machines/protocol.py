@@ -39,7 +39,8 @@ Ticks = Annotated[
     bytes, BeforeValidator(_decoded), Field(min_length=4), AfterValidator(_whole_ticks)
 ]
 Text = Annotated[str, Field(max_length=_MAX_TEXT)]
-Seconds = Annotated[float, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0)]
+Seconds = Amount
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -130,6 +131,7 @@ class Inspected(_Message):
     outputs: list[WirePort]
     items_per_request: Annotated[int, Field(ge=1, le=65536)] = 1
     fed_warnings: list[Text] = []
+    why_no_energy: Text | None = None
 
     def inspection(self) -> Inspection:
         """As a value of the domain."""
@@ -148,6 +150,7 @@ class Inspected(_Message):
             outputs=_ports(self.outputs),
             items_per_request=self.items_per_request,
             fed_warnings=tuple(self.fed_warnings),
+            why_no_energy=self.why_no_energy,
         )
 
 
@@ -171,6 +174,18 @@ class Opened(_Message):
     output_error: float
     unproven: Text | None = None
     """Why its answers are not proven; null where they are."""
+    open_peak_rss_bytes: Count | None = None
+    """Until the first answer."""
+
+
+class CacheTried(_Message):
+    """A model was compiled with a cache folder."""
+
+    say: Literal["cached"]
+    compile_s: Seconds
+    first_inference_ms: Seconds
+    why_not: Text | None = None
+    """Why it did not come from there."""
 
 
 class GoesOn(_Message):
@@ -194,6 +209,8 @@ class BlockDone(_Message):
     throttled: Count | None
     major_faults: Count
     clock_drift_s: float
+    rss_bytes: Count | None = None
+    energy_j: Amount | None = None
 
     def block(self, cpus: int) -> Block:
         """As a value of the domain."""
@@ -205,6 +222,8 @@ class Stopped(_Message):
 
     say: Literal["stopped"]
     peak_rss_bytes: Count | None
+    load_peak_rss_bytes: Count | None = None
+    """Since these requests were made."""
 
 
 class SampleWritten(_Message):
@@ -214,7 +233,16 @@ class SampleWritten(_Message):
 
 
 Message = (
-    Ready | Failed | Looked | Inspected | Opened | GoesOn | BlockDone | Stopped | SampleWritten
+    Ready
+    | Failed
+    | Looked
+    | Inspected
+    | Opened
+    | CacheTried
+    | GoesOn
+    | BlockDone
+    | Stopped
+    | SampleWritten
 )
 _ANSWER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="say")])
 

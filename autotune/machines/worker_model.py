@@ -22,6 +22,7 @@ class WorkerModel:
         self._worker = worker
         self._deadlines = deadlines
         self._peak_rss_bytes: int | None = None
+        self._load_peak_rss_bytes: int | None = None
         self._is_open = True
         self.opening = opening
 
@@ -34,6 +35,11 @@ class WorkerModel:
     def peak_rss_bytes(self) -> int | None:
         """What the worker said at the end of its last load."""
         return self._peak_rss_bytes
+
+    @property
+    def load_peak_rss_bytes(self) -> int | None:
+        """Likewise, since its requests were made."""
+        return self._load_peak_rss_bytes
 
     def load(self, load: Load) -> Generator[Block]:
         """Blocks as the worker sends them; closing early stops the load, faults end the worker.
@@ -85,6 +91,7 @@ class WorkerModel:
         answer = self._worker.hear(patience, self._deadlines.block)
         if isinstance(answer, Stopped):
             self._peak_rss_bytes = answer.peak_rss_bytes
+            self._load_peak_rss_bytes = answer.load_peak_rss_bytes
             return answer
         return expected(answer, "load", BlockDone)
 

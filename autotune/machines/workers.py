@@ -9,7 +9,7 @@ from typing import Any
 
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.inspection import Inspection
-from autotune.domain.measurement import Opening
+from autotune.domain.measurement import Cached, Opening
 from autotune.domain.model_file import ModelSource, Variant
 from autotune.domain.paths import absolute
 from autotune.errors import AutotuneError, DeviceError, ModelError
@@ -27,7 +27,8 @@ from autotune.machines.deadlines import Deadlines, deadlines_of
 from autotune.machines.fingerprint import Machine, fingerprint, preloaded
 from autotune.machines.logs import WorkerLogs
 from autotune.machines.process import WORKER, WorkerProcess
-from autotune.machines.protocol import Failed, Inspected, Message, Opened
+from autotune.machines.protocol import CacheTried, Failed, Inspected, Message, Opened
+from autotune.machines.scratch import scratch_folder
 from autotune.machines.worker_model import WorkerModel
 from autotune.space.configuration import CompileKey, Effective
 from autotune.spec import DeadlineSpec
@@ -138,6 +139,33 @@ class SubprocessRunner:
             self._begun.remove(found)
         return _finish(self._steps(key) if found is None else found[1])
 
+    def cached(self, key: CompileKey) -> Cached:
+        """One process fills a new cache folder, and another compiles from it, as a deployment does.
+
+        Raises:
+            StorageError: there is no place for a cache.
+        """
+        source = self._source_of(key)
+        with scratch_folder() as folder:
+            for _ in range(2):
+                with killed_on_error(self._start()) as worker:
+                    await_ready(worker, self._deadlines)
+                    answer = ask(
+                        worker,
+                        self._deadlines.compile,
+                        "cached",
+                        device=key.device,
+                        properties=dict(key.properties),
+                        batch_size=key.batch_size,
+                        cache=str(folder),
+                        **self._files(source),
+                    )
+                    found = expected(answer, "open", CacheTried)
+                worker.close()
+        if found.why_not is not None:
+            return Cached(why_not=found.why_not)
+        return Cached(compile_s=found.compile_s, first_inference_ms=found.first_inference_ms)
+
     @contextlib.contextmanager
     def side_by_side(self, keys: Sequence[CompileKey]) -> Iterator[None]:
         """All start, then all compile, as each takes little more than one CPU.
@@ -178,6 +206,7 @@ class SubprocessRunner:
             first_inference_ms=answer.first_inference_ms,
             output_error=answer.output_error,
             unproven=answer.unproven,
+            peak_rss_bytes=answer.open_peak_rss_bytes,
         )
         return WorkerModel(worker, opening, self._deadlines)
 

@@ -23,6 +23,7 @@ from autotune.domain.measurement import (
 )
 from autotune.domain.verdicts import judged_blocks, resource_limit
 from autotune.machines.ports import Load, OpenModel
+from autotune.measuring.costs import readings_of
 from autotune.space.configuration import Configuration
 from autotune.stats.block_means import is_steady, mean_interval, sample_interval
 from autotune.stats.latency import cap_ticks, over_cap, summarise, ticks_of
@@ -128,6 +129,7 @@ def measure(
         peak_rss_bytes=model.peak_rss_bytes,
         feed=plan.feed,
         flags=common_flags(counted),
+        readings=readings_of(model, counted, items),
     )
 
 

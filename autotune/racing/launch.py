@@ -94,7 +94,7 @@ class Launch:
                 self._take_turns(rounds(self._situation(), following))
             finally:
                 for position in self._residents:
-                    self._book.note_peak(position, self._residents[position].peak_rss_bytes)
+                    self._book.note_process(position, self._residents[position])
         return True
 
     def _take_turns(self, planned: int) -> None:

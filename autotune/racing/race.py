@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from autotune.domain.doubts import Doubts
 from autotune.domain.goal import Goal
-from autotune.domain.race import Contender, Dossier, End, RaceResult, Slice
+from autotune.domain.race import Contender, Dossier, End, LaunchReadings, RaceResult, Slice
 from autotune.racing.judge import Field, judge
 from autotune.racing.launch import Launch, Venue
 from autotune.racing.plan import RacePlan
@@ -38,6 +38,7 @@ class Race:
         baseline: int | None = None,
         earlier: Sequence[Slice] = (),
         dossiers: Mapping[int, Dossier] | None = None,
+        readings: Sequence[LaunchReadings] = (),
         doubts: Doubts | None = None,
         keep: Callable[[Sequence[Slice]], None] = lambda _: None,
         on_launch: Callable[["Race"], None] = lambda _: None,
@@ -55,6 +56,7 @@ class Race:
             earlier: slices of the same race before it was cut off.
             dossiers: what that part knew of the contenders, by position; who was dropped then stays
                 out.
+            readings: what its processes took beside their slices.
             doubts: what could not be shown of answers, whenever they were given.
             keep: is given the slices of every round, to store them.
             on_launch: hears of every finished launch.
@@ -70,7 +72,7 @@ class Race:
         self._is_stopped = is_stopped
         self._begun_s = venue.clock()
         self._before_s = max((taken.at_s for taken in earlier), default=0.0)
-        self._book = Scorebook(contenders, baseline, earlier, dossiers or {})
+        self._book = Scorebook(contenders, baseline, earlier, dossiers or {}, readings)
         seed = f"{plan.seed}/{self.launches}"
         self._order = random.Random(seed)  # noqa: S311 - an order of turns
         self._end: End | None = None
@@ -81,7 +83,7 @@ class Race:
         """Launch after launch, until there is a reason to end."""
         try:
             while self._end is None:
-                following = self._next()
+                following = next_launch(self._situation())
                 if self._is_stopped():
                     self._end = End.STOPPED
                 else:
@@ -112,6 +114,11 @@ class Race:
         return self._book.dossiers
 
     @property
+    def readings(self) -> Sequence[LaunchReadings]:
+        """What every process took beside its slices, launch by launch."""
+        return self._book.readings
+
+    @property
     def launches(self) -> int:
         """Launches so far, those of an earlier part included."""
         return self._book.launches
@@ -132,9 +139,6 @@ class Race:
 
     def _situation(self) -> Situation:
         return self._book.situation(self.plan, self.left_s)
-
-    def _next(self) -> NextLaunch:
-        return next_launch(self._situation())
 
     def _launch(self, following: NextLaunch) -> None:
         launch = Launch(
@@ -170,4 +174,5 @@ class Race:
             feed=self.plan.feed,
             of_one_search=self.plan.of_one_search,
             doubts=self._doubts,
+            launches=self._book.readings,
         )

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from autotune.domain.failure import Failure
 from autotune.domain.measurement import Opening
-from autotune.domain.race import Contender, Dossier, Dropped, Slice
+from autotune.domain.race import Contender, Dossier, Dropped, LaunchReadings, Slice
+from autotune.machines.ports import OpenModel
+from autotune.measuring.costs import steady_rss_bytes
 from autotune.racing.plan import RacePlan
 from autotune.racing.policy import Pace, Prospects, Situation, TurnTimes, keeps_seat
 
@@ -22,12 +24,15 @@ class Scorebook:
         baseline: int | None,
         earlier: Sequence[Slice],
         dossiers: Mapping[int, Dossier],
+        readings: Sequence[LaunchReadings] = (),
     ) -> None:
         """Before the first turn, or after the slices of an earlier part of the same race."""
         self.contenders = tuple(contenders)
         self.slices: list[Slice] = list(earlier)
         self.launches = 1 + max((taken.launch for taken in earlier), default=-1)
         self.dossiers = dict(dossiers)
+        self.readings: list[LaunchReadings] = list(readings)
+        """Of every launch, what its processes took beside their slices."""
         failed = {i for i, known in dossiers.items() if known.failure is not None}
         missed = {i for i, known in dossiers.items() if known.dropped is Dropped.MISSED}
         self.prospects = Prospects(
@@ -85,10 +90,24 @@ class Scorebook:
             self.prospects = self.prospects.without(position)
             self.dossiers[position] = replace(self._dossier(position), failure=failure)
 
-    def note_peak(self, position: int, peak_rss_bytes: int | None) -> None:
-        """Of its memory, if it is known."""
-        if peak_rss_bytes is not None:
-            known = replace(self._dossier(position), peak_rss_bytes=peak_rss_bytes)
+    def note_process(self, position: int, model: OpenModel) -> None:
+        """What a process took, at the end of this launch."""
+        opening, here = model.opening, (self.launches, position)
+        blocks = [s.block for s in self.slices if (s.launch, s.contender) == here]
+        self.readings.append(
+            LaunchReadings(
+                launch=self.launches,
+                contender=position,
+                read_s=opening.read_s,
+                compile_s=opening.compile_s,
+                first_inference_ms=opening.first_inference_ms,
+                open_peak_rss_bytes=opening.peak_rss_bytes,
+                load_peak_rss_bytes=model.load_peak_rss_bytes,
+                steady_rss_bytes=steady_rss_bytes(blocks),
+            )
+        )
+        if model.peak_rss_bytes is not None:
+            known = replace(self._dossier(position), peak_rss_bytes=model.peak_rss_bytes)
             self.dossiers[position] = known
 
     def note_prospects(self, found: Prospects) -> None:

@@ -18,6 +18,7 @@ def field_of(stored: StoredRace, goal: Goal) -> Field:
         feed=stored.feed,
         of_one_search=True,
         doubts=stored.doubts,
+        launches=stored.readings,
     )
 
 

@@ -94,6 +94,12 @@ class MeasureSpec(Section):
         description="Whether the better hint stays resident and is measured again between trials, "
         "for at most 5 % of the time, to see the machine drift.",
     )
+    cached: Switch = Field(
+        default=False,
+        description="Whether each compiled model is compiled once more from a model cache "
+        "(CACHE_DIR), in fresh processes: what a deployment that keeps one waits for when it "
+        "starts. It costs two processes and two compilations for each, and decides nothing.",
+    )
 
 
 class DeadlineSpec(Section):

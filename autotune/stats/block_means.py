@@ -36,7 +36,7 @@ def mean_interval(rates: Sequence[float], confidence: float = 0.95) -> Interval:
     known = values.size * lag1_correlation(values) + 1
     prior = _CORRELATION_COUNTS * _CORRELATION
     correlation = (known + prior) / (values.size + _CORRELATION_COUNTS)
-    error = math.sqrt(squares / freedom / values.size) * _widened(correlation)
+    error = math.sqrt(squares / freedom / values.size) * widened(correlation)
     return _t_interval(mean, error, freedom, confidence)
 
 
@@ -51,12 +51,10 @@ def sample_interval(rates: Sequence[float], confidence: float = 0.95) -> Interva
     if values.size < _MIN_BLOCKS:
         return Interval(mean, None, None)
     error = float(values.std(ddof=1)) / math.sqrt(values.size)
-    return _t_interval(
-        mean, error * _widened(lag1_correlation(values)), values.size - 1, confidence
-    )
+    return _t_interval(mean, error * widened(lag1_correlation(values)), values.size - 1, confidence)
 
 
-def _widened(correlation: float) -> float:
+def widened(correlation: float) -> float:
     """Factor of the error of a mean; 1 for a negative correlation."""
     bounded = min(max(correlation, 0.0), 0.9)
     return math.sqrt((1 + bounded) / (1 - bounded))

@@ -19,9 +19,10 @@ from autotune.domain.measurement import (
     Latency,
     Measurement,
     Opening,
+    Readings,
     StopReason,
 )
-from autotune.domain.race import Contender, Dossier, Dropped, Slice
+from autotune.domain.race import Contender, Dossier, Dropped, LaunchReadings, Slice
 from autotune.space.configuration import Configuration, Effective
 
 _MAX_LATENCY_BYTES = 256 * 2**20
@@ -100,16 +101,44 @@ def measurement_row(measurement: Measurement) -> dict[str, Any]:
         "loop_cpu_share": measurement.loop_cpu_share,
         "measure_s": measurement.measure_s,
         "peak_rss_bytes": measurement.peak_rss_bytes,
+        **_readings_row(measurement.readings),
         "start_s": opening.start_s,
         "read_s": opening.read_s,
         "compile_s": opening.compile_s,
         "first_inference_ms": opening.first_inference_ms,
+        "cached_compile_s": opening.cached_compile_s,
+        "cached_first_inference_ms": opening.cached_first_inference_ms,
+        "why_not_cached": opening.why_not_cached,
         "output_error": opening.output_error,
         "unproven": opening.unproven,
         "feed": measurement.feed,
         "flags": json.dumps(sorted(measurement.flags)),
         "warmup_blocks": measurement.warmup_blocks,
     }
+
+
+def _readings_row(readings: Readings) -> dict[str, Any]:
+    row: dict[str, Any] = {name: getattr(readings, name) for name in _MEMORY}
+    for name in _COSTS:
+        found: Interval | None = getattr(readings, name)
+        row |= {
+            name: found and found.mean,
+            f"{name}_low": found and found.low,
+            f"{name}_high": found and found.high,
+        }
+    return row
+
+
+def _readings_of(row: Mapping[str, Any]) -> Readings:
+    values: dict[str, Any] = {name: row[name] for name in _MEMORY}
+    for name in _COSTS:
+        if row[name] is not None:
+            values[name] = Interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
+    return Readings(**values)
+
+
+_COSTS = ("cpu_s_per_item", "energy_j_per_item")
+_MEMORY = ("steady_rss_bytes", "open_peak_rss_bytes", "load_peak_rss_bytes")
 
 
 @lru_cache(maxsize=4096)
@@ -143,6 +172,10 @@ def measurement_of(row: Mapping[str, Any], blocks: tuple[Block, ...]) -> Measure
             first_inference_ms=row["first_inference_ms"],
             output_error=row["output_error"],
             unproven=row["unproven"],
+            cached_compile_s=row["cached_compile_s"],
+            cached_first_inference_ms=row["cached_first_inference_ms"],
+            why_not_cached=row["why_not_cached"],
+            peak_rss_bytes=row["open_peak_rss_bytes"],
         ),
         num_requests=row["num_requests"],
         blocks=blocks,
@@ -163,6 +196,7 @@ def measurement_of(row: Mapping[str, Any], blocks: tuple[Block, ...]) -> Measure
         peak_rss_bytes=row["peak_rss_bytes"],
         feed=Feed(row["feed"]),
         flags=frozenset(Flag(name) for name in json.loads(row["flags"])),
+        readings=_readings_of(row),
     )
 
 
@@ -227,7 +261,8 @@ def contender_of(row: Mapping[str, Any]) -> tuple[Contender, Dossier]:
 
 
 def opening_text(opening: Opening) -> str:
-    """An opening as JSON."""
+    """An opening as JSON; what schema 6 added only where it is known."""
+    later = {name: getattr(opening, name) for name in _LATER}
     return json.dumps(
         {
             "effective": {
@@ -240,8 +275,12 @@ def opening_text(opening: Opening) -> str:
             "first_inference_ms": opening.first_inference_ms,
             "output_error": opening.output_error,
             "unproven": opening.unproven,
+            **{name: value for name, value in later.items() if value is not None},
         }
     )
+
+
+_LATER = ("cached_compile_s", "cached_first_inference_ms", "why_not_cached", "peak_rss_bytes")
 
 
 def opening_of(text: str) -> Opening:
@@ -251,6 +290,16 @@ def opening_of(text: str) -> Opening:
     return Opening(
         effective=Effective(effective["properties"], effective["optimal_requests"]), **values
     )
+
+
+def resident_row(found: LaunchReadings) -> dict[str, Any]:
+    """Columns of `autotune_resident`."""
+    return asdict(found)
+
+
+def resident_of(row: Mapping[str, Any]) -> LaunchReadings:
+    """What a fresh process took, in a row."""
+    return LaunchReadings(**{field.name: row[field.name] for field in fields(LaunchReadings)})
 
 
 def slice_row(piece: Slice) -> dict[str, Any]:

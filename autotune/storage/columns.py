@@ -4,6 +4,9 @@ from typing import Any
 
 from sqlalchemy import Column, Float, ForeignKey, Integer, LargeBinary, Text
 
+BEFORE = "before"
+"""Key of a column's `info`: what it was in a file that has it not yet, as SQL over `main_table`."""
+
 
 def text(
     name: str,
@@ -47,7 +50,7 @@ def block() -> list[Column[Any]]:
         ),
         real("occupancy", "Share of time in which a request slot was busy.", nullable=False),
         real("loop_cpu_s", "CPU time of the load loop.", nullable=False),
-        real("process_cpu_s", "CPU time of the worker.", nullable=False),
+        real("process_cpu_s", "CPU time of the worker; null where a recording has none."),
         real("steal_s", "CPU time taken by the hypervisor from the CPUs that the worker may use."),
         real("pressure_s", "Time in which some task of the worker's cgroup waited for a CPU."),
         whole("throttled", "Periods in which a quota of the worker's cgroups ran out."),
@@ -57,5 +60,64 @@ def block() -> list[Column[Any]]:
             "cpus",
             "CPUs that the worker may use: its affinity, or fewer under a quota.",
             nullable=False,
+        ),
+        whole("rss_bytes", "Resident memory of the worker at the end; null before schema 6."),
+        real(
+            "energy_j",
+            "Joules of all CPU packages of the machine, whoever used them; null where they cannot "
+            "be read, and before schema 6.",
+        ),
+    ]
+
+
+_WORK = """
+(SELECT SUM(CASE json_extract(main_table.configuration, '$.api') WHEN 'sync' THEN b.process_cpu_s
+            ELSE MAX(b.process_cpu_s - b.loop_cpu_s, 0) END)
+ FROM main.autotune_block AS b
+ WHERE b.position >= main_table.warmup_blocks AND b.measurement_id = COALESCE(
+    (SELECT m.id FROM main.autotune_measurement AS m
+     WHERE m.trial_number = main_table.reused_from
+       AND m.throughput_per_s = main_table.throughput_per_s), main_table.id))
+"""
+_ITEMS = """
+(main_table.requests * COALESCE(json_extract(main_table.configuration, '$.batch_size'), 1)
+ * COALESCE((SELECT MAX(items_per_request) FROM autotune_study), 1))
+"""
+_CPU_BEFORE = f"({_WORK} / {_ITEMS})"
+"""CPU-seconds for each item, from the blocks of a file that does not say it. Its blocks have no
+counts of their own that SQL could read, so there is no interval. One blocking request is computed
+by the thread that drives the load: its time was not told apart, and is left in."""
+
+
+def costs() -> list[Column[Any]]:
+    """The columns of what a measurement costs beside time."""
+    return [
+        whole("open_peak_rss_bytes", "The same until the first answer; null before schema 6."),
+        whole("load_peak_rss_bytes", "The same under load; null before schema 6."),
+        whole(
+            "steady_rss_bytes",
+            "Resident memory under load, the median over the counted blocks; null before schema 6.",
+        ),
+        Column(
+            "cpu_s_per_item",
+            Float,
+            comment="CPU-seconds of the worker for each item, without what drives the load.",
+            info={BEFORE: _CPU_BEFORE},
+        ),
+        real("cpu_s_per_item_low", "Lower end of its 95 % interval from block ratios."),
+        real("cpu_s_per_item_high", "Upper end; null before schema 6, as the lower one."),
+        real(
+            "energy_j_per_item",
+            "Joules of all CPU packages of the machine for each item, whoever used them; null "
+            "where they cannot be read: `why_no_energy` of the session.",
+        ),
+        real("energy_j_per_item_low", "Lower end of its 95 % interval from block ratios."),
+        real("energy_j_per_item_high", "Upper end."),
+        real(
+            "cached_compile_s", "compile_model from a model cache; null where it was not measured."
+        ),
+        real("cached_first_inference_ms", "First request of a model from the cache; likewise."),
+        text(
+            "why_not_cached", "Why a cache was of no use; null where nobody asked.", nullable=True
         ),
     ]

@@ -2,17 +2,21 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 
-from sqlalchemy import Connection, Table, inspect, select, text, update
+from sqlalchemy import Column, Connection, Table, inspect, select, text, update
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from autotune.domain.place import Place
+from autotune.storage.columns import BEFORE
 from autotune.storage.machines import machine_id
 from autotune.storage.older import as_current
 from autotune.storage.schema import (
+    BLOCK,
     FAILURE,
     MEASUREMENT,
     METADATA,
+    REFERENCE,
     SCHEMA_VERSION,
     SESSION,
     SLICE,
@@ -95,6 +99,24 @@ def _to_5(connection: Connection) -> None:
     _create_indexes(connection, STUDY)
 
 
+def _to_6(connection: Connection) -> None:
+    """What a measurement cost beside time: its CPU time as far as its blocks tell."""
+    for table in (SESSION, MEASUREMENT, BLOCK, REFERENCE, SLICE):
+        known = _columns(connection, table.name)
+        for column in table.columns:
+            if column.name not in known:
+                _add(connection, table, column)
+
+
+def _add(connection: Connection, table: Table, column: Column[Any]) -> None:
+    """A column that may be null, with what it was before there was one."""
+    connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {column.type}")
+    if BEFORE in column.info:
+        connection.exec_driver_sql(
+            f"UPDATE {table.name} AS main_table SET {column.name} = {column.info[BEFORE]}"  # noqa: S608 - our own names
+        )
+
+
 def _make_anew(connection: Connection, table: Table) -> None:
     """Lay a table out as it is now, with its rules, which SQLite changes in no other way."""
     part, owned = f"{table.name}_part", _owned(connection, table)
@@ -132,5 +154,5 @@ def _columns(connection: Connection, table: str) -> set[str]:
     return {found["name"] for found in inspect(connection).get_columns(table)}
 
 
-_STEPS: dict[int, Callable[[Connection], None]] = {1: _to_2, 2: _to_3, 3: _to_4, 4: _to_5}
+_STEPS: dict[int, Callable[[Connection], None]] = {1: _to_2, 2: _to_3, 3: _to_4, 4: _to_5, 5: _to_6}
 """The step from each version to the next."""

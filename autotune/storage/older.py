@@ -4,12 +4,13 @@ import sqlite3
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Engine, Table, event
+from sqlalchemy import Engine, MetaData, Table, event
 
-from autotune.storage.schema import BEFORE, METADATA
+from autotune.storage.columns import BEFORE
+from autotune.storage.schema import METADATA
 
 
-def show_as_current(engine: Engine) -> None:
+def show_as_current(engine: Engine, metadata: MetaData = METADATA) -> None:
     """Let every connection of a read-only engine see the tables and columns of this version.
 
     What a later version added reads as it will once the study is brought up to date; a table that
@@ -21,7 +22,7 @@ def show_as_current(engine: Engine) -> None:
     def _lay_views(connection: sqlite3.Connection, _: Any) -> None:
         connection.execute("PRAGMA temp_store = MEMORY")  # views need no file, wherever this runs
         connection.execute("PRAGMA query_only = OFF")
-        for table in METADATA.tables.values():
+        for table in metadata.tables.values():
             rows = connection.execute(f"PRAGMA main.table_info({table.name})")
             known = {row[1] for row in rows}
             if not known.issuperset(table.columns.keys()):

@@ -9,12 +9,12 @@ from sqlalchemy import Engine, func, insert, select, update
 
 from autotune.domain.doubts import Doubts
 from autotune.domain.measurement import Feed
-from autotune.domain.race import Contender, Dossier, End, Slice
+from autotune.domain.race import Contender, Dossier, End, LaunchReadings, Slice
 from autotune.storage import codec
 from autotune.storage.faults import faults_explained
 from autotune.storage.reader import StudyReader
 from autotune.storage.rows import fetch, rows_explained
-from autotune.storage.schema import CONTENDER, LAUNCH, MACHINE, RACE, SESSION, SLICE
+from autotune.storage.schema import CONTENDER, LAUNCH, MACHINE, RACE, RESIDENT, SESSION, SLICE
 from autotune.storage.sessions import SessionRow, session_of_row
 from autotune.storage.writer import StudyWriter
 
@@ -32,6 +32,8 @@ class StoredRace:
     """What is known of each, by position."""
     slices: Sequence[Slice]
     """By launch, round and turn."""
+    readings: Sequence[LaunchReadings]
+    """What every process took beside its slices, by launch; nothing before schema 6."""
     baseline: int | None
     """Position of the contender that ratios were taken to when it began."""
     tie_margin: float
@@ -132,8 +134,10 @@ class RaceLog:
             )
         self._launches |= begun.keys()
 
-    def note(self, dossiers: Mapping[int, Dossier]) -> None:
-        """Write what the last launch found out about the contenders."""
+    def note(
+        self, dossiers: Mapping[int, Dossier], readings: Sequence[LaunchReadings] = ()
+    ) -> None:
+        """Write what the last launch found out about the contenders and their processes."""
         with faults_explained(self._store.name), self._engine.begin() as connection:
             for position, dossier in dossiers.items():
                 connection.execute(
@@ -141,6 +145,13 @@ class RaceLog:
                     .where(CONTENDER.c.race_id == self._number, CONTENDER.c.position == position)
                     .values(**codec.dossier_row(dossier))
                 )
+            process = (RESIDENT.c.launch, RESIDENT.c.contender)
+            query = select(*process).where(RESIDENT.c.race_id == self._number)
+            known = {tuple(row) for row in connection.execute(query)}
+            new = [found for found in readings if (found.launch, found.contender) not in known]
+            if new:
+                rows = [{"race_id": self._number, **codec.resident_row(found)} for found in new]
+                connection.execute(insert(RESIDENT), rows)
 
     def end(self, end: End | None, duration_s: float | None) -> None:
         """Write why it ended."""
@@ -224,12 +235,19 @@ def last_race(store: StudyReader) -> StoredRace | None:
         .where(SLICE.c.race_id == race["id"])
         .order_by(SLICE.c.launch, SLICE.c.round, SLICE.c.id)
     )
+    resident_rows = rows(
+        select(RESIDENT)
+        .where(RESIDENT.c.race_id == race["id"])
+        .order_by(RESIDENT.c.launch, RESIDENT.c.id)
+    )
     with rows_explained(store.name, f"race {race['id']}"):
         known = [codec.contender_of(dict(row)) for row in contender_rows]
         slices = [codec.slice_of(dict(row)) for row in slice_rows]
+        readings = [codec.resident_of(row) for row in resident_rows]
         end = None if race["end"] is None else End(race["end"])
         feed = Feed(race["feed"])
-        _check_positions(len(known), [race["baseline"], *(piece.contender for piece in slices)])
+        positions = [race["baseline"], *(piece.contender for piece in slices)]
+        _check_positions(len(known), [*positions, *(found.contender for found in readings)])
         places = _places(store, race, slice_rows)
     items = store.identity().items_per_request
     return StoredRace(
@@ -238,6 +256,7 @@ def last_race(store: StudyReader) -> StoredRace | None:
         contenders=[replace(contender, items_per_request=items) for contender, _ in known],
         dossiers={i: dossier for i, (_, dossier) in enumerate(known)},
         slices=slices,
+        readings=readings,
         baseline=race["baseline"],
         tie_margin=race["tie_margin"],
         feed=feed,

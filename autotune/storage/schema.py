@@ -15,7 +15,9 @@ where things were measured (`autotune_machine`, `autotune_launch`, `machine_id` 
 slices), `autotune_contender.dropped`, `autotune_measurement.unproven`, and `items_per_request` and
 `fed` of `autotune_study`. 5: several studies in a database (`study_id` of sessions, measurements
 and failures; numbers of trials are unique in a study, names of studies in a database), and
-`machine_id` of measurements and failures.
+`machine_id` of measurements and failures. 6: what a measurement and a launch cost beside time
+(CPU time, energy, memory by phase, a model cache): columns of `autotune_measurement` and of blocks,
+`autotune_resident`, and `why_no_energy` of sessions.
 """
 
 from sqlalchemy import (
@@ -29,11 +31,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from autotune.storage.columns import block, real, text, whole, within
+from autotune.storage.columns import BEFORE, block, costs, real, text, whole, within
 
-SCHEMA_VERSION = 5
-BEFORE = "before"
-"""Key of a column's `info`: what it was in a file that has it not yet, as SQL over `main_table`."""
+SCHEMA_VERSION = 6
 
 METADATA = MetaData()
 
@@ -114,6 +114,12 @@ SESSION = Table(
     text("end", "Why it ended; null while it runs or after a crash.", nullable=True),
     text("machine", "JSON: fingerprint of machine and runtime."),
     text("versions", "JSON: versions of Python and packages."),
+    text(
+        "why_no_energy",
+        "Why the energy of the CPU packages could not be read; null where it could, and before "
+        "schema 6.",
+        nullable=True,
+    ),
     _machine_column(),
     _study_column(),
     comment="One row for each start of the tuner; their times add up to the budget spent.",
@@ -165,7 +171,8 @@ MEASUREMENT = Table(
     real("occupancy", "Share of time in which a request slot was busy.", nullable=False),
     real("loop_cpu_share", "CPU share of the load loop.", nullable=False),
     real("measure_s", "Time under load, warm-up included.", nullable=False),
-    whole("peak_rss_bytes", "High-water mark of the worker's resident memory."),
+    whole("peak_rss_bytes", "High-water mark of the worker's memory in its whole life."),
+    *costs(),
     real("start_s", "Spawning the worker and importing the runtime.", nullable=False),
     real("read_s", "Reading and reshaping the model.", nullable=False),
     real("compile_s", "compile_model.", nullable=False),
@@ -270,6 +277,23 @@ LAUNCH = Table(
     real("at_s", "Seconds since the race began, at the end of its first slice.", nullable=False),
     UniqueConstraint("race_id", "launch"),
     comment="One row for each launch of a race, all of one machine; none before schema 4.",
+)
+
+RESIDENT = Table(
+    "autotune_resident",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    within("race_id", "autotune_race.id", index=True),
+    whole("launch", "Which set of fresh processes, from 0.", nullable=False),
+    whole("contender", "Its position.", nullable=False),
+    real("read_s", "Reading and reshaping the model.", nullable=False),
+    real("compile_s", "compile_model.", nullable=False),
+    real("first_inference_ms", "First request after compiling.", nullable=False),
+    whole("open_peak_rss_bytes", "High-water mark of resident memory until the first answer."),
+    whole("load_peak_rss_bytes", "The same since its requests were made."),
+    whole("steady_rss_bytes", "Resident memory under load, the median over the slices."),
+    UniqueConstraint("race_id", "launch", "contender"),
+    comment="One row for each fresh process of a contender, in each launch; none before schema 6.",
 )
 
 SLICE = Table(

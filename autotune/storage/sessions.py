@@ -20,6 +20,8 @@ class SessionRow:
     end: str | None
     machine: dict[str, Any]
     versions: dict[str, str]
+    why_no_energy: str | None = None
+    """Why the energy of the CPU packages could not be read; None also where nobody looked."""
 
     @property
     def place(self) -> Place:
@@ -43,6 +45,7 @@ def session_of_row(row: Any) -> SessionRow:
         end=row["end"],
         machine=machine,
         versions=versions,
+        why_no_energy=row["why_no_energy"],
     )
 
 

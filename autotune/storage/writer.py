@@ -71,7 +71,9 @@ class StudyWriter(StudyReader):
                 study_id = _create(connection, identity)
             _bring_up_to_date(connection, study_id, identity)
 
-    def start_session(self, machine: dict[str, Any], versions: dict[str, str]) -> None:
+    def start_session(
+        self, machine: dict[str, Any], versions: dict[str, str], why_no_energy: str | None = None
+    ) -> None:
         """Begin to account for time; everything recorded from now on belongs to this session."""
         self.place = Place.of(machine, versions)
         with faults_explained(self.name), self.engine.begin() as connection:
@@ -83,6 +85,7 @@ class StudyWriter(StudyReader):
                     elapsed_s=0.0,
                     machine=json.dumps(machine),
                     versions=json.dumps(versions),
+                    why_no_energy=why_no_energy,
                     machine_id=self.machine_id,
                 )
             )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, insert, inspect, select, update
 
 from autotune.domain.measurement import Feed
 from autotune.domain.place import differences
@@ -21,6 +21,7 @@ from autotune.space.configuration import CompileKey, Configuration
 from autotune.space.space import SearchSpace
 from autotune.storage import codec
 from autotune.storage.faults import faults_explained
+from autotune.storage.older import show_as_current
 from autotune.storage.rows import fetch, rows_explained
 from autotune.storage.sqlite import (
     check_access,
@@ -84,8 +85,8 @@ class SurfaceFile:
         with faults_explained(path), transaction(engine) as connection:
             if stored is None:
                 _create(connection, identity, cells)
-            elif stored.model_sha256 != identity.model_sha256:
-                connection.execute(update(SURFACE).values(model_sha256=identity.model_sha256))
+            else:
+                _bring_up_to_date(connection, identity)
         return cls(engine, path)
 
     def keep(self, launches: Sequence[RecordedLaunch]) -> None:
@@ -139,7 +140,8 @@ def load_surface(path: Path) -> Surface:
     engine = read_only_engine(path)
     try:
         with faults_explained(path), rows_explained(path, "the surface"):
-            _SURFACE_FILE.check(engine, path)
+            if _SURFACE_FILE.check(engine, path) < SURFACE_SCHEMA_VERSION:
+                show_as_current(engine, METADATA)
             return Surface(
                 identity=_identity(engine, path),
                 cells=tuple(
@@ -184,7 +186,8 @@ def _stored(path: Path) -> SurfaceIdentity:
     engine = read_only_engine(path)
     try:
         with faults_explained(path), rows_explained(path, "the surface"):
-            _SURFACE_FILE.check(engine, path)
+            if _SURFACE_FILE.check(engine, path) < SURFACE_SCHEMA_VERSION:
+                show_as_current(engine, METADATA)
             return _identity(engine, path)
     finally:
         engine.dispose()
@@ -269,6 +272,21 @@ def _create(
     )
 
 
+def _bring_up_to_date(connection: Connection, identity: SurfaceIdentity) -> None:
+    """A file that an older version began gets the columns of this one, which may be null."""
+    for table in METADATA.sorted_tables:
+        known = {found["name"] for found in inspect(connection).get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in known:
+                added = f"ALTER TABLE {table.name} ADD COLUMN {column.name} {column.type}"
+                connection.exec_driver_sql(added)
+    values = {
+        "model_sha256": identity.model_sha256,  # an older version may have called it otherwise
+        "schema_version": SURFACE_SCHEMA_VERSION,
+    }
+    connection.execute(update(SURFACE).values(**values))
+
+
 def _slice_row(taken: RecordedSlice) -> dict[str, Any]:
     return {
         "cell_id": taken.cell,
@@ -278,6 +296,7 @@ def _slice_row(taken: RecordedSlice) -> dict[str, Any]:
         "completions": taken.completions,
         "occupancy": round(taken.occupancy, 4),
         "latencies": np.array(taken.latency_ticks, dtype="<u4").tobytes(),
+        **{name: getattr(taken, name) for name in _COSTS},
     }
 
 
@@ -295,4 +314,9 @@ def _slice_of(row: Any, launch: int) -> RecordedSlice:
         completions=row["completions"],
         occupancy=row["occupancy"],
         latency_ticks=tuple(ticks.tolist()),
+        **{name: row[name] for name in _COSTS},
     )
+
+
+_COSTS = ("cpu_s", "rss_bytes", "peak_rss_bytes", "energy_j")
+"""Columns of a slice that are fields of it, and that older files have not."""

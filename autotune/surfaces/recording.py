@@ -161,7 +161,8 @@ class Recording:
                 except TrialFault as fault:
                     failures[key] = fault.failure
                     continue
-                slices.append(recorded_slice(block, cell, launch, number, self._now_s))
+                peak = residents[key].load_peak_rss_bytes
+                slices.append(recorded_slice(block, cell, launch, number, self._now_s, peak))
         return slices, failures
 
     def _load(self, cell: int, model: OpenModel) -> Load:
@@ -220,8 +221,15 @@ class Recording:
         return Headway(len(self._done), of, elapsed_s, left_s)
 
 
-def recorded_slice(block: Block, cell: int, launch: int, number: int, at_s: float) -> RecordedSlice:
-    """What is kept of a block."""
+def recorded_slice(
+    block: Block,
+    cell: int,
+    launch: int,
+    number: int,
+    at_s: float,
+    peak_rss_bytes: int | None = None,
+) -> RecordedSlice:
+    """What is kept of a block, and of the memory that it took."""
     ticks = ticks_of([block])
     ranks = np.ceil(np.round(np.array(LEVELS) * ticks.size, 9)).astype(int)
     return RecordedSlice(
@@ -233,4 +241,8 @@ def recorded_slice(block: Block, cell: int, launch: int, number: int, at_s: floa
         completions=block.completions,
         occupancy=block.occupancy,
         latency_ticks=tuple(int(tick) for tick in ticks[np.maximum(ranks, 1) - 1]),
+        cpu_s=block.work_cpu_s,
+        rss_bytes=block.rss_bytes,
+        peak_rss_bytes=peak_rss_bytes,
+        energy_j=block.energy_j,
     )

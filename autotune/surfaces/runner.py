@@ -10,7 +10,7 @@ import numpy as np
 from autotune.domain.arrival import mean_latency_ms
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.inspection import DeviceFacts, Inspection
-from autotune.domain.measurement import TICK_MS, Block, Opening
+from autotune.domain.measurement import TICK_MS, Block, Cached, Opening
 from autotune.errors import DeviceError
 from autotune.machines.fingerprint import Machine
 from autotune.machines.ports import Load
@@ -74,6 +74,10 @@ class RecordedRunner:
             outputs=None,
         )
 
+    def cached(self, key: CompileKey) -> Cached:  # noqa: ARG002 - as the protocol has it
+        """Not recorded."""
+        return Cached(why_not="a recording has no model cache")
+
     @contextmanager
     def side_by_side(self, keys: Sequence[CompileKey]) -> Iterator[None]:
         """In `_SIDE_BY_SIDE` of their times, which are those of each alone."""
@@ -120,6 +124,7 @@ class RecordedModel:
         self._launch = math.exp(float(random.normal(0.0, runner.recorded.launch_sd)))
         self.opening = opening
         self.peak_rss_bytes: int | None = None
+        self.load_peak_rss_bytes: int | None = None
 
     @property
     def is_open(self) -> bool:
@@ -146,6 +151,8 @@ class RecordedModel:
         finally:
             self._runner.advance(round_s)
             self.peak_rss_bytes = self._recorded.peak_rss_bytes
+            peaks = [s.peak_rss_bytes for s in slices if s.peak_rss_bytes is not None]
+            self.load_peak_rss_bytes = max(peaks, default=None)
 
     def close(self) -> None:
         """No load after this."""
@@ -177,13 +184,15 @@ class RecordedModel:
         mean_ms = mean_latency_ms(load.num_requests, rate, taken.occupancy)
         relative = np.interp(self._random.random(count), _LEVELS, shape)
         ticks = np.ceil(np.round(mean_ms * relative / TICK_MS, 6))
-        duration_s = count / rate
+        duration_s, requests = count / rate, count / taken.completions
         cpus = int(runner.recorded.surface.identity.machine.get("usable_cpus", 1))
         return Block(
             duration_s=duration_s,
             latency_ticks=np.sort(ticks).astype("<u4").tobytes(),
             occupancy=taken.occupancy,
             loop_cpu_s=0.0,
-            process_cpu_s=duration_s * cpus,
+            process_cpu_s=None if taken.cpu_s is None else requests * taken.cpu_s,
             cpus=cpus,
+            rss_bytes=taken.rss_bytes,
+            energy_j=None if taken.energy_j is None else requests * taken.energy_j,
         )

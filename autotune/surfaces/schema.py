@@ -1,10 +1,14 @@
-"""The tables of a surface file, documented by their comments."""
+"""The tables of a surface file, documented by their comments.
+
+History: 1, the first. 2: what a slice cost beside time (`cpu_s`, `rss_bytes`, `peak_rss_bytes`,
+`energy_j`); null in a file of before.
+"""
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, UniqueConstraint
 
 from autotune.storage.columns import packed, real, text, whole, within
 
-SURFACE_SCHEMA_VERSION = 1
+SURFACE_SCHEMA_VERSION = 2
 APPLICATION_ID = 0x61757466
 """Reads "autf": what tools such as file(1) see."""
 
@@ -74,5 +78,9 @@ SLICE = Table(
         "latencies",
         "Little-endian uint32: nearest-rank latencies at the levels, ticks of 100 ns.",
     ),
+    real("cpu_s", "CPU time of the worker without the load loop's; null before schema 2."),
+    whole("rss_bytes", "Resident memory of the worker at the end; null before schema 2."),
+    whole("peak_rss_bytes", "High-water mark since its requests were made; null before schema 2."),
+    real("energy_j", "Joules of all CPU packages of the machine; null where unknown."),
     comment="One row for each turn of a cell.",
 )

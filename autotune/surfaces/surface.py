@@ -50,6 +50,14 @@ class RecordedSlice:
     occupancy: float
     latency_ticks: tuple[int, ...]
     """Latencies at `LEVELS`, nearest rank, in ticks of 100 ns."""
+    cpu_s: float | None = None
+    """CPU time of the worker without the load loop's; None in a recording of before."""
+    rss_bytes: int | None = None
+    """Resident memory at the end, likewise."""
+    peak_rss_bytes: int | None = None
+    """High-water mark since the requests of this cell were made, likewise."""
+    energy_j: float | None = None
+    """Of all CPU packages of the machine; None where it could not be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.inspection import DeviceFacts, Inspection, ModelPort
-from autotune.domain.measurement import TICK_MS, Block, Opening
+from autotune.domain.measurement import TICK_MS, Block, Cached, Opening
 from autotune.errors import DeviceError
 from autotune.machines.fingerprint import Machine
 from autotune.machines.ports import Load
@@ -21,8 +21,8 @@ from autotune.space.dimensions import PROPERTIES
 from autotune.testing.cpu import Flow, SimulatedCpu
 from autotune.testing.weather import Weather
 
+_NO_ENERGY = "a simulated machine without idle_w has no energy counters"
 _CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
-_BASE_RSS_BYTES, _REQUEST_RSS_BYTES = 100 * 2**20, 2**20
 
 
 @dataclass(kw_only=True)
@@ -43,6 +43,8 @@ class SimulatedRunner:
     seed: int = 0
     start_s: float = 0.6
     compile_s: float = 0.4
+    cached_s: float | None = 0.1
+    """What compiling from a model cache takes; None where there is none."""
     faults: Mapping[CompileKey, Iterable[Failure]] = field(default_factory=dict)
     """What goes wrong with a key: each opening takes the next failure until there is none left. It
     strikes after the first block where its phase is load, and instead of the opening otherwise."""
@@ -114,6 +116,7 @@ class SimulatedRunner:
             outputs=(ModelPort(name="y", shape="[1,10]", type="f32"),),
             items_per_request=self.items_per_request,
             fed_warnings=self.fed_warnings,
+            why_no_energy=None if self.cpu.idle_w is not None else _NO_ENERGY,
         )
 
     def open(self, key: CompileKey) -> "SimulatedModel":
@@ -130,6 +133,15 @@ class SimulatedRunner:
         self.advance(self.start_s + self.compile_s)
         self._openings += 1
         return SimulatedModel(self, key, failure, self._openings)
+
+    def cached(self, key: CompileKey) -> Cached:
+        """In `cached_s`; where that is None there is no cache."""
+        if self.cached_s is None:
+            return Cached(why_not="a simulated machine without cached_s has no model cache")
+        self.advance(2 * self.start_s + self.compile_s + self.cached_s)
+        effective = self.cpu.effective(key)
+        flow = self.cpu.flow(effective, key.batch_size, 1)
+        return Cached(compile_s=self.cached_s, first_inference_ms=flow.latency_ms)
 
     def side_by_side(self, keys: Sequence[CompileKey]) -> AbstractContextManager[None]:  # noqa: ARG002
         """No time is gained: each is opened when it is waited for."""
@@ -158,16 +170,18 @@ class SimulatedModel:
         self._tail = math.exp(float(self._random.normal(0.0, runner.tail_noise)))
         self._slowness = runner.slower.get(key, 1.0) * math.exp(launch)
         self.peak_rss_bytes: int | None = None
-        effective = runner.cpu.effective(key)
+        self.load_peak_rss_bytes: int | None = None
+        cpu, effective = runner.cpu, runner.cpu.effective(key)
         self.opening = Opening(
             effective=effective,
             start_s=runner.start_s,
             read_s=0.0,
             compile_s=runner.compile_s,
-            first_inference_ms=runner.cpu.flow(effective, key.batch_size, 1).latency_ms,
+            first_inference_ms=cpu.flow(effective, key.batch_size, 1).latency_ms,
             output_error=0.0,
             unproven=(runner.unproven_batch if key.batch_size > 1 else None)
             or runner.unproven_precisions.get(effective.arithmetic),
+            peak_rss_bytes=cpu.rss_bytes(effective, key.batch_size, 1) + cpu.compile_rss_bytes,
         )
 
     @property
@@ -183,8 +197,9 @@ class SimulatedModel:
         while self._runner.clock() < end_s:
             block = self._block(load)
             self._runner.advance(block.duration_s)
-            rss_bytes = _BASE_RSS_BYTES + load.num_requests * _REQUEST_RSS_BYTES
-            self.peak_rss_bytes = max(rss_bytes, self.peak_rss_bytes or 0)
+            self.load_peak_rss_bytes = block.rss_bytes
+            marks = (self.peak_rss_bytes, self.opening.peak_rss_bytes, block.rss_bytes)
+            self.peak_rss_bytes = max(mark or 0 for mark in marks)
             try:
                 yield block
             finally:  # also where nobody waits for another
@@ -213,12 +228,15 @@ class SimulatedModel:
         )
         # Up to whole ticks as in the real loop, but not for the last bit of a product.
         ticks = np.ceil(np.round(flow.latency_ms * self._tail * slowness * spread / TICK_MS, 6))
-        duration_s = count / rate
+        duration_s, batch_size = count / rate, self._key.batch_size
+        cpu_s = count * batch_size * flow.cpu_s_per_item * slowness
         return Block(
             duration_s=duration_s,
             latency_ticks=np.sort(ticks).astype("<u4").tobytes(),
             occupancy=1.0,
             loop_cpu_s=0.0,
-            process_cpu_s=duration_s * int(effective.properties["INFERENCE_NUM_THREADS"]),
+            process_cpu_s=cpu_s,
             cpus=cpu.cpus,
+            rss_bytes=cpu.rss_bytes(effective, batch_size, load.num_requests),
+            energy_j=cpu.energy_j(duration_s, cpu_s),
         )

@@ -139,7 +139,7 @@ class Finals:
         log = self._log(lineup, plan, trials)
 
         def launched(race: Race) -> None:
-            log.note(race.dossiers)
+            log.note(race.dossiers, race.readings)
             left_s = max(0.0, race.left_s)
             self._on_event(LaunchFinished(goal=self._goal, result=race.result(), left_s=left_s))
 
@@ -151,13 +151,14 @@ class Finals:
             baseline=lineup.baseline,
             earlier=() if earlier is None else earlier.slices,
             dossiers={} if earlier is None else earlier.dossiers,
+            readings=() if earlier is None else earlier.readings,
             doubts=self._store.doubts(),
             keep=lambda slices: log.keep(slices, self._allowance.elapsed_s()),
             on_launch=launched,
             is_stopped=lambda: self._allowance.is_stopped,
         )
         result = race.hold()
-        log.note(race.dossiers)
+        log.note(race.dossiers, race.readings)
         log.end(result.end, result.duration_s)
         return result
 

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from autotune.domain.failure import TrialFault
 from autotune.domain.goal import Goal
-from autotune.domain.measurement import Feed, Flag, Measurement
+from autotune.domain.measurement import Cached, Feed, Flag, Measurement, Opening
 from autotune.domain.ranking import better_hint
 from autotune.domain.trial import Trial
+from autotune.errors import StorageError
 from autotune.machines.ports import OpenModel, Runner
 from autotune.measuring.measure import Plan, measure
 from autotune.space.configuration import CompileKey, Configuration
@@ -24,6 +26,7 @@ class Rig:
         *,
         feed: Feed | None,
         keep: Callable[[Configuration, Reading], None],
+        tries_cache: bool = False,
     ) -> None:
         """Prepare; nothing is opened yet.
 
@@ -33,12 +36,14 @@ class Rig:
             items_per_request: at batch 1.
             feed: how the reference is fed; None for no reference.
             keep: hears of every slice of the reference.
+            tries_cache: whether each model is opened once more from a model cache.
         """
         self._runner = runner
         self._goal = goal
         self._items_per_request = items_per_request
         self._feed = feed
         self._keep = keep
+        self._cached: dict[CompileKey, Cached] | None = {} if tries_cache else None
         self._model: tuple[CompileKey, OpenModel] | None = None
         self._reference: Reference | None = None
 
@@ -71,9 +76,26 @@ class Rig:
         )
         if not model.is_open:  # it would not stop
             self.close()
+        found = replace(found, opening=self._with_cache(configuration.compile_key, found.opening))
         if self._reference is not None and self._reference.is_off:
             return replace(found, flags=found.flags | {Flag.DRIFT})
         return found
+
+    def _with_cache(self, key: CompileKey, opening: Opening) -> Opening:
+        """With what a model cache makes of it; once for each model, after all that counts.
+
+        Whatever goes wrong costs this reading, and no trial.
+        """
+        if self._cached is None:
+            return opening
+        if key not in self._cached:
+            try:
+                self._cached[key] = self._runner.cached(key)
+            except TrialFault as fault:
+                self._cached[key] = Cached(why_not=fault.failure.message)
+            except StorageError as error:
+                self._cached[key] = Cached(why_not=str(error))
+        return self._cached[key].of(opening)
 
     def visit_reference(self, trials: Sequence[Trial]) -> None:
         """How fast is the machine now? A slice of the better hint, once both are known."""

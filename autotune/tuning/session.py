@@ -147,7 +147,8 @@ def _assembled(  # noqa: PLR0913, PLR0917 - the collaborators of the loop
         store.note("paused", text=why)
 
     feed = spec.measure.feed if spec.measure.reference else None
-    rig = Rig(runner, goal, items, feed=feed, keep=keep)
+    tries_cache = spec.measure.cached
+    rig = Rig(runner, goal, items, feed=feed, keep=keep, tries_cache=tries_cache)
     return Tuner(
         goal=goal,
         agenda=Agenda(study.space, search, goal, may_sweep=spec.search.sampler.learns),
@@ -174,7 +175,7 @@ def _taken_up(study: Prepared, store: StudyWriter, tuner: Tuner, preamble: Pream
     sessions, identity, ledger = store.sessions(), store.identity(), tuner.ledger
     now = datetime.now().astimezone()
     tuner.allowance.budget = budget = budget_after(study.spec, sessions, identity.spec, now)
-    store.start_session(study.machine.to_dict(), versions())
+    store.start_session(study.machine.to_dict(), versions(), study.facts.why_no_energy)
     store.doubt(preamble.doubts)  # before anything older is read
     for note in preamble.notes:
         store.note("accepted_change", text=note)

@@ -4,12 +4,15 @@ A Python callback would take the GIL at every completion and lower the throughpu
 looks the same; so the queue keeps its native callbacks, and this loop asks for an idle request,
 reads its latency, and starts it again. The request handles are taken once, and the queue's base
 class starts the request: indexing the queue and its Python-level start cost several microseconds.
+
+CPU time and energy are read where the time of a block is: at the first and the last completion.
 """
 
 import gc
 import itertools
 import time
 from array import array
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -18,6 +21,7 @@ import openvino as ov
 from autotune.domain.arrival import occupancy
 from autotune.worker import readings
 from autotune.worker.inputs import Sample, batch_of, tensors_of
+from autotune.worker.memory import rss_bytes
 from autotune.worker.tensors import overwrite
 
 if TYPE_CHECKING:
@@ -27,6 +31,26 @@ _TICKS_PER_MS = 10_000
 _LAST_TICK = 2**32 - 1
 _LONGEST_S = 10.0
 """Where requests take seconds, a block ends after this time with as many as there are."""
+
+
+_SAMPLED = 16
+"""Of so many blocking requests, the loop's own CPU time is looked at beside one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A stretch of load, from one restart to a later one."""
+
+    first_s: float
+    last_s: float
+    cycles_s: float
+    """From restart to restart, over all requests that were completed."""
+    before: readings.Spent
+    """At the first restart,"""
+    after: readings.Spent
+    """and at the last."""
+    loop_cpu_s: float
+    """CPU time of this loop, beside what it has the runtime do."""
 
 
 class RequestLoop(Protocol):
@@ -80,8 +104,8 @@ class AsyncLoad:
         self._turn(array("d"), 0.0, self.num_requests)
         latencies = array("d")
         before = readings.take()
-        first_s, last_s, cycles_s = self._turn(latencies, least_s, least_completions)
-        return block_of(latencies, last_s - first_s, cycles_s, before, readings.take())
+        turn = self._turn(latencies, least_s, least_completions)
+        return block_of(latencies, turn, before, readings.take())
 
     def drain(self) -> None:
         """Wait for every request."""
@@ -89,10 +113,8 @@ class AsyncLoad:
         gc.enable()
         gc.collect()
 
-    def _turn(
-        self, latencies: "array[float]", least_s: float, least_completions: int
-    ) -> tuple[float, float, float]:
-        """Run until both minima are met; instants of the first and last restart, and slot time."""
+    def _turn(self, latencies: "array[float]", least_s: float, least_completions: int) -> Turn:
+        """Run until both minima are met."""
         idle, start, handles = self._queue.get_idle_request_id, self._start, self._handles
         started, clock, append = self._started, time.perf_counter, latencies.append
         copy = self._copy
@@ -102,6 +124,7 @@ class AsyncLoad:
         first = now = clock()
         started[slot] = now
         start({}, None)
+        before = readings.spent()
         deadline, cycles, count = first + least_s, 0.0, 0
         longest = first + max(least_s, _LONGEST_S)
         while now < deadline or not count or (count < least_completions and now < longest):
@@ -114,7 +137,15 @@ class AsyncLoad:
             cycles += now - started[slot]
             started[slot] = now
             count += 1
-        return first, now, cycles
+        after = readings.spent()
+        return Turn(
+            first_s=first,
+            last_s=now,
+            cycles_s=cycles,
+            before=before,
+            after=after,
+            loop_cpu_s=after.thread_cpu_s - before.thread_cpu_s,
+        )
 
 
 class SyncLoad:
@@ -138,18 +169,39 @@ class SyncLoad:
 
     def block(self, least_s: float, least_completions: int) -> dict[str, Any]:
         """Calls until both minima are met."""
-        infer, latency, clock, latencies = self._infer, self._latency, time.perf_counter, array("d")
-        copy = self._copy
+        latencies = array("d")
         before = readings.take()
+        turn = self._turn(latencies, least_s, least_completions)
+        return block_of(latencies, turn, before, readings.take())
+
+    def _turn(self, latencies: "array[float]", least_s: float, least_completions: int) -> Turn:
+        """The calling thread is the one that computes, where there is one stream.
+
+        So its CPU time beside the calls is looked at: of every few, as each look costs a little.
+        """
+        infer, latency, clock, copy = self._infer, self._latency, time.perf_counter, self._copy
+        cpu_clock, own_s, looks, returned_s = time.thread_time, 0.0, 0, None
+        before = readings.spent()
         first = now = clock()
         longest = first + max(least_s, _LONGEST_S)
         while now < first + least_s or (len(latencies) < least_completions and now < longest):
             if copy is not None:
                 copy(0)
+            if returned_s is not None:
+                own_s, looks, returned_s = own_s + cpu_clock() - returned_s, looks + 1, None
             infer()
+            if len(latencies) % _SAMPLED == 0:
+                returned_s = cpu_clock()
             latencies.append(latency())
             now = clock()
-        return block_of(latencies, now - first, now - first, before, readings.take())
+        return Turn(
+            first_s=first,
+            last_s=now,
+            cycles_s=now - first,
+            before=before,
+            after=readings.spent(),
+            loop_cpu_s=own_s / looks * len(latencies) if looks else 0.0,
+        )
 
     def drain(self) -> None:
         """Nothing to wait for."""
@@ -208,27 +260,25 @@ def bind(
 
 
 def block_of(
-    latencies_ms: "array[float]",
-    duration_s: float,
-    cycles_s: float,
-    before: readings.Instant,
-    after: readings.Instant,
+    latencies_ms: "array[float]", turn: Turn, before: readings.Instant, after: readings.Instant
 ) -> dict[str, Any]:
     """The block's fields; latencies are rounded up to whole ticks, so over-cap is never missed."""
     times = np.frombuffer(latencies_ms, dtype=np.float64)
     ticks = np.sort(np.clip(np.ceil(times * _TICKS_PER_MS), 0, _LAST_TICK).astype("<u4"))
     monotonic = after.monotonic_s - before.monotonic_s
     return {
-        "duration_s": duration_s,
+        "duration_s": turn.last_s - turn.first_s,
         "latency_ticks": ticks.tobytes(),
-        "occupancy": occupancy(float(times.sum()) / 1000, cycles_s),
-        "loop_cpu_s": after.thread_cpu_s - before.thread_cpu_s,
-        "process_cpu_s": after.process_cpu_s - before.process_cpu_s,
+        "occupancy": occupancy(float(times.sum()) / 1000, turn.cycles_s),
+        "loop_cpu_s": turn.loop_cpu_s,
+        "process_cpu_s": turn.after.process_cpu_s - turn.before.process_cpu_s,
         "steal_s": readings.stolen_s(before, after),
         "pressure_s": _difference(before.pressure_s, after.pressure_s),
         "throttled": _difference(before.throttled, after.throttled),
         "major_faults": after.major_faults - before.major_faults,
         "clock_drift_s": (after.wall_s - before.wall_s) - monotonic,
+        "rss_bytes": rss_bytes(),
+        "energy_j": readings.energy_j(turn.before, turn.after),
     }
 
 

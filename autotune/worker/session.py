@@ -1,19 +1,23 @@
 """What a worker can do: look at a model and a machine, open a configuration, put it under load."""
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import Any, Protocol
 
 import openvino as ov
 
-from autotune.worker import model, readings, sample
+from autotune.worker import model, sample
 from autotune.worker.batches import WrongOutputError
+from autotune.worker.cache import try_cache
 from autotune.worker.graph import why_random_misleads
 from autotune.worker.inputs import DataError, Sample, batch_of, input_name, samples
 from autotune.worker.inspection import Bench, home_of, inspect
 from autotune.worker.items import items_per_request
 from autotune.worker.judgement import Subject, forget, prove
 from autotune.worker.load import RequestLoop, requests_of
+from autotune.worker.memory import HighWater, give_back
+from autotune.worker.readings import meter
 from autotune.worker.reference import load_reference, probes, save_reference
 
 _META_DEVICES = {"AUTO", "MULTI", "HETERO", "BATCH"}
@@ -40,6 +44,7 @@ class Session:
         self._batch_size = 1
         self._source: RequestLoop | None = None
         self._source_kind: tuple[int, bool, str] | None = None
+        self._high_water = HighWater()
 
     def obey(self, command: dict[str, Any]) -> None:
         """Carry out one command; every fault becomes an answer."""
@@ -48,6 +53,7 @@ class Session:
             "look": self.look,
             "inspect": self.inspect,
             "open": self.open,
+            "cached": self.cached,
             "load": self.load,
             "write_sample": self.write_sample,
         }
@@ -130,6 +136,7 @@ class Session:
             static_shapes=static_shapes,
             items_per_request=items,
             fed_warnings=warnings,
+            why_no_energy=meter().why_not,
             **described,
         )
 
@@ -146,7 +153,7 @@ class Session:
     ) -> None:
         """Compile one configuration, check its answers, and say what it became."""
         begun = time.perf_counter()
-        file, known = Path(inputs) if inputs else None, load_reference(Path(reference))
+        file = Path(inputs) if inputs else None
         subject = Subject(
             self._core,
             lambda: model.read(self._core, Path(path), shapes),
@@ -158,7 +165,6 @@ class Session:
         )
         network = subject.read()
         self._data = samples(network, file)
-        groups = probes(network, file, known.kinds)
         read_s = time.perf_counter() - begun
         self._source = None
         begun = time.perf_counter()
@@ -166,10 +172,14 @@ class Session:
         compile_s = time.perf_counter() - begun
         self._batch_size = batch_size
         begun = time.perf_counter()
-        outputs = model.infer(self._compiled, batch_of(groups[0], 0, batch_size))
+        model.infer(self._compiled, batch_of(self._data, 0, batch_size))
         first_inference_ms = 1000 * (time.perf_counter() - begun)
-        error, unproven = prove(subject, self._compiled, outputs, groups, known)
+        # What follows is ours: a deployment compares no answers, and reads no reference.
+        open_peak_rss_bytes = self._high_water.whole_bytes
+        error, unproven = self._proved(subject, network if batch_size == 1 else None, file)
+        del network
         effective = model.effective_properties(self._compiled)
+        give_back()
         self._answers.say(
             "opened",
             effective=effective,
@@ -179,7 +189,46 @@ class Session:
             first_inference_ms=first_inference_ms,
             output_error=error,
             unproven=unproven,
+            open_peak_rss_bytes=open_peak_rss_bytes,
         )
+
+    def cached(  # noqa: PLR0913 - a message's fields
+        self,
+        *,
+        path: str,
+        shapes: dict[str, list[int]],
+        inputs: str | None,
+        device: str,
+        properties: dict[str, str],
+        batch_size: int,
+        reference: str,
+        cache: str,
+    ) -> None:
+        """Compile one configuration with a model cache, and say what that took."""
+        subject = Subject(
+            self._core,
+            lambda: model.read(self._core, Path(path), shapes),
+            device,
+            properties,
+            batch_size,
+            Path(reference),
+            self._progress,
+        )
+        found = try_cache(subject, Path(inputs) if inputs else None, Path(cache))
+        self._answers.say("cached", **dataclasses.asdict(found))
+
+    def _proved(
+        self, subject: Subject, network: ov.Model | None, file: Path | None
+    ) -> tuple[float, str | None]:
+        """How far its answers are from those of single requests, and why they are not proven.
+
+        The model is read again where it was left at a batch.
+        """
+        assert self._compiled is not None  # noqa: S101 - for the type checker
+        known = load_reference(subject.reference)
+        groups = probes(network or subject.read(), file, known.kinds)
+        outputs = model.infer(self._compiled, batch_of(groups[0], 0, subject.batch_size))
+        return prove(subject, self._compiled, outputs, groups, known)
 
     def _progress(self, what: str) -> None:
         """A long command goes on: every step has its own time."""
@@ -210,7 +259,11 @@ class Session:
                 going = time.monotonic() < deadline and self._answers.is_told_to_go_on()
         finally:
             source.drain()
-        self._answers.say("stopped", peak_rss_bytes=readings.peak_rss_bytes())
+        self._answers.say(
+            "stopped",
+            peak_rss_bytes=self._high_water.whole_bytes,
+            load_peak_rss_bytes=self._high_water.phase_bytes,
+        )
 
     def _requests(self, num_requests: int, feed: str, *, is_blocking: bool) -> RequestLoop:
         """The requests of the last load where they fit: a turn in a race must cost no set-up."""
@@ -220,6 +273,8 @@ class Session:
         kind = (num_requests, is_blocking, feed)
         if self._source is None or self._source_kind != kind:
             self._source = None  # the old ones go first: two sets may not fit in memory
+            give_back()
+            self._high_water.begin()
             self._source = requests_of(
                 self._compiled,
                 num_requests,
@@ -262,9 +317,7 @@ def classify(error: Exception, phase: str) -> str:
         for sign in ("Unsupported property", "Wrong value", "is not registered", "Invalid value")
     ):
         return "invalid_configuration"
-    return {"look": "model", "inspect": "model", "open": "compile_error"}.get(
-        phase, "runtime_error"
-    )
+    return _OTHERS.get(phase, "runtime_error")
 
 
 class _DeviceMissingError(Exception):
@@ -278,6 +331,13 @@ _KINDS = {
     _DeviceMissingError: "device",
 }
 """Failures that we tell apart ourselves."""
+_OTHERS = {
+    "look": "model",
+    "inspect": "model",
+    "open": "compile_error",
+    "cached": "compile_error",
+}
+"""What any other failure is, by the command."""
 
 
 def _check_device(device: str, available: list[str]) -> None:

@@ -13,8 +13,8 @@ from autotune.domain.doubts import Doubts
 from autotune.domain.failure import FailureKind
 from autotune.domain.fed import Fed
 from autotune.domain.goal import Goal, Objective, Verdict
-from autotune.domain.measurement import Feed, Flag, Interval, StopReason
-from autotune.domain.race import Contender, Dossier, Dropped, End, Slice
+from autotune.domain.measurement import Feed, Flag, Interval, Readings, StopReason
+from autotune.domain.race import Contender, Dossier, Dropped, End, LaunchReadings, Slice
 from autotune.domain.trial import Origin, Trial
 from autotune.errors import StorageError, StudyMismatchError
 from autotune.storage.races import RaceLog, last_race
@@ -50,6 +50,8 @@ ODD_BLOCK = make_block(
     major_faults=7,
     clock_drift_s=-0.25,
     cpus=2,
+    rss_bytes=2**27,
+    energy_j=12.5,
 )
 TRIALS: dict[str, Trial] = {
     "measured": make_trial(0, origin=Origin.SEED),
@@ -60,7 +62,14 @@ TRIALS: dict[str, Trial] = {
     "with everything": make_trial(
         3,
         measurement=make_measurement(
-            opening=make_opening(output_error=1e-9, unproven="its output is empty"),
+            opening=make_opening(
+                output_error=1e-9,
+                unproven="its output is empty",
+                cached_compile_s=0.05,
+                cached_first_inference_ms=1.5,
+                why_not_cached="the device has no model cache",
+                peak_rss_bytes=2**26,
+            ),
             blocks=(ODD_BLOCK, make_block(), ODD_BLOCK),
             verdict=Verdict.UNCLEAR,
             stop_reason=StopReason.LIMIT,
@@ -68,6 +77,13 @@ TRIALS: dict[str, Trial] = {
             over_cap=5,
             flags=frozenset(Flag),
             feed=Feed.COPY,
+            readings=Readings(
+                cpu_s_per_item=Interval(1e-3, 0.9e-3, 1.1e-3),
+                energy_j_per_item=Interval(0.5, None, None),
+                steady_rss_bytes=2**25,
+                open_peak_rss_bytes=2**26,
+                load_peak_rss_bytes=2**27,
+            ),
         ),
     ),
     "with nothing that may be missing": make_trial(
@@ -80,6 +96,21 @@ TRIALS: dict[str, Trial] = {
         ),
     ),
 }
+
+
+READINGS = [
+    LaunchReadings(
+        launch=0,
+        contender=position,
+        read_s=0.1,
+        compile_s=0.4,
+        first_inference_ms=3.0,
+        open_peak_rss_bytes=peak,
+        load_peak_rss_bytes=2**27,
+        steady_rss_bytes=peak,
+    )
+    for position, peak in enumerate((2**26, None))
+]
 
 
 @dataclass(frozen=True)
@@ -126,7 +157,9 @@ def raced(store: StudyWriter, per_round: float = 1.0) -> RaceLog:
         store, contenders, trials=2, baseline=1, feed=Feed.COPY, tie_margin=0.01, noise=0.002
     )
     log.keep([Slice(0, 0, 0, per_round, ODD_BLOCK), Slice(0, 0, 1, per_round, make_block())], 9.0)
-    log.note({1: Dossier(opening=make_opening(), dropped=Dropped.SLOWER, peak_rss_bytes=2**30)})
+    known = {1: Dossier(opening=make_opening(), dropped=Dropped.SLOWER, peak_rss_bytes=2**30)}
+    log.note(known, READINGS[:1])
+    log.note(known, READINGS)
     return log
 
 
@@ -244,6 +277,7 @@ def test_a_race_is_read_back(database: Database) -> None:
     assert [contender.name for contender in race.contenders] == ["a", "b"]
     assert race.dossiers[1].dropped is Dropped.SLOWER
     assert race.dossiers[1].opening == make_opening()
+    assert race.readings == READINGS
     assert len(race.places) == 1
 
 

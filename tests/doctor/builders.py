@@ -10,7 +10,7 @@ from autotune.doctor.readings import (
     FullLoad,
     Idle,
     Lock,
-    Readings,
+    MachineReadings,
     Span,
     SyncedWrites,
     Temperature,
@@ -90,7 +90,7 @@ def temperature(celsius: float = 50.0, trip_celsius: float | None = 100.0) -> Te
     return Temperature(sensor="coretemp", celsius=celsius, trip_celsius=trip_celsius)
 
 
-def readings(**changes: Any) -> Readings:
+def readings(**changes: Any) -> MachineReadings:
     """All readings of a machine with nothing to complain about."""
     good: dict[str, Any] = {
         "lock": Lock(),
@@ -114,4 +114,4 @@ def readings(**changes: Any) -> Readings:
         "devices": Devices(names=("CPU (Example 1)",), calibration=CALIBRATION),
         "energy": ("package-0",),
     }
-    return Readings(**{**good, **changes})
+    return MachineReadings(**{**good, **changes})

@@ -186,7 +186,8 @@ def test_topology(tree: Tree, files: dict[str, str], expected: Topology) -> None
 def test_energy_counters_are_named(tree: Tree) -> None:
     """When they can be read."""
     zone = f"{CLASS}/powercap/intel-rapl:0"
-    root = tree({f"{zone}/energy_uj": "123\n", f"{zone}/name": "package-0\n"})
+    files = {"energy_uj": "123\n", "name": "package-0\n", "max_energy_range_uj": "262143328850\n"}
+    root = tree({f"{zone}/{name}": text for name, text in files.items()})
     assert hardware.energy(root) == ("package-0",)
 
 

@@ -149,6 +149,7 @@ class EndedModel:
 
     opening = make_opening()
     peak_rss_bytes = None
+    load_peak_rss_bytes = None
     is_open = True
 
     def load(self, load: Load) -> Generator[Block]:

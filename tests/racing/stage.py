@@ -109,6 +109,11 @@ class Watched:
         return self._inner.peak_rss_bytes
 
     @property
+    def load_peak_rss_bytes(self) -> int | None:
+        """Likewise."""
+        return self._inner.load_peak_rss_bytes
+
+    @property
     def is_open(self) -> bool:
         """Likewise."""
         return self._inner.is_open

@@ -4,6 +4,7 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,38 @@ from sqlalchemy import Connection
 
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective
-from autotune.domain.measurement import Feed
+from autotune.domain.measurement import Feed, Interval, Measurement, Readings
 from autotune.domain.race import Contender, End, Slice
 from autotune.domain.trial import Trial
 from autotune.errors import StudyMismatchError
 from autotune.storage import migrations
+from autotune.storage.columns import costs
 from autotune.storage.owner import owner
 from autotune.storage.races import RaceLog, last_race
 from autotune.storage.reader import StudyReader
 from autotune.storage.schema import METADATA, SCHEMA_VERSION
-from tests.builders import make_block, make_configuration, make_failure, make_trial
+from tests.builders import (
+    make_block,
+    make_configuration,
+    make_failure,
+    make_measurement,
+    make_trial,
+)
 from tests.storage.studies import IDENTITY, opened
 
+
+def costing(cpu_s_per_item: float) -> Measurement:
+    """What an older file says of CPU time: what its blocks add up to, and no interval."""
+    return make_measurement(
+        readings=Readings(cpu_s_per_item=Interval(pytest.approx(cpu_s_per_item), None, None))
+    )
+
+
+BATCH = make_configuration(batch_size=2)
 TRIALS = (
-    make_trial(0),
+    make_trial(0, measurement=costing(2 * 0.39 / 200)),
     make_trial(1, failure=make_failure(FailureKind.HANG)),
-    make_trial(2, configuration=make_configuration(batch_size=2), reused_from=0),
+    make_trial(2, configuration=BATCH, reused_from=0, measurement=costing(2 * 0.39 / 200 / 2)),
 )
 VERSIONS = range(1, SCHEMA_VERSION)
 _COLUMNS = {
@@ -45,11 +62,20 @@ _COLUMNS = {
         "autotune_measurement": {"study_id", "machine_id"},
         "autotune_session": {"study_id"},
     },
+    6: {
+        "autotune_measurement": {column.name for column in costs()},
+        "autotune_session": {"why_no_energy"},
+        **{
+            f"autotune_{name}": {"rss_bytes", "energy_j"}
+            for name in ("block", "reference", "slice")
+        },
+    },
 }
 """What every version added to tables that were there."""
 _TABLES = {
     2: ("autotune_slice", "autotune_contender", "autotune_race", "autotune_reference"),
     4: ("autotune_launch", "autotune_machine"),
+    6: ("autotune_resident",),
 }
 
 
@@ -63,6 +89,13 @@ def query(file: Path, *statements: str) -> list[Any]:
     return rows
 
 
+def forgetful(trial: Trial) -> Trial:
+    """The same as an older version measured it."""
+    if trial.measurement is None:
+        return trial
+    return replace(trial, measurement=replace(trial.measurement, readings=Readings()))
+
+
 def downgraded(
     folder: Path,
     to: int,
@@ -74,7 +107,7 @@ def downgraded(
     for machine in machines:
         store.start_session(machine, {"python": "3"})
     for trial in trials:
-        store.record(trial, elapsed_s=7.0)
+        store.record(forgetful(trial), elapsed_s=7.0)
     contender = Contender(name="a", configuration=make_configuration())
     log = RaceLog.begin(
         store, [contender], trials=3, baseline=None, feed=Feed.COPY, tie_margin=0.01, noise=None
@@ -88,11 +121,9 @@ def downgraded(
         for table, columns in _COLUMNS[added].items():
             if table not in _TABLES.get(2, ()) or to >= 2:
                 _take_out(file, table, columns)
-    query(
-        file,
-        "DROP INDEX ix_autotune_study_name",
-        f"UPDATE autotune_study SET schema_version = {to}",  # noqa: S608 - a number
-    )
+    if to < 5:
+        query(file, "DROP INDEX ix_autotune_study_name")
+    query(file, f"UPDATE autotune_study SET schema_version = {to}")  # noqa: S608 - a number
     return file
 
 
@@ -102,7 +133,8 @@ def _take_out(file: Path, table: str, columns: set[str]) -> None:
         file, "SELECT tbl_name, sql FROM sqlite_schema WHERE sql NOTNULL ORDER BY type DESC"
     )
     whole, *indexes = [sql for name, sql in made if name == table]
-    whole = whole.replace("UNIQUE (study_id, trial_number)", "UNIQUE (trial_number)")
+    if "study_id" in columns:
+        whole = whole.replace("UNIQUE (study_id, trial_number)", "UNIQUE (trial_number)")
     words = "|".join(columns)
     lines = [line for line in whole.splitlines() if not re.match(rf".*\b({words})\b", line)]
     kept = ", ".join(

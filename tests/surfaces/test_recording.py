@@ -118,6 +118,11 @@ class Watched:
         return None if self._inner.peak_rss_bytes is None else PEAK
 
     @property
+    def load_peak_rss_bytes(self) -> int | None:
+        """As the simulation says."""
+        return self._inner.load_peak_rss_bytes
+
+    @property
     def is_open(self) -> bool:
         """As simulated."""
         return self._inner.is_open

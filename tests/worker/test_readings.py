@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from autotune.worker import readings
-from autotune.worker.load import block_of
+from autotune.worker.load import Turn, block_of
 
 pytestmark = pytest.mark.openvino
 
@@ -15,11 +15,10 @@ def test_readings_of_this_machine_grow() -> None:
     """What it does not tell stays None; nothing is zero for lack of a counter."""
     before, after = readings.take(), readings.take()
     assert before.cpus == after.cpus
-    for name in ("monotonic_s", "process_cpu_s", "steal_s", "pressure_s", "throttled"):
+    for name in ("monotonic_s", "steal_s", "pressure_s", "throttled"):
         then, now = getattr(before, name), getattr(after, name)
         assert (then is None) is (now is None)
         assert then is None or then <= now
-    assert (readings.peak_rss_bytes() or 0) > 2**20
 
 
 @pytest.mark.parametrize(
@@ -45,5 +44,7 @@ def test_what_ran_backwards_is_unknown() -> None:
     """A process that is moved to another cgroup in the middle of a block sees other counters."""
     before = replace(readings.take(), throttled=9, pressure_s=5.0)
     after = replace(before, throttled=0, pressure_s=1.0)
-    block = block_of(array("d", [1.0]), 0.5, 0.5, before, after)
+    now = readings.spent()
+    turn = Turn(first_s=0.0, last_s=0.5, cycles_s=0.5, before=now, after=now, loop_cpu_s=0.0)
+    block = block_of(array("d", [1.0]), turn, before, after)
     assert (block["throttled"], block["pressure_s"]) == (None, None)
