@@ -148,12 +148,12 @@ class LimitReading:
 
 
 def _cpu(block: "Block", items: int) -> float | None:
-    done = items * block.completions
-    return max(0.0, block.process_cpu_s - block.loop_cpu_s) / done if done else None
+    done, used = items * block.completions, block.work_cpu_s
+    return used / done if done and used is not None else None
 
 
 def _energy(block: "Block", items: int) -> float | None:
-    done, joules = items * block.completions, getattr(block, "energy_j", None)
+    done, joules = items * block.completions, block.energy_j
     return joules / done if done and joules is not None else None
 
 
@@ -162,15 +162,16 @@ def _rate(block: "Block", items: int) -> float | None:
 
 
 def _memory(measurement: "Measurement") -> float | None:
-    """The whole process's high-water mark: of opening or of load, whichever is more."""
+    """What a process that only runs this needs; of an older version, the whole process's mark."""
     seen = measurement.readings
-    peaks = (seen.open_peak_rss_bytes, seen.load_peak_rss_bytes, measurement.peak_rss_bytes)
-    return max((peak for peak in peaks if peak is not None), default=None)
+    if seen.open_peak_rss_bytes is None and seen.load_peak_rss_bytes is None:
+        return measurement.peak_rss_bytes
+    return seen.peak_rss_bytes
 
 
 def _launch_memory(launch: "LaunchReadings") -> float | None:
-    peaks = (launch.open_peak_rss_bytes, launch.load_peak_rss_bytes)
-    return max((peak for peak in peaks if peak is not None), default=None)
+    opened, loaded = launch.open_peak_rss_bytes, launch.load_peak_rss_bytes
+    return None if opened is None or loaded is None else max(opened, loaded)
 
 
 def _first_answer_s(opening: "Opening | LaunchReadings") -> float:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from autotune.domain.goal import Goal, Objective, Resource, Verdict, together
-from autotune.domain.limits import Limit, LimitReading
-from autotune.domain.measurement import TICK_MS, Block, Interval, Measurement, Opening
+from autotune.domain.limits import Limit, LimitReading, LimitRow
+from autotune.domain.measurement import TICK_MS, Interval, Measurement, Opening
 
 LATENCY = "latency"
 """What the cap on latency is called among the constraints."""
@@ -51,25 +51,21 @@ def judged(measurement: Measurement, goal: Goal) -> tuple[Judged, ...]:
     return tuple(found)
 
 
-def judged_blocks(
-    opening: Opening,
-    goal: Goal,
-    mean_of: Callable[[Callable[[Block], float | None]], Interval | None],
-    items: int,
+def judged_so_far(
+    opening: Opening, goal: Goal, of_load: Callable[[LimitRow], Interval | None]
 ) -> dict[str, Verdict]:
     """What is known of the limits while a measurement goes on, by name.
 
     Args:
         opening: of the model; memory is not known until the load ends.
         goal: its limits.
-        mean_of: the mean of a value over the counted blocks, with an interval that may be claimed.
-        items: in a request.
+        of_load: a mean over the counted blocks, with an interval that may be claimed.
     """
     found = {}
     for limit in goal.limits:
-        row, of_block = limit.row, limit.row.of_block
-        if of_block is not None:
-            seen = mean_of(lambda block, of=of_block: of(block, items))  # type: ignore[misc]
+        row = limit.row
+        if row.of_load is not None:
+            seen = of_load(row)
             reading = None if seen is None else LimitReading(seen.mean, seen.low, seen.high)
         elif row.of_opening is not None:
             reading = row.within_margin(row.of_opening(opening))

@@ -5,13 +5,14 @@ one are measured by the same rules.
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from autotune.domain.arrival import Arrival, Closed
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.goal import Goal, Objective, Sla, Verdict
 from autotune.domain.limits import BY_NAME as LIMITS
+from autotune.domain.limits import LimitRow
 from autotune.domain.measurement import (
     Block,
     Feed,
@@ -21,9 +22,9 @@ from autotune.domain.measurement import (
     Opening,
     StopReason,
 )
-from autotune.domain.verdicts import judged_blocks, resource_limit
+from autotune.domain.verdicts import judged_so_far, resource_limit
 from autotune.machines.ports import Load, OpenModel
-from autotune.measuring.costs import readings_of
+from autotune.measuring.costs import per_item, readings_of
 from autotune.space.configuration import Configuration
 from autotune.stats.block_means import is_steady, mean_interval, sample_interval
 from autotune.stats.latency import cap_ticks, over_cap, summarise, ticks_of
@@ -190,13 +191,13 @@ class Tally:
             requests = [counted.completions for counted in self.counted]
             self.verdict = sla_verdict(requests, self.over, sla, self._num_requests)
         if self._goal.limits and self._opening is not None:
-            self.limits = judged_blocks(self._opening, self._goal, self._mean_of, self._items)
+            self.limits = judged_so_far(self._opening, self._goal, self._seen_of)
         self.stop_reason = self._reason()
 
-    def _mean_of(self, value: Callable[[Block], float | None]) -> Interval | None:
-        found = [value(block) for block in self.counted]
-        known = [one for one in found if one is not None]
-        return mean_interval(known) if known and len(known) == len(found) else None
+    def _seen_of(self, row: LimitRow) -> Interval | None:
+        if row.is_floor:
+            return mean_interval(block_rates(self.counted, self._items))
+        return per_item(self.counted, self._items, row)
 
     def _reason(self) -> StopReason | None:
         spent = sum(block.duration_s for block in self.counted)

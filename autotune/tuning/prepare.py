@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from autotune.domain.goal import Goal, Objective, Resource
 from autotune.domain.inspection import Inspection
 from autotune.domain.model_file import ModelSource, fault_of, located
 from autotune.domain.paths import absolute, unwritable_name
-from autotune.errors import ModelError, StorageError, StudyMismatchError
+from autotune.errors import ModelError, SpecError, StorageError, StudyMismatchError
 from autotune.machines.deadlines import deadlines_of
 from autotune.machines.fingerprint import Machine
 from autotune.machines.locks import Patience, machine_lock, study_lock
@@ -84,9 +85,32 @@ def prepared_on(
         ModelError, DeviceError, SpecError, StudyMismatchError: as for `prepared`.
     """
     facts = runner.inspect(spec.space.device, try_batch=spec.space.batch != (1,))
+    refuse_unmeasurable(spec.goal.goal, facts)
     machine = runner.machine(facts)
     choices = space(spec, facts, machine.usable_cpus, begun())
     return Prepared(spec=spec, runner=runner, facts=facts, machine=machine, space=choices)
+
+
+def refuse_unmeasurable(goal: Goal, facts: Inspection) -> None:
+    """Refuse a goal that asks for energy where that cannot be read, before anything is spent on it.
+
+    Raises:
+        SpecError: with the reason, and what to do.
+    """
+    why = facts.why_no_energy
+    if why is None:
+        return
+    limit = goal.limit("max_energy_per_item")
+    if limit is not None:
+        raise SpecError(
+            f"[goal] max_energy_per_item: energy cannot be measured here: {why}; or leave it out: "
+            "max_cpu_per_item limits CPU time, which is measured everywhere"
+        )
+    if goal.objective is Objective.EFFICIENCY and goal.resource is Resource.ENERGY:
+        raise SpecError(
+            f"[goal] efficiency: energy cannot be measured here: {why}; or take efficiency = "
+            '"cpu", which is measured everywhere'
+        )
 
 
 def source(spec: StudySpec, folder: Path) -> ModelSource:
