@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from autotune.domain.measurement import Measurement
 from autotune.domain.trial import Trial
 from autotune.errors import UsageError
 from autotune.space.dimension import Dimension
@@ -34,9 +35,20 @@ COLUMNS = {
     "stop_reason": "why the measurement ended",
     "occupancy": "share of time in which a request slot was busy",
     "loop_cpu_share": "CPU share of the load loop",
+    "cpu_s_per_item": "CPU-seconds for each item, without what drives the load",
+    "cpu_s_per_item_low": "lower end of the 95 % interval; missing before schema 6",
+    "cpu_s_per_item_high": "upper end",
+    "energy_j_per_item": "joules of all CPU packages of the machine for each item, whoever used "
+    "them; missing where they cannot be read",
     "compile_s": "compile_model",
+    "first_inference_ms": "first request after compiling",
+    "cached_compile_s": "compile_model from a model cache; missing without `[measure] cached`",
+    "cached_first_inference_ms": "first request of a model from the cache; likewise",
     "measure_s": "time under load",
-    "peak_rss_bytes": "memory of the worker",
+    "peak_rss_bytes": "memory of the worker at most, with the proof of its answers",
+    "open_peak_rss_bytes": "memory at most until the first answer: reading and compiling",
+    "load_peak_rss_bytes": "memory at most under load",
+    "steady_rss_bytes": "memory under load, the median over the blocks",
     "flags": "reasons to doubt, separated by spaces",
     "unproven": "why the answers could not be shown to be those of single requests",
     "reused_from": "trial that measured the same effective configuration",
@@ -55,7 +67,8 @@ def _type(one: Dimension) -> str:
 
 _TEXT = ("origin", "configuration", "verdict", "stop_reason", "flags", "unproven")
 _WHOLE = ("trial", "requests", "over_cap")
-_WHOLE_OR_MISSING = ("peak_rss_bytes", "reused_from")
+_MEMORY = ("open_peak_rss_bytes", "load_peak_rss_bytes", "steady_rss_bytes")
+_WHOLE_OR_MISSING = ("peak_rss_bytes", *_MEMORY, "reused_from")
 TYPES = {
     **dict.fromkeys(COLUMNS, "float64"),
     **dict.fromkeys(_TEXT, "str"),
@@ -141,10 +154,27 @@ def _row(trial: Trial) -> dict[str, object]:
         "stop_reason": measurement.stop_reason.value,
         "occupancy": measurement.occupancy,
         "loop_cpu_share": measurement.loop_cpu_share,
-        "compile_s": measurement.opening.compile_s,
+        **_costs(measurement),
         "measure_s": measurement.measure_s,
         "peak_rss_bytes": measurement.peak_rss_bytes,
         "flags": " ".join(sorted(measurement.flags)),
         "unproven": measurement.opening.unproven,
         "reused_from": trial.reused_from,
+    }
+
+
+def _costs(measurement: Measurement) -> dict[str, object]:
+    """What it cost beside time under load."""
+    opening, readings = measurement.opening, measurement.readings
+    cpu, energy = readings.cpu_s_per_item, readings.energy_j_per_item
+    return {
+        "cpu_s_per_item": cpu and cpu.mean,
+        "cpu_s_per_item_low": cpu and cpu.low,
+        "cpu_s_per_item_high": cpu and cpu.high,
+        "energy_j_per_item": energy and energy.mean,
+        "compile_s": opening.compile_s,
+        "first_inference_ms": opening.first_inference_ms,
+        "cached_compile_s": opening.cached_compile_s,
+        "cached_first_inference_ms": opening.cached_first_inference_ms,
+        **{name: getattr(readings, name) for name in _MEMORY},
     }

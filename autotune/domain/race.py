@@ -1,13 +1,13 @@
 """The race: contenders take turns in short slices over several launches; what that proves."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from autotune.domain.failure import Failure
 from autotune.domain.goal import Verdict
 from autotune.domain.limits import Limit
-from autotune.domain.measurement import Block, Feed, Flag, Interval, Latency, Opening
+from autotune.domain.measurement import Block, Feed, Flag, Interval, Latency, Opening, Readings
 from autotune.space.configuration import Configuration, Effective
 
 LEAST_LAUNCHES = 3
@@ -222,6 +222,8 @@ class Standing:
     unproven: str | None = None
     """Why its answers could not be shown to be those of single requests; None if they were."""
     peak_rss_bytes: int | None = None
+    readings: Readings = field(default_factory=Readings)
+    """What it cost beside time: over all slices, and the most memory of any launch."""
     flags: frozenset[Flag] = frozenset()
     failure: Failure | None = None
 

@@ -2,8 +2,8 @@
 
 History of the format: 1, the first. 2: `certificate`, `measured.feed`, and two more values of
 `status`. 3: `measured.peak_rss_bytes`. 4: `model.items_per_request`, `measured.data`,
-`measured.warnings`, `unproven`, `environment`, and one more value of `status`. 5: limits beside
-latency (`limits`, `measured.limits`, `certificate.limits`), efficiency (one more value of
+`measured.warnings`, `unproven`, `environment`, and one more value of `status`. 5: `measured.costs`,
+limits beside latency (`limits`, `measured.limits`, `certificate.limits`), efficiency (one more value of
 `objective`, `resource`, and fields of `measured` and `certificate`), `portable` and `bound_to`.
 """
 
@@ -39,6 +39,7 @@ from autotune.space.dimensions import BATCH, REQUESTS, TABLE
 from autotune.storage.digests import digest_of
 
 FORMAT_VERSION: Literal[5] = 5
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)] | None
 Size = Annotated[int, Field(ge=0, lt=10**9)]
 _MAX_BYTES = 2**20
 
@@ -73,6 +74,38 @@ class BestSla(FileSection):
     )
 
 
+class BestCosts(FileSection):
+    """What it took beside time under load; null where it was not measured."""
+
+    cpu_s_per_item: Amount = Field(
+        default=None,
+        description="CPU-seconds of all threads for each item, without what drives the load.",
+    )
+    cpu_s_per_item_low: Amount = Field(
+        default=None, description="Lower end of the 95 % interval from block ratios."
+    )
+    cpu_s_per_item_high: Amount = None
+    energy_j_per_item: Amount = Field(
+        default=None,
+        description="Joules of all CPU packages of the machine for each item, whoever used them.",
+    )
+    open_peak_rss_bytes: Count | None = Field(
+        default=None,
+        description="High-water mark of resident memory until the first answer: reading and "
+        "compiling.",
+    )
+    load_peak_rss_bytes: Count | None = Field(default=None, description="The same under load.")
+    steady_rss_bytes: Count | None = Field(
+        default=None, description="Resident memory under load, the median over blocks."
+    )
+    compile_s: Finite = Field(description="compile_model.")
+    first_inference_ms: Finite = Field(description="First request after compiling.")
+    cached_compile_s: Amount = Field(
+        default=None, description="compile_model from a model cache (CACHE_DIR)."
+    )
+    cached_first_inference_ms: Amount = None
+
+
 class BestMeasured(FileSection):
     """What the search measured, in one process: optimistic, as the best of many."""
 
@@ -100,6 +133,7 @@ class BestMeasured(FileSection):
     peak_rss_bytes: Count | None = Field(
         default=None, description="High-water mark of its process's resident memory."
     )
+    costs: BestCosts | None = Field(default=None, description="Null before format 5.")
     data: Literal["random", "real"] | None = Field(
         default=None, description="What the model was fed with; null before format 4."
     )

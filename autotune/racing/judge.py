@@ -23,6 +23,7 @@ from autotune.domain.race import (
     Status,
 )
 from autotune.racing.choice import Chosen, choose, fastest, posterior_of
+from autotune.racing.costs import readings_over
 from autotune.racing.limits import spreads
 from autotune.racing.standings import Record
 from autotune.space.dimension import Bound
@@ -279,6 +280,9 @@ def _standing(
         effective=dossier.opening.effective if dossier.opening else None,
         unproven=field.unproven(position),
         peak_rss_bytes=dossier.peak_rss_bytes,
+        readings=readings_over(
+            record, [one for one in field.launches if one.contender == position]
+        ),
         flags=record.flags,
         failure=dossier.failure,
     )

@@ -74,6 +74,11 @@ GAIN = Column(
 )
 BETTER_HINT = Column(name="the better hint", holds="its throughput, in items per second")
 SEEN = Column(name="requests seen", holds="requests that were measured and counted", is_number=True)
+CPU_TIME = Column(
+    name="CPU per item",
+    holds="CPU time of all threads for each item, without the load loop's",
+    is_number=True,
+)
 MEMORY = Column(
     name="memory", holds="most resident memory of the worker, runtime included", is_number=True
 )
@@ -89,6 +94,7 @@ ON_THE_PAGE = {
     "latency": LATENCY,
     "verdict": SLA,
     "seen": SEEN,
+    "cpu": CPU_TIME,
     "memory": MEMORY,
     "origin": ORIGIN,
     "remarks": REMARKS,

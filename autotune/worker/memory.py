@@ -12,9 +12,9 @@ _SELF = Path("/proc/self")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-def rss_bytes() -> int | None:
+def rss_bytes(process: Path = _SELF) -> int | None:
     """Resident memory of the process now."""
-    return known(lambda: int(read(_SELF / "statm").split()[1]) * _PAGE_BYTES)
+    return known(lambda: int(read(process / "statm").split()[1]) * _PAGE_BYTES)
 
 
 def peak_rss_bytes(process: Path = _SELF) -> int | None:
@@ -44,6 +44,7 @@ class HighWater:
         self._process = process
         self._before: int | None = None
         self._has_phase = False
+        self._withheld = 0
 
     @property
     def whole_bytes(self) -> int | None:
@@ -54,15 +55,22 @@ class HighWater:
     @property
     def phase_bytes(self) -> int | None:
         """Since the last `begin`; None where the mark could not begin anew."""
-        return peak_rss_bytes(self._process) if self._has_phase else None
+        now = peak_rss_bytes(self._process) if self._has_phase else None
+        return None if now is None else now + self._withheld
 
-    def begin(self) -> None:
+    def begin(self, held_bytes: int | None = None) -> None:
         """Have the mark begin anew, at what is resident now.
 
         Writing 5 to clear_refs is for that (proc_pid_clear_refs(5)). Some sandboxes have no such
         file, or have /proc read-only: the phases then have no mark of their own.
+
+        Args:
+            held_bytes: what a process that has given nothing back holds at this point; what is
+                resident less than that counts as if it were there. So the mark is no lower than
+                that of such a process, and higher by what it would use again of it.
         """
         self._before = self.whole_bytes
+        self._withheld = max(0, (held_bytes or 0) - (rss_bytes(self._process) or 0))
         try:
             with (self._process / "clear_refs").open("r+") as file:  # never made where it is absent
                 file.write("5")

@@ -16,7 +16,7 @@ from autotune.worker.inspection import Bench, home_of, inspect
 from autotune.worker.items import items_per_request
 from autotune.worker.judgement import Subject, forget, prove
 from autotune.worker.load import RequestLoop, requests_of
-from autotune.worker.memory import HighWater, give_back
+from autotune.worker.memory import HighWater, give_back, rss_bytes
 from autotune.worker.readings import meter
 from autotune.worker.reference import load_reference, probes, save_reference
 
@@ -45,6 +45,8 @@ class Session:
         self._source: RequestLoop | None = None
         self._source_kind: tuple[int, bool, str] | None = None
         self._high_water = HighWater()
+        self._opened_rss_bytes: int | None = None
+        """Held at the first answer, with what compiling left behind, as a deployment holds it."""
 
     def obey(self, command: dict[str, Any]) -> None:
         """Carry out one command; every fault becomes an answer."""
@@ -140,21 +142,17 @@ class Session:
             **described,
         )
 
-    def open(  # noqa: PLR0913 - a message's fields
+    def _subject(
         self,
         *,
         path: str,
         shapes: dict[str, list[int]],
-        inputs: str | None,
         device: str,
         properties: dict[str, str],
         batch_size: int,
         reference: str,
-    ) -> None:
-        """Compile one configuration, check its answers, and say what it became."""
-        begun = time.perf_counter()
-        file = Path(inputs) if inputs else None
-        subject = Subject(
+    ) -> Subject:
+        return Subject(
             self._core,
             lambda: model.read(self._core, Path(path), shapes),
             device,
@@ -163,6 +161,12 @@ class Session:
             Path(reference),
             self._progress,
         )
+
+    def open(self, *, inputs: str | None, batch_size: int, **chosen: Any) -> None:
+        """Compile one configuration, check its answers, and say what it became."""
+        begun = time.perf_counter()
+        file = Path(inputs) if inputs else None
+        subject = self._subject(batch_size=batch_size, **chosen)
         network = subject.read()
         self._data = samples(network, file)
         read_s = time.perf_counter() - begun
@@ -175,7 +179,7 @@ class Session:
         model.infer(self._compiled, batch_of(self._data, 0, batch_size))
         first_inference_ms = 1000 * (time.perf_counter() - begun)
         # What follows is ours: a deployment compares no answers, and reads no reference.
-        open_peak_rss_bytes = self._high_water.whole_bytes
+        open_peak_rss_bytes, self._opened_rss_bytes = self._high_water.whole_bytes, rss_bytes()
         error, unproven = self._proved(subject, network if batch_size == 1 else None, file)
         del network
         effective = model.effective_properties(self._compiled)
@@ -192,29 +196,10 @@ class Session:
             open_peak_rss_bytes=open_peak_rss_bytes,
         )
 
-    def cached(  # noqa: PLR0913 - a message's fields
-        self,
-        *,
-        path: str,
-        shapes: dict[str, list[int]],
-        inputs: str | None,
-        device: str,
-        properties: dict[str, str],
-        batch_size: int,
-        reference: str,
-        cache: str,
-    ) -> None:
+    def cached(self, *, inputs: str | None, cache: str, **chosen: Any) -> None:
         """Compile one configuration with a model cache, and say what that took."""
-        subject = Subject(
-            self._core,
-            lambda: model.read(self._core, Path(path), shapes),
-            device,
-            properties,
-            batch_size,
-            Path(reference),
-            self._progress,
-        )
-        found = try_cache(subject, Path(inputs) if inputs else None, Path(cache))
+        file = Path(inputs) if inputs else None
+        found = try_cache(self._subject(**chosen), file, Path(cache))
         self._answers.say("cached", **dataclasses.asdict(found))
 
     def _proved(
@@ -274,7 +259,7 @@ class Session:
         if self._source is None or self._source_kind != kind:
             self._source = None  # the old ones go first: two sets may not fit in memory
             give_back()
-            self._high_water.begin()
+            self._high_water.begin(self._opened_rss_bytes)
             self._source = requests_of(
                 self._compiled,
                 num_requests,

@@ -331,8 +331,11 @@ def test_format_1_is_still_read(path: Path) -> None:
 
 def test_a_newer_format_is_refused_whatever_is_in_it(path: Path) -> None:
     """With both versions and the way out."""
-    edit(path, lambda values: values.update(format_version=6, certificate={"from": "the future"}))
-    with pytest.raises(AutotuneError, match=r"format 6 is newer .* \(5\); upgrade autotune"):
+    newer = FORMAT_VERSION + 1
+    certificate = {"from": "the future"}
+    edit(path, lambda values: values.update(format_version=newer, certificate=certificate))
+    refused = rf"format {newer} is newer .* \({FORMAT_VERSION}\); upgrade autotune"
+    with pytest.raises(AutotuneError, match=refused):
         read_best(path)
 
 

@@ -156,6 +156,7 @@ def test_what_was_inspected_is_a_value_of_the_domain() -> None:
         "static_shapes": {"x": [1, 3]},
         "items_per_request": 4,
         "fed_warnings": ["zeros"],
+        "why_no_energy": "there are no counters",
     }
     answer = parse_message(json.dumps({"say": "inspected", **fields}).encode())
     assert isinstance(answer, Inspected)

@@ -262,13 +262,14 @@ const CELLS = {
   latency: { of: latency, text: (i) => milliseconds(latency(i)) },
   verdict: { of: (i) => (isFree() ? null : verdict(i)), isVerdict: true },
   seen: { of: (i) => trials.seen[i] },
+  cpu: { of: (i) => trials.cpu[i], text: (i) => milliseconds(trials.cpu[i]) },
   memory: { of: (i) => trials.memory[i], text: (i) => memory(trials.memory[i]) },
   origin: { of: (i) => trials.origin[i] },
   remarks: { of: (i) => trials.failure[i] ?? (trials.own[i] ? trials.flags[i] : "as another trial") },
 };
 const COLUMNS = data.columns.map((column) => ({ ...column, ...CELLS[column.key] }));  // see columns.py
 for (const column of data.limits)
-  if (!["max_memory", "min_throughput"].includes(column.name))  // which have columns of their own
+  if (!["max_memory", "max_cpu_per_item", "min_throughput"].includes(column.name))  // which have columns of their own
     COLUMNS.splice(-2, 0, { key: column.name, name: column.label, number: true,
       of: (i) => column.value[i], text: (i) => quantity(column, column.value[i]) });
 const CSV = {
@@ -277,6 +278,7 @@ const CSV = {
   batch_size: (i) => trials.batch[i], throughput_per_s: (i) => trials.rate[i], throughput_low_per_s: (i) => trials.low[i],
   throughput_high_per_s: (i) => trials.high[i], latency_ms: latency, requests: (i) => trials.seen[i],
   verdict: (i) => (isFree() ? null : verdict(i)), peak_rss_bytes: (i) => trials.memory[i],
+  cpu_ms_per_item: (i) => trials.cpu[i],
   flags: (i) => trials.flags[i], failure: (i) => trials.failure[i],
 };
 const SIGNS = { met: "●", unclear: "▲", missed: "✕" };

@@ -9,6 +9,7 @@ from autotune.analysis.caps import lowest_met
 from autotune.analysis.evidence import Evidence
 from autotune.analysis.pareto import NOISE
 from autotune.domain.goal import Goal
+from autotune.domain.measurement import Measurement
 from autotune.domain.race import Status
 from autotune.domain.ranking import latest, ratio
 from autotune.domain.trial import Trial
@@ -313,10 +314,17 @@ def _cells(trials: Sequence[Trial]) -> dict[str, list[Any]]:
         "low": [one and one.throughput.low for one in measured],
         "high": [one and one.throughput.high for one in measured],
         "seen": [one and one.latency.requests for one in measured],
+        "cpu": [one and _cpu_ms(one) for one in measured],
         "memory": [one and one.peak_rss_bytes for one in measured],
         "flags": [one and " ".join(names_of_doubts(one)) for one in measured],
         "failure": [t.failure and t.failure.kind.value.replace("_", " ") for t in trials],
     }
+
+
+def _cpu_ms(measurement: Measurement) -> float | None:
+    """CPU time for each item."""
+    found = measurement.readings.cpu_s_per_item
+    return None if found is None else 1000 * found.mean
 
 
 def _source(trial: Trial) -> int:
