@@ -13,13 +13,11 @@ from autotune.domain.verdicts import Judged, judged, worth
 from autotune.export.best_file import (
     BESIDE,
     FORMAT_VERSION,
-    BestBaseline,
-    BestCosts,
     BestFile,
-    BestMeasured,
     BestModel,
     BestSla,
 )
+from autotune.export.best_measured import BestBaseline, BestCosts, BestMeasured
 from autotune.export.certificate import BestLimit, best_latency, certificate
 from autotune.space.dimensions import bound_to
 

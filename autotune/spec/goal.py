@@ -21,7 +21,7 @@ from autotune.domain.limits import TABLE, LimitRow, limits_of
 from autotune.spec.values import Duration, Section, Share, Switch
 
 
-class _Goal(Section):
+class _GoalKeys(Section):
     """What to look for."""
 
     objective: Objective | None = Field(
@@ -141,7 +141,7 @@ def _goal_key(row: LimitRow) -> tuple[Any, Any]:
 
 if TYPE_CHECKING:
 
-    class GoalSpec(_Goal):
+    class GoalSpec(_GoalKeys):
         """Its limits are the rows of the table of limits."""
 
         def __getattr__(self, name: str) -> Any: ...
@@ -149,7 +149,7 @@ if TYPE_CHECKING:
 else:
     GoalSpec = create_model(
         "GoalSpec",
-        __base__=_Goal,
-        __doc__=_Goal.__doc__,
+        __base__=_GoalKeys,
+        __doc__=_GoalKeys.__doc__,
         **{row.name: _goal_key(row) for row in TABLE},
     )
