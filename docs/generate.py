@@ -71,8 +71,12 @@ def study_toml() -> str:
 
 def dimensions() -> str:
     """The table of dimensions, and that of devices."""
-    parts = ["## Dimensions", "", "| key | column | stage | kind | property | default | answers |"]
-    parts.append("| --- | --- | --- | --- | --- | --- | --- |")
+    parts = [
+        "## Dimensions",
+        "",
+        "| key | column | stage | kind | property | default | answers | bound to |",
+    ]
+    parts.append("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for one in TABLE:
         key = f"`{one.key}`" if one.tunable else "in no study.toml"
         default = "" if one.default is None else f"`{one.text(one.default)}`"
@@ -85,6 +89,7 @@ def dimensions() -> str:
             f"`{one.property}`" if one.property else "",
             default,
             answers,
+            one.bound.value,
         )
         parts.append(f"| {' | '.join(cells)} |")
     parts += ["", "## Devices", "", "| device | lacks | sets always | what is known |"]

@@ -75,13 +75,17 @@ def test_links_in_documents_lead_somewhere() -> None:
 
 def test_example_studies_are_valid_and_introduced() -> None:
     """Each opens with three comment lines: the question, the duration, what to look at."""
+    from autotune.domain.goal import Objective
     from autotune.spec import load_spec
 
     studies = sorted(ROOT.glob("studies/*/study.toml"))
 
-    assert len(studies) == 5
+    assert len(studies) == 9
+    goals = [load_spec(study).goal.goal for study in studies]
+    assert {goal.objective for goal in goals} == set(Objective)
+    assert any(goal.objective is Objective.THROUGHPUT and goal.cap_ms is None for goal in goals)
+    assert {limit.name for goal in goals for limit in goal.limits} >= {"max_memory"}
     for study in studies:
-        load_spec(study)
         first = study.read_text().splitlines()[:3]
         assert [line.split(":")[0] for line in first] == ["# Question", "# Duration", "# Look at"]
 

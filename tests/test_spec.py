@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.domain.goal import Goal, Objective
+from autotune.domain.goal import Goal, Objective, Resource
+from autotune.domain.limits import TABLE, LimitRow, limits_of
 from autotune.domain.sampler import Sampler
 from autotune.errors import EXIT_USAGE, SpecError
 from autotune.space.dimensions import Api
@@ -77,11 +78,71 @@ def test_headroom_needs_a_cap() -> None:
     assert "give max_latency" in fault(text)
 
 
-@pytest.mark.parametrize("objective", ["latency", "pareto"])
-def test_only_throughput_needs_a_cap(objective: str) -> None:
-    """The lowest latency and the front can be looked for without a cap."""
+@pytest.mark.parametrize("objective", ["throughput", "latency", "pareto", "efficiency"])
+def test_no_objective_that_is_said_needs_a_cap(objective: str) -> None:
+    """The lowest latency, the front, efficiency, and throughput overnight, where one says so."""
     spec = parse_spec(LEAST.replace("max_latency", "objective").replace("20ms", objective))
     assert spec.goal.goal == Goal(Objective(objective), 99.0, None)
+
+
+def test_throughput_under_a_cap_may_be_said_or_not() -> None:
+    """It is the same study, and is written in one way."""
+    said = parse_spec(LEAST + 'objective = "throughput"\n')
+    assert said == parse_spec(LEAST)
+    assert said.goal.goal == Goal(Objective.THROUGHPUT, 99.0, 20.0)
+    overnight = parse_spec(LEAST.replace('max_latency = "20ms"', 'objective = "throughput"'))
+    assert parse_spec(to_toml(overnight)) == overnight
+
+
+def test_limits_beside_latency() -> None:
+    """Each with its unit, as many as one likes; in the order of the table."""
+    text = LEAST + (
+        'min_throughput = 500\nmax_memory = "1.5GiB"\nmax_cpu_per_item = "3ms"\n'
+        'max_compile_time = "2s"\nmax_first_inference = "2.5s"\nmax_energy_per_item = "20mJ"\n'
+    )
+    spec = parse_spec(text)
+    assert spec.goal.goal.limits == limits_of(
+        {
+            "max_memory": 1.5 * 2**30,
+            "max_cpu_per_item": 0.003,
+            "max_compile_time": 2.0,
+            "max_first_inference": 2.5,
+            "max_energy_per_item": 0.02,
+            "min_throughput": 500.0,
+        }
+    )
+    assert parse_spec(text.replace("500\n", '"500/s"\n')) == spec
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+@pytest.mark.parametrize("value", ["0", "-1", '"0s"', '"lots"', "true", "[]", '"1parsec"'])
+def test_a_limit_is_positive_and_has_its_unit(row: LimitRow, value: str) -> None:
+    """The message names the key."""
+    assert f"[goal] {row.name}: " in fault(f"{LEAST}{row.name} = {value}\n")
+
+
+def test_a_bare_number_is_no_limit_of_memory() -> None:
+    """But one of throughput, which is items per second."""
+    line = fault(LEAST + "max_memory = 500\n")
+    assert line == (
+        'study.toml: [goal] max_memory: 500 has no unit; write a text such as "500MB", "1.5GiB"'
+    )
+    assert parse_spec(LEAST + "min_throughput = 500.5\n").goal.goal.limits[0].value == 500.5
+
+
+def test_what_efficiency_counts_by() -> None:
+    """CPU time, or energy where it is said; of nothing else."""
+    text = LEAST + 'objective = "efficiency"\n'
+    assert parse_spec(text).goal.goal.resource is Resource.CPU
+    assert parse_spec(text + 'efficiency = "energy"\n').goal.goal.resource is Resource.ENERGY
+    assert "[goal] efficiency: is what the objective" in fault(LEAST + 'efficiency = "energy"\n')
+    assert "[goal] efficiency" in fault(text + 'efficiency = "money"\n')
+
+
+def test_portable() -> None:
+    """A switch, off where it is not said."""
+    assert not parse_spec(LEAST).goal.goal.portable
+    assert parse_spec(LEAST + "portable = true\n").goal.goal.portable
 
 
 def test_one_value_fixes_a_dimension() -> None:
@@ -162,8 +223,15 @@ DICTIONARIES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "goal": st.fixed_dictionaries(
             {"max_latency": DURATIONS},
             optional={
-                "objective": st.sampled_from(["throughput", "latency", "pareto"]),
+                "objective": st.sampled_from(["throughput", "latency", "pareto", "efficiency"]),
                 "percentile": st.floats(0.01, 99.9999) | st.integers(1, 99),
+                "portable": st.booleans(),
+                "max_memory": st.integers(1, 10**13).map("{}B".format),
+                "max_cpu_per_item": DURATIONS,
+                "max_compile_time": DURATIONS,
+                "max_first_inference": DURATIONS,
+                "max_energy_per_item": st.integers(1, 10**9).map("{}uJ".format),
+                "min_throughput": st.floats(1e-6, 1e9) | st.integers(1, 10**9),
             },
         ),
     },
@@ -232,6 +300,12 @@ def test_a_folder_stands_for_its_study(tmp_path: Path) -> None:
 # --- faults
 
 
+NO_CAP = (
+    'is missing: write for instance max_latency = "20ms"; or objective = "throughput" for as many '
+    "items as the machine can do, however long each takes"
+)
+
+
 def test_all_faults_are_told_together() -> None:
     """One line for each fault, with section, key, value and way out."""
     assert faults(
@@ -254,7 +328,7 @@ def test_all_faults_are_told_together() -> None:
     ) == [
         "study.toml: [model] path: is missing",
         "study.toml: [model] paht: unknown key; did you mean 'path'?",
-        'study.toml: [goal] max_latency: is missing: write for instance max_latency = "20ms"',
+        f"study.toml: [goal] max_latency: {NO_CAP}",
         "study.toml: [goal] percentile: input should be less than 100, got 101",
         "study.toml: [budget] trials: input should be greater than or equal to 1, got 0",
         "study.toml: [budget] until: '7am' is no time of day; write for instance \"07:00\"",
@@ -279,7 +353,12 @@ def test_a_missing_section_is_named(section: str) -> None:
     [
         ("max_latncy", "did you mean 'max_latency'?"),
         ("percentil", "did you mean 'percentile'?"),
-        ("zzz", "known here: objective, max_latency, percentile, headroom"),
+        ("max_memry", "did you mean 'max_memory'?"),
+        (
+            "zzz",
+            "known here: objective, efficiency, max_latency, percentile, headroom, portable, "
+            + ", ".join(row.name for row in TABLE),
+        ),
     ],
 )
 def test_unknown_keys_get_a_suggestion(key: str, suggestion: str) -> None:

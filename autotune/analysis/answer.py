@@ -1,9 +1,9 @@
 """What a stored study answers: verdicts for a goal, and the race where it has a say."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from autotune.analysis.what_if import NO_LIMITS, Limits, deciding, needs_judging, under
+from autotune.analysis.what_if import deciding, is_allowed, needs_judging, under
 from autotune.domain.goal import Goal
 from autotune.domain.race import RaceResult
 from autotune.domain.ranking import best, chosen
@@ -29,14 +29,15 @@ class Answer:
     """Judged by the goal: all of them for the study's own, else at least the hints, the failed ones
     and all that decide."""
     is_any_allowed: bool
-    """Whether anything that was measured is within the limits."""
+    """Whether anything that was measured is on the device and within the limits beside latency."""
 
 
-def answer(store: StudyReader, goal: Goal, limits: Limits = NO_LIMITS) -> Answer:
-    """The best trial under a goal and limits.
+def answer(store: StudyReader, goal: Goal, device: str | None = None) -> Answer:
+    """The best trial under a goal, on a device if one is named.
 
-    The race has a say where it was held over all trials and what it chose is within the limits;
-    under another goal than its own, only where that is also the best of the trials.
+    The race has a say where it was held over all trials and what it chose is on the device; under
+    another goal than its own, only where that is also the best of the trials. What is preferred
+    among equals makes no other goal.
 
     Raises:
         StorageError: the study cannot be read.
@@ -45,23 +46,23 @@ def answer(store: StudyReader, goal: Goal, limits: Limits = NO_LIMITS) -> Answer
     judged = trials
     if needs_judging(stored, goal):
         with rows_explained(store.name, "the requests of a trial"):
-            judged = deciding(trials, stored, goal, store.with_blocks, limits)
-    allowed = [trial for trial in judged if limits.allow(trial)]
+            judged = deciding(trials, stored, goal, store.with_blocks, device)
+    here = [t for t in judged if device is None or t.configuration.device == device]
     race = _held_over(store, goal, len(trials))
     winner = None if race is None else race.winner
     number = None if winner is None else winner.contender.trial
-    if goal == stored:
-        has_say = winner is None or any(trial.number == number for trial in allowed)
+    if replace(goal, portable=stored.portable) == stored:
+        has_say = winner is None or any(trial.number == number for trial in here)
     else:
-        leader = best(allowed, goal)
+        leader = best(here, goal)
         has_say = leader is not None and leader.number == number
     held, race = race, race if has_say else None
     return Answer(
-        best=chosen(allowed, goal, race),
+        best=chosen(here, goal, race),
         race=race,
         held=held,
         trials=judged,
-        is_any_allowed=any(trial.measurement is not None for trial in allowed),
+        is_any_allowed=any(is_allowed(trial, goal, device) for trial in here),
     )
 
 

@@ -1,39 +1,30 @@
-"""Another cap or percentile, answered from stored blocks; limits on memory and device."""
+"""Another cap or percentile, answered from stored blocks; other limits, from stored readings."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autotune.analysis.caps import cap_ranges, latencies_of, lowest_met
-from autotune.domain.goal import Goal, Objective, Sla
+from autotune.domain.goal import Goal, Objective, Sla, Verdict
 from autotune.domain.measurement import TICK_MS, Latency, Measurement
-from autotune.domain.ranking import is_feasible, merit
+from autotune.domain.ranking import is_feasible, merit, nearest_miss, nearest_misses
 from autotune.domain.trial import Trial
+from autotune.domain.verdicts import judged
 from autotune.stats.latency import cap_ticks, over_cap, percentile_rank, summarise
 from autotune.stats.tail_test import most_over_to_meet, sla_verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What may be deployed, beside the latency cap."""
+def is_allowed(trial: Trial, goal: Goal, device: str | None = None) -> bool:
+    """Whether a measured trial ran on the device and keeps every limit beside latency.
 
-    max_memory_bytes: int | None = None
-    """High-water mark of the worker's resident memory."""
-    device: str | None = None
-
-    def allow(self, trial: Trial) -> bool:
-        """Whether a trial is within them; one whose memory is not known is not."""
-        if self.device is not None and trial.configuration.device != self.device:
-            return False
-        if self.max_memory_bytes is None:
-            return True
-        used = None if trial.measurement is None else trial.measurement.peak_rss_bytes
-        return used is not None and used <= self.max_memory_bytes
-
-
-NO_LIMITS = Limits()
+    One whose reading is not known does not.
+    """
+    measured = trial.measurement
+    if measured is None or device not in {None, trial.configuration.device}:
+        return False
+    return all(one.verdict is Verdict.MET for one in judged(measured, goal))
 
 
 def measurement_under(measurement: Measurement, goal: Goal) -> Measurement:
@@ -59,28 +50,29 @@ def deciding(
     stored: Goal,
     goal: Goal,
     with_blocks: Callable[[Trial], Trial],
-    limits: Limits = NO_LIMITS,
+    device: str | None = None,
 ) -> tuple[Trial, ...]:
     """The trials that decide which is best under another goal, and the hints, judged by it.
 
     The same answer as from judging all, without reading the blocks of all: what is best and met is
     found from the top, and most of what is not met shows that by its stored percentiles. Where
-    nothing is met, the nearest miss is among them. Failed trials are kept as they are.
+    nothing is met, the nearest miss of each constraint is among them. Failed trials are kept as
+    they are.
 
     Args:
         trials: all, by number, with the stored statistics.
         stored: the goal that these belong to.
         goal: the one that is asked for.
         with_blocks: brings back the blocks of a trial.
-        limits: what else the best must keep.
+        device: what the best must run on.
     """
-    allowed = [t for t in trials if t.measurement is not None and limits.allow(t)]
+    allowed = [trial for trial in trials if is_allowed(trial, goal, device)]
     if goal.objective is Objective.LATENCY:
         needed = _lowest_met(allowed, stored, goal, with_blocks)
     else:
         ranked = sorted(allowed, key=lambda trial: merit(trial, goal), reverse=True)
         needed = _first_met(ranked, goal, with_blocks)
-    needed = needed or _nearest(allowed, stored.percentile, goal.percentile)
+    needed = needed or _misses(trials, allowed, stored, goal, device)
     others = [t for t in trials if t.configuration.is_hint or t.measurement is None]
     wanted = {trial.number: trial for trial in (*others, *needed)}
     return under([wanted[number] for number in sorted(wanted)], goal, with_blocks)
@@ -174,6 +166,23 @@ def lowest_cap(
         found = lowest_met(cap_ranges([whole], [percentile], latencies_of(whole)), percentile)
         best = min((one for one in (best, found) if one is not None), default=None)
     return best
+
+
+def _misses(
+    trials: Sequence[Trial],
+    allowed: Sequence[Trial],
+    stored: Goal,
+    goal: Goal,
+    device: str | None,
+) -> list[Trial]:
+    """What comes nearest: to the cap among those within the limits, and to each limit."""
+    found = _nearest(allowed, stored.percentile, goal.percentile)
+    if goal.limits:
+        there = [t for t in trials if t.measurement and device in {None, t.configuration.device}]
+        beside = replace(goal, cap_ms=None)
+        near = nearest_miss(there, beside)
+        found += [*nearest_misses(there, beside).values(), *([] if near is None else [near])]
+    return found
 
 
 def _nearest(trials: Sequence[Trial], stored: float, percentile: float) -> list[Trial]:

@@ -9,13 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from autotune.cli.output import cpus_of
+from autotune.domain.limits import TABLE
 from autotune.domain.model_file import fault_of, located, model_in
 from autotune.domain.paths import relative
 from autotune.errors import AutotuneError, ModelError, SpecError, StorageError, UsageError
 from autotune.export.best_file import relative_model_path
 from autotune.machines.locks import STUDY_LOCK, study_lock
 from autotune.report.format import goal_in_words
-from autotune.spec import STUDY_FILE, StudySpec, build_spec, load_spec, parse_shapes, to_toml
+from autotune.spec import (
+    STUDY_FILE,
+    GoalSpec,
+    StudySpec,
+    build_spec,
+    load_spec,
+    parse_shapes,
+    to_toml,
+)
 from autotune.storage.database import DATABASE
 
 LOG = "tune.log"
@@ -25,6 +34,9 @@ _OPTIONS = {
     "[goal] percentile": "--percentile",
     "[goal] headroom": "--headroom",
     "[goal] objective": "--objective",
+    "[goal] efficiency": "--efficiency",
+    "[goal] portable": "--portable",
+    **{f"[goal] {row.name}": row.option for row in TABLE},
     "[budget] duration": "--budget",
     "[budget] trials": "--trials",
     "[budget] until": "--until",
@@ -83,7 +95,7 @@ def new_study(
     except SpecError as error:
         raise UsageError(str(error).replace("[model] shape", "--shape")) from None
     cpus_of(given["cpus"])  # what cannot be held here is said before a folder is made
-    goal = {key: given[key] for key in ("objective", "max_latency", "percentile", "headroom")}
+    goal = {key: given[key] for key in GoalSpec.model_fields}
     values = {
         "model": _given({"path": relative_model_path(model, folder), "shape": given["shape"]}),
         "goal": _given(goal),
@@ -158,7 +170,10 @@ def _from_options(values: dict[str, Any]) -> StudySpec:
 
 def _by_option(line: str) -> str:
     if line.startswith("[goal] max_latency: is missing"):
-        return "--max-latency is missing: write for instance --max-latency 20ms"
+        return (
+            "--max-latency is missing: write for instance --max-latency 20ms; or --objective "
+            "throughput for as many items as the machine can do, however long each takes"
+        )
     for key, option in _OPTIONS.items():
         if line.startswith(key):
             rest = line.removeprefix(key)

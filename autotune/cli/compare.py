@@ -1,6 +1,6 @@
 """`compare`: a race without a study, shown, as JSON, and turned into an exit code."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from autotune.cli.output import (
     seconds_of,
     teller,
 )
+from autotune.cli.questions import within_limits
 from autotune.cli.stop import Signals
 from autotune.domain.goal import Goal
 from autotune.domain.measurement import Feed, Interval
@@ -33,7 +34,14 @@ from autotune.racing.named import NamedContender, RacedModel, named_contenders
 from autotune.report.format import (
     goal_in_words,
 )
-from autotune.report.race import conditions_lines, failure_lines, ratio_text, words
+from autotune.report.race import (
+    conditions_lines,
+    failure_lines,
+    limits_json,
+    ratio_text,
+    standing_lines,
+    words,
+)
 from autotune.report.race_table import race_table
 from autotune.report.words import terms_in_words
 from autotune.spec import parse_shapes
@@ -48,6 +56,7 @@ def run_compare(
     device: str,
     max_latency: str | None,
     asked_percentile: float | None,
+    limits: Mapping[str, str | None],
     anyway: bool,
     cpus: str | None = None,
     wait: str | None,
@@ -58,7 +67,7 @@ def run_compare(
         raise UsageError("compare takes two or more: best.json, STUDY:TRIAL, LATENCY, streams=2,…")
     given = None if model is None else RacedModel(path=located(model), shapes=parse_shapes(shape))
     named = named_contenders(names, given, device)
-    goal = _goal(common_goal(named), max_latency, asked_percentile)
+    goal = within_limits(_goal(common_goal(named), max_latency, asked_percentile), limits)
     asked = cpus_of(cpus)
     budget_s, console = seconds_of("--budget", budget), Console(stderr=as_json)
     say_what_is_not_passed_on(console)
@@ -133,6 +142,9 @@ def show_race(
     for standing in result.standings:
         if standing.unproven is not None:
             say(console, f"{words(standing)}: unproven answers: {standing.unproven}")
+    for standing in result.standings:
+        for line in standing_lines(standing, goal):
+            say(console, f"{words(standing)}: {line}")
     for standing in result.standings[1:]:
         said = comparison(standing, result.tie_margin)
         say(console, f"{words(standing)}: {said} {first.contender.name}")
@@ -214,6 +226,8 @@ def standing_json(standing: Standing) -> dict[str, Any]:
         "requests": standing.requests,
         "over_cap": standing.over_cap,
         "verdict": standing.verdict,
+        "efficiency": standing.efficiency and standing.efficiency.mean,
+        "limits": limits_json(standing),
         "flags": sorted(standing.flags),
         "unproven": standing.unproven,
         "failure": standing.failure and f"{standing.failure.kind}: {standing.failure.message}",

@@ -19,6 +19,7 @@ _METRICS = {
     Objective.THROUGHPUT: ["throughput_per_s"],
     Objective.LATENCY: ["latency_ms"],
     Objective.PARETO: ["throughput_per_s", "latency_ms"],
+    Objective.EFFICIENCY: ["efficiency"],
 }
 
 

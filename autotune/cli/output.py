@@ -155,4 +155,5 @@ def goal_json(goal: Goal) -> dict[str, Any]:
         "percentile": goal.percentile,
         "cap_ms": goal.given_cap_ms,
         "headroom": goal.headroom,
+        "limits": {limit.name: limit.value for limit in goal.limits},
     }

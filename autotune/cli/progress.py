@@ -26,14 +26,25 @@ from autotune.domain.events import (
     TrialFinished,
     TrialStarted,
 )
-from autotune.domain.goal import Verdict
+from autotune.domain.goal import Objective, Verdict
+from autotune.domain.limits import LimitRow
 from autotune.domain.measurement import Measurement, StopReason
 from autotune.domain.ranking import ratio
 from autotune.domain.trial import Trial
-from autotune.report.format import goal_in_words, milliseconds, per_second, seconds, times
+from autotune.domain.verdicts import judged, worth
+from autotune.report.format import (
+    efficiency,
+    gained,
+    goal_in_words,
+    limited,
+    milliseconds,
+    per_second,
+    seconds,
+    times,
+)
 from autotune.report.race import race_lines, ratio_text
 from autotune.report.race_table import race_table
-from autotune.report.tables import verdict_text
+from autotune.report.tables import verdict_cell
 from autotune.report.words import terms_in_words
 from autotune.space.words import several
 
@@ -193,9 +204,14 @@ class Progress:
                 str(trial.configuration),
                 per_second(measured.throughput_per_s),
                 milliseconds(measured.latency.goal_ms),
-                verdict_text(measured.verdict),
+                verdict_cell(measured.verdict, self._limits(measured)),
             )
         return table
+
+    def _limits(self, measured: Measurement) -> list[tuple[LimitRow, Verdict]]:
+        if self._finished is None:
+            return []
+        return [(one.limit.row, one.verdict) for one in judged(measured, self._finished.goal)]
 
     def _summary(self, event: TrialFinished) -> Text:
         opened = self._opened
@@ -239,23 +255,25 @@ def _race_line(event: RaceStarted) -> str:
 def _launch_line(event: LaunchFinished) -> str:
     winner = event.result.winner
     leads = "nobody leads yet" if winner is None else f"{winner.contender.name} leads"
-    gain = (
-        "" if winner is None or winner.ratio is None else f", {ratio_text(winner.ratio)} the hint"
-    )
+    gain = ""
+    if winner is not None and winner.ratio is not None:
+        gain = f", {ratio_text(winner.ratio)} the hint{gained(event.goal)}"
     return f"race: launch {event.result.launches}: {leads}{gain}; {seconds(event.left_s)} left"
 
 
 def best_in_words(event: TrialFinished) -> str:
     """The best so far against the better hint."""
     if event.best is None or event.best.measurement is None:
-        return "nothing meets the SLA yet"
+        return f"nothing meets {'all limits' if event.goal.limits else 'the SLA'} yet"
     measured = event.best.measurement
     found = ratio(event.best, event.better_hint, event.goal)
-    gain = "" if found is None else f", {times(found)} the better hint"
-    return (
-        f"best {per_second(measured.throughput_per_s)} at {milliseconds(measured.latency.goal_ms)}"
-        f"{gain} (trial {event.best.number})"
-    )
+    gain = "" if found is None else f", {times(found)} the better hint{gained(event.goal)}"
+    used = ""
+    if event.goal.objective is Objective.EFFICIENCY:
+        seen = worth(measured, event.goal)
+        used = f"{efficiency(None if seen is None else seen.mean, event.goal)}, "
+    rate, latency = per_second(measured.throughput_per_s), milliseconds(measured.latency.goal_ms)
+    return f"best {used}{rate} at {latency}{gain} (trial {event.best.number})"
 
 
 def _opened_lines(event: StudyOpened) -> list[str]:
@@ -293,6 +311,9 @@ def _trial_line(event: TrialFinished) -> str:
         return head
     same = "" if trial.reused_from is None else f", same as trial {trial.reused_from}"
     verdict = "" if measured.verdict is None else f", {measured.verdict}{_why_open(measured)}"
+    for one in judged(measured, event.goal):
+        value = "not known" if one.reading is None else limited(one.limit.row, one.reading.value)
+        verdict += f", {one.limit.row.label} {value} ({one.verdict})"
     return (
         f"{head}{per_second(measured.throughput_per_s)}, "
         f"{milliseconds(measured.latency.goal_ms)}{verdict}{same}; {best_in_words(event)}{left}"

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from autotune.analysis.what_if import Limits
 from autotune.domain.goal import Goal, Objective
-from autotune.domain.units import parse_bytes, parse_duration, parse_percent
+from autotune.domain.limits import BY_NAME
+from autotune.domain.units import parse_duration, parse_percent
 from autotune.errors import SpecError, UsageError
 from autotune.host.core_budget import budget_in_words
 from autotune.spec import STUDY_FILE, parse_spec
@@ -69,22 +69,25 @@ def asked_goal(
             f"--percentile: must be at least 1 and below 100, got {percentile:g}{meant}"
         )
     asked = stored.asked(percentile=percentile, cap_ms=cap_ms, headroom=room)
-    return asked if cap_ms is None else replace(asked, objective=Objective.THROUGHPUT)
+    if cap_ms is None or asked.objective is Objective.EFFICIENCY:
+        return asked
+    return replace(asked, objective=Objective.THROUGHPUT)
 
 
-def asked_limits(max_memory: str | None, device: str | None) -> Limits:
-    """Limits of the command line.
+def within_limits(goal: Goal, limits: Mapping[str, str | None]) -> Goal:
+    """The same goal with the limits of the command line, by their names.
 
     Raises:
-        UsageError: it is no amount of memory.
+        UsageError: a value is none; the message names the option.
     """
-    try:
-        return Limits(
-            max_memory_bytes=None if max_memory is None else parse_bytes(max_memory),
-            device=None if device is None else device.upper(),
-        )
-    except ValueError as error:
-        raise UsageError(f"--max-memory: {error}") from None
+    found = {}
+    for name, text in limits.items():
+        if text is not None:
+            try:
+                found[name] = BY_NAME[name].parse(text)
+            except ValueError as error:
+                raise UsageError(f"{BY_NAME[name].option}: {error}") from None
+    return goal.within(found) if found else goal
 
 
 def terms_json(identity: Identity, machine: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """`report`: a study as one page for a browser."""
 
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from rich.console import Console
 from autotune.analysis.comparison import Side
 from autotune.analysis.evidence import Evidence
 from autotune.cli.output import must_end_with, say
-from autotune.cli.questions import opened
+from autotune.cli.questions import opened, within_limits
+from autotune.domain.goal import Goal
 from autotune.domain.paths import absolute
 from autotune.errors import UsageError
 from autotune.export.files import write_atomically, write_bytes_atomically
@@ -23,12 +24,21 @@ from autotune.storage.reader import StudyReader
 REPORT, COMPARISON = "report.html", "comparison.html"
 
 
-def show_report(folder: Path, out: Path | None, png: Path | None, *, open_it: bool) -> None:
+def show_report(
+    folder: Path,
+    out: Path | None,
+    png: Path | None,
+    *,
+    open_it: bool,
+    limits: Mapping[str, str | None] | None = None,
+) -> None:
     """Write the page, beside the study where nothing else is said, and open it if asked to.
 
     With `png`, the main chart goes there, and the page is written only where it is asked for.
+    `limits` are what the page begins with in its answers to other questions.
     """
     folder, store = opened(folder)
+    asked = within_limits(store.identity().goal, limits or {})
     console = Console()
     if out is not None:
         must_end_with("--out", out, ".html")
@@ -42,14 +52,19 @@ def show_report(folder: Path, out: Path | None, png: Path | None, *, open_it: bo
         store = StudyReader.read_only(folder)
     target = out or folder / REPORT
     with closing(store):
-        _write(store, target)
+        _write(store, target, asked)
     _say_and_open(target, open_it=open_it)
 
 
 def show_comparison(
-    folders: Sequence[Path], out: Path | None, png: Path | None, *, open_it: bool
+    folders: Sequence[Path],
+    out: Path | None,
+    png: Path | None,
+    *,
+    open_it: bool,
+    limits: Mapping[str, str | None] | None = None,
 ) -> None:
-    """Several studies on one page, judged by the first one's goal.
+    """Several studies on one page, judged by the first one's goal, with other limits if asked for.
 
     Raises:
         UsageError: a picture is asked for, which is of one study.
@@ -62,7 +77,7 @@ def show_comparison(
         found = [opened(folder) for folder in folders]
         folders = [folder for folder, _ in found]
         stores = [stack.enter_context(closing(store)) for _, store in found]
-        goal = stores[0].identity().goal
+        goal = within_limits(stores[0].identity().goal, limits or {})
         named = zip(stores, names(folders), strict=True)
         sides = [Side.of(store, name, goal) for store, name in named]
         target = out or folders[0] / COMPARISON
@@ -97,5 +112,5 @@ def _say_and_open(target: Path, *, open_it: bool) -> None:
         say(console, "no browser was found: open it by hand")
 
 
-def _write(store: StudyReader, target: Path) -> None:
-    write_atomically(target, render(view_of(Evidence.of(store))))
+def _write(store: StudyReader, target: Path, asked: Goal | None = None) -> None:
+    write_atomically(target, render(view_of(Evidence.of(store), asked)))

@@ -1,6 +1,8 @@
 """`pareto` and `best`: what is to be chosen, from what was measured; read-only."""
 
 import contextlib
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -8,22 +10,21 @@ from rich.console import Console
 from autotune.analysis.answer import Answer, answer, raced, trials_under
 from autotune.analysis.devices import by_device
 from autotune.analysis.pareto import NOISE, pareto_front
-from autotune.analysis.what_if import Limits, lowest_cap
+from autotune.analysis.what_if import is_allowed, lowest_cap
 from autotune.cli.output import STDOUT, csv_to, goal_json, must_end_with, print_json, say, show
-from autotune.cli.questions import asked_goal, asked_limits, opened, terms_json
+from autotune.cli.questions import asked_goal, opened, terms_json, within_limits
 from autotune.domain.goal import Goal
 from autotune.domain.ranking import baselines, better_hint, latest
-from autotune.domain.trial import Trial
 from autotune.errors import EXIT_NO_FEASIBLE, EXIT_OK, AutotuneError, UsageError
 from autotune.export.best_file import BestFile, read_best, write_best
 from autotune.export.from_study import best_of_study
 from autotune.report.chart import pareto_chart
 from autotune.report.devices import devices_table
-from autotune.report.format import goal_in_words, limits_in_words, memory, percent
+from autotune.report.format import goal_in_words, percent
 from autotune.report.race import held_lines, race_lines
 from autotune.report.race_table import race_table
 from autotune.report.tables import distinct, trials_table
-from autotune.report.words import relaxed_in_words, terms_of, why_nothing
+from autotune.report.words import limit_lines, relaxed_in_words, terms_of, why_nothing
 from autotune.storage.reader import StudyReader
 from autotune.storage.sessions import last_machine
 
@@ -80,8 +81,9 @@ def show_best(
     out: Path | None,
     *,
     headroom: str | None = None,
-    max_memory: str | None = None,
+    limits: Mapping[str, str | None] | None = None,
     device: str | None = None,
+    portable: bool = False,
     as_json: bool,
 ) -> int:
     """The best configuration under the study's goal, or others and limits; the exit code."""
@@ -89,12 +91,14 @@ def show_best(
         must_end_with("--out", out, ".json")
     folder, store = opened(folder)
     goal = asked_goal(store.identity().goal, max_latency, percentile, headroom)
-    limits = asked_limits(max_memory, device)
-    found = answer(store, goal, limits)
+    goal = within_limits(goal, limits or {})
+    goal = replace(goal, portable=portable or goal.portable)
+    device = None if device is None else device.upper()
+    found = answer(store, goal, device)
     leader, race, trials = found.best, found.race, found.trials
     console = Console()
     if leader is None:
-        why = _why_nothing(store, found, goal, limits)
+        why = _why_nothing(store, found, goal, device)
         if as_json:
             print_json({"goal": goal_json(goal), "best": None, "why": why})
         else:
@@ -108,18 +112,19 @@ def show_best(
     if as_json:
         print_json(file.model_dump(mode="json"))
         return EXIT_OK
-    _tell_best(console, found, file, goal, limits)
-    _tell_devices(console, store, found, goal, limits)
+    _tell_best(console, found, file, goal, device)
+    _tell_devices(console, store, found, goal, device)
     say(console, terms_of(store.identity(), last_machine(store.sessions())))
     if out is not None:
         say(console, f"wrote {out}")
     return EXIT_OK
 
 
-def _tell_best(console: Console, found: Answer, file: BestFile, goal: Goal, limits: Limits) -> None:
+def _tell_best(
+    console: Console, found: Answer, file: BestFile, goal: Goal, device: str | None
+) -> None:
     """The race that chose it, or what the search saw of it beside the hints."""
-    within = limits_in_words(limits)
-    say(console, f"{goal_in_words(goal)}{f', {within}' if within else ''}:")
+    say(console, f"{goal_in_words(goal)}{_on(device)}:")
     if found.race is not None:
         show(console, race_table(found.race, goal))
         for line in race_lines(found.race, goal):
@@ -128,22 +133,22 @@ def _tell_best(console: Console, found: Answer, file: BestFile, goal: Goal, limi
     assert found.best is not None  # noqa: S101 - the caller has looked
     shown = distinct([found.best, *baselines(found.trials).values()])
     show(console, trials_table(shown, goal, better_hint(found.trials, goal)))
+    for line in limit_lines(found.best, goal):
+        say(console, line)
     say(console, _never_raced(file))
     for line in held_lines(found.held, found.best.number, goal):
         say(console, line)
 
 
 def _tell_devices(
-    console: Console, store: StudyReader, found: Answer, goal: Goal, limits: Limits
+    console: Console, store: StudyReader, found: Answer, goal: Goal, device: str | None
 ) -> None:
     """The best of each device, where several are asked about."""
-    allowed = [trial for trial in found.trials if limits.allow(trial)]
-    if len({trial.configuration.device for trial in allowed}) < 2:
+    if device is not None or len({t.configuration.device for t in found.trials}) < 2:
         return
     # Of another goal, only what decides it over all has been judged so far.
     judged = trials_under(store, store.identity().goal, goal)
-    devices = by_device([trial for trial in judged if limits.allow(trial)], goal)
-    each = devices_table(devices, goal, better_hint(judged, goal, found.race))
+    each = devices_table(by_device(judged, goal), goal, better_hint(judged, goal, found.race))
     if each is not None:
         show(console, each)
 
@@ -169,33 +174,23 @@ def _keep_certified(out: Path, file: BestFile) -> None:
         raise UsageError(f"--out: {out} was raced, and this was not; give another name")
 
 
-def _why_nothing(store: StudyReader, found: Answer, goal: Goal, limits: Limits) -> str:
-    """Why there is no best within the limits, the nearest miss, and the cap that it would meet."""
-    within = limits_in_words(limits)
-    if not found.is_any_allowed and within:
-        measured = [trial for trial in store.trials() if trial.measurement is not None]
-        return f"nothing that was measured is within the limits: {within}{_least(measured, limits)}"
-    why = why_nothing(tuple(t for t in found.trials if limits.allow(t)) or found.trials, goal)
+def _on(device: str | None) -> str:
+    return "" if device is None else f", on {device}"
+
+
+def _why_nothing(store: StudyReader, found: Answer, goal: Goal, device: str | None) -> str:
+    """Why there is no best within the limits, the nearest misses, and the cap that would be met."""
+    here = tuple(t for t in found.trials if device in {None, t.configuration.device})
+    if device is not None and not any(trial.measurement for trial in here):
+        measured = {t.configuration.device for t in store.trials() if t.measurement is not None}
+        listed = f"; measured were {', '.join(sorted(measured))}" if measured else ""
+        return f"nothing that was measured is within the limits: on {device}{listed}"
+    why = why_nothing(here or found.trials, goal)
     if goal.cap_ms is not None and found.is_any_allowed:
         stored, trials = store.identity().goal.percentile, store.trials()
-        allowed = [trial for trial in trials if limits.allow(trial)]
-        lowest = lowest_cap(allowed, stored, goal.percentile, store.with_blocks)
-        why += relaxed_in_words(lowest, goal)
-    return f"{within}: {why}" if within else why
-
-
-def _least(measured: list[Trial], limits: Limits) -> str:
-    """What there is instead: the devices, or the least memory."""
-    if not measured:
-        return ""
-    devices = sorted({trial.configuration.device for trial in measured})
-    if limits.device is not None and limits.device not in devices:
-        return f"; measured were {', '.join(devices)}"
-    known = [
-        (trial.measurement.peak_rss_bytes, trial.number)
-        for trial in measured
-        if trial.measurement is not None
-        and trial.measurement.peak_rss_bytes is not None
-        and (limits.device is None or trial.configuration.device == limits.device)
-    ]
-    return f"; the least is {memory(min(known)[0])}, of trial {min(known)[1]}" if known else ""
+        allowed = [trial for trial in trials if is_allowed(trial, goal, device)]
+        relaxed = relaxed_in_words(
+            lowest_cap(allowed, stored, goal.percentile, store.with_blocks), goal
+        )
+        why += f"\nwithin these limits{relaxed[1:]}" if goal.limits and relaxed else relaxed
+    return f"on {device}: {why}" if device is not None else why

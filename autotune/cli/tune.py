@@ -36,14 +36,15 @@ from autotune.errors import (
     MachineFaultError,
     StorageError,
 )
-from autotune.export.best_file import BestMeasured, read_best, write_best
+from autotune.export.best_file import read_best, write_best
+from autotune.export.best_measured import BestMeasured
 from autotune.export.from_study import best_of_study
 from autotune.report.devices import devices_table
-from autotune.report.format import milliseconds, per_second, percentile, times
+from autotune.report.format import gained, milliseconds, per_second, percentile, times
 from autotune.report.race import race_lines
 from autotune.report.race_table import race_table
 from autotune.report.tables import trials_table
-from autotune.report.words import search_in_words, terms_in_words, why_nothing
+from autotune.report.words import limit_lines, search_in_words, terms_in_words, why_nothing
 from autotune.spec import STUDY_FILE, StudySpec
 from autotune.storage.database import DATABASE
 from autotune.storage.reader import StudyReader
@@ -305,9 +306,10 @@ def _export(
             0,
             f"{trial.configuration}: {per_second(file.measured.throughput_per_s)} "
             f"({_interval(file.measured)}) at {percentile(goal.percentile)} "
-            f"{milliseconds(file.measured.latency_ms.goal)}, {times(gain)} the better hint "
-            f"(one process, {file.status}{doubt})",
+            f"{milliseconds(file.measured.latency_ms.goal)}, {times(gain)} the better hint"
+            f"{gained(goal)} (one process, {file.status}{doubt})",
         )
+        said[1:1] = limit_lines(trial, goal)
         if file.unproven is not None:
             said.insert(1, f"unproven: its answers could not be proven: {file.unproven}")
     return said

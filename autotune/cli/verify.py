@@ -1,6 +1,7 @@
 """`verify`: files raced again, what became of their claims in words, and the exit code."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,22 +19,26 @@ from autotune.cli.output import (
     seconds_of,
     teller,
 )
+from autotune.cli.questions import within_limits
 from autotune.cli.stop import Signals
 from autotune.cli.streams import optional_output
 from autotune.domain.goal import Goal, Verdict
-from autotune.domain.race import RaceResult
+from autotune.domain.race import LimitStanding, RaceResult
 from autotune.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_VERIFICATION
 from autotune.machines.fingerprint import Machine
 from autotune.racing.contest import check_budgets, common_goal
 from autotune.racing.named import contender_of_file
-from autotune.racing.verify import Finding, Verification, verify
+from autotune.racing.verify import Finding, Verification, claimed_efficiency, verify
 from autotune.report.format import (
     cap_in_words,
+    efficiency,
+    limit_in_words,
+    limited,
     milliseconds,
     per_second,
     percent,
 )
-from autotune.report.race import ratio_text
+from autotune.report.race import limits_json, ratio_text
 from autotune.report.race_table import race_table
 from autotune.report.words import terms_in_words
 
@@ -43,6 +48,7 @@ def run_verify(
     budget: str,
     model: Path | None,
     *,
+    limits: Mapping[str, str | None] | None = None,
     anyway: bool,
     cpus: str | None = None,
     wait: str | None,
@@ -63,6 +69,7 @@ def run_verify(
                     path,
                     budget_s,
                     model=model,
+                    limits=lambda goal: within_limits(goal, limits or {}),
                     anyway=anyway,
                     cpus=asked,
                     on_launch=teller(console, str(path)),
@@ -77,7 +84,7 @@ def run_verify(
             compared = None
             if len(files) > 1 and not stop():
                 named = [contender_of_file(path, model) for path in files]
-                goal = common_goal(named)
+                goal = within_limits(common_goal(named), limits or {})
                 compared = head_to_head(
                     named,
                     goal,
@@ -116,6 +123,10 @@ def _show_verification(
         say(console, f"answers: {_answers_words(found)}")
     if found.sla is not None:
         say(console, f"SLA {cap_in_words(goal)}: {_sla_words(found)}")
+    for seen, finding in found.limits:
+        say(console, f"{limit_in_words(seen.limit)}: {_limit_words(seen, finding)}")
+    if found.efficiency is not None:
+        say(console, f"efficiency: {_efficiency_words(found)}")
     say(console, f"throughput: {_throughput_words(found)}")
     verdict = "holds" if found.holds else "does not hold"
     status = f"({best.status} when it was made)"
@@ -143,6 +154,29 @@ def _sla_words(found: Verification) -> str:
     if found.sla is Finding.BROKEN:
         return f"does not hold: {counts}; {_within_the_headroom(found)}"
     return f"not shown either way: {counts}; give a longer --budget"
+
+
+def _limit_words(seen: LimitStanding, finding: Finding) -> str:
+    row = seen.limit.row
+    if seen.value is None:
+        return f"not shown either way: {row.unknown}"
+    bound = "" if seen.bound is None else f", {'at least' if row.is_floor else 'at most'} "
+    figures = f"{limited(row, seen.value)}{bound}{'' if not bound else limited(row, seen.bound)}"
+    if finding is Finding.UNSHOWN:
+        return f"not shown either way: {figures}; give a longer --budget"
+    return f"{'holds' if finding is Finding.HOLDS else 'does not hold'}: {figures}"
+
+
+def _efficiency_words(found: Verification) -> str:
+    goal, seen = found.best.goal, found.standing.efficiency
+    claimed = claimed_efficiency(found.best)
+    said = {
+        Finding.HOLDS: "holds",
+        Finding.BROKEN: "does not hold",
+        Finding.UNSHOWN: "not shown either way",
+    }.get(found.efficiency or Finding.UNSHOWN, "")
+    now = efficiency(None if seen is None else seen.mean, goal)
+    return f"{said}: {now} now, at least {efficiency(claimed, goal)} claimed"
 
 
 def _slower_than_allowed(found: Verification) -> str:
@@ -204,6 +238,11 @@ def _verification_json(found: Verification, result: RaceResult, machine: Machine
         "claimed_ratio_to_hint": ratio_json(found.claim_ratio),
         "data": "random" if found.best.model.inputs is None else "real",
         **standing_json(standing),
+        "limits": [
+            {**one, "finding": finding.value}
+            for one, (_, finding) in zip(limits_json(standing), found.limits, strict=True)
+        ],
+        "efficiency_finding": found.efficiency and found.efficiency.value,
         "launches": result.launches,
         "rounds": result.rounds,
         "duration_s": result.duration_s,
@@ -214,5 +253,5 @@ def _verification_json(found: Verification, result: RaceResult, machine: Machine
 
 
 def _goal_of(found: Verification) -> Goal:
-    sla = found.best.sla
-    return Goal(found.best.objective, sla.percentile if sla else 99.0, sla.cap_ms if sla else None)
+    """The file's own, with the limits that were looked at."""
+    return replace(found.best.goal, limits=tuple(seen.limit for seen, _ in found.limits))

@@ -1,10 +1,12 @@
 """The race: contenders take turns in short slices over several launches; what that proves."""
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from autotune.domain.failure import Failure
 from autotune.domain.goal import Verdict
+from autotune.domain.limits import Limit
 from autotune.domain.measurement import Block, Feed, Flag, Interval, Latency, Opening, Readings
 from autotune.space.configuration import Configuration, Effective
 
@@ -24,6 +26,8 @@ class Contender:
     search_per_s: float | None = None
     """The search's own throughput, items per second; optimistic, as the best of many."""
     search_latency_ms: float | None = None
+    search_efficiency: float | None = None
+    """Items for each CPU-second or joule in the search; None where the goal asks for neither."""
     open_s: float = 1.0
     """What opening it is expected to take, warm-up apart."""
     peak_rss_bytes: int | None = None
@@ -58,7 +62,7 @@ class Dropped(StrEnum):
     """Why a contender that runs has left the race."""
 
     SLOWER = "slower"  # than one that should keep the SLA
-    MISSED = "missed"  # it clearly misses the SLA, over all or in one launch
+    MISSED = "missed"  # it clearly misses the SLA, over all or in one launch, or another limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ class State(StrEnum):
     TIED = "tied"  # not shown to be slower than the chosen one, by over the tie margin
     FASTER = "faster"  # faster than the chosen one, but its SLA was not shown to hold
     SLOWER = "slower"
-    MISSED = "missed"  # the SLA is clearly missed
+    MISSED = "missed"  # the SLA or another limit is clearly missed
     FAILED = "failed"  # its worker crashed, hung or was refused
     WAITING = "waiting"  # had no turn: no time, or no memory for one more resident model
 
@@ -118,7 +122,8 @@ class State(StrEnum):
 class Status(StrEnum):
     """What may be claimed of the chosen configuration."""
 
-    CERTIFIED = "certified"  # the SLA holds at 1 % over at least three launches, none against it
+    # The SLA and all limits hold at 1 % over at least three launches, none against it.
+    CERTIFIED = "certified"
     PROVISIONAL = "provisional"  # it passes, but on less evidence or on a noisy machine
     UNCONFIRMED = "unconfirmed"  # never measured in fresh processes, or nothing was shown
     # Raced or not, its answers could not be shown to be those of single requests.
@@ -140,6 +145,7 @@ class Choice(StrEnum):
 
     FASTEST = "fastest"  # most likely the fastest
     DEFAULT = "default"  # the runtime's own hint: see `Advantage`
+    PORTABLE = "portable"  # of the equals, the one with fewer settings that hold here only
     MARGIN = "margin"  # of the equals, the one with more room below the cap
     THREADS = "threads"  # of the equals, the one with fewer threads
     MEMORY = "memory"  # of the equals, the one with less memory
@@ -153,6 +159,29 @@ class Advantage(StrEnum):
     LIKELY = "likely faster"  # chosen, but that it is no slower is not excluded
     EQUAL = "equal"  # shown to be within the tie margin, so that the hint is chosen
     NOT_SHOWN = "not shown"  # a gain is too doubtful, so that the hint is chosen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitStanding:
+    """What the race says of one contender and one limit beside latency."""
+
+    limit: Limit
+    value: float | None = None
+    """Mean over launches, in the limit's unit; None where it was not measured."""
+    bound: float | None = None
+    """At 99 %: of the mean over load, or of what the next process takes; the upper one, or of a
+    floor the lower one. None where too little was seen."""
+    verdict: Verdict = Verdict.UNCLEAR
+    """At 1 %."""
+    search_verdict: Verdict = Verdict.UNCLEAR
+    """At 5 %, as `verify` judges."""
+
+    @property
+    def excess(self) -> float:
+        """Logarithm of how many times over the limit it is; infinite where that is not known."""
+        return (
+            math.inf if self.value is None else self.limit.row.excess(self.value, self.limit.value)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,8 +211,13 @@ class Standing:
     latency_upper_ms: float | None = None
     """Upper bound of the goal's percentile at 99 %: the larger of the bound from all requests
     together and the bound from the spread between launches."""
+    limits: tuple[LimitStanding, ...] = ()
+    """One for each limit of the goal beside latency."""
+    efficiency: Interval | None = None
+    """Items for each CPU-second or joule, 95 % over slices and launches; None where the goal asks
+    for neither."""
     holds: bool = False
-    """Whether the SLA may be certified so far."""
+    """Whether the SLA and all limits may be certified so far."""
     effective: Effective | None = None
     unproven: str | None = None
     """Why its answers could not be shown to be those of single requests; None if they were."""

@@ -1,4 +1,4 @@
-"""Which trial is best: by what it can claim, and only among those whose SLA verdict is met."""
+"""Which trial is best: by what it can claim, and only among those that are shown to meet all."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,15 +6,24 @@ from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Measurement
 from autotune.domain.race import RaceResult
 from autotune.domain.trial import Trial
+from autotune.domain.verdicts import excesses, verdict_under, worth
 
 
 def is_feasible(measurement: Measurement, goal: Goal) -> bool:
-    """Whether the SLA was shown to be met; `unclear` is not enough."""
-    return goal.cap_ms is None or measurement.verdict is Verdict.MET
+    """Whether the SLA and every limit were shown to be met; `unclear` is not enough.
+
+    And whether what the goal asks for was measured at all.
+    """
+    if goal.objective is Objective.EFFICIENCY and worth(measurement, goal) is None:
+        return False
+    return verdict_under(measurement, goal) in {None, Verdict.MET}
 
 
 def best(trials: Iterable[Trial], goal: Goal) -> Trial | None:
-    """The feasible trial with the highest throughput lower bound (or the lowest latency)."""
+    """The feasible trial with the most throughput or efficiency that it can claim, by lower ends.
+
+    Or the one with the lowest latency.
+    """
     feasible = [t for t in trials if t.measurement is not None and is_feasible(t.measurement, goal)]
     return max(feasible, key=lambda trial: merit(trial, goal), default=None)
 
@@ -24,6 +33,9 @@ def merit(trial: Trial, goal: Goal) -> float:
     assert trial.measurement is not None  # noqa: S101 - only measured trials are ranked
     if goal.objective is Objective.LATENCY:
         return -trial.measurement.latency.goal_ms
+    if goal.objective is Objective.EFFICIENCY:
+        found = worth(trial.measurement, goal)
+        return 0.0 if found is None or found.low is None else found.low
     return trial.measurement.claim_per_s
 
 
@@ -35,12 +47,38 @@ def chosen(trials: Sequence[Trial], goal: Goal, race: RaceResult | None) -> Tria
     return next((trial for trial in trials if trial.number == number), None)
 
 
-def nearest_miss(trials: Iterable[Trial]) -> Trial | None:
-    """The measured trial with the lowest latency percentile."""
+def nearest_miss(trials: Iterable[Trial], goal: Goal | None = None) -> Trial | None:
+    """The measured trial with the lowest latency percentile; with limits, the one nearest to all.
+
+    Which is the one that is least over whatever it is most over.
+    """
     measured = [t for t in trials if t.measurement is not None]
+    if goal is not None and goal.limits:
+        return min(measured, key=lambda trial: _most_over(trial, goal), default=None)
     return min(
         measured, key=lambda t: t.measurement.latency.goal_ms if t.measurement else 0, default=None
     )
+
+
+def nearest_misses(trials: Iterable[Trial], goal: Goal) -> dict[str, Trial]:
+    """By constraint, the measured trial that comes nearest to it, whatever else it misses.
+
+    A constraint that no trial has a reading of has none.
+    """
+    found: dict[str, tuple[float, Trial]] = {}
+    for trial in trials:
+        if trial.measurement is None:
+            continue
+        for name, over in excesses(trial.measurement, goal).items():
+            if over is not None and (name not in found or over < found[name][0]):
+                found[name] = (over, trial)
+    return {name: trial for name, (_, trial) in found.items()}
+
+
+def _most_over(trial: Trial, goal: Goal) -> float:
+    assert trial.measurement is not None  # noqa: S101 - the caller has looked
+    over = excesses(trial.measurement, goal).values()
+    return max((float("inf") if one is None else one for one in over), default=0.0)
 
 
 def baselines(trials: Iterable[Trial]) -> dict[str, Trial]:
@@ -75,6 +113,9 @@ def ratio(trial: Trial | None, baseline: Trial | None, goal: Goal) -> float | No
     better, worse = trial.measurement.throughput_per_s, baseline.measurement.throughput_per_s
     if goal.objective is Objective.LATENCY:
         better, worse = baseline.measurement.latency.goal_ms, trial.measurement.latency.goal_ms
+    elif goal.objective is Objective.EFFICIENCY:
+        mine, its = worth(trial.measurement, goal), worth(baseline.measurement, goal)
+        better, worse = (0.0 if one is None else one.mean for one in (mine, its))
     return better / worse if worse > 0 else None
 
 

@@ -24,6 +24,13 @@ _BYTES_PER_UNIT = {
     "MiB": 2**20,
     "GiB": 2**30,
 }
+_JOULES_PER_UNIT = {
+    "uJ": Decimal("1e-6"),
+    "µJ": Decimal("1e-6"),
+    "mJ": Decimal("1e-3"),
+    "J": Decimal(1),
+    "kJ": Decimal(1000),
+}
 _LARGEST_SHARE = 10.0
 _PART = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([a-zµ]+)")
 
@@ -104,3 +111,61 @@ def format_duration(seconds: float) -> str:
         if unit == "us" or (value >= 1 and (unit in {"s", "ms"} or value == int(value))):
             break
     return f"{value.normalize():f}{unit}"  # never with an exponent
+
+
+def format_bytes(size: float) -> str:
+    """A short text that `parse_bytes` reads back: ``500MB``, ``1.5GiB``, ``123456789B``."""
+    whole = int(size)
+    for unit, scale in sorted(_BYTES_PER_UNIT.items(), key=lambda item: -item[1]):
+        value = Decimal(whole) / scale
+        if value >= 1 and value == round(value, 3):
+            return f"{value.normalize():f}{unit}"
+    return f"{whole}B"
+
+
+def parse_energy(text: str) -> float:
+    """Joules in a text such as ``0.5J`` or ``20mJ``.
+
+    Raises:
+        ValueError: no unit, an unknown unit, or nothing.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)\s*([A-Za-zµ]+)", text.strip())
+    if match is None or match[2] not in _JOULES_PER_UNIT:
+        message = f"{text!r} is no energy; write a number with a unit, such as 20mJ or 0.5J"
+        raise ValueError(message)
+    return _positive(float(Decimal(match[1]) * _JOULES_PER_UNIT[match[2]]), text)
+
+
+def format_energy(joules: float) -> str:
+    """A short text that `parse_energy` reads back as the same number to fifteen digits."""
+    exact = Decimal(repr(joules))
+    for unit in ("kJ", "J", "mJ", "uJ"):
+        value = Decimal(f"{exact / _JOULES_PER_UNIT[unit]:.15g}")
+        if value >= 1 or unit == "uJ":
+            break
+    return f"{value.normalize():f}{unit}"
+
+
+def parse_rate(text: str) -> float:
+    """Items per second in a text such as ``500`` or ``500/s``.
+
+    Raises:
+        ValueError: no number, another unit, or nothing.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)\s*(?:/\s*s)?", text.strip())
+    if match is None:
+        message = f"{text!r} is no throughput; write items per second, such as 500 or 500/s"
+        raise ValueError(message)
+    return _positive(float(Decimal(match[1])), text)
+
+
+def format_rate(per_s: float) -> str:
+    """A short text that `parse_rate` reads back as the same number."""
+    return f"{Decimal(repr(per_s)).normalize():f}/s"
+
+
+def _positive(value: float, text: str) -> float:
+    if not 0 < value < math.inf:
+        message = f"{text!r} must be more than zero and finite"
+        raise ValueError(message)
+    return value

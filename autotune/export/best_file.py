@@ -2,8 +2,10 @@
 
 History of the format: 1, the first. 2: `certificate`, `measured.feed`, and two more values of
 `status`. 3: `measured.peak_rss_bytes`. 4: `model.items_per_request`, `measured.data`,
-`measured.warnings`, `unproven`, `environment`, and one more value of `status`. 5: `core_budget`
-and `measured.costs`.
+`measured.warnings`, `unproven`, `environment`, and one more value of `status`. 5: `core_budget`;
+`measured.costs`; limits beside latency (`limits`, `measured.limits`, `certificate.limits`);
+efficiency (one more value of `objective`, `resource`, and fields of `measured` and `certificate`);
+`portable` and `bound_to`.
 """
 
 import json
@@ -14,15 +16,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, ValidationError, create_model
 from pydantic_core import PydanticSerializationError
 
-from autotune.domain.goal import Objective, Verdict
-from autotune.domain.measurement import Feed, Flag
+from autotune.domain.goal import Goal, Objective, Resource
+from autotune.domain.limits import BY_NAME, limits_of
 from autotune.domain.model_file import fault_of, located
 from autotune.domain.paths import relative
 from autotune.domain.race import Status
 from autotune.errors import AutotuneError, ModelError
+from autotune.export.best_measured import BestBaseline, BestMeasured
 from autotune.export.certificate import (
+    Above,
     BestCertificate,
-    BestLatency,
     Count,
     FileSection,
     Finite,
@@ -31,12 +34,11 @@ from autotune.export.certificate import (
 )
 from autotune.export.files import write_atomically
 from autotune.host.core_budget import CoreBudget, parse_request
-from autotune.space.dimension import Dimension
+from autotune.space.dimension import Bound, Dimension
 from autotune.space.dimensions import BATCH, REQUESTS, TABLE
 from autotune.storage.digests import digest_of
 
-FORMAT_VERSION = 5
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)] | None
+FORMAT_VERSION: Literal[5] = 5
 Size = Annotated[int, Field(ge=0, lt=10**9)]
 _MAX_BYTES = 2**20
 
@@ -81,84 +83,6 @@ class BestSla(FileSection):
     )
 
 
-class BestCosts(FileSection):
-    """What it took beside time under load; null where it was not measured."""
-
-    cpu_s_per_item: Amount = Field(
-        default=None,
-        description="CPU-seconds of all threads for each item, without what drives the load.",
-    )
-    cpu_s_per_item_low: Amount = Field(
-        default=None, description="Lower end of the 95 % interval from block ratios."
-    )
-    cpu_s_per_item_high: Amount = None
-    energy_j_per_item: Amount = Field(
-        default=None,
-        description="Joules of all CPU packages of the machine for each item, whoever used them.",
-    )
-    open_peak_rss_bytes: Count | None = Field(
-        default=None,
-        description="High-water mark of resident memory until the first answer: reading and "
-        "compiling.",
-    )
-    load_peak_rss_bytes: Count | None = Field(default=None, description="The same under load.")
-    steady_rss_bytes: Count | None = Field(
-        default=None, description="Resident memory under load, the median over blocks."
-    )
-    compile_s: Finite = Field(description="compile_model.")
-    first_inference_ms: Finite = Field(description="First request after compiling.")
-    cached_compile_s: Amount = Field(
-        default=None, description="compile_model from a model cache (CACHE_DIR)."
-    )
-    cached_first_inference_ms: Amount = None
-
-
-class BestMeasured(FileSection):
-    """What the search measured, in one process: optimistic, as the best of many."""
-
-    throughput_per_s: Finite = Field(
-        description="Items (not requests) per second, mean over blocks."
-    )
-    throughput_low_per_s: float | None = Field(
-        description="Lower end of the 95 % interval from block means, within one process."
-    )
-    throughput_high_per_s: float | None
-    latency_ms: BestLatency
-    requests: Count
-    over_cap: Count = Field(description="Requests slower than the cap.")
-    verdict: Verdict | None = Field(
-        description="Sequential test of the SLA at 5 %; null without a cap."
-    )
-    load: Literal["closed loop"] = Field(
-        description="num_requests kept in flight; not the rate that independent callers may send."
-    )
-    feed: Feed = Field(
-        default=Feed.BIND,
-        description="bind: inputs set once for each request; copy: copied before every request.",
-    )
-    flags: list[Flag] = Field(description="Reasons to doubt the measurement.")
-    peak_rss_bytes: Count | None = Field(
-        default=None, description="High-water mark of its process's resident memory."
-    )
-    costs: BestCosts | None = Field(default=None, description="Null before format 5.")
-    data: Literal["random", "real"] | None = Field(
-        default=None, description="What the model was fed with; null before format 4."
-    )
-    warnings: list[Text] = Field(
-        default=[], description="Why random data may mislead for this model."
-    )
-
-
-class BestBaseline(FileSection):
-    """One of the runtime's own presets, measured in the same study."""
-
-    name: Text
-    trial: Count
-    throughput_per_s: Finite
-    latency_goal_ms: Finite
-    verdict: Verdict | None
-
-
 class _Deployed(FileSection):
     """What is deployed; a field follows for each dimension that is no property."""
 
@@ -195,10 +119,10 @@ class BestFile(_Loaded):
     """A deployable configuration and its evidence."""
 
     status: Status = Field(
-        description="certified: the SLA holds at 1 % over at least three launches of fresh "
-        "processes, none of them against it; provisional: it passes on less evidence or on a noisy "
-        "machine; unconfirmed: the search's own number, from one process, optimistic; unproven: "
-        "its answers could not be shown to be those of single requests."
+        description="certified: the SLA and all limits hold at 1 % over at least three launches of "
+        "fresh processes, none of them against it; provisional: it passes on less evidence or on a "
+        "noisy machine; unconfirmed: the search's own number, from one process, optimistic; "
+        "unproven: its answers could not be shown to be those of single requests."
     )
     unproven: Text | None = Field(
         default=None,
@@ -206,7 +130,23 @@ class BestFile(_Loaded):
         "they were, and before format 4.",
     )
     objective: Objective
+    resource: Resource | None = Field(
+        default=None, description="What efficiency counts by, where that is the objective."
+    )
     sla: BestSla | None
+    limits: dict[Text, Above] = Field(
+        default={},
+        description="Limits beside latency that were asked for, by their keys in study.toml: in "
+        "bytes, seconds, joules or items per second.",
+    )
+    portable: bool = Field(
+        default=False, description="Whether what holds elsewhere was preferred among equals."
+    )
+    bound_to: dict[Text, Bound] = Field(
+        default={},
+        description="Each setting that is not left to the runtime, and what its value is right "
+        "for: this model, this machine, or neither alone. Empty before format 5.",
+    )
     measured: BestMeasured
     certificate: BestCertificate | None = Field(
         default=None, description="Null without a race in which it was chosen."
@@ -226,6 +166,22 @@ class BestFile(_Loaded):
     )
     study: Text
     trial: Count
+
+    @property
+    def goal(self) -> Goal:
+        """What it was chosen for; requests are held to the cap that was given.
+
+        Raises:
+            ValueError: a limit that this version does not know.
+        """
+        return Goal(
+            self.objective,
+            self.sla.percentile if self.sla else 99.0,
+            self.sla.cap_ms if self.sla else None,
+            limits=limits_of(self.limits),
+            resource=self.resource or Resource.CPU,
+            portable=self.portable,
+        )
 
     @property
     def items(self) -> int:
@@ -290,6 +246,12 @@ def read_best(path: Path) -> BestFile:
             f"{path}: format {version} is newer than this autotune knows ({FORMAT_VERSION}); "
             "upgrade autotune"
         )
+    unknown = _unknown_limits(values)
+    if unknown:
+        raise AutotuneError(
+            f"{path}: limits.{unknown[0]:.80} is no limit that this autotune knows; there are "
+            f"{', '.join(BY_NAME)}"
+        )
     try:
         return BestFile.model_validate_json(text)
     except ValidationError as error:
@@ -298,6 +260,11 @@ def read_best(path: Path) -> BestFile:
             for fault in error.errors(include_url=False, include_input=False)
         ]
         raise AutotuneError(f"{path}: is no valid best.json: {'; '.join(faults[:5])}") from None
+
+
+def _unknown_limits(values: object) -> list[str]:
+    found = values.get("limits") if isinstance(values, dict) else None
+    return [name for name in found if name not in BY_NAME] if isinstance(found, dict) else []
 
 
 def model_of(best: BestFile, path: Path, moved: Path | None) -> Path:

@@ -11,6 +11,7 @@ from autotune.domain.race import (
     Choice,
     Conditions,
     End,
+    LimitStanding,
     RaceResult,
     Standing,
     State,
@@ -21,6 +22,7 @@ Text = Annotated[str, Field(max_length=10_000)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1, le=65536)]
 Finite = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Above = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class FileSection(BaseModel):
@@ -41,8 +43,21 @@ class BestLatency(FileSection):
     goal: Finite = Field(description="The percentile of the SLA.")
 
 
+class BestLimit(FileSection):
+    """A limit beside latency, and what was seen of it."""
+
+    name: Text = Field(description="Its key in study.toml.")
+    limit: Above = Field(description="In bytes, seconds, joules or items per second.")
+    value: Finite | None = Field(description="What was seen, likewise; null where unknown.")
+    bound: Finite | None = Field(
+        description="The claim: upper bound, or of a least throughput the lower one; of the mean "
+        "over load, or of what the next process takes."
+    )
+    verdict: Verdict
+
+
 class BestRatio(FileSection):
-    """A ratio of throughputs (of latencies, inverted, where the objective is latency)."""
+    """A ratio of throughputs, or of what else the objective is (latencies inverted)."""
 
     mean: Finite
     low: Finite | None = Field(description="Lower end of the 95 % interval.")
@@ -107,6 +122,16 @@ class BestCertificate(FileSection):
         default=None, description="Its throughput when the headroom is used up."
     )
     verdict: Verdict | None = Field(description="Sequential test of the SLA at 1 %.")
+    limits: list[BestLimit] = Field(
+        default=[], description="Each limit beside latency, with its bound at 99 %."
+    )
+    efficiency: Finite | None = Field(
+        default=None,
+        description="Items for each CPU-second, or joule, where the objective asks for that.",
+    )
+    efficiency_low: Finite | None = Field(
+        default=None, description="The claim: lower end of its 95 % interval."
+    )
     requests: Count
     over_cap: Count
     launches: Count = Field(description="Sets of fresh processes.")
@@ -120,7 +145,7 @@ class BestCertificate(FileSection):
     tie_margin: Finite = Field(description="Relative difference below which two are equal.")
     choice: Choice = Field(
         description="fastest: most likely so; default: the runtime's own hint, see advantage; "
-        "margin, threads, memory: what decided among equals; tied: nothing did."
+        "portable, margin, threads, memory: what decided among equals; tied: nothing did."
     )
     advantage: Advantage | None = Field(
         default=None,
@@ -167,6 +192,9 @@ def certificate(
         latency_upper_ms=winner.latency_upper_ms,
         **_headroom(race, winner, cap_ms),
         verdict=winner.verdict,
+        limits=[_limit(one) for one in winner.limits],
+        efficiency=None if winner.efficiency is None else winner.efficiency.mean,
+        efficiency_low=None if winner.efficiency is None else winner.efficiency.low,
         requests=winner.requests,
         over_cap=winner.over_cap,
         launches=winner.launches,
@@ -222,6 +250,16 @@ def best_latency(latency: Latency) -> BestLatency:
         p99=latency.p99_ms,
         max=latency.max_ms,
         goal=latency.goal_ms,
+    )
+
+
+def _limit(seen: LimitStanding) -> BestLimit:
+    return BestLimit(
+        name=seen.limit.name,
+        limit=seen.limit.value,
+        value=seen.value,
+        bound=seen.bound,
+        verdict=seen.verdict,
     )
 
 

@@ -4,23 +4,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 from autotune.domain.fed import Fed
-from autotune.domain.goal import Goal
+from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Measurement
 from autotune.domain.race import RaceResult, Status
 from autotune.domain.ranking import baselines, better_hint, ratio
 from autotune.domain.trial import Trial
+from autotune.domain.verdicts import Judged, judged, worth
 from autotune.export.best_file import (
     BESIDE,
-    BestBaseline,
+    FORMAT_VERSION,
     BestCoreBudget,
-    BestCosts,
     BestFile,
-    BestMeasured,
     BestModel,
     BestSla,
 )
-from autotune.export.certificate import best_latency, certificate
+from autotune.export.best_measured import BestBaseline, BestCosts, BestMeasured
+from autotune.export.certificate import BestLimit, best_latency, certificate
 from autotune.host.core_budget import budget_of
+from autotune.space.dimensions import bound_to
 
 
 def best_file(  # noqa: PLR0913 - the parts of the file
@@ -46,7 +47,7 @@ def best_file(  # noqa: PLR0913 - the parts of the file
     unproven = measurement.opening.unproven if winner is None else winner.unproven
     hint, budget = better_hint(trials, goal, race), budget_of(machine)
     return BestFile(
-        format_version=5,
+        format_version=FORMAT_VERSION,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         model=model,
         device=trial.configuration.device,
@@ -58,12 +59,16 @@ def best_file(  # noqa: PLR0913 - the parts of the file
         status=_status(race, unproven),
         unproven=unproven,
         objective=goal.objective,
+        resource=goal.resource if goal.objective is Objective.EFFICIENCY else None,
+        limits={limit.name: limit.value for limit in goal.limits},
+        portable=goal.portable,
+        bound_to=bound_to(trial.configuration),
         sla=None
         if goal.cap_ms is None
         else BestSla(
             percentile=goal.percentile, cap_ms=goal.given_cap_ms or 0.0, headroom=goal.headroom
         ),
-        measured=_measured(measurement, fed),
+        measured=_measured(measurement, fed, goal),
         certificate=None
         if race is None
         else certificate(
@@ -94,8 +99,11 @@ def _status(race: RaceResult | None, unproven: str | None) -> Status:
     return Status.UNCONFIRMED if unproven is None else Status.UNPROVEN
 
 
-def _measured(measurement: Measurement, fed: Fed | None) -> BestMeasured:
+def _measured(measurement: Measurement, fed: Fed | None, goal: Goal) -> BestMeasured:
     latency, throughput = measurement.latency, measurement.throughput
+    efficiency = None
+    if goal.objective is Objective.EFFICIENCY:
+        efficiency = worth(measurement, goal)
     return BestMeasured(
         throughput_per_s=throughput.mean,
         throughput_low_per_s=throughput.low,
@@ -111,6 +119,20 @@ def _measured(measurement: Measurement, fed: Fed | None) -> BestMeasured:
         costs=_costs(measurement),
         data=None if fed is None else fed.data,
         warnings=[] if fed is None else list(fed.warnings),
+        limits=[_limit(one) for one in judged(measurement, goal)],
+        efficiency=None if efficiency is None else efficiency.mean,
+    )
+
+
+def _limit(one: Judged) -> BestLimit:
+    seen, row = one.reading, one.limit.row
+    bound = None if seen is None else seen.low if row.is_floor else seen.high
+    return BestLimit(
+        name=one.limit.name,
+        limit=one.limit.value,
+        value=None if seen is None else seen.value,
+        bound=None if bound is None else max(0.0, bound),
+        verdict=one.verdict,
     )
 
 

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Callable, Sequence
 
+from autotune.domain.limits import LimitRow
 from autotune.domain.measurement import Block, Interval, Readings
 from autotune.machines.ports import OpenModel
 from autotune.stats.ratios import ratio_interval
@@ -39,6 +40,19 @@ def steady_rss_bytes(blocks: Sequence[Block]) -> int | None:
     """Resident memory under load, the median over the blocks; None where no block has any."""
     known = [block.rss_bytes for block in blocks if block.rss_bytes is not None]
     return round(statistics.median(known)) if known else None
+
+
+def per_item(blocks: Sequence[Block], items: int, row: LimitRow) -> Interval | None:
+    """The mean over blocks of what a row of the table of limits is on, for each item."""
+    of_block = row.of_block
+    if of_block is None:
+        return None
+
+    def cost(block: Block) -> float | None:
+        each = of_block(block, items)
+        return None if each is None else each * items * block.completions
+
+    return _per_item(blocks, items, cost)
 
 
 def _per_item(

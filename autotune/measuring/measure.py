@@ -10,10 +10,21 @@ from dataclasses import dataclass, replace
 
 from autotune.domain.arrival import Arrival, Closed
 from autotune.domain.failure import Failure, FailureKind, TrialFault
-from autotune.domain.goal import Goal, Sla, Verdict
-from autotune.domain.measurement import Block, Feed, Flag, Interval, Measurement, StopReason
+from autotune.domain.goal import Goal, Objective, Sla, Verdict
+from autotune.domain.limits import BY_NAME as LIMITS
+from autotune.domain.limits import LimitRow
+from autotune.domain.measurement import (
+    Block,
+    Feed,
+    Flag,
+    Interval,
+    Measurement,
+    Opening,
+    StopReason,
+)
+from autotune.domain.verdicts import judged_so_far, resource_limit
 from autotune.machines.ports import Load, OpenModel
-from autotune.measuring.costs import readings_of
+from autotune.measuring.costs import per_item, readings_of
 from autotune.space.configuration import Configuration
 from autotune.stats.block_means import is_steady, mean_interval, sample_interval
 from autotune.stats.latency import cap_ticks, over_cap, summarise, ticks_of
@@ -32,10 +43,11 @@ _HOPELESS_FACTOR = 1.5
 class Plan:
     """How long to look, in seconds.
 
-    A measurement ends at the first of: the SLA is clearly missed; it is clearly slower than the
-    best feasible configuration; the verdict is reached and the throughput's half-width is at most
-    2 %; `limit_s` is spent. A promising one, whose verdict is still open and whose throughput
-    may be the best, goes on to `longest_s`.
+    A measurement ends at the first of: the SLA is clearly missed, or a limit is, once the
+    throughput has an interval; it is clearly slower than the best feasible configuration; the
+    verdicts are reached and the half-width of the throughput (and of what an item takes, where that
+    is asked for) is at most 2 %; `limit_s` is spent. A promising one, with a verdict that more load
+    may decide and a throughput that may be the best, goes on to `longest_s`.
     """
 
     limit_s: float
@@ -69,7 +81,7 @@ def measure(
     Args:
         model: compiled for `configuration`.
         configuration: what was requested.
-        goal: its cap decides the verdict.
+        goal: its cap and limits decide the verdicts.
         plan: how long to look.
         to_beat_per_s: throughput lower bound of the best feasible configuration so far.
         items_per_request: at batch 1.
@@ -85,7 +97,7 @@ def measure(
         limit_s=plan.longest_warmup_s + plan.longest_s,
     )
     items = items_per_request * configuration.batch_size
-    tally = Tally(items, arrival.num_requests, goal, plan, to_beat_per_s)
+    tally = Tally(items, arrival.num_requests, goal, plan, to_beat_per_s, model.opening)
     try:
         with contextlib.closing(model.load(load)) as blocks:
             for block in blocks:
@@ -126,9 +138,16 @@ class Tally:
     """What is known after each block."""
 
     def __init__(
-        self, items: int, num_requests: int, goal: Goal, plan: Plan, to_beat_per_s: float
+        self,
+        items: int,
+        num_requests: int,
+        goal: Goal,
+        plan: Plan,
+        to_beat_per_s: float,
+        opening: Opening | None = None,
     ) -> None:
         self._items = items
+        self._opening = opening
         self._num_requests = num_requests
         self._goal = goal
         self._plan = plan
@@ -137,6 +156,9 @@ class Tally:
         self.counted: list[Block] = []
         self.over: list[int] = []
         self.verdict: Verdict | None = None
+        """Of the SLA."""
+        self.limits: dict[str, Verdict] = {}
+        """Of what else is asked for, but for memory, which is known at the end."""
         self.seen = Interval(0.0, None, None)
         """Items per second, as these blocks have it."""
         self.stop_reason: StopReason | None = None
@@ -168,23 +190,47 @@ class Tally:
             self.over.append(over_cap(block, sla.cap_ms))
             requests = [counted.completions for counted in self.counted]
             self.verdict = sla_verdict(requests, self.over, sla, self._num_requests)
+        if self._goal.limits and self._opening is not None:
+            self.limits = judged_so_far(self._opening, self._goal, self._seen_of)
         self.stop_reason = self._reason()
+
+    def _seen_of(self, row: LimitRow) -> Interval | None:
+        if row.is_floor:
+            return mean_interval(block_rates(self.counted, self._items))
+        return per_item(self.counted, self._items, row)
 
     def _reason(self) -> StopReason | None:
         spent = sum(block.duration_s for block in self.counted)
         if self.verdict is Verdict.MISSED:
             return StopReason.MISSED
+        if Verdict.MISSED in self.limits.values() and len(self.counted) >= _MIN_BLOCKS:
+            return StopReason.MISSED
         if self.seen.high is not None and self.seen.high < self._to_beat_per_s:
             return StopReason.DOMINATED
-        half_width = self.seen.half_width
-        precise = (
-            len(self.counted) >= _MIN_BLOCKS and half_width is not None and half_width <= _PRECISE
-        )
-        if precise and self.verdict in (None, Verdict.MET):
+        verdicts = {self.verdict, *(self.limits.get(name) for name in _of_load(self._goal))}
+        if self._is_precise and verdicts <= {None, Verdict.MET}:
             return StopReason.DECIDED
-        contends = self.verdict is Verdict.UNCLEAR and self.seen.mean >= self._to_beat_per_s
+        contends = Verdict.UNCLEAR in verdicts and self.seen.mean >= self._to_beat_per_s
         limit = self._plan.longest_s if contends else self._plan.limit_s
         return StopReason.LIMIT if spent >= limit else None
+
+    @property
+    def _is_precise(self) -> bool:
+        """Whether throughput, and what an item takes where that is asked for, are known to 2 %."""
+        if len(self.counted) < _MIN_BLOCKS:
+            return False
+        seen = [self.seen]
+        used = LIMITS[resource_limit(self._goal)].of_block
+        if self._goal.objective is Objective.EFFICIENCY and used is not None:
+            each = [used(block, self._items) or 0.0 for block in self.counted]
+            seen.append(sample_interval(each))
+        widths = [one.half_width for one in seen]
+        return all(width is not None and width <= _PRECISE for width in widths)
+
+
+def _of_load(goal: Goal) -> list[str]:
+    """Names of the limits of which more load tells more."""
+    return [limit.name for limit in goal.limits if limit.row.of_block is not None]
 
 
 def warm_up(model: OpenModel, load: Load, least_s: float) -> None:

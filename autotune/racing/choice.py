@@ -114,6 +114,9 @@ def _log_speed(contender: Contender, goal: Goal) -> float | None:
     if goal.objective is Objective.LATENCY:
         latency_ms = contender.search_latency_ms
         return None if not latency_ms else -math.log(latency_ms)
+    if goal.objective is Objective.EFFICIENCY:
+        efficiency = contender.search_efficiency
+        return None if not efficiency else math.log(efficiency)
     return None if not contender.search_per_s else math.log(contender.search_per_s)
 
 
@@ -123,6 +126,8 @@ def choose(
     posterior: Posterior,
     tie_margin: float,
     costs: Sequence[tuple[Choice, Callable[[int], float]]],
+    *,
+    is_portable: bool = False,
 ) -> Chosen:
     """The choice among those that may be exported.
 
@@ -132,6 +137,8 @@ def choose(
         posterior: of all contenders.
         tie_margin: relative difference below which two are equal.
         costs: what breaks a tie among equals, in order; less is better.
+        is_portable: whether what holds elsewhere is preferred: a hint goes unless something is
+            shown to be faster, and equal is whoever is expected to be so within the margin.
     """
     margin = -math.log1p(-tie_margin)
     hint = fastest(posterior, [i for i in pool if is_hint(i)])
@@ -139,7 +146,8 @@ def choose(
     if rival is None:
         return NOTHING if hint is None else Chosen(hint, Choice.DEFAULT)
     if hint is None:
-        return Chosen(*_best_of_equals(pool, rival, posterior, margin, costs))
+        equals = _equals(pool, rival, posterior, margin, is_portable=is_portable)
+        return Chosen(*_best_of_equals(equals, rival, costs))
 
     def said(position: int, choice: Choice, advantage: Advantage, of: int) -> Chosen:
         is_certain = advantage in {Advantage.SHOWN, Advantage.EQUAL}
@@ -150,10 +158,14 @@ def choose(
         return said(hint, Choice.DEFAULT, Advantage.EQUAL, rival)
     # A gain within the margin is not worth any settings, however likely it is.
     is_small = posterior.difference(rival, hint) <= margin
-    if is_small or 1 - posterior.chance_above(rival, hint, -_WORSE_BY) > _MOST_DOUBT:
+    is_doubtful = 1 - posterior.chance_above(rival, hint, -_WORSE_BY) > _MOST_DOUBT
+    if is_portable:
+        is_doubtful = posterior.chance_above(rival, hint) < _SHOWN
+    if is_small or is_doubtful:
         return said(hint, Choice.DEFAULT, Advantage.NOT_SHOWN, rival)
     others = [i for i in pool if not is_hint(i)]
-    position, choice = _best_of_equals(others, rival, posterior, margin, costs)
+    equals = _equals(others, rival, posterior, margin, is_portable=is_portable)
+    position, choice = _best_of_equals(equals, rival, costs)
     is_shown = posterior.chance_above(position, hint) >= _SHOWN
     return said(position, choice, Advantage.SHOWN if is_shown else Advantage.LIKELY, position)
 
@@ -169,14 +181,18 @@ def _doubt(posterior: Posterior, one: int, other: int, margin: float) -> float:
     return (high - low) / 2 / max(mean if is_apart else margin - mean, 1e-9)
 
 
+def _equals(
+    pool: Sequence[int], leader: int, posterior: Posterior, margin: float, *, is_portable: bool
+) -> list[int]:
+    """Who counts as equal to the leader, itself included."""
+    if is_portable:
+        return [i for i in pool if posterior.difference(leader, i) <= margin]
+    return [i for i in pool if posterior.chance_equal(i, leader, margin) >= _EQUAL]
+
+
 def _best_of_equals(
-    pool: Sequence[int],
-    leader: int,
-    posterior: Posterior,
-    margin: float,
-    costs: Sequence[tuple[Choice, Callable[[int], float]]],
+    equal: list[int], leader: int, costs: Sequence[tuple[Choice, Callable[[int], float]]]
 ) -> tuple[int, Choice]:
-    equal = [i for i in pool if posterior.chance_equal(i, leader, margin) >= _EQUAL]
     if len(equal) == 1:
         return leader, Choice.FASTEST
     for choice, cost in costs:

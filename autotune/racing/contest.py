@@ -25,7 +25,7 @@ from autotune.machines.workers import SubprocessRunner
 from autotune.racing.calibration import load_calibration, tie_margin
 from autotune.racing.launch import Venue
 from autotune.racing.named import NamedContender, RacedModel
-from autotune.racing.plan import RacePlan
+from autotune.racing.plan import RacePlan, opens_one_by_one
 from autotune.racing.race import Race
 
 LAUNCHES = 3
@@ -96,7 +96,13 @@ def contest(  # noqa: PLR0913 - the parts of a race
         race = Race(
             contenders,
             goal,
-            replace(plan, seats=len(named), feed=feed, seed=seed),
+            replace(
+                plan,
+                seats=len(named),
+                feed=feed,
+                one_by_one=opens_one_by_one(goal),
+                seed=seed,
+            ),
             _venue(contenders, [made[_key(one.model)][0] for one in named]),
             baseline=baseline,
             on_launch=on_launch,

@@ -24,7 +24,10 @@ from autotune.domain.race import (
 )
 from autotune.racing.choice import Chosen, choose, fastest, posterior_of
 from autotune.racing.costs import readings_over
+from autotune.racing.limits import spreads
 from autotune.racing.standings import Record
+from autotune.space.dimension import Bound
+from autotune.space.dimensions import bound_to
 from autotune.stats.posterior import Posterior
 from autotune.stats.tail_test import SEARCH_ALPHA
 
@@ -58,12 +61,18 @@ class Field:
         for piece in self.slices:
             if not piece.is_void:
                 taken[piece.contender].append(piece)
+        processes: list[list[LaunchReadings]] = [[] for _ in self.contenders]
+        for one in self.launches:
+            processes[one.contender].append(one)
+        common = spreads(processes, self.goal)
         return [
             Record(
                 tuple(taken[position]),
                 contender.items,
                 self._num_requests(position),
                 self.goal,
+                tuple(processes[position]),
+                common,
             )
             for position, contender in enumerate(self.contenders)
         ]
@@ -88,7 +97,7 @@ class Field:
         if not self.of_one_search or self.baseline is None or not hints:
             return self.baseline
         able = [i for i in hints if records[i].holds]
-        able = able or [i for i in hints if records[i].verdict() is not Verdict.MISSED]
+        able = able or [i for i in hints if records[i].overall is not Verdict.MISSED]
         return fastest(posterior, able or hints)
 
     def has_failed(self, position: int) -> bool:
@@ -170,44 +179,47 @@ def _status(field: Field, records: Sequence[Record], chosen: int | None, end: En
         and void_share <= _MOST_VOID
     ):
         return Status.CERTIFIED
-    passes = record.verdict() in {None, Verdict.MET}
+    passes = record.overall in {None, Verdict.MET}
     return Status.PROVISIONAL if passes else Status.UNCONFIRMED
 
 
 def _choose(field: Field, records: Sequence[Record], posterior: Posterior) -> Chosen:
     """The best by the rules, and which rule decided.
 
-    Among those whose SLA may be certified, else those that meet it, else those whose percentile is
-    within the cap as far as was seen; else the one that is nearest to it, unless it clearly misses
-    it. Of those that are equal, first more room below the cap, then fewer threads, then less
-    memory.
+    Among those whose SLA and limits may be certified, else those that meet them, else those that
+    are within them as far as was seen; else the one that is nearest to all, unless it clearly
+    misses one. Of those that are equal, first fewer settings that hold here only, where the goal
+    prefers that, then more room below the cap, then fewer threads, then less memory.
     """
     able = [i for i, record in enumerate(records) if record.slices and not field.has_failed(i)]
-    unclear = [i for i in able if records[i].verdict() is Verdict.UNCLEAR]
-    over_cap = {i: _over_cap(records[i]) for i in unclear}
+    unclear = [i for i in able if records[i].overall is Verdict.UNCLEAR]
+    over = {i: records[i].excess for i in unclear}
     pool = (
         [i for i in able if records[i].holds and len(records[i].launches) >= LEAST_LAUNCHES]
-        or [i for i in able if records[i].verdict() in {None, Verdict.MET}]
-        or [i for i in unclear if over_cap[i] <= 1]
-        or sorted(unclear, key=over_cap.__getitem__)[:1]
+        or [i for i in able if records[i].overall in {None, Verdict.MET}]
+        or [i for i in unclear if over[i] <= 0]
+        or sorted(unclear, key=over.__getitem__)[:1]
     )
+    portable = ((Choice.PORTABLE, lambda i: float(_settings(field, i))),)
     return choose(
         pool,
         lambda i: field.contenders[i].is_default,
         posterior,
         field.tie_margin,
         (
+            *(portable if field.goal.portable else ()),
             (Choice.MARGIN, lambda i: _margin_steps(field, records[i])),
             (Choice.THREADS, lambda i: _threads(field, i)),
             (Choice.MEMORY, lambda i: _memory(field, i)),
         ),
+        is_portable=field.goal.portable,
     )
 
 
-def _over_cap(record: Record) -> float:
-    """The goal's percentile over the cap, as far as was seen."""
-    latency, cap_ms = record.latency, record.goal.cap_ms
-    return math.inf if latency is None or cap_ms is None else latency.goal_ms / cap_ms
+def _settings(field: Field, position: int) -> int:
+    """How many of its settings hold for this model or machine only."""
+    configuration = field.contenders[position].configuration
+    return sum(bound is not Bound.NEITHER for bound in bound_to(configuration).values())
 
 
 def _margin_steps(field: Field, record: Record) -> float:
@@ -262,6 +274,8 @@ def _standing(
         to_chosen=ratio_to(chosen),
         latency=record.latency,
         latency_upper_ms=record.latency_upper_ms if has_slices else None,
+        limits=record.limits if has_slices else (),
+        efficiency=record.efficiency if has_slices else None,
         holds=record.holds,
         effective=dossier.opening.effective if dossier.opening else None,
         unproven=field.unproven(position),
@@ -299,7 +313,7 @@ def _state(
         return State.FAILED
     if not record.slices:
         return State.WAITING
-    if record.verdict() is Verdict.MISSED:
+    if record.overall is Verdict.MISSED:
         return State.MISSED
     return _against_chosen(record, dossier, to_chosen, field.tie_margin)
 

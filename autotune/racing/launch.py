@@ -114,7 +114,8 @@ class Launch:
 
         Side by side where memory is enough for all, in random order: processes opened first have
         been seen to be 0.7 % faster (docs/decisions/0008). Else one after another, first whoever
-        keeps a seat, then in order of promise.
+        keeps a seat, then in order of promise. Where a limit is on what opening takes, one after
+        another, in random order.
         """
         book, begun_s = self._book, self._venue.clock()
         is_tight = not self._residents.has_room(sum(self._need_bytes(i) for i in seated))
@@ -123,7 +124,7 @@ class Launch:
         else:
             order = self._order.sample(seated, len(seated))
         book.without_room -= set(seated)
-        with self._residents.side_by_side([] if is_tight else order):
+        with self._residents.side_by_side([] if is_tight or self._plan.one_by_one else order):
             for position in order:
                 if self._is_stopped():
                     return

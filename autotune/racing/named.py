@@ -108,6 +108,7 @@ def contender_of_file(path: Path, model: Path | None = None) -> NamedContender:
             trial=best.trial,
             search_per_s=claim.throughput_per_s if claim else best.measured.throughput_per_s,
             search_latency_ms=best.measured.latency_ms.goal,
+            search_efficiency=best.measured.efficiency,
         ),
         model=RacedModel(
             path=found,
@@ -116,11 +117,7 @@ def contender_of_file(path: Path, model: Path | None = None) -> NamedContender:
             deadline=_deadline(path.parent),
             items_per_request=best.model.items_per_request if best.format_version >= 4 else None,
         ),
-        goal=Goal(
-            best.objective,
-            best.sla.percentile if best.sla else 99.0,
-            best.sla.cap_ms if best.sla else None,
-        ),
+        goal=best.goal,
         best=best,
         machine=best.machine,
         budget=_budget(best, path),

@@ -1,5 +1,6 @@
 """Who races: the best of the search, one with room below the cap, and the runtime's own hints."""
 
+import math
 from collections.abc import Sequence
 
 from autotune.domain.goal import Goal, Objective, Verdict
@@ -7,6 +8,7 @@ from autotune.domain.measurement import Measurement
 from autotune.domain.race import Contender
 from autotune.domain.ranking import baselines, better_hint, merit
 from autotune.domain.trial import Trial
+from autotune.domain.verdicts import LATENCY, Judged, judged, worth
 from autotune.racing.plan import SLICE_S, WARM_ROUNDS, WARM_UP_S, longer_slice_s
 
 MOST_SEATED = 7
@@ -28,24 +30,26 @@ def contenders(
 ) -> tuple[list[Contender], int | None]:
     """Everyone who may race, in order of promise, the hints last; and the better hint's position.
 
-    First the two best by what they can claim, then the best that leaves a quarter of the cap free,
-    in case the others turn out to be too near to it, then the next best. Only trials whose verdict
-    is met, or open with a percentile at the cap at most; none that repeats another's measurement.
+    First the two best by what they can claim, then the best that leaves a quarter of the cap free
+    and has room below every limit, in case the others turn out to be too near to it (or where there
+    is none, the best with room below each), then the next best. Only trials whose verdicts are met,
+    or open with a value at the limit at most; none that repeats another's measurement.
     """
     able = sorted(
         (trial for trial in trials if may_race(trial, goal)), key=lambda trial: merit(trial, goal)
     )
     # A configuration that was measured twice races once, for its better measurement.
     able = list({trial.configuration: trial for trial in able}.values())[::-1]
-    safe = next((t for t in able if t.measurement and _has_room(t.measurement, goal)), None)
-    ranked = [*able[:2], *([safe] if safe else []), *able[2:]]
+    ranked = [*able[:2], *_with_room(able, goal), *able[2:]]
     chosen = {t.number: t for t in ranked if not t.configuration.is_hint}
     better = better_hint(trials, goal)
     hints = _hints(trials, goal, better, [t.configuration.device for t in ranked[:_LEADERS]])
     entered = [*list(chosen.values())[: MOST_SEATED + _RESERVES], *hints]
     numbers = [trial.number for trial in entered]
     baseline = None if better is None else numbers.index(better.number)
-    return [contender(trial, items_per_request) for trial in entered], baseline
+    return [
+        contender(trial, items_per_request, _efficiency(trial, goal)) for trial in entered
+    ], baseline
 
 
 def _hints(
@@ -66,7 +70,9 @@ def _hints(
     return [t for t in every if t.configuration.device == first or t.number in wanted]
 
 
-def contender(trial: Trial, items_per_request: int = 1) -> Contender:
+def contender(
+    trial: Trial, items_per_request: int = 1, efficiency: float | None = None
+) -> Contender:
     """A measured trial as a contender; of a model with so many items in a request at batch 1."""
     measured = trial.measurement
     assert measured is not None  # noqa: S101 - only measured trials race
@@ -78,6 +84,7 @@ def contender(trial: Trial, items_per_request: int = 1) -> Contender:
         trial=trial.number,
         search_per_s=measured.throughput_per_s,
         search_latency_ms=measured.latency.goal_ms,
+        search_efficiency=efficiency,
         open_s=opening.start_s + opening.read_s + opening.compile_s + _warm_up_s(measured),
         peak_rss_bytes=measured.peak_rss_bytes,
         items_per_request=items_per_request,
@@ -133,9 +140,13 @@ def seats(costs_s: Sequence[float], budget_s: float, launches: int) -> int:
 
 
 def may_race(trial: Trial, goal: Goal) -> bool:
-    """Whether a trial's verdict is met, or open with a percentile at the cap at most."""
+    """Whether a trial's verdicts are met, or open with a value at the limit at most."""
     measured = trial.measurement
     if measured is None or trial.reused_from is not None:
+        return False
+    if goal.objective is Objective.EFFICIENCY and worth(measured, goal) is None:
+        return False
+    if not all(_may_keep(one) for one in judged(measured, goal)):
         return False
     if goal.cap_ms is None or goal.objective is Objective.PARETO:
         return True
@@ -144,6 +155,40 @@ def may_race(trial: Trial, goal: Goal) -> bool:
     return measured.verdict is Verdict.MET
 
 
-def _has_room(measured: Measurement, goal: Goal) -> bool:
-    met = measured.verdict is Verdict.MET
-    return goal.cap_ms is not None and met and measured.latency.goal_ms <= _ROOM * goal.cap_ms
+def _may_keep(one: Judged) -> bool:
+    """Whether a limit is met, or open with a value at it at most."""
+    if one.verdict is Verdict.UNCLEAR:
+        return one.excess is not None and one.excess <= math.log(_NEAR)
+    return one.verdict is Verdict.MET
+
+
+def _efficiency(trial: Trial, goal: Goal) -> float | None:
+    """What the search saw of it, where that is what the goal asks for."""
+    if goal.objective is not Objective.EFFICIENCY or trial.measurement is None:
+        return None
+    found = worth(trial.measurement, goal)
+    return None if found is None else found.mean
+
+
+def _with_room(able: Sequence[Trial], goal: Goal) -> list[Trial]:
+    """The first with room below all constraints; where none has, the first below each."""
+    rooms = {t.number: _rooms(t.measurement, goal) for t in able if t.measurement is not None}
+    for trial in able:
+        found = rooms[trial.number]
+        if found and all(found.values()):
+            return [trial]
+    names = [] if not able else list(rooms[able[0].number])
+    firsts = [next((t for t in able if rooms[t.number][name]), None) for name in names]
+    return [trial for trial in firsts if trial is not None]
+
+
+def _rooms(measured: Measurement, goal: Goal) -> dict[str, bool]:
+    """By constraint, whether a measurement meets it with room to spare."""
+    found = {}
+    if goal.cap_ms is not None:
+        met = measured.verdict is Verdict.MET
+        found[LATENCY] = met and measured.latency.goal_ms <= _ROOM * goal.cap_ms
+    for one in judged(measured, goal):
+        is_far = one.excess is not None and one.excess <= math.log1p(-one.limit.row.room)
+        found[one.limit.name] = one.verdict is Verdict.MET and is_far
+    return found

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from autotune.domain.goal import Goal
 from autotune.domain.measurement import Feed
 
 LAUNCHES = 7
@@ -46,10 +47,17 @@ class RacePlan:
     noise: float | None = None
     """The machine's calibrated A/A noise, for the record; `tie_margin` is what counts."""
     feed: Feed = Feed.BIND
+    one_by_one: bool = False
+    """Whether models are opened one after another, as a limit is on what opening takes."""
     of_one_search: bool = False
     """Whether the contenders are what one search found: it is believed a little, and they are what
     they are for having looked fast."""
     seed: int = 0
+
+
+def opens_one_by_one(goal: Goal) -> bool:
+    """Whether a limit is on what opening takes: side by side, each model waits for the others."""
+    return any(limit.row.of_opening is not None for limit in goal.limits)
 
 
 def longer_slice_s(slice_s: float, idle_s: float) -> float:

@@ -274,7 +274,8 @@ def has_time(now: Situation, number: int, planned: int, residents: Collection[in
 def prospects_after(seen: Field, plan: RacePlan, before: Prospects) -> Prospects:
     """Who may still win after a launch.
 
-    Out is who clearly misses the SLA, and who is slower than one that should keep it. One launch
+    Out is who clearly misses the SLA or a limit, and who is slower than one that should keep all
+    of them. One launch
     that clearly misses bars a certificate for good: whoever has one goes as well, to give the time
     to those who may still get it, unless there is nobody.
     """
@@ -283,7 +284,7 @@ def prospects_after(seen: Field, plan: RacePlan, before: Prospects) -> Prospects
     found = replace(before, lacking_s={i: lacking_s(records[i]) for i in ran})
     if not plan.drops:
         return found
-    missed = {i for i in ran if records[i].verdict() is Verdict.MISSED}
+    missed = {i for i in ran if records[i].overall is Verdict.MISSED}
     found = replace(found, unfit=found.unfit | missed)
     barred = {i for i in ran if records[i].missed_launches}
     if any(i not in found.out and i not in barred for i in range(len(records))):

@@ -1,26 +1,24 @@
-"""What the slices of one contender say by themselves: throughput, latency, verdict."""
+"""What the slices of one contender say by themselves: throughput, latency, limits, verdict."""
 
 import math
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from scipy.special import ndtri
 
-from autotune.domain.goal import Goal, Objective, Verdict
-from autotune.domain.measurement import TICK_MS, Block, Flag, Interval, Latency
-from autotune.domain.race import Slice
+from autotune.domain.goal import Verdict, together
+from autotune.domain.measurement import TICK_MS
+from autotune.domain.race import LaunchReadings, LimitStanding
+from autotune.racing.counted import CountedSlices, goal_percentile_ms
+from autotune.racing.limits import limit_standing
 from autotune.stats.latency import (
-    Ticks,
     over_cap,
     percentile_bounds_ms,
-    percentile_ms,
-    summarise,
     ticks_of,
 )
-from autotune.stats.launches import launch_interval, launch_upper_bound
+from autotune.stats.launches import LaunchSpread, launch_upper_bound
 from autotune.stats.tail_test import CERTIFICATE_ALPHA, requests_needed, sla_verdict
 
 _COMFORTABLE = 0.75
@@ -33,39 +31,23 @@ _MOST_CHANCE = 0.3
 
 
 @dataclass(frozen=True)
-class Record:
+class Record(CountedSlices):
     """The counted slices of one contender, and what they say under a goal."""
 
-    slices: tuple[Slice, ...]
-    items: int
-    """In a request."""
-    num_requests: int
-    goal: Goal
+    processes: tuple[LaunchReadings, ...] = ()
+    """What each of its fresh processes took beside the slices."""
+    spreads: Mapping[str, LaunchSpread] = field(default_factory=dict)
+    """By limit on a value of a process: what processes differ by, over all contenders."""
 
     @cached_property
-    def launches(self) -> dict[int, list[Block]]:
-        """Blocks by launch, in order."""
-        found: dict[int, list[Block]] = defaultdict(list)
-        for taken in self.slices:
-            found[taken.launch].append(taken.block)
-        return dict(found)
-
-    @cached_property
-    def speeds(self) -> dict[tuple[int, int], float]:
-        """What contenders are compared by, for each launch and round; larger is better."""
-        return {(s.launch, s.round): _speed(s.block, self.items, self.goal) for s in self.slices}
-
-    @cached_property
-    def throughput(self) -> Interval:
-        """Items per second."""
-        return launch_interval(
-            [[_rate(block, self.items) for block in blocks] for blocks in self.launches.values()]
+    def limits(self) -> tuple[LimitStanding, ...]:
+        """What is to be said of each limit beside latency."""
+        return tuple(
+            limit_standing(
+                limit, self.launches, self.processes, self.items, self.spreads.get(limit.name)
+            )
+            for limit in self.goal.limits
         )
-
-    @cached_property
-    def requests(self) -> int:
-        """Completed requests."""
-        return sum(taken.block.completions for taken in self.slices)
 
     @cached_property
     def over(self) -> dict[int, list[int]]:
@@ -85,16 +67,27 @@ class Record:
         return _verdict(self, list(self.launches), alpha)
 
     @cached_property
+    def overall(self) -> Verdict | None:
+        """Of the SLA and all limits at 1 %; None where the goal asks for nothing."""
+        return together([self.verdict(), *(one.verdict for one in self.limits)])
+
+    @cached_property
+    def excess(self) -> float:
+        """Logarithm of how many times over it is what it is most over, as far as was seen."""
+        found = [one.excess for one in self.limits]
+        if self.goal.cap_ms is not None:
+            latency = self.latency
+            over = math.inf
+            if latency is not None:
+                over = math.log(max(latency.goal_ms, TICK_MS) / self.goal.cap_ms)
+            found.append(over)
+        return max(found, default=0.0)
+
+    @cached_property
     def missed_launches(self) -> int:
         """Launches that clearly miss the SLA by themselves."""
         verdicts = [_verdict(self, [launch], CERTIFICATE_ALPHA) for launch in self.launches]
         return verdicts.count(Verdict.MISSED)
-
-    @cached_property
-    def latency(self) -> Latency | None:
-        """Of all requests; None without any."""
-        blocks = [taken.block for taken in self.slices]
-        return summarise(blocks, self.goal.percentile) if self.requests else None
 
     @cached_property
     def latency_upper_ms(self) -> float | None:
@@ -110,10 +103,11 @@ class Record:
         if pooled is None:
             return None
         pooled = max(pooled, TICK_MS)
-        chance = math.log(pooled / _percentile_ms(everything, self.goal)) / float(ndtri(confidence))
+        over_seen = math.log(pooled / goal_percentile_ms(everything, self.goal))
+        chance = over_seen / float(ndtri(confidence))
         by_chance = min(_CLUSTERING * chance * math.sqrt(len(self.launches)), _MOST_CHANCE)
         logs = [
-            math.log(_percentile_ms(ticks_of(blocks), self.goal))
+            math.log(goal_percentile_ms(ticks_of(blocks), self.goal))
             for blocks in self.launches.values()
         ]
         spread = launch_upper_bound(logs, confidence, math.hypot(_LAUNCH_SD, by_chance))
@@ -121,14 +115,19 @@ class Record:
 
     @cached_property
     def holds(self) -> bool:
-        """Whether the SLA may be certified: always true without a cap.
+        """Whether the SLA and all limits may be certified: always true where there are none.
 
-        All requests together meet it at 1 %, no launch clearly misses it, and the upper bound of
-        the percentile is within the cap.
+        All requests together meet it at 1 %, no launch clearly misses it, the upper bound of
+        the percentile is within the cap, and so is the bound of whatever else is limited.
         """
+        keeps = all(one.verdict is Verdict.MET for one in self.limits)
+        return bool(self.slices) and self._keeps_cap and keeps
+
+    @property
+    def _keeps_cap(self) -> bool:
         cap_ms = self.goal.cap_ms
         if cap_ms is None:
-            return bool(self.slices)
+            return True
         upper_ms = self.latency_upper_ms
         return (
             self.verdict() is Verdict.MET
@@ -139,21 +138,22 @@ class Record:
 
     @cached_property
     def should_hold(self) -> bool:
-        """Whether it holds, or would be a surprise if it did not: met, and well below the cap.
+        """Whether it holds, or would be a surprise if it did not: met, and well within all limits.
 
         Enough to drop slower ones by, as the bound of few launches is wide; not to certify.
         """
         cap_ms, latency = self.goal.cap_ms, self.latency
-        if cap_ms is None or latency is None or self.holds:
+        if latency is None or self.holds:
             return self.holds
-        met = self.verdict() is Verdict.MET and self.missed_launches == 0
-        return met and latency.goal_ms <= _COMFORTABLE * cap_ms
-
-    @cached_property
-    def flags(self) -> frozenset[Flag]:
-        """Flags on more than a fifth of the slices."""
-        marks = [taken.block.flags for taken in self.slices]
-        return frozenset(f for f in Flag if 5 * sum(f in found for found in marks) > len(marks))
+        if cap_ms is not None:
+            met = self.verdict() is Verdict.MET and self.missed_launches == 0
+            if not met or latency.goal_ms > _COMFORTABLE * cap_ms:
+                return False
+        return all(
+            one.verdict is Verdict.MET
+            or (one.verdict is Verdict.UNCLEAR and one.excess <= math.log1p(-one.limit.row.room))
+            for one in self.limits
+        )
 
     @cached_property
     def dispersion(self) -> float | None:
@@ -176,7 +176,7 @@ def lacking_s(record: Record) -> float:
     0 without a cap, and of one that cannot be certified any more.
     """
     sla = record.goal.sla
-    if sla is None or record.verdict() is Verdict.MISSED or record.missed_launches:
+    if sla is None or record.overall is Verdict.MISSED or record.missed_launches:
         return 0.0
     needed = requests_needed(record.over_cap, sla.percentile, CERTIFICATE_ALPHA)
     spent_s = sum(taken.block.duration_s for taken in record.slices)
@@ -190,20 +190,3 @@ def _verdict(record: Record, launches: Sequence[int], alpha: float) -> Verdict |
     blocks = [block.completions for n in launches for block in record.launches[n]]
     over = [count for n in launches for count in record.over[n]]
     return sla_verdict(blocks, over, record.goal.sla, record.num_requests, alpha)
-
-
-def _rate(block: Block, items: int) -> float:
-    """Items per second; a request has so many."""
-    return items * block.completions / block.duration_s
-
-
-def _speed(block: Block, items: int, goal: Goal) -> float:
-    """What the goal compares by."""
-    if goal.objective is Objective.LATENCY:
-        return 1000 / _percentile_ms(ticks_of([block]), goal)
-    return _rate(block, items)
-
-
-def _percentile_ms(ticks: Ticks, goal: Goal) -> float:
-    """The goal's percentile, of a tick at least: its logarithm is taken."""
-    return max(percentile_ms(ticks, goal.percentile), TICK_MS)

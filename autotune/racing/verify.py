@@ -8,7 +8,7 @@ from pathlib import Path
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Interval
-from autotune.domain.race import RaceResult, Standing, headroom
+from autotune.domain.race import LimitStanding, RaceResult, Standing, headroom
 from autotune.export.best_file import BestFile
 from autotune.host.core_budget import CpuRequest
 from autotune.machines.fingerprint import Machine
@@ -48,6 +48,10 @@ class Verification:
     not be proven."""
     sla: Finding | None
     """None without a cap."""
+    limits: tuple[tuple[LimitStanding, Finding], ...] = ()
+    """What was seen of each limit beside latency, and what became of it."""
+    efficiency: Finding | None = None
+    """None where the file claims none."""
     throughput: Finding
     claim_per_s: float
     """Throughput lower bound that the file claims."""
@@ -68,7 +72,7 @@ class Verification:
     def holds(self) -> bool:
         """Whether every claim holds."""
         kept = {Finding.HOLDS, Finding.RELATIVE}
-        others = {self.answers, self.sla}
+        others = {self.answers, self.sla, self.efficiency, *(found for _, found in self.limits)}
         return self.throughput in kept and others <= {None, Finding.HOLDS}
 
 
@@ -77,6 +81,7 @@ def verify(  # noqa: PLR0913 - one argument for each option
     budget_s: float,
     *,
     model: Path | None = None,
+    limits: Callable[[Goal], Goal] = lambda goal: goal,
     anyway: bool = False,
     cpus: CpuRequest | None = None,
     on_launch: Callable[[Race], None] = lambda _: None,
@@ -92,11 +97,14 @@ def verify(  # noqa: PLR0913 - one argument for each option
     the certificate's headroom allows for from a claim that was wrong. The throughput holds if the
     interval seen now reaches 98 % of the claimed lower bound; where the machine itself has become
     slower, as the hint shows, if the ratio to the hint reaches 98 % of the ratio that is claimed.
+    Each limit beside latency holds if its bound at 95 % is within it, and an efficiency as a
+    throughput does, without the hint: CPU time and energy are not what a slower machine takes.
 
     Args:
         path: a best.json.
         budget_s: longest time.
         model: the model file, if it was moved.
+        limits: puts other limits beside those of the file.
         anyway: also on another machine or runtime than the file's.
         cpus: another core budget than the file's.
         on_launch: hears of every finished launch.
@@ -116,7 +124,7 @@ def verify(  # noqa: PLR0913 - one argument for each option
     one = replace(one, model=counted)
     hint = _hint(one, best)
     named = [one, *([] if hint is None else [hint])]
-    goal = one.goal or Goal(Objective.THROUGHPUT, 99.0, None)
+    goal = limits(one.goal or Goal(Objective.THROUGHPUT, 99.0, None))
     race, machine = contest(
         named,
         goal,
@@ -147,6 +155,8 @@ def judge_claims(path: Path, best: BestFile, result: RaceResult, goal: Goal) -> 
         standing=standing,
         answers=None if best.unproven is not None else _answers(standing),
         sla=None if goal.sla is None else _sla(standing.search_verdict, allowed, slowness),
+        limits=tuple((seen, _limit(seen)) for seen in standing.limits),
+        efficiency=_efficiency(best, standing),
         throughput=_throughput(standing, claim, speed, claim_ratio),
         claim_per_s=claim,
         machine_speed=speed,
@@ -170,6 +180,31 @@ def _sla(verdict: Verdict | None, allowed: float | None, slowness: float | None)
     if allowed is not None and slowness is not None and slowness > allowed:
         return Finding.RELATIVE
     return Finding.BROKEN if verdict is Verdict.MISSED else Finding.UNSHOWN
+
+
+def _limit(seen: LimitStanding) -> Finding:
+    if seen.search_verdict is Verdict.MET:
+        return Finding.HOLDS
+    return Finding.BROKEN if seen.search_verdict is Verdict.MISSED else Finding.UNSHOWN
+
+
+def claimed_efficiency(best: BestFile) -> float | None:
+    """The least items for each CPU-second or joule that a file claims; None where it does not."""
+    low = None if best.certificate is None else best.certificate.efficiency_low
+    return best.measured.efficiency if low is None else low
+
+
+def _efficiency(best: BestFile, standing: Standing) -> Finding | None:
+    claimed = claimed_efficiency(best)
+    if claimed is None:
+        return None
+    seen = standing.efficiency
+    if seen is None:
+        return Finding.UNSHOWN
+    if _keeps(seen, claimed):
+        return Finding.HOLDS
+    is_broken = seen.high is not None and seen.high < (1 - TOLERANCE) * claimed
+    return Finding.BROKEN if is_broken else Finding.UNSHOWN
 
 
 def _throughput(

@@ -6,6 +6,7 @@ from rich.text import Text
 
 from autotune.domain.goal import Goal, Verdict
 from autotune.domain.trial import Trial
+from autotune.domain.verdicts import verdict_under
 from autotune.report.format import percentile
 from autotune.report.scatter import Mark, scatter
 from autotune.report.tables import SIGNS, STYLES
@@ -14,6 +15,11 @@ _HEIGHT = 20
 _WIDEST = 100
 _HINT = "H"
 _MEANS = {Verdict.MET: "meets the cap", Verdict.UNCLEAR: "unclear", Verdict.MISSED: "misses it"}
+_MEANS_OF_LIMITS = {
+    Verdict.MET: "meets all limits",
+    Verdict.UNCLEAR: "unclear",
+    Verdict.MISSED: "misses one",
+}
 
 
 def pareto_chart(
@@ -30,14 +36,15 @@ def pareto_chart(
     kept = {trial.number for trial in front}
     order = sorted(trials, key=lambda t: (t.number in kept, t.configuration.is_hint))
     chart = scatter(
-        [_mark(trial, is_on_front=trial.number in kept) for trial in order],
+        [_mark(trial, goal, is_on_front=trial.number in kept) for trial in order],
         width=min(width, _WIDEST),
         height=_HEIGHT,
         title=f"items per second by {percentile(goal.percentile)} latency in ms",
         limit=goal.cap_ms,
     )
-    seen = {trial.measurement.verdict for trial in trials if trial.measurement}
-    signs = [f"{SIGNS[verdict]} {words}" for verdict, words in _MEANS.items() if verdict in seen]
+    seen = {verdict_under(trial.measurement, goal) for trial in trials if trial.measurement}
+    means = _MEANS if not goal.limits else _MEANS_OF_LIMITS
+    signs = [f"{SIGNS[verdict]} {words}" for verdict, words in means.items() if verdict in seen]
     has_hints = any(trial.configuration.is_hint for trial in trials)
     signs += [f"{_HINT} OpenVINO's hints"] if has_hints else []
     signs += ["o on the front"]
@@ -45,11 +52,12 @@ def pareto_chart(
     return chart
 
 
-def _mark(trial: Trial, *, is_on_front: bool) -> Mark:
+def _mark(trial: Trial, goal: Goal, *, is_on_front: bool) -> Mark:
     measured = trial.measurement
     assert measured is not None  # noqa: S101 - only measured trials are drawn
-    style = STYLES[measured.verdict]
-    sign = SIGNS[measured.verdict].strip() or "."
+    verdict = verdict_under(measured, goal)
+    style = STYLES[verdict]
+    sign = SIGNS[verdict].strip() or "."
     if trial.configuration.is_hint:
         sign, style = _HINT, f"bold {style}"
     elif is_on_front:

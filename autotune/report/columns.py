@@ -61,7 +61,11 @@ LATENCY = Column(
     holds="request latency at the percentile of the goal, which is the heading where it is fixed",
     is_number=True,
 )
-SLA = Column(name="SLA", holds="verdict: met, missed or unclear; nothing without a cap")
+SLA = Column(
+    name="SLA",
+    holds="verdict: met, missed or unclear; nothing without a cap. With limits beside it that of "
+    "all together, and the name of the one that is missed or unclear",
+)
 GAIN = Column(
     name="gain",
     narrow="vs\nhint",

@@ -1,7 +1,9 @@
 """The one formatting of every figure, units always shown."""
 
-from autotune.analysis.what_if import Limits
-from autotune.domain.goal import Goal, Objective
+from collections.abc import Iterable
+
+from autotune.domain.goal import Goal, Objective, Resource
+from autotune.domain.limits import Limit, LimitRow
 from autotune.domain.units import format_duration
 
 
@@ -76,22 +78,92 @@ def cap_in_words(goal: Goal) -> str:
     return f"{said} with {percent(goal.headroom)} headroom ({held})"
 
 
-def limits_in_words(limits: Limits) -> str:
-    """``at most 500 MiB, on CPU``; empty without any."""
-    size = limits.max_memory_bytes
-    parts = [
-        *([] if size is None else [f"at most {memory(size)}"]),
-        *([] if limits.device is None else [f"on {limits.device}"]),
-    ]
-    return ", ".join(parts)
+def span(value: float | None) -> str:
+    """A short stretch of time, three significant digits: 450 us, 2.31 ms, 1.2 s."""
+    if value is None:
+        return "-"
+    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
+        if value >= 0.9995 * scale:
+            return f"{number(value / scale, 3)} {unit}"
+    return f"{number(value / 1e-6, 3)} us"
+
+
+def energy(value: float | None) -> str:
+    """Joules, three significant digits: 12.3 mJ, 1.2 J."""
+    if value is None:
+        return "-"
+    for unit, scale in (("J", 1.0), ("mJ", 1e-3)):
+        if value >= 0.9995 * scale:
+            return f"{number(value / scale, 3)} {unit}"
+    return f"{number(value / 1e-6, 3)} uJ"
+
+
+def limited(row: LimitRow, value: float | None) -> str:
+    """A value of what a row of the table limits, with its unit."""
+    if value is None:
+        return "-"
+    return _LIMITED[row.name](value)
+
+
+def _bytes(value: float) -> str:
+    return memory(round(value))
+
+
+_LIMITED = {
+    "max_memory": _bytes,
+    "max_cpu_per_item": span,
+    "max_compile_time": span,
+    "max_first_inference": span,
+    "max_energy_per_item": energy,
+    "min_throughput": per_second,
+}
+
+
+def limit_in_words(limit: Limit) -> str:
+    """``memory <= 500MB``, ``throughput >= 500/s``, as in a study file."""
+    sign = ">=" if limit.row.is_floor else "<="
+    return f"{limit.row.label} {sign} {limit.row.text(limit.value)}"
+
+
+def constraints_in_words(goal: Goal) -> str:
+    """The cap and all limits, between commas; empty without any."""
+    cap = cap_in_words(goal)
+    return joined([*([cap] if cap else []), *(limit_in_words(limit) for limit in goal.limits)])
+
+
+def joined(parts: Iterable[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    *most, last = [*parts] or [""]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def per_resource(goal: Goal) -> str:
+    """What efficiency counts by: ``CPU-second`` or ``joule``."""
+    return "CPU-second" if goal.resource is Resource.CPU else "joule"
+
+
+def gained(goal: Goal) -> str:
+    """What a ratio to the better hint is of, to stand after it; empty for throughput."""
+    return {
+        Objective.EFFICIENCY: f" in items per {per_resource(goal)}",
+        Objective.LATENCY: " in latency",
+    }.get(goal.objective, "")
+
+
+def efficiency(value: float | None, goal: Goal) -> str:
+    """Items for each CPU-second or joule."""
+    return "-" if value is None else f"{number(value)} per {per_resource(goal)}"
 
 
 def goal_in_words(goal: Goal) -> str:
     """The goal as a sentence."""
-    under = f" with {cap_in_words(goal)}" if goal.cap_ms is not None else ""
+    asked = constraints_in_words(goal)
+    under = f" with {asked}" if asked else ""
     what = {
         Objective.THROUGHPUT: "highest throughput",
         Objective.LATENCY: f"lowest {percentile(goal.percentile)} latency",
         Objective.PARETO: f"front of throughput against {percentile(goal.percentile)} latency",
+        Objective.EFFICIENCY: f"most items per {per_resource(goal)}",
     }
-    return what[goal.objective] + under
+    preferred = ", portable among equals" if goal.portable else ""
+    return what[goal.objective] + under + preferred

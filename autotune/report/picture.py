@@ -6,8 +6,9 @@ from typing import Any
 
 from autotune.analysis.evidence import Evidence
 from autotune.analysis.pareto import NOISE, pareto_front
-from autotune.domain.goal import Verdict
+from autotune.domain.goal import Goal, Verdict
 from autotune.domain.trial import Trial
+from autotune.domain.verdicts import verdict_under
 from autotune.errors import UsageError
 from autotune.report.format import cap_in_words, goal_in_words, number, percentile
 
@@ -41,7 +42,7 @@ def picture(study: Evidence) -> bytes:
     goal = study.goal
     trials = [t for t in study.trials if t.measurement is not None and t.reused_from is None]
     if trials:
-        _draw_trials(axes, trials)
+        _draw_trials(axes, trials, goal)
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value, 2)))
@@ -72,10 +73,10 @@ def picture(study: Evidence) -> bytes:
     return buffer.getvalue()
 
 
-def _draw_trials(axes: Any, trials: Sequence[Trial]) -> None:
+def _draw_trials(axes: Any, trials: Sequence[Trial], goal: Goal) -> None:
     """Every trial by its verdict, the hints over them, and the front beyond the noise."""
     for verdict, (shape, color, meaning) in _MARKS.items():
-        mine = [t for t in trials if _verdict(t) is verdict and not t.configuration.is_hint]
+        mine = [t for t in trials if _verdict(t, goal) is verdict and not t.configuration.is_hint]
         if mine:
             axes.scatter(*_places(mine), marker=shape, color=color, s=26, label=meaning, zorder=3)
     hints = [trial for trial in trials if trial.configuration.is_hint]
@@ -89,8 +90,8 @@ def _draw_trials(axes: Any, trials: Sequence[Trial]) -> None:
     axes.step(*zip(*line, strict=True), label="front beyond the noise", **steps)
 
 
-def _verdict(trial: Trial) -> Verdict | None:
-    return None if trial.measurement is None else trial.measurement.verdict
+def _verdict(trial: Trial, goal: Goal) -> Verdict | None:
+    return None if trial.measurement is None else verdict_under(trial.measurement, goal)
 
 
 def _places(trials: Sequence[Trial]) -> tuple[list[float], list[float]]:

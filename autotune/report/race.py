@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from autotune.domain.goal import Goal
+from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Interval
 from autotune.domain.race import (
     LEAST_LAUNCHES,
@@ -17,6 +17,10 @@ from autotune.domain.race import (
 )
 from autotune.report.format import (
     cap_in_words,
+    efficiency,
+    gained,
+    limit_in_words,
+    limited,
     milliseconds,
     per_second,
     percent,
@@ -28,18 +32,19 @@ from autotune.space.words import several
 
 _IN_QUESTION = {State.TIED, State.FASTER}
 _CHOICES = {
-    Choice.FASTEST: "it is most likely the fastest",
-    Choice.DEFAULT: "nothing is faster than OpenVINO's own hint beyond the noise",
-    Choice.MARGIN: "equal to the fastest, and further below the cap",
-    Choice.THREADS: "equal to the fastest, and takes fewer threads",
-    Choice.MEMORY: "equal to the fastest, and takes less memory",
-    Choice.TIED: "equal to others, and the fastest by its mean",
+    Choice.FASTEST: "it is most likely the {most}",
+    Choice.DEFAULT: "nothing is {more} than OpenVINO's own hint beyond the noise",
+    Choice.PORTABLE: "equal to the {most}, and has fewer settings that hold here only",
+    Choice.MARGIN: "equal to the {most}, and further below the cap",
+    Choice.THREADS: "equal to the {most}, and takes fewer threads",
+    Choice.MEMORY: "equal to the {most}, and takes less memory",
+    Choice.TIED: "equal to others, and the {most} by its mean",
 }
 _ADVANTAGES = {
-    Advantage.SHOWN: "shown to be faster than the better hint",
-    Advantage.LIKELY: "likely faster than the better hint ({chance}), which is not shown",
+    Advantage.SHOWN: "shown to be {more} than the better hint",
+    Advantage.LIKELY: "likely {more} than the better hint ({chance}), which is not shown",
     Advantage.EQUAL: "the best of the others is shown to be equal to it, within {margin}",
-    Advantage.NOT_SHOWN: "no gain over it is shown: the best of the others is faster with {chance}",
+    Advantage.NOT_SHOWN: "no gain over it is shown: the best of the others is {more} with {chance}",
 }
 _ENDS = {
     End.DECIDED: "everything was settled",
@@ -62,14 +67,16 @@ def race_lines(result: RaceResult, goal: Goal) -> list[str]:
     )
     winner = result.winner
     if winner is None:
-        nothing = "nothing was chosen: no contender can be said to meet the cap"
-        return [head, nothing, *failure_lines(result)]
+        what = "the cap" if not goal.limits else "the cap and all limits"
+        nothing = f"nothing was chosen: no contender can be said to meet {what}"
+        return [head, nothing, *_nearest_lines(result, goal), *failure_lines(result)]
     return [
         head,
-        f"chosen: {words(winner)}{_gain(winner)}, because {_because(result, winner)}",
-        *advantage_lines(result),
+        f"chosen: {words(winner)}{_gain(winner, goal)}, because {_because(result, winner, goal)}",
+        *advantage_lines(result, goal),
         *_ties(result),
         f"{result.status}: {_claim(winner, goal)}{_why_not(result, goal)}",
+        *standing_lines(winner, goal),
         *_headroom(result, goal),
         *_search_said(winner),
         *failure_lines(result),
@@ -77,21 +84,29 @@ def race_lines(result: RaceResult, goal: Goal) -> list[str]:
     ]
 
 
-def _because(result: RaceResult, winner: Standing) -> str:
+def _compared(goal: Goal | None) -> dict[str, str]:
+    """What contenders are compared by, in words."""
+    if goal is not None and goal.objective is Objective.EFFICIENCY:
+        return {"more": "more efficient", "most": "most efficient"}
+    return {"more": "faster", "most": "fastest"}
+
+
+def _because(result: RaceResult, winner: Standing, goal: Goal) -> str:
     """Why it was chosen, also where somebody looks faster whose SLA is not certain enough."""
-    reason = _CHOICES[result.choice or Choice.FASTEST]
+    reason = _CHOICES[result.choice or Choice.FASTEST].format(**_compared(goal))
     unsure = (s for s in result.standings if s.state in _IN_QUESTION and not s.holds)
     looks_faster = any(s.to_chosen is not None and s.to_chosen.mean > 1 for s in unsure)
     is_limited = winner.holds and looks_faster
     return f"{reason}, of those that can be certified" if is_limited else reason
 
 
-def advantage_lines(result: RaceResult) -> list[str]:
+def advantage_lines(result: RaceResult, goal: Goal | None = None) -> list[str]:
     """What may be said of the choice against the better hint, and how long more would take."""
     if result.advantage is None:
         return []
     chance = "an unknown probability" if result.chance is None else _chance(result.chance)
-    said = _ADVANTAGES[result.advantage].format(chance=chance, margin=percent(result.tie_margin))
+    margin = percent(result.tie_margin)
+    said = _ADVANTAGES[result.advantage].format(chance=chance, margin=margin, **_compared(goal))
     more_s = result.undecided_s
     if more_s is None:
         return [said]
@@ -159,8 +174,38 @@ def conditions_lines(seen: Conditions, tie_margin: float) -> list[str]:
     ]
 
 
-def _gain(winner: Standing) -> str:
-    return "" if winner.ratio is None else f", {ratio_text(winner.ratio)} the better hint"
+def _gain(winner: Standing, goal: Goal) -> str:
+    if winner.ratio is None:
+        return ""
+    return f", {ratio_text(winner.ratio)} the better hint{gained(goal)}"
+
+
+def standing_lines(standing: Standing, goal: Goal) -> list[str]:
+    """What a race says of a contender beside throughput and latency: a line for each limit."""
+    found = []
+    if standing.efficiency is not None:
+        mean, low = standing.efficiency.mean, standing.efficiency.low
+        found.append(f"efficiency: {efficiency(mean, goal)}, at least {efficiency(low, goal)}")
+    for one in standing.limits:
+        row = one.limit.row
+        seen = row.unknown if one.value is None else limited(row, one.value)
+        side = "at least" if row.is_floor else "at most"
+        bound = "" if one.bound is None else f", {side} {limited(row, one.bound)} at 99 %"
+        found.append(f"{limit_in_words(one.limit)}: {one.verdict}, {seen}{bound}")
+    return found
+
+
+def _nearest_lines(result: RaceResult, goal: Goal) -> list[str]:
+    """For each limit, who came nearest to it in the race."""
+    found = []
+    for place, limit in enumerate(goal.limits):
+        seen = [(s.limits[place], s) for s in result.standings if s.limits]
+        one, standing = min(seen, key=lambda pair: pair[0].excess, default=(None, None))
+        if one is not None and standing is not None and one.value is not None:
+            value = limited(limit.row, one.value)
+            name = standing.contender.name
+            found.append(f"{limit_in_words(limit)}: the nearest is {name} with {value}")
+    return found
 
 
 def _ties(result: RaceResult) -> list[str]:
@@ -210,6 +255,10 @@ def _why_not(result: RaceResult, goal: Goal) -> str:
             cap is not None and (upper is None or upper > cap),
             f"the bound is not within {cap_in_words(goal)}",
         ),
+        *(
+            (one.verdict is not Verdict.MET, f"{limit_in_words(one.limit)} is not shown to hold")
+            for one in winner.limits
+        ),
         (not winner.holds, "there were too few requests for a verdict at 1 %"),
     )
     why = next((words for is_so, words in reasons if is_so), "the machine was noisy")
@@ -250,6 +299,20 @@ def held_lines(held: RaceResult | None, best: int, goal: Goal) -> list[str]:
     return found
 
 
+def limits_json(standing: Standing) -> list[dict[str, object]]:
+    """What a race says of each limit, for JSON output."""
+    return [
+        {
+            "name": one.limit.name,
+            "limit": one.limit.value,
+            "value": one.value,
+            "bound": one.bound,
+            "verdict": one.verdict,
+        }
+        for one in standing.limits
+    ]
+
+
 def race_json(result: RaceResult) -> dict[str, object]:
     """A race for JSON output."""
     winner = result.winner
@@ -273,6 +336,8 @@ def race_json(result: RaceResult) -> dict[str, object]:
                 "latency_ms": s.latency and s.latency.goal_ms,
                 "latency_upper_ms": s.latency_upper_ms,
                 "verdict": s.verdict,
+                "efficiency": s.efficiency and s.efficiency.mean,
+                "limits": limits_json(s),
                 "unproven": s.unproven,
                 "ratio_to_better_hint": s.ratio and [s.ratio.low, s.ratio.mean, s.ratio.high],
             }

@@ -6,7 +6,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from autotune.domain.goal import Goal
+from autotune.domain.goal import Goal, Verdict
 from autotune.domain.race import (
     RaceResult,
     Standing,
@@ -18,7 +18,7 @@ from autotune.report.format import (
     percentile,
 )
 from autotune.report.race import ratio_text
-from autotune.report.tables import UNPROVEN, flags_in_words, verdict_text
+from autotune.report.tables import UNPROVEN, flags_in_words, verdict_cell
 
 STATES = {
     State.CHOSEN: ("chosen", "bold green"),
@@ -60,17 +60,25 @@ def race_table(
 
 
 def _cells(standing: Standing, *, is_baseline: bool) -> list[str | Text]:
-    word, style = STATES[standing.state]
+    word, style = state_in_words(standing), STATES[standing.state][1]
     measured = standing.throughput is not None
     return [
         _short_name(standing),
         per_second(standing.throughput.mean if standing.throughput else None),
         milliseconds(standing.latency.goal_ms if standing.latency else None),
         milliseconds(standing.latency_upper_ms),
-        verdict_text(standing.verdict),
+        verdict_cell(standing.verdict, [(one.limit.row, one.verdict) for one in standing.limits]),
         "1.00x" if is_baseline and measured else ratio_text(standing.ratio),
         Text(word, style=style),
     ]
+
+
+def state_in_words(standing: Standing) -> str:
+    """How it ended; one that misses something else than the cap is over that."""
+    is_beside = any(one.verdict is Verdict.MISSED for one in standing.limits)
+    is_other = is_beside and standing.verdict is not Verdict.MISSED
+    is_missed = standing.state is State.MISSED
+    return "over limit" if is_missed and is_other else STATES[standing.state][0]
 
 
 def _short_name(standing: Standing) -> str:

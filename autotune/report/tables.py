@@ -1,15 +1,17 @@
 """Terminal tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from autotune.domain.goal import Goal, Verdict
+from autotune.domain.goal import Goal, Verdict, together
+from autotune.domain.limits import LimitRow
 from autotune.domain.measurement import FLAGS, Flag, Measurement
 from autotune.domain.ranking import ratio
 from autotune.domain.trial import Trial
+from autotune.domain.verdicts import judged
 from autotune.report.columns import LATENCY, STREAMS, TERMINAL
 from autotune.report.format import milliseconds, per_second, percentile, times
 from autotune.space.dimensions import ARITHMETIC
@@ -24,6 +26,18 @@ UNPROVEN = "unproven"
 def verdict_text(verdict: Verdict | None) -> Text:
     """The verdict by word, sign and colour."""
     return Text(f"{SIGNS[verdict]} {verdict or ''}".rstrip(), style=STYLES[verdict])
+
+
+def verdict_cell(sla: Verdict | None, limits: Iterable[tuple[LimitRow, Verdict]]) -> Text:
+    """That of the SLA and all limits together; a limit that is missed or unclear is named."""
+    if sla is Verdict.MISSED:
+        return verdict_text(sla)
+    seen = list(limits)
+    for verdict in (Verdict.MISSED, Verdict.UNCLEAR):
+        for row, one in seen:
+            if one is verdict:
+                return Text(f"{SIGNS[verdict]} {row.short}", style=STYLES[verdict])
+    return verdict_text(together([sla, *(one for _, one in seen)]))
 
 
 def trials_table(
@@ -101,6 +115,9 @@ def _cells(
         ARITHMETIC.of(configuration) or effective.arithmetic or "-",
         per_second(measurement.throughput_per_s),
         milliseconds(measurement.latency.goal_ms),
-        verdict_text(measurement.verdict),
+        verdict_cell(
+            measurement.verdict,
+            [(one.limit.row, one.verdict) for one in judged(measurement, goal)],
+        ),
         times(ratio(trial, baseline, goal)),
     ]

@@ -5,14 +5,30 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from autotune.domain.goal import Goal, Verdict
+from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.history import History
-from autotune.domain.measurement import TICK_MS
-from autotune.domain.ranking import last_improvement, nearest_miss, seen
+from autotune.domain.measurement import TICK_MS, Measurement
+from autotune.domain.ranking import (
+    is_feasible,
+    last_improvement,
+    nearest_miss,
+    nearest_misses,
+    seen,
+)
 from autotune.domain.trial import Trial
 from autotune.domain.units import format_duration
+from autotune.domain.verdicts import LATENCY, judged, worth
 from autotune.host.core_budget import budget_in_words
-from autotune.report.format import cap_in_words, milliseconds, percent, percentile
+from autotune.report.format import (
+    cap_in_words,
+    constraints_in_words,
+    efficiency,
+    limit_in_words,
+    limited,
+    milliseconds,
+    percent,
+    percentile,
+)
 from autotune.spec import parse_spec
 from autotune.stats.latency import cap_ticks
 from autotune.stats.tail_test import requests_needed
@@ -81,21 +97,77 @@ def search_in_words(trials: Sequence[Trial], goal: Goal, space_size: int) -> str
 
 
 def why_nothing(trials: tuple[Trial, ...], goal: Goal) -> str:
-    """Why there is no best configuration, and how far the nearest one is off."""
-    near = nearest_miss(trials)
+    """Why there is no best configuration, and how far the nearest one is off.
+
+    A line more for each constraint where there are several.
+    """
+    near = nearest_miss(trials, goal)
     if not trials:
         return "nothing was measured yet"
     if near is None or near.measurement is None:
         return "no configuration could be measured; autotune status shows why"
-    if goal.cap_ms is None:
-        return "no configuration was measured"
-    measured = near.measurement
-    met = [t.number for t in trials if t.measurement and t.measurement.verdict is Verdict.MET]
+    if not goal.is_constrained:
+        return "no configuration was measured, or not what the goal asks for"
+    met = [t.number for t in trials if t.measurement and is_feasible(t.measurement, goal)]
     if met:
         return (
-            f"no configuration was shown to meet {cap_in_words(goal)}: in the search, "
+            f"no configuration was shown to meet {constraints_in_words(goal)}: in the search, "
             f"{len(met)} did, such as trial {met[0]}, and the race confirmed none"
         )
+    if goal.limits:
+        head = (
+            f"no configuration was shown to meet all of {constraints_in_words(goal)}; the nearest "
+            f"is trial {near.number}, {near.configuration}"
+        )
+        return "\n".join([head, *miss_lines(trials, goal)])
+    return _over_the_cap(near, near.measurement, goal)
+
+
+def limit_lines(trial: Trial | None, goal: Goal) -> list[str]:
+    """What the search saw of each limit of a goal, and of what it asks for beside throughput."""
+    if trial is None or trial.measurement is None:
+        return []
+    found = []
+    if goal.objective is Objective.EFFICIENCY:
+        seen = worth(trial.measurement, goal)
+        mean, low = (None, None) if seen is None else (seen.mean, seen.low)
+        found.append(f"efficiency: {efficiency(mean, goal)}, at least {efficiency(low, goal)}")
+    for one in judged(trial.measurement, goal):
+        row, reading = one.limit.row, one.reading
+        value = row.unknown if reading is None else limited(row, reading.value)
+        found.append(f"{limit_in_words(one.limit)}: {one.verdict}, {value}")
+    return found
+
+
+def miss_lines(trials: Sequence[Trial], goal: Goal) -> list[str]:
+    """For each constraint, how many trials meet it, and the one that comes nearest to it."""
+    measured = [trial.measurement for trial in trials if trial.measurement is not None]
+    near, found = nearest_misses(trials, goal), []
+    if goal.cap_ms is not None:
+        met = sum(one.verdict is Verdict.MET for one in measured)
+        seen = [] if LATENCY not in near else [near[LATENCY]]
+        ms = [milliseconds(t.measurement.latency.goal_ms) for t in seen if t.measurement]
+        found.append(_miss_line(cap_in_words(goal), met, seen, ms, ""))
+    for place, limit in enumerate(goal.limits):
+        met = sum(judged(one, goal)[place].verdict is Verdict.MET for one in measured)
+        seen = [near[limit.name]] if limit.name in near else []
+        values = [limit.row.reading(t.measurement) for t in seen if t.measurement]
+        texts = [limited(limit.row, one.value) for one in values if one is not None]
+        found.append(_miss_line(limit_in_words(limit), met, seen, texts, limit.row.unknown))
+    return found
+
+
+def _miss_line(
+    what: str, met: int, near: Sequence[Trial], values: Sequence[str], unknown: str
+) -> str:
+    if not near:
+        return f"{what}: not known of any trial: {unknown}"
+    nearest = f"the nearest is trial {near[0].number} with {values[0]}"
+    return f"{what}: met by {met} trials, {nearest}" if met else f"{what}: met by none; {nearest}"
+
+
+def _over_the_cap(near: Trial, measured: Measurement, goal: Goal) -> str:
+    assert goal.cap_ms is not None  # noqa: S101 - the caller has looked
     nearest = (
         f"the nearest is trial {near.number}, {near.configuration}: "
         f"{percentile(goal.percentile)} {milliseconds(measured.latency.goal_ms)}"

@@ -1,18 +1,20 @@
-"""A Gaussian process over the enumerated space, for the likeliest improvement within the cap.
+"""A Gaussian process over the enumerated space, for the likeliest improvement within all limits.
 
 Two functions are learnt: the logarithm of the throughput, and that of the latency percentile over
 the mean latency. The mean latency itself need not be learnt, as Little's law gives it: items in
 flight = throughput x mean latency. Whatever makes a configuration faster also brings its latency
 down, and the second function is nearly flat, so that a dozen trials say where the cap lies.
+Efficiency, where the goal asks for it, and each limit beside latency have functions of their own;
+a floor on the throughput follows from its function.
 
 The next point maximises the expected improvement times the probability that an improvement would be
 feasible (Gardner et al. 2014, with feasibility taken where the improvement lies, because both hang
-on the same throughput).
+on the same throughput; limits beside latency count as independent of it).
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +24,11 @@ from scipy.special import erfcx, log_ndtr
 
 from autotune.domain.arrival import log_rate_needed, log_tail
 from autotune.domain.goal import Goal, Objective
+from autotune.domain.limits import BY_NAME as LIMITS
+from autotune.search.belief import Belief, Kept, Needed, most_over
 from autotune.search.points import PointTable
 from autotune.search.sampler import point_of
-from autotune.search.score import constraint_of, is_failure
+from autotune.search.score import CLIP, SPEED, constraint_of, is_failure
 from autotune.space.dimension import Dimension, Kind
 from autotune.space.dimensions import BY_NAME, DIMENSIONS
 from autotune.stats.gaussian_process import (
@@ -39,8 +43,8 @@ Reals = NDArray[np.float64]
 MOST_OBSERVED = 150
 """The latest so many trials are learnt from: with more, a fit takes too long."""
 _LEAST_OBSERVED = 3
-_NODES = 7
 _LEAST_VALUE = 1e-4
+_LEAST_NOISE = 0.01
 _MOST_CANDIDATES, _MOST_CENTRES, _MOST_STEPS = 20_000, 5, 2
 _SPEED = HyperPrior()
 _TAIL = HyperPrior(noise=0.05)
@@ -56,9 +60,14 @@ class Observed:
     worked: NDArray[np.bool_]
     """Which of them have a measurement; shape (trials,)."""
     log_value: Reals
-    """Log of the objective of those that worked: items per second, or milliseconds."""
+    """Log of the objective of those that worked: items per second, items for each CPU-second or
+    joule, or milliseconds."""
     log_over: Reals
     """Log of their latency percentile over the cap."""
+    log_speed: Reals = field(default_factory=lambda: np.empty(0))
+    """Log of their items per second; the objective's where that is the throughput."""
+    beside: Mapping[str, Reals] = field(default_factory=dict)
+    """By limit: log of how many times over it they are."""
 
     @property
     def rows(self) -> NDArray[np.int64]:
@@ -71,44 +80,19 @@ class Observed:
         return self.tried[~self.worked]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Belief:
-    """What the fits say of some points; logarithms, larger is better."""
-
-    mean: Reals
-    sd: Reals
-    best: float | None
-    """Of the trials, by the fit and not by chance; None while none is feasible."""
-    needed: Reals | None = None
-    """Throughput at which the latency percentile is at the cap; None without a cap."""
-    needed_sd: Reals | None = None
-
-    def log_feasible(self, value: Reals) -> Reals:
-        """Log of the probability of being within the cap with this value."""
-        if self.needed is None or self.needed_sd is None:
-            return np.zeros(len(value))
-        # While the cap's inner side is sought, the value is the mean of f and as unsure as f.
-        unsure = self.needed_sd if self.best is not None else np.hypot(self.sd, self.needed_sd)
-        found: Reals = log_ndtr((value - self.needed) / unsure)
-        return found
-
-    def chance_above(self, value: float) -> Reals:
-        """Probability of being above a value and within the cap."""
-        if self.needed is None or self.needed_sd is None:
-            alone: Reals = np.exp(log_ndtr((self.mean - value) / self.sd))
-            return alone
-        nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
-        least = np.maximum(value, self.needed[:, None] + self.needed_sd[:, None] * nodes)
-        above = np.exp(log_ndtr((self.mean[:, None] - least) / self.sd[:, None]))
-        found: Reals = above @ (weights / weights.sum())
-        return found
-
-
 class Gp:
-    """Throughput under a cap, throughput alone, or latency."""
+    """Throughput under a cap and limits, throughput alone, efficiency, or latency."""
 
     def __init__(self, table: PointTable, goal: Goal) -> None:
         self._goal = goal
+        # A floor on the throughput needs no function of its own where that is learnt anyway.
+        floor = goal.limit("min_throughput")
+        self._log_floor = None if floor is None or self._is_latency else math.log(floor)
+        self._limits = tuple(
+            limit.name
+            for limit in goal.limits
+            if self._log_floor is None or limit.name != "min_throughput"
+        )
         self._features = features(table)
         self._log_in_flight = np.log(items_in_flight(table))
         self._settings: dict[tuple[str, int], Settings] = {}
@@ -121,7 +105,7 @@ class Gp:
         random: np.random.Generator,
     ) -> int:
         """The free point with the largest expected feasible improvement; ties at random."""
-        seen, free = observed(study, table), table.free
+        seen, free = observed(study, table, self._names), table.free
         if seen.rows.size < _LEAST_OBSERVED:
             return int(random.choice(free))
         rows = candidates(table, seen, self._goal, random)
@@ -133,7 +117,7 @@ class Gp:
     def log_gains(self, seen: Observed, rows: NDArray[np.int64]) -> Reals:
         """Logarithm of the expected improvement within the cap, for each row."""
         belief = self._belief(seen, rows)
-        if belief.best is None:  # first of all, find the cap's inner side
+        if belief.best is None:  # first of all, find the inner side of all limits
             return belief.log_feasible(belief.mean)
         mean, sd, u = belief.mean, belief.sd, (belief.best - belief.mean) / belief.sd
         # The mean of f where it is above the best; the inverse Mills ratio.
@@ -145,7 +129,7 @@ class Gp:
 
         0 when nothing is free; 1 while nothing feasible is known, or too little of anything.
         """
-        seen, free = observed(study, table), table.free
+        seen, free = observed(study, table, self._names), table.free
         if not free.size:
             return 0.0
         if seen.rows.size < _LEAST_OBSERVED:
@@ -156,27 +140,69 @@ class Gp:
             return 1.0
         return float(belief.chance_above(belief.best + math.log1p(by)).max())
 
-    def _belief(self, seen: Observed, rows: NDArray[np.int64]) -> "_Belief":
+    @property
+    def _is_latency(self) -> bool:
+        return self._goal.objective is Objective.LATENCY
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(limit.name for limit in self._goal.limits)
+
+    def _belief(self, seen: Observed, rows: NDArray[np.int64]) -> Belief:
         x, points = self._features[seen.rows], self._features[rows]
-        sign = -1.0 if self._goal.objective is Objective.LATENCY else 1.0
-        speed = self._fitted("speed", x, sign * seen.log_value, _SPEED)
-        mean, sd = speed.predict(points)
-        known, _ = speed.predict(x)
-        if sign < 0 or self._goal.cap_ms is None:
-            return _Belief(mean=mean, sd=sd, best=float(known.max()))
-        in_flight = self._log_in_flight + math.log(1000 / self._goal.cap_ms)
-        over_mean = log_tail(seen.log_over, in_flight[seen.rows], seen.log_value)
-        tail = self._fitted("tail", x, over_mean, _TAIL)
-        known_tail, _ = tail.predict(x)
-        is_likely = in_flight[seen.rows] - known + known_tail < 0
-        tail_mean, tail_sd = tail.predict(points)
-        return _Belief(
+        sign = -1.0 if self._is_latency else 1.0
+        wanted = self._fitted("wanted", x, sign * seen.log_value, _SPEED)
+        mean, sd = wanted.predict(points)
+        known, _ = wanted.predict(x)
+        is_likely = np.ones(len(x), dtype=bool)
+        needed, speed = None, None
+        if not self._is_latency:
+            is_other = self._goal.objective is Objective.EFFICIENCY
+            fast = self._fitted("speed", x, seen.log_speed, _SPEED) if is_other else wanted
+            needed, at_trials = self._needed(seen, x, points, rows)
+            if needed is not None and at_trials is not None:
+                is_likely &= fast.predict(x)[0] > at_trials
+                speed = fast.predict(points) if is_other else None
+        kept = []
+        for name in self._limits:
+            one, at_x = self._kept(name, seen, x, points)
+            kept.append(one)
+            is_likely &= at_x < -one.margin
+        return Belief(
             mean=mean,
             sd=sd,
             best=float(known[is_likely].max()) if is_likely.any() else None,
-            needed=log_rate_needed(in_flight[rows], tail_mean),
-            needed_sd=tail_sd,
+            needed=needed,
+            speed=speed,
+            kept=kept,
         )
+
+    def _needed(
+        self, seen: Observed, x: Reals, points: Reals, rows: NDArray[np.int64]
+    ) -> tuple[Needed | None, Reals | None]:
+        """The speed that cap and floor ask of each point, and of each trial; None without any."""
+        cap_ms, floor = self._goal.cap_ms, self._log_floor
+        if cap_ms is None:
+            if floor is None:
+                return None, None
+            nothing = Needed(speed=np.full(len(rows), -np.inf), sd=np.ones(len(rows)))
+            return nothing.at_least(floor), np.full(len(x), floor)
+        in_flight = self._log_in_flight + math.log(1000 / cap_ms)
+        over_mean = log_tail(seen.log_over, in_flight[seen.rows], seen.log_speed)
+        tail = self._fitted("tail", x, over_mean, _TAIL)
+        known_tail, _ = tail.predict(x)
+        tail_mean, tail_sd = tail.predict(points)
+        found = Needed(speed=log_rate_needed(in_flight[rows], tail_mean), sd=tail_sd)
+        at_trials = log_rate_needed(in_flight[seen.rows], known_tail)
+        return found.at_least(floor), np.maximum(at_trials, -np.inf if floor is None else floor)
+
+    def _kept(self, name: str, seen: Observed, x: Reals, points: Reals) -> tuple[Kept, Reals]:
+        """What a limit's own function says of the points, and its mean at the trials."""
+        row = LIMITS[name]
+        prior = HyperPrior(noise=max(row.launch_sd, _LEAST_NOISE))
+        function = self._fitted(name, x, seen.beside[name], prior)
+        mean, sd = function.predict(points)
+        return Kept(mean=mean, sd=sd, margin=row.margin), function.predict(x)[0]
 
     def _fitted(self, what: str, x: Reals, y: Reals, prior: HyperPrior) -> GaussianProcess:
         """With settings from the first so many observations, renewed when a fifth has come on top.
@@ -201,10 +227,11 @@ class Gp:
         return found
 
 
-def observed(study: Study, table: PointTable) -> Observed:
-    """What a study's finished trials say."""
+def observed(study: Study, table: PointTable, limits: Sequence[str] = ()) -> Observed:
+    """What a study's finished trials say, of the cap and these other limits."""
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    tried, worked, values, over = [], [], [], []
+    tried, worked, values, speeds, over = [], [], [], [], []
+    beside: dict[str, list[float]] = {name: [] for name in limits}
     for trial in trials:
         point = point_of(table.space, trial.params)
         row = None if point is None else table.row(point)
@@ -214,12 +241,18 @@ def observed(study: Study, table: PointTable) -> Observed:
         worked.append(not is_failure(trial))
         if worked[-1]:
             values.append(math.log(max(trial.values[0], _LEAST_VALUE)))
+            speed = trial.user_attrs.get(SPEED)
+            speeds.append(values[-1] if speed is None else math.log(max(speed, _LEAST_VALUE)))
             over.append(constraint_of(trial))
+            for name in limits:
+                beside[name].append(trial.constraints.get(name, CLIP))
     return Observed(
         tried=np.array(tried, dtype=np.int64),
         worked=np.array(worked, dtype=bool),
         log_value=np.array(values),
         log_over=np.array(over),
+        log_speed=np.array(speeds),
+        beside={name: np.array(found) for name, found in beside.items()},
     )
 
 
@@ -236,8 +269,9 @@ def candidates(
     if free.size <= _MOST_CANDIDATES:
         return free
     value = -seen.log_value if goal.objective is Objective.LATENCY else seen.log_value
-    if goal.cap_ms is not None:  # what is within the cap, then what is nearest to it
-        value = np.where(seen.log_over <= 0, value, value.min() - seen.log_over)
+    if goal.is_constrained:  # what is within all limits, then what is nearest to them
+        over = most_over(seen.log_over, seen.beside)
+        value = np.where(over <= 0, value, value.min() - over)
     is_chosen = np.zeros(free.size, dtype=bool)
     is_chosen[random.choice(free.size, _MOST_CANDIDATES, replace=False)] = True
     for row in seen.rows[np.argsort(value)[-_MOST_CENTRES:]].tolist():

@@ -20,7 +20,7 @@ from autotune.search.sampler import (
     parameters,
     point_of,
 )
-from autotune.search.score import CONSTRAINT, score
+from autotune.search.score import SPEED, score
 from autotune.space.configuration import Configuration
 from autotune.space.space import Point
 from autotune.storage.optuna_study import make_lean, optuna_faults_explained
@@ -95,7 +95,10 @@ class Search:
                 self._study.tell(running, state=TrialState.FAIL)
             else:
                 told = score(trial, self._goal)
-                running.set_constraint(CONSTRAINT, told.constraint)
+                for key, value in told.constraints.items():
+                    running.set_constraint(key, value)
+                if told.speed_per_s is not None:
+                    running.set_user_attr(SPEED, told.speed_per_s)
                 self._study.tell(running, list(told.values))
             if trial.number >= self._lean + _BETWEEN:
                 self._make_lean()
@@ -160,7 +163,7 @@ class Search:
         for trial in self._study.get_trials(deepcopy=False)[self._lean :]:
             if not trial.state.is_finished():
                 return
-            make_lean(trial, self._distributions)
+            make_lean(trial, self._distributions, kept=SPEED)
             self._lean += 1
 
     @cached_property

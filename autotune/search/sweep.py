@@ -1,8 +1,10 @@
 """Another request count on a model that is open anyway: cheap when compiling is not."""
 
 from autotune.domain.arrival import most_requests, saturated
-from autotune.domain.goal import Goal, Objective
+from autotune.domain.goal import Goal, Objective, Verdict
+from autotune.domain.limits import Eased
 from autotune.domain.measurement import Measurement
+from autotune.domain.verdicts import judged
 from autotune.space.dimensions import DIMENSIONS
 from autotune.space.space import Point, SearchSpace
 
@@ -40,7 +42,14 @@ def next_point(
         promising = measurement.throughput_per_s >= _PROMISING * best_per_s
         fits = larger < len(choices) and saturated(ratio, here, choices[larger]) <= 1
         wanted = larger if promising and fits else None
-    if wanted is None:
+    if wanted is None or not _may_meet(measurement, goal, is_more=wanted > point[axis]):
         return None
     moved = (*point[:axis], wanted, *point[axis + 1 :])
     return moved if space.canonical(moved) == moved else None
+
+
+def _may_meet(measurement: Measurement, goal: Goal, *, is_more: bool) -> bool:
+    """Whether another request count may mend every limit that is missed."""
+    mends = Eased.MORE if is_more else Eased.FEWER
+    missed = [one.limit.row for one in judged(measurement, goal) if one.verdict is Verdict.MISSED]
+    return all(row.eased is mends for row in missed)

@@ -25,6 +25,14 @@ class Kind(StrEnum):
     NAMED = "named"
 
 
+class Bound(StrEnum):
+    """What a setting that is right here is right for."""
+
+    MODEL = "model"  # for this model, on other machines as well
+    MACHINE = "machine"  # for this machine: elsewhere another value may be right
+    NEITHER = "neither"  # it holds elsewhere, such as a hint
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dimension:
     """One named choice."""
@@ -80,6 +88,8 @@ class Dimension:
     is_fine: bool = False
     """Whether it is left alone where a device stands for several, unless study.toml names it: of
     all devices together there would be too many combinations to look at."""
+    bound: Bound = Bound.MACHINE
+    """What a value that is right here is bound to; see docs/portability.md."""
     expert: bool = False
     """Whether it is offered only where study.toml names it."""
     first: bool = False

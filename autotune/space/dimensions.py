@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from autotune.space.devices import KINDS, kind_of, members_of
-from autotune.space.dimension import Dimension, Kind, Stage
+from autotune.space.dimension import Bound, Dimension, Kind, Stage
 from autotune.space.named import NAMED
 from autotune.space.offer import Offer
 from autotune.space.rows import cpu, gpu, meta, npu
@@ -126,6 +126,7 @@ TABLE: tuple[Dimension, ...] = (
         goes_on=False,
         offered=_hints,
         absent=_idle_hint,
+        bound=Bound.NEITHER,
         first=True,
         was_choice=False,
     ),
@@ -182,6 +183,7 @@ TABLE: tuple[Dimension, ...] = (
         offered=_batches,
         absent=_no_batch,
         may_be_named=True,
+        bound=Bound.MODEL,
         answers=True,
         first=True,
     ),
@@ -231,6 +233,7 @@ TABLE: tuple[Dimension, ...] = (
         default=Api.ASYNC,
         fixed=(Api.ASYNC,),
         absent=_lone_waits,
+        bound=Bound.NEITHER,
         words=lambda _: "",
         first=True,
     ),
@@ -327,6 +330,16 @@ def may_change_answers(property_name: str) -> bool:
     """Whether answers are to be compared where this property is set; also one that is in no row."""
     one = PROPERTIES.get(property_name)
     return property_name not in _HARMLESS if one is None else one.answers
+
+
+def bound_to(configuration: object) -> dict[str, Bound]:
+    """By dimension, what each setting is bound to; one that is left to the runtime is none."""
+    values = {one: one.of(configuration) for one in TABLE}
+    return {
+        one.name: one.bound
+        for one, value in values.items()
+        if value is not None and (value != one.default or not one.tunable)
+    }
 
 
 def is_blocking(values: Mapping[str, Any]) -> bool:

@@ -1,9 +1,9 @@
 """study.toml to StudySpec and back: the only place that knows the keys of a study file."""
 
+from autotune.spec.goal import GoalSpec
 from autotune.spec.sections import (
     BudgetSpec,
     DeadlineSpec,
-    GoalSpec,
     MeasureSpec,
     ModelSpec,
     RaceSpec,

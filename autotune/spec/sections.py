@@ -2,13 +2,12 @@
 
 from datetime import datetime
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field
 
 from autotune.domain.budget import Budget, seconds_until
-from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Feed
 from autotune.domain.sampler import Sampler
-from autotune.spec.values import CpuChoice, Duration, LocalTime, Positive, Section, Share, Switch
+from autotune.spec.values import CpuChoice, Duration, LocalTime, Positive, Section, Switch
 
 
 class ModelSpec(Section):
@@ -33,57 +32,6 @@ class ModelSpec(Section):
         description="Items in a request at batch 1, which is what throughput counts. Left out: "
         "the model's own batch, where that can be shown to be one, else 1.",
     )
-
-
-class GoalSpec(Section):
-    """What to look for."""
-
-    objective: Objective = Field(
-        default=Objective.THROUGHPUT,
-        description='"throughput" under the cap, the lowest "latency", or both as "pareto".',
-    )
-    max_latency: Duration | None = Field(
-        default=None,
-        validate_default=True,
-        description='The cap on request latency, with a unit: "2.5ms", "800us", "1s". '
-        'Needed for "throughput".',
-    )
-    percentile: float = Field(
-        default=99.0,
-        strict=True,
-        gt=0,
-        lt=100,
-        description="The percentile of request latency that the cap is on.",
-    )
-    headroom: Share | None = Field(
-        default=None,
-        validate_default=False,
-        description='How much slower everything may become before the cap is at risk: "15%". The '
-        "choice is then the one under the cap over 1.15.",
-    )
-
-    # Of the field, not of the section: it is then reported together with the other faults.
-    @field_validator("max_latency")
-    @classmethod
-    def _throughput_needs_a_cap(cls, value: float | None, info: ValidationInfo) -> float | None:
-        if value is None and info.data.get("objective") is Objective.THROUGHPUT:
-            message = 'is missing: write for instance max_latency = "20ms"'
-            raise ValueError(message)
-        return value
-
-    @field_validator("headroom")
-    @classmethod
-    def _headroom_needs_a_cap(cls, value: float | None, info: ValidationInfo) -> float | None:
-        if value is not None and info.data.get("max_latency", 0.0) is None:
-            message = "is below a cap, and there is none: give max_latency, or leave it out"
-            raise ValueError(message)
-        return value
-
-    @property
-    def goal(self) -> Goal:
-        """The goal in the words of the domain, milliseconds."""
-        cap_ms = None if self.max_latency is None else self.max_latency * 1000
-        return Goal.with_headroom(self.objective, self.percentile, cap_ms, self.headroom or 0.0)
 
 
 class BudgetSpec(Section):

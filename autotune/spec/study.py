@@ -10,10 +10,10 @@ from autotune.domain.goal import Objective
 from autotune.domain.sampler import Sampler
 from autotune.errors import SpecError
 from autotune.spec.faults import faults_of
+from autotune.spec.goal import GoalSpec
 from autotune.spec.sections import (
     BudgetSpec,
     DeadlineSpec,
-    GoalSpec,
     MachineSpec,
     MeasureSpec,
     ModelSpec,

@@ -1,7 +1,8 @@
 """Means over launches: values of one process have more in common than its configuration."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import fdtri, stdtrit
@@ -72,6 +73,73 @@ def launch_upper_bound(
     squares = _PRIOR_LAUNCHES * expected_sd**2 + float(((found - found.mean()) ** 2).sum())
     error = math.sqrt(squares / freedom / found.size)
     return float(found.mean() + stdtrit(freedom, confidence) * error)
+
+
+def launch_bounds(
+    values: Sequence[float], confidence: float, expected_sd: float
+) -> tuple[float, float]:
+    """One-sided bounds of the mean of one value for each launch, on both sides; moderated as above.
+
+    Of any number of launches, as whoever misses a limit by far shows it in the first one; what
+    holds is said of three at least, by `launch_upper_bound`.
+    """
+    found = np.asarray(values, dtype=float)
+    freedom = _PRIOR_LAUNCHES + found.size - 1
+    squares = _PRIOR_LAUNCHES * expected_sd**2 + float(((found - found.mean()) ** 2).sum())
+    half = float(stdtrit(freedom, confidence)) * math.sqrt(squares / freedom / found.size)
+    mean = float(found.mean())
+    return mean - half, mean + half
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchSpread:
+    """What fresh processes differ by: a standard deviation, and how much is known of it."""
+
+    sd: float
+    freedom: float
+
+
+def pooled_spread(
+    groups: Iterable[Sequence[float]], expected_sd: float, least_sd: float = 0.0
+) -> LaunchSpread:
+    """What processes of one configuration differ by, from those of several.
+
+    Contenders share one machine and one runtime, so that their variances are pooled, and drawn
+    towards the expected one, which counts for three more degrees of freedom (Smyth 2004).
+
+    Args:
+        groups: values of the processes of each contender.
+        expected_sd: what they are expected to differ by.
+        least_sd: less is not believed: a few equal values, such as of memory in whole pages, do not
+            show that the next one is equal.
+    """
+    squares, freedom = _PRIOR_LAUNCHES * expected_sd**2, float(_PRIOR_LAUNCHES)
+    for values in groups:
+        found = np.asarray(values, dtype=float)
+        if found.size > 1:
+            squares += float(((found - found.mean()) ** 2).sum())
+            freedom += found.size - 1
+    return LaunchSpread(max(math.sqrt(squares / freedom), least_sd), freedom)
+
+
+def next_bounds(
+    values: Sequence[float], spread: LaunchSpread, confidence: float
+) -> tuple[float, float]:
+    """Between what the value of the next process lies: one-sided prediction bounds on both sides.
+
+    For normal values of known spread s, the next one less the mean of n has the variance
+    s² (1 + 1/n), and s is known to so many degrees of freedom, so that the quantile is one of t
+    (Hahn and Meeker 1991, Statistical Intervals, 4.7; Whitmore 1986, American Statistician 40).
+
+    Args:
+        values: of the processes that were seen, at least one.
+        spread: of such values.
+        confidence: one-sided.
+    """
+    mean, count = float(np.mean(values)), len(values)
+    quantile = float(stdtrit(spread.freedom, confidence))
+    half = quantile * spread.sd * math.sqrt(1 + 1 / count)
+    return mean - half, mean + half
 
 
 def _launches_differ(groups: Sequence[np.ndarray]) -> bool:

@@ -224,6 +224,7 @@ def contender_row(contender: Contender, dossier: Dossier) -> dict[str, Any]:
         "configuration": json.dumps(contender.configuration.to_dict(), sort_keys=True),
         "search_per_s": contender.search_per_s,
         "search_latency_ms": contender.search_latency_ms,
+        "search_efficiency": contender.search_efficiency,
         "open_s": contender.open_s,
         **dossier_row(dossier),
         "peak_rss_bytes": contender.peak_rss_bytes if taken is None else taken,
@@ -248,6 +249,7 @@ def contender_of(row: Mapping[str, Any]) -> tuple[Contender, Dossier]:
         trial=row["trial_number"],
         search_per_s=row["search_per_s"],
         search_latency_ms=row["search_latency_ms"],
+        search_efficiency=row["search_efficiency"],
         open_s=row["open_s"],
         peak_rss_bytes=row["peak_rss_bytes"],
     )

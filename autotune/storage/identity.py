@@ -4,13 +4,14 @@ import contextlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Column, inspect, select
 
 from autotune.domain.fed import Fed
-from autotune.domain.goal import Goal, Objective
+from autotune.domain.goal import Goal, Objective, Resource
+from autotune.domain.limits import limits_of
 from autotune.errors import StorageError, StudyMismatchError
 from autotune.space.dimensions import BY_NAME
 from autotune.space.space import STORED
@@ -49,10 +50,27 @@ def identity_row(identity: Identity) -> dict[str, Any]:
         "spec": identity.spec,
         "model_sha256": identity.model_sha256,
         "inputs": json.dumps(identity.inputs),
-        "goal": json.dumps(asdict(identity.goal)),
+        "goal": json.dumps(goal_to_dict(identity.goal)),
         "space": json.dumps(identity.space),
         "items_per_request": identity.items_per_request,
     }
+
+
+def goal_to_dict(goal: Goal) -> dict[str, Any]:
+    """A goal as it is stored: what a later version added only where it is not at its default."""
+    found: dict[str, Any] = {
+        "objective": goal.objective.value,
+        "percentile": goal.percentile,
+        "cap_ms": goal.cap_ms,
+        "headroom": goal.headroom,
+    }
+    if goal.limits:
+        found["limits"] = {limit.name: limit.value for limit in goal.limits}
+    if goal.resource is not Resource.CPU:
+        found["resource"] = goal.resource.value
+    if goal.portable:
+        found["portable"] = True
+    return found
 
 
 def stored_identity(rows: StudyRows) -> Identity:
@@ -160,6 +178,9 @@ def _goal(stored: dict[str, Any]) -> Goal:
         stored["percentile"],
         stored["cap_ms"],
         _share(stored.get("headroom", 0.0)),
+        limits=limits_of(stored.get("limits", {})),
+        resource=Resource(stored.get("resource", Resource.CPU)),
+        portable=stored.get("portable", False) is True,
     )
     _ = goal.sla  # which checks its values
     return goal

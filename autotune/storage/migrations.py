@@ -13,6 +13,7 @@ from autotune.storage.machines import machine_id
 from autotune.storage.older import as_current
 from autotune.storage.schema import (
     BLOCK,
+    CONTENDER,
     FAILURE,
     MEASUREMENT,
     METADATA,
@@ -101,7 +102,7 @@ def _to_5(connection: Connection) -> None:
 
 def _to_6(connection: Connection) -> None:
     """What a measurement cost beside time: its CPU time as far as its blocks tell."""
-    for table in (SESSION, MEASUREMENT, BLOCK, REFERENCE, SLICE):
+    for table in (SESSION, MEASUREMENT, BLOCK, REFERENCE, SLICE, CONTENDER):
         known = _columns(connection, table.name)
         for column in table.columns:
             if column.name not in known:

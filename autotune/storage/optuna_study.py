@@ -27,6 +27,7 @@ DIRECTIONS: dict[Objective, list[StudyDirection]] = {
     Objective.THROUGHPUT: [StudyDirection.MAXIMIZE],
     Objective.LATENCY: [StudyDirection.MINIMIZE],
     Objective.PARETO: [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE],
+    Objective.EFFICIENCY: [StudyDirection.MAXIMIZE],
 }
 
 
@@ -93,18 +94,21 @@ def study_in_memory(goal: Goal) -> optuna.Study:
     return optuna.create_study(directions=DIRECTIONS[goal.objective])
 
 
-def make_lean(trial: FrozenTrial, distributions: dict[str, BaseDistribution]) -> None:
+def make_lean(
+    trial: FrozenTrial, distributions: dict[str, BaseDistribution], kept: str = ""
+) -> None:
     """Let a finished trial of Optuna's cache share what all trials of its study have in common.
 
     Optuna keeps every trial for good, each with distributions, names, words and times of its own:
     two thirds of what it takes. No sampler sees a difference: what is shared is equal, and words
-    and times, which none of them reads, stay in the database.
+    and times, which none of them reads, stay in the database; the user attribute `kept` is read.
     """
     if trial.distributions == distributions:
         trial.distributions = distributions
     trial.params = {sys.intern(name): value for name, value in trial.params.items()}
     trial.system_attrs = {sys.intern(key): value for key, value in trial.system_attrs.items()}
-    trial.user_attrs = _NOTHING
+    read = {sys.intern(key): value for key, value in trial.user_attrs.items() if key == kept}
+    trial.user_attrs = read or _NOTHING
     if not trial.intermediate_values:
         trial.intermediate_values = _NOTHING
     trial.datetime_start = trial.datetime_complete = None

@@ -253,6 +253,11 @@ CONTENDER = Table(
     text("configuration", "JSON: as requested."),
     real("search_per_s", "The search's own throughput, items per second."),
     real("search_latency_ms", "The search's own latency percentile."),
+    real(
+        "search_efficiency",
+        "The search's own items for each CPU-second or joule; null where the goal asks for "
+        "neither, and before schema 6.",
+    ),
     real("open_s", "What opening it is expected to take.", nullable=False),
     text("opening", "JSON: what its last launch found; null before the first.", nullable=True),
     text("failure", "JSON: why it is out, if it failed.", nullable=True),

@@ -6,11 +6,12 @@ numbers come from the surface. What a study exports is then compared with what t
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import create_engine
 from sqlalchemy.pool import StaticPool
 
@@ -28,6 +29,8 @@ from autotune.spec import StudySpec, build_spec, parse_spec
 from autotune.storage.identity import Identity
 from autotune.storage.optuna_study import study_in_memory
 from autotune.storage.writer import StudyWriter
+from autotune.surfaces.costs import cpu_s_per_item, memory_bytes
+from autotune.surfaces.fit import Reals
 from autotune.surfaces.runner import RecordedRunner
 from autotune.surfaces.truth import RecordedMachine
 from autotune.tuning.prepare import prepared_on
@@ -132,14 +135,19 @@ def spec_for(  # noqa: PLR0913 - what a study on a surface may choose
     trials: int | None = None,
     duration_s: float | None = None,
     race_share: float | None = None,
+    beside: Mapping[str, object] | None = None,
 ) -> StudySpec:
-    """The study that was recorded, with another goal, budget and sampler."""
+    """The study that was recorded, with another goal, budget and sampler.
+
+    `beside` are other keys of [goal], such as limits and the objective.
+    """
     recorded = recorded_study(machine.surface.identity.spec)
     choices = machine.surface.identity.space.to_dict()
     choices.pop("cpus")
     goal: dict[str, object] = {"percentile": percentile, "objective": Objective.LATENCY}
     if cap_ms is not None:
         goal |= {"max_latency": _exactly(cap_ms), "objective": Objective.THROUGHPUT}
+    goal |= beside or {}
     budget: dict[str, object] = {}
     if trials is not None:
         budget["trials"] = trials
@@ -237,22 +245,61 @@ def trace(
 def regret(
     machine: RecordedMachine, goal: Goal, export: Configuration | None
 ) -> tuple[float, bool]:
-    """How much of the optimum is lost by deploying this, and whether it misses the cap.
+    """How much of the optimum is lost by deploying this, and whether it misses the cap or a limit.
 
     Returns:
-        By the surface's own truth: 1 - T / T* of the throughput under the cap, or 1 - L* / L of
-        the latency where that is the objective; 1 for what misses the cap, and for nothing where
-        something meets it. And whether it misses.
+        By the surface's own truth: 1 - T / T* of what the goal asks for (throughput, or items for
+        each CPU-second, or one over the latency); 1 for what misses the cap or a limit, and for
+        nothing where something keeps all of them. And whether it misses.
     """
-    latencies = machine.latencies_ms(goal.percentile)
-    cap_ms = np.inf if goal.cap_ms is None else goal.cap_ms
+    kept = keeps(machine, goal)
     if export is None:
-        return (1.0 if (latencies <= cap_ms).any() else 0.0), False
+        return (1.0 if kept.any() else 0.0), False
     cell = machine.cells[export]
-    if latencies[cell] > cap_ms:
+    if not kept[cell]:
         return 1.0, True
+    value = worths(machine, goal)
+    return 1 - float(value[cell] / value[kept].max()), False
+
+
+def keeps(machine: RecordedMachine, goal: Goal) -> NDArray[np.bool_]:
+    """Which cells truly keep the cap and all limits; shape (cells,).
+
+    Raises:
+        SpecError: a limit is on what a surface does not tell.
+    """
+    kept: NDArray[np.bool_] = machine.latencies_ms(goal.percentile) <= (goal.cap_ms or np.inf)
+    kept &= machine.throughputs > 0
+    for limit in goal.limits:
+        truth = _TRUTHS.get(limit.name)
+        if truth is None:
+            raise SpecError(f"a surface does not tell {limit.row.label}: leave {limit.name} out")
+        sign = limit.row.sign
+        kept &= sign * truth(machine) <= sign * limit.value
+    return kept
+
+
+def worths(machine: RecordedMachine, goal: Goal) -> Reals:
+    """What a goal asks for, by the surface's truth, larger is better; shape (cells,).
+
+    Raises:
+        SpecError: it is efficiency, and the surface has no CPU time.
+    """
     if goal.objective is Objective.LATENCY:
-        return 1 - float(latencies.min() / latencies[cell]), False
-    best = machine.optimum(goal.percentile, goal.cap_ms)
-    assert best is not None  # noqa: S101 - the export itself is within the cap
-    return 1 - float(machine.throughputs[cell] / machine.throughputs[best]), False
+        found: Reals = 1 / machine.latencies_ms(goal.percentile)
+        return found
+    if goal.objective is Objective.EFFICIENCY:
+        cost = cpu_s_per_item(machine)
+        if not np.isfinite(cost).any():
+            raise SpecError(f"{machine.surface.identity.name}: no CPU time was recorded")
+        cheap: Reals = 1 / cost
+        return cheap
+    return machine.throughputs
+
+
+_TRUTHS: dict[str, Callable[[RecordedMachine], Reals]] = {
+    "max_memory": memory_bytes,
+    "max_cpu_per_item": cpu_s_per_item,
+    "min_throughput": lambda machine: machine.throughputs,
+}
+"""What a surface knows of each limit."""

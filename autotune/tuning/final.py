@@ -10,7 +10,7 @@ from autotune.machines.ports import Runner
 from autotune.racing.calibration import Calibration, tie_margin
 from autotune.racing.launch import Venue
 from autotune.racing.nomination import may_race
-from autotune.racing.plan import MOST_LAUNCHES, RacePlan
+from autotune.racing.plan import MOST_LAUNCHES, RacePlan, opens_one_by_one
 from autotune.racing.race import Race
 from autotune.racing.stored import result_of
 from autotune.spec import StudySpec
@@ -174,6 +174,7 @@ class Finals:
             tie_margin=margin,
             noise=noise,
             feed=self._spec.measure.feed,
+            one_by_one=opens_one_by_one(self._goal),
             of_one_search=True,
             seed=self._spec.search.seed,
         )

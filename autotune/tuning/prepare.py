@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from autotune.domain.goal import Goal, Objective, Resource
 from autotune.domain.hardware import Hardware
 from autotune.domain.inspection import Inspection, home_of, native_of
 from autotune.domain.model_file import ModelSource, fault_of, located
@@ -136,6 +137,7 @@ def prepared_on(
     """
     gathers = any(kind_of(device).through is Through.DIRECT for device in spec.space.device)
     facts = runner.inspect(spec.space.device, try_batch=gathers or spec.space.batch != (1,))
+    refuse_unmeasurable(spec.goal.goal, facts)
     machine, earlier = runner.machine(facts), begun()
     named = _of_these(spec, facts, earlier)
     choices = space(named, facts, machine.hardware(facts.devices), earlier)
@@ -149,6 +151,28 @@ def _of_these(spec: StudySpec, facts: Inspection, begun: SearchSpace | None) -> 
         names = begun.choices["device"]
     named = spec.space.model_copy(update={"device": expanded(names, facts.devices)})
     return spec.model_copy(update={"space": named})
+
+
+def refuse_unmeasurable(goal: Goal, facts: Inspection) -> None:
+    """Refuse a goal that asks for energy where that cannot be read, before anything is spent on it.
+
+    Raises:
+        SpecError: with the reason, and what to do.
+    """
+    why = facts.why_no_energy
+    if why is None:
+        return
+    limit = goal.limit("max_energy_per_item")
+    if limit is not None:
+        raise SpecError(
+            f"[goal] max_energy_per_item: energy cannot be measured here: {why}; or leave it out: "
+            "max_cpu_per_item limits CPU time, which is measured everywhere"
+        )
+    if goal.objective is Objective.EFFICIENCY and goal.resource is Resource.ENERGY:
+        raise SpecError(
+            f"[goal] efficiency: energy cannot be measured here: {why}; or take efficiency = "
+            '"cpu", which is measured everywhere'
+        )
 
 
 def source(spec: StudySpec, folder: Path) -> ModelSource:

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from autotune.domain.sampler import Sampler
 from autotune.space.configuration import Configuration
 from autotune.surfaces.replay import regret, replay, trace
 from autotune.surfaces.runner import RecordedRunner
-from tests.bench import budgets, slow, surfaces
+from tests.bench import bounded, budgets, slow, surfaces
 from tests.bench.jobs import Job, hint_regret, jobs, knowing, run_jobs
 from tests.bench.peers import Limit, hints_alone, model_analyzer_quick, plain_optuna
 from tests.bench.weather import NOISES
@@ -305,6 +305,7 @@ class Run:
     todo: list[Job]
     sampler: str
     budgets_s: Sequence[float]
+    seeds: int
 
     def budgets(self) -> None:
         """Exports of studies of some minutes."""
@@ -326,6 +327,25 @@ class Run:
         found = run_jobs(slow.study, todo)
         slow.show(self.console, "slow models, p99", found)
         _keep("slow", [asdict(one) for one in found])
+
+    def memory(self) -> None:
+        """Exports under a cap and a limit on memory that both bind."""
+        self._bounded("memory", bounded.memory_jobs)
+
+    def efficiency(self) -> None:
+        """Exports of the most items per CPU-second, under a cap and a floor."""
+        self._bounded("efficiency", bounded.efficiency_jobs)
+
+    def _bounded(
+        self, what: str, jobs_of: Callable[[Sequence[str], int], list[bounded.BoundedJob]]
+    ) -> None:
+        names = [name for name in self.names if bounded.is_costed(surfaces.machine(name))]
+        if not names:
+            self.console.print(f"{self.kind}: {what}: none has CPU time; try --simulated")
+            return
+        found = run_jobs(bounded.study, jobs_of(names, self.seeds))
+        bounded.show(self.console, f"{self.kind}: {what}, {bounded.TRIALS} trials", found)
+        _keep(f"bounded-{what}", bounded.as_json(found))
 
     def trials(self) -> None:
         """Exports of studies of some trials."""
@@ -414,7 +434,7 @@ class Run:
 
 _WHAT = (
     *("budgets", "limits", "slow", "trials", "export", "plain", "analyzer"),
-    *("oracle", "stages", "stable", "hints"),
+    *("oracle", "stages", "stable", "hints", "memory", "efficiency"),
 )
 
 
@@ -439,6 +459,7 @@ def main() -> None:
         todo=jobs(given.seeds, names, given.noise, given.strength),
         sampler=given.sampler,
         budgets_s=given.budget or budgets.BUDGETS_S,
+        seeds=given.seeds,
     )
     for what in given.what or _WHAT:
         getattr(run, what)()

@@ -54,7 +54,7 @@ def test_limits_are_said(autotune: Autotune, night: Path) -> None:
     """In the line above the table."""
     out = autotune("best", night, "--max-memory", "400MiB", "--device", "CPU").out
 
-    assert "at most 400 MiB, on CPU" in out.splitlines()[0]
+    assert "memory <= 400MiB, on CPU" in out.splitlines()[0]
 
 
 def test_best_with_headroom_is_the_best_under_less(autotune: Autotune, night: Path) -> None:
@@ -94,10 +94,12 @@ def test_headroom_is_a_percentage_of_a_cap(autotune: Autotune, night: Path, tmp_
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--max-memory", "1MiB"), "at most 1 MiB"),
-        (("--device", "GPU"), "on GPU"),
+        (("--max-memory", "1MiB"), "memory <= 1MiB: met by none; the nearest is trial"),
+        (("--min-throughput", "1000000"), "throughput >= 1000000/s: met by none; the nearest is"),
+        (("--max-energy-per-item", "2J"), "energy per item <= 2J: not known of any trial"),
+        (("--device", "GPU"), "within the limits: on GPU; measured were CPU"),
     ],
-    ids=["memory", "device"],
+    ids=["memory", "throughput", "energy", "device"],
 )
 def test_nothing_within_the_limits(
     autotune: Autotune, night: Path, words: tuple[str, ...], said: str
@@ -107,7 +109,7 @@ def test_nothing_within_the_limits(
     as_json = autotune("best", night, *words, "--json")
 
     assert done.code == as_json.code == 3
-    assert f"within the limits: {said}" in done.out
+    assert said in done.out
     assert json.loads(as_json.out)["best"] is None
 
 

@@ -21,7 +21,6 @@ from autotune.analysis.comparison import Side
 from autotune.analysis.evidence import Evidence
 from autotune.analysis.frames import frame, to_csv, to_records
 from autotune.analysis.story import story
-from autotune.analysis.what_if import Limits
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.ranking import better_hint, ratio
 from autotune.errors import AutotuneError, SpecError
@@ -258,10 +257,10 @@ def _within(kept: list[Any], value: Any, data: st.DataObject) -> Any:
 
 def _see_answers(store: StudyReader) -> None:
     for goal in (store.identity().goal, Goal(Objective.THROUGHPUT, 90.0, 3.0)):
-        for limits in (Limits(), Limits(max_memory_bytes=2**28, device="CPU")):
-            found = answer(store, goal, limits)
-            assert why_nothing(found.trials, goal)
-            assert ratio(found.best, better_hint(found.trials, goal), goal) != 0
+        for device, asked in ((None, goal), ("CPU", goal.within({"max_memory": 2**28}))):
+            found = answer(store, asked, device)
+            assert why_nothing(found.trials, asked)
+            assert ratio(found.best, better_hint(found.trials, asked), asked) != 0
 
 
 def _see_front(store: StudyReader) -> None:

@@ -1,6 +1,7 @@
 """When a warm-up ends, when a measurement ends, and what it adds up to."""
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,9 @@ import pytest
 from autotune.domain.arrival import Closed
 from autotune.domain.failure import FailureKind, TrialFault
 from autotune.domain.goal import Goal, Objective, Verdict
+from autotune.domain.limits import limits_of
 from autotune.domain.measurement import Block, Flag, StopReason
+from autotune.domain.verdicts import judged, verdict_under
 from autotune.machines.ports import Load
 from autotune.measuring.measure import (
     Plan,
@@ -361,3 +364,73 @@ def test_every_reason_to_doubt_a_block_has_its_flag(fields: dict[str, Any], flag
     """And an undisturbed block has none."""
     assert make_block(**fields).flags == {flag}
     assert make_block(steal_s=0.04, cpus=2, throttled=0).flags == frozenset()
+
+
+class TestLimits:
+    """A limit that is clearly missed ends a trial, one that is open keeps it from being decided."""
+
+    def asked(self, **limits: float) -> Goal:
+        """Without a cap on latency."""
+        return replace(GOAL, cap_ms=None, limits=limits_of(limits))
+
+    def tally(self, goal: Goal, **opening: Any) -> Tally:
+        """Of a model that was opened."""
+        return Tally(1, 4, goal, PLAN, 0.0, make_opening(**opening))
+
+    @pytest.mark.parametrize(
+        ("limits", "verdicts"),
+        [
+            ({"max_cpu_per_item": 0.0020}, [Verdict.MISSED]),
+            ({"min_throughput": 300.0}, [Verdict.MISSED]),
+            ({"max_compile_time": 0.2}, [Verdict.MISSED]),
+            ({"max_memory": 1.0}, []),
+        ],
+    )
+    def test_a_clear_miss_stops(self, limits: dict[str, float], verdicts: list[Verdict]) -> None:
+        """Once the throughput has an interval; memory is not known until the load ends."""
+        found = fed(self.tally(self.asked(**limits)), blocks_of([100] * 30))
+        assert list(found.limits.values()) == verdicts
+        is_missed = bool(verdicts)
+        assert (found.stop_reason is StopReason.MISSED) is is_missed
+        assert len(found.counted) == 4
+
+    def test_what_more_load_may_decide_is_waited_for(self) -> None:
+        """0.0039 s for each item, give or take: open at 0.00391 until time is up."""
+        found = fed(self.tally(self.asked(max_cpu_per_item=0.00391)), blocks_of([100] * 60))
+        assert found.limits == {"max_cpu_per_item": Verdict.UNCLEAR}
+        assert found.stop_reason is StopReason.LIMIT
+        assert sum(block.duration_s for block in found.counted) == PLAN.longest_s
+
+    def test_what_more_load_cannot_decide_is_not(self) -> None:
+        """Opening took what it took: near the limit, the trial ends as any other."""
+        found = fed(self.tally(self.asked(max_compile_time=0.42)), blocks_of([100] * 60))
+        assert found.limits == {"max_compile_time": Verdict.UNCLEAR}
+        assert found.stop_reason is StopReason.DECIDED
+
+    def test_what_is_slower_than_the_best_is_not_waited_for(self) -> None:
+        """An open limit of something slow is of no use."""
+        goal = self.asked(max_cpu_per_item=0.00391)
+        slow = Tally(1, 4, goal, PLAN, 1000.0, make_opening())
+        assert fed(slow, blocks_of([100] * 60)).stop_reason is StopReason.DOMINATED
+
+    def test_efficiency_is_measured_to_the_same_precision(self) -> None:
+        """A steady rate is not enough where CPU time varies."""
+        goal = replace(GOAL, cap_ms=None, objective=Objective.EFFICIENCY)
+        steady = blocks_of([100] * 60)
+        assert fed(self.tally(goal), steady).stop_reason is StopReason.DECIDED
+        uneven = [
+            replace(block, process_cpu_s=0.3 + 0.2 * (number % 2))
+            for number, block in enumerate(steady)
+        ]
+        found = fed(self.tally(goal), uneven)
+        assert found.stop_reason in {StopReason.LIMIT, StopReason.DECIDED}
+        assert len(found.counted) > 4
+
+    def test_a_measurement_of_a_simulated_machine_is_judged(self) -> None:
+        """Its CPU time and memory are those of the formula."""
+        runner = SimulatedRunner()
+        configuration = make_configuration()
+        goal = self.asked(max_cpu_per_item=1.0, max_memory=1e9, min_throughput=1.0)
+        found = measure(runner.open(configuration.compile_key), configuration, goal, PLAN)
+        assert [one.verdict for one in judged(found, goal)] == [Verdict.MET] * 3
+        assert verdict_under(found, goal) is Verdict.MET

@@ -134,3 +134,37 @@ def test_without_a_search_nothing_is_believed(field: list[Contender]) -> None:
     prior = prior_of(field, GOAL)
     assert prior.mean.tolist() == [0.0] * len(field)
     assert np.allclose(prior.covariance, 0.25 * np.eye(len(field)))
+
+
+# --- portable
+
+
+def portable(
+    means: Sequence[float], sd: float, settings: Sequence[int], hints: Sequence[int] = (0,)
+) -> Chosen:
+    """Of all, where what holds elsewhere is preferred; by their numbers of settings."""
+    return choose(
+        range(len(means)),
+        lambda i: i in hints,
+        posterior(means, sd),
+        0.01,
+        ((Choice.PORTABLE, lambda i: float(settings[i])),),
+        is_portable=True,
+    )
+
+
+def test_a_hint_goes_unless_something_is_shown_to_be_faster() -> None:
+    """3 % that are only likely are not worth settings that hold here only."""
+    likely = portable([0.0, 0.03], 0.02 / 2**0.5, [0, 5])
+    assert (likely.position, likely.advantage) == (0, Advantage.NOT_SHOWN)
+    shown = portable([0.0, 0.10], 0.01, [0, 5])
+    assert (shown.position, shown.advantage) == (1, Advantage.SHOWN)
+
+
+def test_of_equals_the_one_with_fewer_settings_goes() -> None:
+    """Equal is whoever is expected to be within the margin; more is given up for nothing."""
+    found = portable([0.0, 0.100, 0.096, 0.05], 0.01, [0, 5, 3, 1])
+    assert (found.position, found.choice) == (2, Choice.PORTABLE)
+    assert portable([0.0, 0.1, 0.08], 0.01, [0, 5, 1]).position == 1
+    without_hint = portable([0.100, 0.096], 0.01, [5, 3], hints=())
+    assert (without_hint.position, without_hint.choice) == (1, Choice.PORTABLE)

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from scipy.stats import f_oneway
 from scipy.stats import t as student
 
-from autotune.stats.launches import launch_interval, launch_upper_bound
+from autotune.stats.launches import (
+    LaunchSpread,
+    launch_bounds,
+    launch_interval,
+    launch_upper_bound,
+    next_bounds,
+    pooled_spread,
+)
 
 VALUES = st.floats(-100, 100)
 LAUNCHES = st.lists(st.lists(VALUES, max_size=6), min_size=1, max_size=6)
@@ -209,3 +216,78 @@ def test_the_upper_bound_bears_launches_that_differ_by_more(times: float, least:
     draws = np.random.default_rng(15).normal(scale=times, size=(4000, 5))
     held = [(launch_upper_bound(draw, 0.99, 1.0) or 0.0) >= 0 for draw in draws.tolist()]
     assert np.mean(held) >= least
+
+
+# --- the next process
+
+
+def drawn(
+    random: np.random.Generator, contenders: int, launches: int, sd: float
+) -> list[list[float]]:
+    """Logarithms of what the processes of each contender took, about 0."""
+    return [random.normal(0.0, sd, launches).tolist() for _ in range(contenders)]
+
+
+@pytest.mark.parametrize("launches", [1, 3, 7])
+@pytest.mark.parametrize("contenders", [1, 4])
+@pytest.mark.parametrize("sd", [0.05, 0.1])
+def test_the_next_process_is_within_its_bound(contenders: int, launches: int, sd: float) -> None:
+    """At 99 %, where processes differ by what is expected, or half of it; by simulation."""
+    random, held = np.random.default_rng([contenders, launches, round(100 * sd)]), 0
+    races = 4000
+    for _ in range(races):
+        groups = drawn(random, contenders, launches, sd)
+        spread = pooled_spread(groups, expected_sd=0.1)
+        held += random.normal(0.0, sd) <= next_bounds(groups[0], spread, 0.99)[1]
+    assert held / races >= 0.985
+
+
+def test_spread_is_learnt_from_all_contenders() -> None:
+    """Twice what is expected: alone a bound is short, beside six others it holds, by simulation."""
+    random, alone, beside, races = np.random.default_rng(1), 0, 0, 3000
+    for _ in range(races):
+        groups = drawn(random, 7, 5, 0.2)
+        following = random.normal(0.0, 0.2)
+        narrow = pooled_spread(groups[:1], expected_sd=0.1)
+        wide = pooled_spread(groups, expected_sd=0.1)
+        alone += following <= next_bounds(groups[0], narrow, 0.99)[1]
+        beside += following <= next_bounds(groups[0], wide, 0.99)[1]
+    assert alone / races < beside / races
+    assert beside / races >= 0.98
+
+
+def test_equal_values_do_not_show_that_the_next_is_equal() -> None:
+    """Memory comes in pages, and processes that agree to the byte tell nothing of the least."""
+    spread = pooled_spread([[1.0] * 50, [2.0] * 50], expected_sd=0.005, least_sd=0.005)
+    assert spread == LaunchSpread(0.005, 3 + 98)
+    low, high = next_bounds([1.0] * 50, spread, 0.99)
+    assert high - 1.0 == pytest.approx(1.0 - low) == pytest.approx(0.0119, rel=0.01)
+
+
+def test_the_bound_of_the_next_is_students() -> None:
+    """Mean, spread and quantile by hand: two processes, one more contender, expected 0.1."""
+    values, others = [0.0, 0.2], [1.0, 1.0, 1.3]
+    squares = 3 * 0.1**2 + 0.02 + 0.06
+    spread = pooled_spread([values, others, [9.0], []], expected_sd=0.1)
+    assert spread.freedom == 6
+    assert spread.sd == pytest.approx(math.sqrt(squares / 6))
+    half = student.ppf(0.95, 6) * spread.sd * math.sqrt(1.5)
+    assert next_bounds(values, spread, 0.95) == pytest.approx((0.1 - half, 0.1 + half))
+
+
+@pytest.mark.parametrize("launches", [1, 2, 3, 7])
+def test_the_mean_of_launches_is_within_its_bounds(launches: int) -> None:
+    """Each side at 99 %, where launches differ by what is expected; by simulation."""
+    random = np.random.default_rng(launches)
+    means = random.normal(0.0, 0.03, (4000, launches))
+    bounds = np.array([launch_bounds(values.tolist(), 0.99, 0.03) for values in means])
+    assert np.mean(bounds[:, 0] <= 0) >= 0.985
+    assert np.mean(bounds[:, 1] >= 0) >= 0.985
+
+
+@given(st.lists(st.floats(-5, 5), min_size=3, max_size=9))
+def test_both_bounds_of_a_mean_agree(values: list[float]) -> None:
+    """The upper one is that of `launch_upper_bound`, the lower one lies as far below the mean."""
+    low, high = launch_bounds(values, 0.99, 0.05)
+    assert high == pytest.approx(launch_upper_bound(values, 0.99, 0.05))
+    assert low + high == pytest.approx(2 * float(np.mean(values)), abs=1e-9)

@@ -65,6 +65,7 @@ _COLUMNS = {
     6: {
         "autotune_measurement": {column.name for column in costs()},
         "autotune_session": {"why_no_energy"},
+        "autotune_contender": {"search_efficiency"},
         **{
             f"autotune_{name}": {"rss_bytes", "energy_j"}
             for name in ("block", "reference", "slice")

@@ -16,9 +16,11 @@ from autotune.cli.commands.options import (
     Wait,
     path_argument,
     path_option,
+    with_limits,
 )
 
 
+@with_limits
 def verify(
     files: Annotated[
         list[Path], path_argument(metavar="best.json…", help="Files that autotune wrote.")
@@ -32,16 +34,29 @@ def verify(
     cpus: TheirCpus = None,
     wait: Wait = None,
     json: Json = False,
+    limits: dict[str, str | None],
 ) -> None:
-    """Check that best.json holds on this machine: SLA and throughput, in fresh processes.
+    """Check that best.json holds on this machine: SLA, limits and throughput, in fresh processes.
 
     They run on the CPUs of the file's core budget, if it has one.
 
-    Exit code 0: it holds; 4: it does not, or too little could be seen to say.
+    Exit code 0: it holds; 4: it does not, or too little could be seen to say. Limits are checked
+    beside those of the file, or in place of them.
     """
     from autotune.cli.verify import run_verify
 
-    sys.exit(run_verify(files, budget, model, anyway=anyway, cpus=cpus, wait=wait, as_json=json))
+    sys.exit(
+        run_verify(
+            files,
+            budget,
+            model,
+            limits=limits,
+            anyway=anyway,
+            cpus=cpus,
+            wait=wait,
+            as_json=json,
+        )
+    )
 
 
 def export(
@@ -77,6 +92,7 @@ def export(
     sys.exit(run_export(file, to, out, model, as_json=json))
 
 
+@with_limits
 def compare(
     contenders: Annotated[
         list[str],
@@ -102,6 +118,7 @@ def compare(
     cpus: TheirCpus = None,
     wait: Wait = None,
     json: Json = False,
+    limits: dict[str, str | None],
 ) -> None:
     """Race configurations head to head, in interleaved slices; ratios are to the first."""
     from autotune.cli.compare import run_compare
@@ -115,6 +132,7 @@ def compare(
             device=device,
             max_latency=max_latency,
             asked_percentile=percentile,
+            limits=limits,
             anyway=anyway,
             cpus=cpus,
             wait=wait,

@@ -13,9 +13,11 @@ from autotune.cli.commands.options import (
     MaxLatency,
     OpenIt,
     Percentile,
+    Portable,
     StudyFolder,
     path_argument,
     path_option,
+    with_limits,
 )
 
 
@@ -33,6 +35,7 @@ def log(study: StudyFolder, *, json: Json = False) -> None:
     show_log(study, as_json=json)
 
 
+@with_limits
 def report(
     studies: Annotated[
         list[Path],
@@ -54,18 +57,20 @@ def report(
         ),
     ] = None,
     open_it: OpenIt = False,
+    limits: dict[str, str | None],
 ) -> None:
     """Write a study as one HTML page that needs no network: answer, charts, all trials.
 
     Several studies, such as of two machines or two versions of the runtime, make one page that
-    puts them side by side under the first one's goal.
+    puts them side by side under the first one's goal. Limits are what the page begins with where it
+    answers other questions than the study's own, and what several studies are judged by.
     """
     from autotune.cli.report import show_comparison, show_report
 
     if len(studies) > 1:
-        show_comparison(studies, out, png, open_it=open_it)
+        show_comparison(studies, out, png, open_it=open_it, limits=limits)
     else:
-        show_report(studies[0], out, png, open_it=open_it)
+        show_report(studies[0], out, png, open_it=open_it, limits=limits)
 
 
 def dashboard(
@@ -115,16 +120,15 @@ def frame(
     show_frame(study, csv, parquet)
 
 
+@with_limits
 def best(
     study: StudyFolder,
     *,
     max_latency: MaxLatency = None,
     percentile: Percentile = None,
     headroom: Headroom = None,
-    max_memory: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE", help="Resident memory of the process, at most: 500MiB, 2GB."),
-    ] = None,
+    portable: Portable = False,
+    limits: dict[str, str | None],
     device: Annotated[
         str | None, typer.Option(metavar="DEVICE", help="Only what ran on this device.")
     ] = None,
@@ -133,7 +137,10 @@ def best(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show the best configuration for the study's cap, or another, from what was measured."""
+    """Show the best configuration for the study's cap and limits, or for others.
+
+    It follows from what was measured; a limit of the study stays where no other is given.
+    """
     from autotune.cli.results import show_best
 
     gc.disable()  # it would look through ten thousand trials again and again, and free nothing
@@ -144,8 +151,9 @@ def best(
             percentile,
             out,
             headroom=headroom,
-            max_memory=max_memory,
+            limits=limits,
             device=device,
+            portable=portable,
             as_json=json,
         )
     finally:

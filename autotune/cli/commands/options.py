@@ -1,10 +1,14 @@
 """Options that several commands have, and the ways to describe one."""
 
-from functools import partial
+import inspect
+from collections.abc import Callable
+from functools import partial, wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from autotune.domain.limits import TABLE, LimitRow
 
 # Of paths: typer would refuse what cannot be read in words of its own, on several lines.
 path_argument = partial(typer.Argument, readable=False)
@@ -64,3 +68,50 @@ ItsShape = Annotated[
     str | None, typer.Option("--shape", metavar="SHAPE", help='Its input shapes: "x:1,3,48,192".')
 ]
 OpenIt = Annotated[bool, typer.Option("--open", help="Open it in a browser.")]
+Portable = Annotated[
+    bool,
+    typer.Option(
+        "--portable",
+        help="Among equals, prefer what holds elsewhere: a hint, then fewer explicit settings.",
+    ),
+]
+LIMITS = "limits"
+"""The parameter by which a command gets its limits."""
+
+
+def with_limits(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with an option for each row of the table of limits.
+
+    It gets their texts by name, None where they were not given, as its parameter `limits`.
+    """
+    signature = inspect.signature(command)
+    own = [one for one in signature.parameters.values() if one.name != LIMITS]
+    options = [
+        inspect.Parameter(
+            row.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_option_of(row)
+        )
+        for row in TABLE
+    ]
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        limits = {row.name: given.pop(row.name) for row in TABLE}
+        command(**given, limits=limits)
+
+    parameters = [*own, *options]
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    return run
+
+
+def _option_of(row: LimitRow) -> Any:
+    shown = row.examples.replace('"', "")
+    return Annotated[
+        str | None,
+        typer.Option(
+            row.option,
+            metavar=row.metavar,
+            help=f"{row.meaning}: {shown}.",
+            rich_help_panel="Limits",
+        ),
+    ]

@@ -11,9 +11,11 @@ from autotune.cli.commands.options import (
     Headroom,
     MaxLatency,
     Percentile,
+    Portable,
     Wait,
     path_argument,
     path_option,
+    with_limits,
 )
 
 ModelOrStudy = Annotated[
@@ -28,8 +30,15 @@ ObjectiveName = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="throughput (under the cap), latency, or pareto (both).",
-        show_default="throughput",
+        help="throughput (under the cap, or said so without one), latency, pareto (both), or "
+        "efficiency (items per CPU-second).",
+        show_default="throughput under the cap",
+    ),
+]
+EfficiencyBy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="What efficiency counts by: cpu or energy.", show_default="cpu"
     ),
 ]
 TuningTime = Annotated[
@@ -87,12 +96,15 @@ Trust = Annotated[
 ]
 
 
+@with_limits
 def tune(
     target: ModelOrStudy,
     max_latency: MaxLatency = None,
     percentile: Percentile = None,
     headroom: Headroom = None,
     objective: ObjectiveName = None,
+    efficiency: EfficiencyBy = None,
+    portable: Portable = False,
     budget: TuningTime = None,
     trials: Trials = None,
     until: Until = None,
@@ -106,6 +118,8 @@ def tune(
     anyway: Anyway = False,
     trust: Trust = False,
     wait: Wait = None,
+    *,
+    limits: dict[str, str | None],
 ) -> None:
     """Tune a model, or run or continue a study.
 
@@ -120,6 +134,9 @@ def tune(
         "percentile": percentile,
         "headroom": headroom,
         "objective": objective,
+        "efficiency": efficiency,
+        "portable": portable or None,
+        **limits,
         "device": device or None,
         "shape": shape,
         "cpus": cpus,
@@ -127,10 +144,10 @@ def tune(
         "from": warm_start,
         "name": name,
     }
-    limits = {
+    budgets = {
         "duration": budget,
         "trials": trials,
         "until": until,
         "stable": until_stable or None,
     }
-    sys.exit(run_tune(target, given, limits, anyway=anyway, trust=trust, wait=wait))
+    sys.exit(run_tune(target, given, budgets, anyway=anyway, trust=trust, wait=wait))

@@ -11,10 +11,10 @@ from autotune.analysis.evidence import Evidence
 from autotune.domain.goal import Objective
 from autotune.domain.ranking import improvements, merit
 from autotune.domain.trial import Trial
-from autotune.report.format import percentile
+from autotune.report.format import per_resource, percentile
 from autotune.report.page.drawing import Figure, across, down, plain, rate_of, rounded, trace_of
 from autotune.report.page.settings import mattered, slices, together
-from autotune.report.race_table import STATES
+from autotune.report.race_table import state_in_words
 
 
 def race(study: Evidence) -> Figure | None:
@@ -26,7 +26,7 @@ def race(study: Evidence) -> Figure | None:
         return None
     shown.sort(key=lambda s: s.throughput.mean if s.throughput else 0)
     rates = [s.throughput for s in shown if s.throughput]
-    names = [plain(f"{s.contender.name} ({STATES[s.state][0]})") for s in shown]
+    names = [plain(f"{s.contender.name} ({state_in_words(s)})") for s in shown]
     best = study.race.winner
     return {
         "data": [
@@ -148,11 +148,14 @@ def progress(study: Evidence) -> Figure | None:
     if not points:
         return None
     gains = [trials[position] for position in improvements(trials, goal, 0.0)]
-    is_latency = goal.objective is Objective.LATENCY
-    what = f"{percentile(goal.percentile)} latency, ms" if is_latency else "items per second"
+    is_rate = goal.objective in {Objective.THROUGHPUT, Objective.PARETO}
+    what = {
+        Objective.LATENCY: f"{percentile(goal.percentile)} latency, ms",
+        Objective.EFFICIENCY: f"items per {per_resource(goal)}",
+    }.get(goal.objective, "items per second")
 
     def value(trial: Trial) -> float:
-        return abs(merit(trial, goal)) if is_latency else rate_of(trial)
+        return rate_of(trial) if is_rate else abs(merit(trial, goal))
 
     last = max(study.moments[trial.number] for trial in points)
     lead = [(study.moments[trial.number], value(trial), trial.number) for trial in gains]
@@ -164,7 +167,7 @@ def progress(study: Evidence) -> Figure | None:
                 "mode": "markers",
                 "name": "trials",
                 "x": [rounded(study.moments[trial.number] / 60) for trial in points],
-                **({"y": [rounded(value(trial)) for trial in points]} if is_latency else {}),
+                **({} if is_rate else {"y": [rounded(value(trial)) for trial in points]}),
                 **trace_of(study, points),
                 "marker": {"size": 6},
                 "hovertemplate": "%{text}<br>%{y}<extra></extra>",

@@ -13,13 +13,15 @@ from autotune.analysis.comparison import (
     shared,
 )
 from autotune.analysis.pareto import NOISE, pareto_front
-from autotune.domain.goal import Goal, Objective
+from autotune.domain.goal import Goal, Objective, together
 from autotune.domain.ranking import ratio
+from autotune.domain.verdicts import verdict_under, worth
 from autotune.report.columns import COMPARED, LATENCY
 from autotune.report.format import (
     goal_in_words,
     memory,
     milliseconds,
+    per_resource,
     per_second,
     percent,
     percentile,
@@ -100,17 +102,33 @@ def _sentence(first: Side, other: Side, name: str, other_name: str, goal: Goal) 
     if first.identity.model_sha256 != other.identity.model_sha256:
         said = f"{other_name} is of another model than {name}: its figures are of other work. "
     is_latency = goal.objective is Objective.LATENCY
-    mine, theirs = ((_latency if is_latency else _best_rate)(side) for side in (first, other))
+    is_efficiency = goal.objective is Objective.EFFICIENCY
+    mine, theirs = (_best_value(side, goal) for side in (first, other))
     if not mine or not theirs:
         found = ((name, mine), (other_name, theirs))
         none = " and ".join(one for one, value in found if not value)
         return f"{said}Nothing in {none} was shown to meet this goal."
     what = f"{percentile(goal.percentile)} latency" if is_latency else "throughput"
+    what = f"items per {per_resource(goal)}" if is_efficiency else what
     said += f"The best of {other_name} has {times(theirs / mine)} the {what} of the best of {name}."
-    carried = None if is_latency else carried_over(first, other)
+    carried = None if is_latency or is_efficiency else carried_over(first, other)
     if carried is not None:
         said += f" What {name} chose reaches {percent(carried)} of the best there."
     return said
+
+
+def _best_value(side: Side, goal: Goal) -> float | None:
+    """What the goal asks for, of the best."""
+    if goal.objective is Objective.LATENCY:
+        return _latency(side)
+    if goal.objective is not Objective.EFFICIENCY:
+        return _best_rate(side)
+    winner = None if side.race is None else side.race.winner
+    if winner is not None and winner.efficiency is not None:
+        return winner.efficiency.mean
+    measured = None if side.best is None else side.best.measurement
+    seen = None if measured is None else worth(measured, goal)
+    return None if seen is None else seen.mean
 
 
 def _latency(side: Side) -> float | None:
@@ -151,7 +169,7 @@ def _row(side: Side, name: str, goal: Goal) -> tuple[str, ...]:
             str(winner.contender.configuration),
             f"{per_second(winner.throughput.mean)} (raced)",
             milliseconds(winner.latency.goal_ms),
-            str(winner.verdict or "-"),
+            str(together([winner.verdict, *(one.verdict for one in winner.limits)]) or "-"),
             per_second(None if hint is None or hint.throughput is None else hint.throughput.mean),
             ratio_text(winner.ratio),
         )
@@ -165,7 +183,7 @@ def _row(side: Side, name: str, goal: Goal) -> tuple[str, ...]:
         str(side.best.configuration),
         f"{per_second(measured.throughput_per_s)} (search)",
         milliseconds(measured.latency.goal_ms),
-        str(measured.verdict or "-"),
+        str(verdict_under(measured, goal) or "-"),
         hint_words,
         times(ratio(side.best, side.hint, goal)),
     )

@@ -8,6 +8,7 @@ from autotune.analysis.evidence import Evidence
 from autotune.domain.goal import Goal, Verdict
 from autotune.domain.ranking import is_feasible
 from autotune.domain.trial import Trial
+from autotune.domain.verdicts import verdict_under
 
 Figure = dict[str, Any]
 """Plotly's JSON. Colours are names that the page gives values to."""
@@ -24,7 +25,7 @@ def trace_of(study: Evidence, shown: Sequence[Trial]) -> dict[str, list[int]]:
 
 def _verdict(trial: Trial, goal: Goal) -> int:
     measured = trial.measurement
-    if measured is None or measured.verdict is Verdict.MISSED:
+    if measured is None or verdict_under(measured, goal) is Verdict.MISSED:
         return 0
     return 1 if is_feasible(measured, goal) else 2
 

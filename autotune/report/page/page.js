@@ -17,58 +17,92 @@ const ascending = (a, b) => (a === null) - (b === null) || (a < b ? -1 : a > b ?
 
 // --- verdicts for any cap
 
-const state = { percentile: goal.percentile, cap: goal.cap_ms };
+const own = () => ({ percentile: goal.percentile, cap: goal.cap_ms, limits: { ...goal.limits } });
+const state = { ...own(), limits: { ...data.asked } };
 let found = { chosen: null, hint: null };  // the answer to it
-const isOwn = () => state.percentile === goal.percentile && state.cap === goal.cap_ms;
+const sameLimits = () => data.limits.every(({ name }) => (state.limits[name] ?? null) === (goal.limits[name] ?? null));
+const isOwn = () => state.percentile === goal.percentile && state.cap === goal.cap_ms && sameLimits();
+const quantity = ({ units }, value) => {  // as report/format.py has it
+  if (value === null) return "-";
+  const { text, scale } = units.find((unit) => value >= 0.9995 * unit.scale) ?? units[units.length - 1];
+  return text === "/s" ? `${number(value)}/s` : `${number(value / scale, 3)} ${text}`;
+};
+const limitVerdict = (column, i, limit) => {
+  const low = column.low[i], high = column.high[i];
+  if (low === null || high === null) return "unclear";
+  if (column.floor) return low >= limit ? "met" : high < limit ? "missed" : "unclear";
+  return high <= limit ? "met" : low > limit ? "missed" : "unclear";
+};
+const isFree = () => state.cap === null && asked().length === 0;
+const asked = () => data.limits.filter(({ name }) => (state.limits[name] ?? null) !== null);
 const latency = (i) => {
   const at = data.caps[state.percentile].at[i];
   return at === null ? null : at * TICK_MS;
 };
-const verdict = (i) => {
-  if (trials.rate[i] === null) return null;
+const slaVerdict = (i) => {
   const { met, missed } = data.caps[state.percentile];
   const cap = Math.floor((state.cap / TICK_MS) * (1 + 1e-12));
   if (state.cap === null || (met[i] !== null && cap >= met[i])) return "met";
   return missed[i] !== null && cap < missed[i] ? "missed" : "unclear";
+};
+const verdict = (i) => {  // of the SLA and all limits together
+  if (trials.rate[i] === null) return null;
+  const all = [slaVerdict(i), ...asked().map((column) => limitVerdict(column, i, state.limits[column.name]))];
+  return all.includes("missed") ? "missed" : all.includes("unclear") ? "unclear" : "met";
 };
 const claim = (i) => trials.low[i] ?? 0;
 const most = (indices, merit) =>
   indices.reduce((best, i) => (best === null || merit(i) > merit(best) ? i : best), null);
 const measured = [...Array(count).keys()].filter((i) => trials.rate[i] !== null);
 const hints = [...new Map(measured.filter((i) => trials.hint[i]).map((i) => [trials.words[i], i])).values()];
-const merit = (i) => (isOwn() && goal.objective === "latency" ? -latency(i) : claim(i));
+const merit = (i) => {
+  if (data.worth) return data.worth.low[i] ?? 0;
+  return isOwn() && goal.objective === "latency" ? -latency(i) : claim(i);
+};
+const gainOf = (i, hint) => data.worth ? data.worth.mean[i] / data.worth.mean[hint] : trials.rate[i] / trials.rate[hint];
 
 const answer = () => {
-  const able = measured.filter((i) => verdict(i) === "met");
+  const able = measured.filter((i) => verdict(i) === "met" && (!data.worth || data.worth.mean[i] !== null));
   const chosen = isOwn() && data.is_raced ? trials.number.indexOf(data.chosen) : most(able, merit) ?? -1;
   const hint = most(hints.filter((i) => verdict(i) === "met"), merit) ?? most(hints, merit);
   return { chosen: chosen >= 0 ? chosen : null, hint };
 };
 const inTheRace = (i) => {  // what the race, held for the study's own cap, says at another one
   const seen = data.raced[trials.number[i]], won = data.raced[data.chosen];
-  if (state.percentile !== goal.percentile || state.cap === null) return "";
+  if (state.percentile !== goal.percentile || state.cap === null || !sameLimits()) return "";
   const its = seen ? ` In the race it had ${perSecond(seen.rate)} at ${milliseconds(seen.latency)}, at most ${milliseconds(seen.upper)}.` : "";
   const isCertified = data.status === "certified" && won && won.upper !== null && won.upper <= state.cap;
   if (!isCertified || trials.number[i] === data.chosen) return its;
   return `${its} Trial ${data.chosen} is certified for this cap too, with at most ${milliseconds(won.upper)}.`;
 };
 const inWords = ({ chosen, hint }) => {
-  const wanted = state.cap === null ? "" : `p${state.percentile} <= ${number(state.cap, 3)}ms: `;
+  const parts = [
+    ...(state.cap === null ? [] : [`p${state.percentile} <= ${number(state.cap, 3)}ms`]),
+    ...asked().map((one) => `${one.label} ${one.floor ? ">=" : "<="} ${quantity(one, state.limits[one.name])}`),
+  ];
+  const wanted = parts.length ? `${parts.join(", ")}: ` : "";
   if (chosen === null) {
     const nearest = most(measured.filter((i) => latency(i) !== null), (i) => -latency(i));
     if (nearest === null) return `${wanted}nothing was measured.`;
     const near = `the nearest is trial ${trials.number[nearest]}, ${trials.words[nearest]}: ${milliseconds(latency(nearest))}`;
     const needed = data.needed[state.percentile], seen = Math.max(...measured.map((i) => trials.seen[i]));
     const few = seen < needed ? ` p${state.percentile} needs at least ${needed} requests, and no trial has more than ${seen}.` : "";
-    return `${wanted}no configuration was shown to meet it; ${near}.${few}`;
+    const each = asked().map((one) => {
+      const known = measured.filter((i) => one.value[i] !== null);
+      const best = most(known, (i) => (one.floor ? one.value[i] : -one.value[i]));
+      return best === null ? "" : ` Of ${one.label} the nearest is trial ${trials.number[best]} with ${quantity(one, one.value[best])}.`;
+    });
+    return `${wanted}no configuration was shown to meet ${parts.length > 1 ? "all of it" : "it"}; ${near}.${few}${each.join("")}`;
   }
-  const i = chosen, gain = hint === null ? "" : `, ${times(trials.rate[i] / trials.rate[hint])} the better hint`;
+  const i = chosen, unit = data.worth ? ` in items per ${goal.resource}` : "";
+  const gain = hint === null ? "" : `, ${times(gainOf(i, hint))} the better hint${unit}`;
+  const beside = asked().map((one) => `, ${one.label} ${quantity(one, one.value[i])}`).join("");
   const low = trials.low[i], between = low === null ? "" : ` (95 %: ${perSecond(low)} to ${perSecond(trials.high[i])})`;
   const proof = isOwn() && data.is_raced
     ? `Chosen by the race, ${data.status}; these are the search's figures.`
-    : `From the search, in one process; not raced for this cap.${inTheRace(i)}`;
+    : `From the search, in one process; not raced for this ${sameLimits() ? "cap" : "goal"}.${inTheRace(i)}`;
   return `${wanted}trial ${trials.number[i]}, ${trials.words[i]}: ${perSecond(trials.rate[i])}${between}, ` +
-    `p${state.percentile} ${milliseconds(latency(i))}${gain}. ${proof}`;
+    `p${state.percentile} ${milliseconds(latency(i))}${beside}${gain}. ${proof}`;
 };
 
 // --- drawing
@@ -95,7 +129,7 @@ const front = () => {
 const drawMap = ({ chosen }) => {
   const shown = measured.filter((i) => trials.own[i] && latency(i) !== null);
   const hover = (i) => `trial ${trials.number[i]}: ${trials.words[i]}<br>${perSecond(trials.rate[i])}, ` +
-    `p${state.percentile} ${milliseconds(latency(i))}<br>${state.cap === null ? "" : verdict(i)}`;
+    `p${state.percentile} ${milliseconds(latency(i))}<br>${isFree() ? "" : verdict(i)}`;
   const points = (name, indices, marker) => ({
     type: "scatter", mode: "markers", name, x: indices.map(latency), y: indices.map((i) => trials.rate[i]),
     text: indices.map(hover).map(escaped), hovertemplate: "%{text}<extra></extra>",
@@ -154,6 +188,45 @@ const update = () => {
     table.show();
   });
 };
+// A number and its unit for each limit of which there are readings; an empty one asks nothing.
+const showLimits = () => {
+  for (const column of data.limits) {
+    const value = state.limits[column.name] ?? null, box = $(`limit-${column.name}`);
+    const unit = box.nextElementSibling;
+    if (value !== null && unit?.tagName === "SELECT")
+      unit.value = String((column.units.find(({ scale }) => value >= 0.9995 * scale) ?? column.units[column.units.length - 1]).scale);
+    box.value = value === null ? "" : String(Number((value / scaleOf(column)).toPrecision(6)));
+  }
+};
+const scaleOf = (column) => Number($(`limit-${column.name}`).dataset.scale ?? $(`unit-${column.name}`).value);
+const beginLimits = () => {
+  for (const column of data.limits) {
+    const label = document.createElement("label"), box = document.createElement("input");
+    label.append(`${column.label} ${column.floor ? "at least" : "at most"} `, box);
+    Object.assign(box, { type: "number", id: `limit-${column.name}`, min: "0", step: "any", inputMode: "decimal", placeholder: "any" });
+    const read = () => {
+      const value = Number(box.value);
+      state.limits[column.name] = box.value.trim() === "" || !(value > 0) ? null : value * scaleOf(column);
+      update();
+    };
+    box.addEventListener("input", read);
+    if (column.units.length === 1) { box.dataset.scale = String(column.units[0].scale); label.append(` ${column.units[0].text}`); }
+    else {
+      const unit = document.createElement("select");
+      unit.id = `unit-${column.name}`;
+      unit.setAttribute("aria-label", `unit of ${column.label}`);
+      for (const { text, scale } of column.units) unit.add(new Option(text, String(scale)));
+      const typical = most(measured.filter((i) => column.value[i] !== null), (i) => -column.value[i]);
+      unit.value = String((column.units.find(({ scale }) => column.value[typical] >= 0.9995 * scale) ?? column.units[column.units.length - 1]).scale);
+      unit.addEventListener("change", read);
+      label.append(unit);
+    }
+    $("limits").append(label);
+  }
+  $("more").hidden = data.limits.length === 0;
+  $("more").open = asked().length > 0;
+  showLimits();
+};
 const begin = () => {
   const select = $("percentile");
   for (const name of Object.keys(data.caps).sort((a, b) => a - b)) {
@@ -167,11 +240,13 @@ const begin = () => {
   $("cap").addEventListener("input", () => { state.cap = capAt(Number($("cap").value)); update(); });
   select.addEventListener("change", () => { state.percentile = select.value; slide(); update(); });
   $("reset").addEventListener("click", () => {
-    Object.assign(state, { percentile: goal.percentile, cap: goal.cap_ms });
+    Object.assign(state, own());
     select.value = state.percentile;
     slide();
+    showLimits();
     update();
   });
+  beginLimits();
   for (const id of ["controls", "table-controls"])
     $(id).addEventListener("submit", (event) => event.preventDefault());
   slide();
@@ -185,7 +260,7 @@ const CELLS = {
   rate: { of: (i) => trials.rate[i], text: (i) => perSecond(trials.rate[i]) },
   low: { of: (i) => trials.low[i], text: (i) => perSecond(trials.low[i]) },
   latency: { of: latency, text: (i) => milliseconds(latency(i)) },
-  verdict: { of: (i) => (state.cap === null ? null : verdict(i)), isVerdict: true },
+  verdict: { of: (i) => (isFree() ? null : verdict(i)), isVerdict: true },
   seen: { of: (i) => trials.seen[i] },
   cpu: { of: (i) => trials.cpu[i], text: (i) => milliseconds(trials.cpu[i]) },
   memory: { of: (i) => trials.memory[i], text: (i) => memory(trials.memory[i]) },
@@ -193,12 +268,16 @@ const CELLS = {
   remarks: { of: (i) => trials.failure[i] ?? (trials.own[i] ? trials.flags[i] : "as another trial") },
 };
 const COLUMNS = data.columns.map((column) => ({ ...column, ...CELLS[column.key] }));  // see columns.py
+for (const column of data.limits)
+  if (!["max_memory", "max_cpu_per_item", "min_throughput"].includes(column.name))  // which have columns of their own
+    COLUMNS.splice(-2, 0, { key: column.name, name: column.label, number: true,
+      of: (i) => column.value[i], text: (i) => quantity(column, column.value[i]) });
 const CSV = {
   trial: (i) => trials.number[i], configuration: (i) => trials.words[i], origin: (i) => trials.origin[i],
   streams: (i) => trials.streams[i], threads_per_stream: (i) => trials.threads[i], num_requests: (i) => trials.requests[i],
   batch_size: (i) => trials.batch[i], throughput_per_s: (i) => trials.rate[i], throughput_low_per_s: (i) => trials.low[i],
   throughput_high_per_s: (i) => trials.high[i], latency_ms: latency, requests: (i) => trials.seen[i],
-  verdict: (i) => (state.cap === null ? null : verdict(i)), peak_rss_bytes: (i) => trials.memory[i],
+  verdict: (i) => (isFree() ? null : verdict(i)), peak_rss_bytes: (i) => trials.memory[i],
   cpu_ms_per_item: (i) => trials.cpu[i],
   flags: (i) => trials.flags[i], failure: (i) => trials.failure[i],
 };

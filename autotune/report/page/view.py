@@ -8,6 +8,7 @@ from typing import Any
 from autotune.analysis.caps import lowest_met
 from autotune.analysis.evidence import Evidence
 from autotune.analysis.pareto import NOISE
+from autotune.domain.goal import Goal
 from autotune.domain.measurement import Measurement
 from autotune.domain.race import Status
 from autotune.domain.ranking import latest, ratio
@@ -16,9 +17,12 @@ from autotune.report.columns import ON_THE_PAGE
 from autotune.report.devices import device_rows
 from autotune.report.drift import drift_lines
 from autotune.report.format import (
+    efficiency,
+    gained,
     goal_in_words,
     memory,
     milliseconds,
+    per_resource,
     per_second,
     percentile,
     seconds,
@@ -26,9 +30,11 @@ from autotune.report.format import (
 )
 from autotune.report.page.charts import all_figures
 from autotune.report.page.drawing import Figure
+from autotune.report.page.limits import limit_columns, worths
 from autotune.report.race import race_lines, ratio_text
 from autotune.report.tables import doubt_in_words, names_of_doubts
 from autotune.report.words import (
+    limit_lines,
     relaxed_in_words,
     ruled_out,
     search_in_words,
@@ -87,8 +93,8 @@ class View:
     """For the page's program."""
 
 
-def view_of(study: Evidence) -> View:
-    """The page of a study."""
+def view_of(study: Evidence, asked: Goal | None = None) -> View:
+    """The page of a study; `asked` is what its answers to other questions begin with."""
     figures = all_figures(study)
     status, badge, answer = _answer(study)
     last = study.sessions[-1] if study.sessions else None
@@ -126,7 +132,7 @@ def view_of(study: Evidence) -> View:
         versions=tuple(_pairs(last.versions if last else {})),
         flags=tuple((doubt_in_words(flag), count) for flag, count in flags.most_common()),
         figures=frozenset(figures),
-        data=_data(study, figures, status),
+        data=_data(study, figures, status, asked or study.goal),
     )
 
 
@@ -135,7 +141,7 @@ def _answer(study: Evidence) -> tuple[str, str, str]:
     goal, leader, race = study.goal, study.leader, study.race
     if leader is None or leader.measurement is None:
         said = f"{_capital(why_nothing(study.trials, goal))}."
-        if goal.cap_ms is not None and study.caps:
+        if goal.cap_ms is not None and study.caps and not goal.limits:
             said = said[:-1] + relaxed_in_words(lowest_met(study.caps, goal.percentile), goal) + "."
         return "nothing found", "poor", said
     measured = leader.measurement
@@ -146,7 +152,7 @@ def _answer(study: Evidence) -> tuple[str, str, str]:
             f"{per_second(measured.throughput_per_s)} at {percentile(goal.percentile)} "
             f"{milliseconds(measured.latency.goal_ms)}"
         )
-        said += "" if gain is None else f", {times(gain)} the better hint"
+        said += "" if gain is None else f", {times(gain)} the better hint{gained(goal)}"
         said += "; from the search alone, in one process"
         if measured.opening.unproven is not None:
             said += f"; its answers could not be proven: {measured.opening.unproven}"
@@ -156,8 +162,10 @@ def _answer(study: Evidence) -> tuple[str, str, str]:
     said = f"{per_second(winner.throughput.mean)}" if low is None else f"At least {per_second(low)}"
     if upper is not None:
         said += f" with {percentile(goal.percentile)} at most {milliseconds(upper)}"
+    if winner.efficiency is not None and winner.efficiency.low is not None:
+        said += f", at least {efficiency(winner.efficiency.low, goal)}"
     if winner.ratio is not None:
-        said += f", {ratio_text(winner.ratio)} the better hint"
+        said += f", {ratio_text(winner.ratio)} the better hint{gained(goal)}"
     return race.status.value, _BADGES[race.status], f"{said}."
 
 
@@ -181,6 +189,7 @@ def _facts(study: Evidence) -> list[tuple[str, str]]:
                 ),
             )
         )
+    found += [("limit", line) for line in limit_lines(leader, goal)]
     spent = sum(session.elapsed_s for session in study.sessions)
     found.append(("search", search_in_words(study.trials, goal, study.space_size)))
     found.append(("figures", terms_of(study.identity, study.machine)))
@@ -252,7 +261,7 @@ def _pair(name: str, value: object) -> tuple[str, str]:
     return name.replace("_", " "), str(value)
 
 
-def _data(study: Evidence, figures: dict[str, Figure], status: str) -> dict[str, Any]:
+def _data(study: Evidence, figures: dict[str, Figure], status: str, asked: Goal) -> dict[str, Any]:
     """Columns of all trials, verdicts for every cap, and the figures."""
     goal, trials = study.goal, study.trials
     caps: dict[str, dict[str, list[int | None]]] = {}
@@ -268,7 +277,12 @@ def _data(study: Evidence, figures: dict[str, Figure], status: str) -> dict[str,
             "percentile": f"{goal.percentile:g}",
             "cap_ms": goal.cap_ms,
             "objective": goal.objective.value,
+            "resource": per_resource(goal),
+            "limits": {limit.name: limit.value for limit in goal.limits},
         },
+        "asked": {limit.name: limit.value for limit in asked.limits},
+        "limits": limit_columns(trials),
+        "worth": worths(trials, goal),
         "chosen": None if study.leader is None else study.leader.number,
         "is_raced": study.race is not None,
         "noise": NOISE,

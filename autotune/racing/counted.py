@@ -1,0 +1,94 @@
+"""The slices of one contender that count: speeds, latencies and flags, before any verdict."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+
+from autotune.domain.goal import Goal, Objective
+from autotune.domain.limits import BY_NAME
+from autotune.domain.measurement import TICK_MS, Block, Flag, Interval, Latency
+from autotune.domain.race import Slice
+from autotune.domain.verdicts import inverse, resource_limit
+from autotune.stats.latency import Ticks, percentile_ms, summarise, ticks_of
+from autotune.stats.launches import launch_interval
+
+
+@dataclass(frozen=True)
+class CountedSlices:
+    """What was seen of one contender."""
+
+    slices: tuple[Slice, ...]
+    items: int
+    """In a request."""
+    num_requests: int
+    goal: Goal
+
+    @cached_property
+    def launches(self) -> dict[int, list[Block]]:
+        """Blocks by launch, in order."""
+        found: dict[int, list[Block]] = defaultdict(list)
+        for taken in self.slices:
+            found[taken.launch].append(taken.block)
+        return dict(found)
+
+    @cached_property
+    def speeds(self) -> dict[tuple[int, int], float]:
+        """What contenders are compared by, for each launch and round; larger is better."""
+        found = {(s.launch, s.round): _speed(s.block, self.items, self.goal) for s in self.slices}
+        return {key: speed for key, speed in found.items() if speed is not None}
+
+    @cached_property
+    def efficiency(self) -> Interval | None:
+        """Items for each CPU-second or joule, where the goal asks for that and it was measured."""
+        used = BY_NAME[resource_limit(self.goal)].of_block
+        if self.goal.objective is not Objective.EFFICIENCY or used is None:
+            return None
+        each = [[used(b, self.items) for b in blocks] for blocks in self.launches.values()]
+        known = [[value for value in values if value] for values in each]
+        found = launch_interval(known)
+        return inverse(found) if found.mean > 0 else None
+
+    @cached_property
+    def throughput(self) -> Interval:
+        """Items per second."""
+        return launch_interval(
+            [[_rate(block, self.items) for block in blocks] for blocks in self.launches.values()]
+        )
+
+    @cached_property
+    def requests(self) -> int:
+        """Completed requests."""
+        return sum(taken.block.completions for taken in self.slices)
+
+    @cached_property
+    def latency(self) -> Latency | None:
+        """Of all requests; None without any."""
+        blocks = [taken.block for taken in self.slices]
+        return summarise(blocks, self.goal.percentile) if self.requests else None
+
+    @cached_property
+    def flags(self) -> frozenset[Flag]:
+        """Flags on more than a fifth of the slices."""
+        marks = [taken.block.flags for taken in self.slices]
+        return frozenset(f for f in Flag if 5 * sum(f in found for found in marks) > len(marks))
+
+
+def _rate(block: Block, items: int) -> float:
+    """Items per second; a request has so many."""
+    return items * block.completions / block.duration_s
+
+
+def _speed(block: Block, items: int, goal: Goal) -> float | None:
+    """What the goal compares by; None where it was not measured."""
+    if goal.objective is Objective.LATENCY:
+        return 1000 / goal_percentile_ms(ticks_of([block]), goal)
+    if goal.objective is Objective.EFFICIENCY:
+        of_block = BY_NAME[resource_limit(goal)].of_block
+        used = None if of_block is None else of_block(block, items)
+        return 1 / used if used else None
+    return _rate(block, items)
+
+
+def goal_percentile_ms(ticks: Ticks, goal: Goal) -> float:
+    """The goal's percentile, of a tick at least: its logarithm is taken."""
+    return max(percentile_ms(ticks, goal.percentile), TICK_MS)

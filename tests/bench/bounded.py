@@ -1,0 +1,158 @@
+"""Bars of studies under several constraints, on surfaces that know memory and CPU time.
+
+A simulated surface does, and every recorded one whose file has CPU time (schema 3 of surfaces).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from autotune.domain.goal import Goal, Objective
+from autotune.domain.limits import Limit
+from autotune.domain.sampler import Sampler
+from autotune.surfaces.costs import cpu_s_per_item, memory_bytes
+from autotune.surfaces.replay import caps_ms, keeps, spec_for, trace, worths
+from autotune.surfaces.truth import RecordedMachine
+from tests.bench import surfaces
+
+TRIALS = 60
+BAR = 0.03
+"""Mean regret of the export that is allowed."""
+_CAPS = (0.3, 0.6)
+_MEMORY = (0.95, 0.85)
+"""Of what the fastest within the cap takes: so it binds."""
+_FLOORS = (0.4, 0.8)
+"""Of the highest throughput within the cap."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoundedJob:
+    """One study: a surface, a goal with limits, and a seed."""
+
+    surface: str
+    goal: Goal
+    seed: int
+    binds: int
+    """How many of its constraints rule out what would be the optimum without them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounded:
+    """What a study under several constraints exports."""
+
+    job: BoundedJob
+    regret: float
+    misses: bool
+
+
+def is_costed(machine: RecordedMachine) -> bool:
+    """Whether a surface knows what its cells cost beside time."""
+    known = np.isfinite(cpu_s_per_item(machine)) & np.isfinite(memory_bytes(machine))
+    return bool(known.any())
+
+
+def study(job: BoundedJob) -> Bounded:
+    """The product's study, raced."""
+    goal = job.goal
+    spec = spec_for(
+        surfaces.machine(job.surface),
+        sampler=Sampler.AUTO,
+        seed=job.seed,
+        percentile=goal.percentile,
+        cap_ms=goal.cap_ms,
+        trials=TRIALS,
+        beside={
+            "objective": goal.objective.value,
+            **{limit.name: limit.row.text(limit.value) for limit in goal.limits},
+        },
+    )
+    done = trace(surfaces.machine(job.surface), spec)
+    return Bounded(job, done.exported, done.misses)
+
+
+def memory_jobs(names: Iterable[str], seeds: int) -> list[BoundedJob]:
+    """Latency and memory: the cap rules out one optimum, the memory another."""
+    found = []
+    for name in names:
+        machine = surfaces.machine(name)
+        for capped in _capped(name, Objective.THROUGHPUT):
+            best = _optimum(machine, capped)
+            for share in _MEMORY:
+                most = float(int(share * memory_bytes(machine)[best]))
+                goal = capped.within({"max_memory": most})
+                found += _jobs(name, machine, goal, seeds)
+    return found
+
+
+def efficiency_jobs(names: Iterable[str], seeds: int) -> list[BoundedJob]:
+    """Most items per CPU-second, under a cap and a floor on the throughput."""
+    found = []
+    for name in names:
+        machine = surfaces.machine(name)
+        for capped in _capped(name, Objective.EFFICIENCY):
+            fastest = machine.throughputs[keeps(machine, capped)].max()
+            for share in _FLOORS:
+                goal = capped.within({"min_throughput": float(f"{share * fastest:.2g}")})
+                found += _jobs(name, machine, goal, seeds)
+    return found
+
+
+def show(console: Console, title: str, found: Sequence[Bounded]) -> None:
+    """Regret by surface and goal, and whether the bar holds."""
+    table = Table(title=title, box=None, title_justify="left")
+    for name in ("surface", "goal", "binding", "studies", "median", "mean", "p90", "missed"):
+        table.add_column(name, justify="left" if name in {"surface", "goal"} else "right")
+    for surface, goal, binds in dict.fromkeys(
+        (one.job.surface, one.job.goal, one.job.binds) for one in found
+    ):
+        mine = [one for one in found if (one.job.surface, one.job.goal) == (surface, goal)]
+        table.add_row(surface, str(goal), str(binds), *_cells(mine))
+    table.add_row("all", "", "", *_cells(found), style="bold")
+    console.print(table)
+    mean = float(np.mean([one.regret for one in found]))
+    misses = sum(one.misses for one in found)
+    is_kept = mean <= BAR and not misses
+    console.print(f"bar: mean regret at most {BAR:.0%}, no miss: {'kept' if is_kept else 'BROKEN'}")
+
+
+def as_json(found: Sequence[Bounded]) -> list[dict[str, Any]]:
+    """The raw figures."""
+    return [asdict(one) for one in found]
+
+
+def _cells(found: Sequence[Bounded]) -> list[str]:
+    values = [one.regret for one in found]
+    figures = (np.median(values), np.mean(values), np.quantile(values, 0.9))
+    missed = sum(one.misses for one in found)
+    return [str(len(found)), *(f"{100 * float(value):.2f} %" for value in figures), str(missed)]
+
+
+def _capped(name: str, objective: Objective) -> list[Goal]:
+    percentile = surfaces.percentile(name)
+    caps = caps_ms(surfaces.machine(name), percentile, _CAPS)
+    return [Goal(objective, percentile, float(f"{cap:.2g}")) for cap in caps]
+
+
+def _jobs(name: str, machine: RecordedMachine, goal: Goal, seeds: int) -> list[BoundedJob]:
+    """None where nothing keeps all constraints."""
+    if not keeps(machine, goal).any():
+        return []
+    without = [Goal(goal.objective, goal.percentile, None, limits=goal.limits)]
+    without += [
+        Goal(goal.objective, goal.percentile, goal.cap_ms, limits=_others(goal, limit))
+        for limit in goal.limits
+    ]
+    binds = sum(not keeps(machine, goal)[_optimum(machine, other)] for other in without)
+    return [BoundedJob(name, goal, seed, binds) for seed in range(seeds)]
+
+
+def _others(goal: Goal, but: Limit) -> tuple[Limit, ...]:
+    return tuple(limit for limit in goal.limits if limit is not but)
+
+
+def _optimum(machine: RecordedMachine, goal: Goal) -> int:
+    return int(np.argmax(np.where(keeps(machine, goal), worths(machine, goal), -1.0)))
