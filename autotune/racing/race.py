@@ -19,7 +19,6 @@ from autotune.racing.policy import (
     NextLaunch,
     Situation,
     next_launch,
-    prospects_after,
     why_end,
 )
 from autotune.racing.scorebook import Scorebook
@@ -77,13 +76,13 @@ class Race:
         self._order = random.Random(seed)  # noqa: S311 - an order of turns
         self._end: End | None = None
         if earlier:
-            self._look()
+            self._book.note_prospects(self._field(), self.plan)
 
     def hold(self) -> RaceResult:
         """Launch after launch, until there is a reason to end."""
         try:
             while self._end is None:
-                following = next_launch(self._situation())
+                following = self._next()
                 if self._is_stopped():
                     self._end = End.STOPPED
                 else:
@@ -140,6 +139,9 @@ class Race:
     def _situation(self) -> Situation:
         return self._book.situation(self.plan, self.left_s)
 
+    def _next(self) -> NextLaunch:
+        return next_launch(self._situation())
+
     def _launch(self, following: NextLaunch) -> None:
         launch = Launch(
             self._book,
@@ -155,13 +157,8 @@ class Race:
             self._end = End.EMPTY
             return
         self._book.launches += 1
-        self._look()
+        self._book.note_prospects(self._field(), self.plan)
         self._on_launch(self)
-
-    def _look(self) -> None:
-        """Who may still win, after a launch."""
-        book = self._book
-        book.note_prospects(prospects_after(self._field(), self.plan, book.prospects))
 
     def _field(self) -> Field:
         return Field(

@@ -9,8 +9,16 @@ from autotune.domain.measurement import Opening
 from autotune.domain.race import Contender, Dossier, Dropped, LaunchReadings, Slice
 from autotune.machines.ports import OpenModel
 from autotune.measuring.costs import steady_rss_bytes
+from autotune.racing.judge import Field
 from autotune.racing.plan import RacePlan
-from autotune.racing.policy import Pace, Prospects, Situation, TurnTimes, keeps_seat
+from autotune.racing.policy import (
+    Pace,
+    Prospects,
+    Situation,
+    TurnTimes,
+    keeps_seat,
+    prospects_after,
+)
 
 _MOST_FAULTS = 2
 
@@ -110,8 +118,9 @@ class Scorebook:
             known = replace(self._dossier(position), peak_rss_bytes=model.peak_rss_bytes)
             self.dossiers[position] = known
 
-    def note_prospects(self, found: Prospects) -> None:
-        """What the policy makes of the slices so far, and why somebody is out."""
+    def note_prospects(self, seen: Field, plan: RacePlan) -> None:
+        """Who may still win after a launch, as the policy has it, and why somebody is out."""
+        found = prospects_after(seen, plan, self.prospects)
         before, self.prospects = self.prospects.out, found
         for position in found.lacking_s:
             known = replace(self._dossier(position), dropped=found.dropped(position))
