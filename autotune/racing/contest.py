@@ -11,7 +11,7 @@ from autotune.domain.goal import Goal, Objective
 from autotune.domain.inspection import Inspection
 from autotune.domain.measurement import Feed
 from autotune.domain.model_file import fault_of
-from autotune.domain.place import BUDGET
+from autotune.domain.place import BUDGET, LAYOUT
 from autotune.domain.race import Contender
 from autotune.errors import ModelError, StudyMismatchError, UsageError
 from autotune.host.confinement import fault_of_request, held_budget
@@ -88,7 +88,7 @@ def contest(  # noqa: PLR0913 - the parts of a race
         machine = made[first][0].machine(facts[first])
         if not anyway:
             # Another budget that is asked for is no surprise; it is said with the result.
-            _check_machine(named, machine, BUDGET if cpus is not None else ())
+            _check_machine(named, machine, (*BUDGET, *LAYOUT) if cpus is not None else ())
         plan = _plan(machine, budget_s, launches, margin)
         contenders = [
             replace(one.contender, items_per_request=_items(one, named, facts)) for one in named

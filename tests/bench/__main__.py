@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.bench import (
     agreement,
     claims,
+    core_budget,
     cost,
     cpu_time,
     drift,
@@ -52,6 +53,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "hold": races.hold,
 }
 ONLY_BY_NAME = {
+    "core-budget": core_budget.run,
     "growth": cost.growth,
     "live": live.run,
     "record": record.run,

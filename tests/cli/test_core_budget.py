@@ -82,12 +82,13 @@ def test_every_thread_of_every_worker_stays_on_its_cpu(home: Path, cpus: str) ->
         # Others use this machine as well, so which CPU a count finds is known to nobody.
         assert held == last or "-" not in cpus
         assert only_on(tuned, {held})
-        verified, shown = watched("verify", "studies/quick/best.json", "--budget", "1s")
-        assert shown.returncode in {0, 4}, shown.stderr
-        assert only_on(verified, {held})
-    words = f"core budget: 1 of {os.cpu_count()} CPUs: {held}"
-    assert words in done.stdout
-    assert words in shown.stdout
+        words = f"core budget: 1 of {os.cpu_count()} CPUs: {held}"
+        assert words in done.stdout
+        if "-" not in cpus:  # one of the two is enough: both files say a list
+            verified, shown = watched("verify", "studies/quick/best.json", "--budget", "1s")
+            assert shown.returncode in {0, 4}, shown.stderr
+            assert only_on(verified, {held})
+            assert words in shown.stdout
     assert best.effective["INFERENCE_NUM_THREADS"] == "1"
     assert best.machine["usable_cpus"] == 1
 

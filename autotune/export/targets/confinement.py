@@ -9,8 +9,8 @@ from autotune.host.core_budget import cpus_in_words
 from autotune.space.dimensions import CORE_BINDING
 
 _ELSEWHERE = (
-    "its threads run on other CPUs, beside other neighbours and at another speed than was "
-    "measured, and take from the application what was left to it"
+    "elsewhere it runs beside other neighbours and at another speed than was measured, and takes "
+    "from the application what was left to it"
 )
 
 
@@ -36,15 +36,17 @@ def of_container(tuned: Tuned) -> tuple[str, ...]:
 BY_THIS_COMMAND = "the command above holds it, and what is started otherwise does not"
 
 
-def under_budget(tuned: Tuned, where: str, quota: str) -> list[Loss]:
+def under_budget(tuned: Tuned, where: str | None, quota: str) -> list[Loss]:
     """Of a target that does not hold the CPUs of the measurement for sure, if these were not all.
 
     Args:
         tuned: what is deployed.
-        where: what is left to whoever deploys it, where CPUs were named.
+        where: what is left to whoever deploys it, where CPUs were named; None for nothing.
         quota: the same, where it was measured under a quota.
     """
     budget, limit = tuned.best.budget, quota_of(tuned.best)
+    if budget is not None and where is None:
+        return []
     if budget is not None:
         return [Loss(f"the core budget, {cpus_in_words(budget.cpus)}: {where}", _ELSEWHERE)]
     if limit is None:

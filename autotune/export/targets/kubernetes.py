@@ -99,12 +99,12 @@ def _losses(tuned: Tuned, threads: int) -> list[Loss]:
         *under_environment(tuned, "the manifest sets it, and the image must have the file"),
         *under_budget(
             tuned,
-            f"the manifest asks for {cpus} CPUs, and the kubelet chooses which: of its own with "
-            "the static CPU manager policy, else a share of all",
+            f"the manifest asks for as much ({cpus}), and which CPUs that is the kubelet chooses: "
+            "with the static CPU manager policy CPUs of its own, else a share of all",
             "the manifest sets it",
         ),
         Loss(
-            f"CPUs for the server itself: its threads share the {cpus} CPUs with those that infer",
+            f"CPUs for the server itself: its threads share {cpus} with those that infer",
             "less throughput than measured where requests are small and many",
         ),
     ]

@@ -35,7 +35,7 @@ def export(tuned: Tuned) -> Exported:
     )
     losses = [
         *under_environment(tuned, BY_THE_COMMAND),
-        *under_budget(tuned, "the program confines itself, and the CPUs must be there", NO_QUOTA),
+        *under_budget(tuned, None, NO_QUOTA),
     ]
     if not tuned.expected:
         losses.append(
