@@ -71,12 +71,9 @@ def study_toml() -> str:
 
 def dimensions() -> str:
     """The table of dimensions, and that of devices."""
-    parts = [
-        "## Dimensions",
-        "",
-        "| key | column | stage | kind | property | default | answers | bound to |",
-    ]
-    parts.append("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    heading = "| key | column | devices | stage | kind | property | default | answers | bound to |"
+    rule = "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    parts = ["## Dimensions", "", heading, rule]
     for one in TABLE:
         key = f"`{one.key}`" if one.tunable else "in no study.toml"
         default = "" if one.default is None else f"`{one.text(one.default)}`"
@@ -84,6 +81,7 @@ def dimensions() -> str:
         cells = (
             f"{key}{', expert' if one.expert else ''}",
             f"`{one.column}`",
+            ", ".join(one.on) or "all",
             one.stage.value,
             one.kind.value,
             f"`{one.property}`" if one.property else "",
@@ -98,7 +96,9 @@ def dimensions() -> str:
         names = ", ".join(f"`{name}`" for name in kind.names) or "any other"
         device = next(iter(kind.names), "any other")
         lacks = ", ".join(f"`{name}`" for name in sorted(lacking(device)))
-        always = ", ".join(f"`{name}={text}`" for name, text in kind.always.items())
+        told = [f"`{name}={text}`" for name, text in kind.always.items()]
+        told += [f"`{name}={text}` if of several" for name, text in kind.of_several.items()]
+        always = ", ".join(told)
         parts.append(f"| {names} | {lacks} | {always} | {kind.why} |")
     return "\n".join([*parts, ""])
 

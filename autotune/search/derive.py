@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autotune.domain.hardware import Hardware
+from autotune.domain.inspection import home_of
 from autotune.errors import SpecError
 from autotune.search.offering import facts_of, most_streams, offer_of
 from autotune.space.bounds import Bounds
@@ -76,7 +77,7 @@ def derive_space(
         found = _of_each(spec, hardware, offers, begun)
         if begun is None or begun.own or found == begun:
             return found
-        flat = SearchSpace(_flat(spec, hardware, offers), hardware.cpus)
+        flat = SearchSpace(_flat(spec, hardware, known, offers), hardware.cpus)
     except ValueError as error:
         raise SpecError(f"[space]: {error}") from None
     return flat if flat == begun else found
@@ -165,13 +166,14 @@ def _bounds(
     )
 
 
-def _flat(spec: SpaceSpec, hardware: Hardware, offers: Mapping[str, Offer]) -> dict[str, Choices]:
+def _flat(
+    spec: SpaceSpec, hardware: Hardware, known: Known, offers: Mapping[str, Offer]
+) -> dict[str, Choices]:
     """All devices with the same choices, as versions did before devices had choices of their own.
 
     The CPU stands for all, but that there are as many streams as any device can have.
     """
-    home = next((offer for device, offer in offers.items() if is_cpu(device)), None)
-    first = home or next(iter(offers.values()))
+    first = next(iter(offers.values()))
     most = [
         hardware.cpus if is_cpu(device) else most_streams(facts_of(device, hardware.devices))
         for device in offers
@@ -179,7 +181,7 @@ def _flat(spec: SpaceSpec, hardware: Hardware, offers: Mapping[str, Offer]) -> d
     offer = Offer(
         cpus=hardware.cpus,
         most_streams=max(most),
-        precisions=first.precisions,
+        precisions=tuple(known.precisions.get(home_of(hardware.devices or offers), ())),
         may_batch=first.may_batch,
     )
     choices = {}

@@ -172,7 +172,8 @@ class Dimension:
         common = tuple(
             value for value in having[0].choices if all(value in one.choices for one in having)
         )
-        why = "" if common else f"no choice is one of all devices of {offer.device}"
+        is_open = self.expert and not all(one.choices for one in having)  # what cannot be listed
+        why = "" if common or is_open else f"no choice is one of all devices of {offer.device}"
         return Offered(choices=common, why_not=why, is_expert=self.expert)
 
     def _why_not(self, offer: Offer) -> str:

@@ -53,7 +53,9 @@ def _no_streams(offer: Offer) -> str:
 
 
 def _no_precision(offer: Offer) -> str:
-    return "the compiler of an NPU decides it" if _is_npu(offer) else ""
+    if _is_npu(offer):
+        return "the compiler of an NPU decides it"
+    return "" if offer.precisions else "the device does not say what it computes natively"
 
 
 def _hints(offer: Offer) -> tuple[PerformanceHint, ...]:
@@ -216,6 +218,7 @@ TABLE: tuple[Dimension, ...] = (
         property="INFERENCE_PRECISION_HINT",
         offered=lambda offer: offer.precisions,
         absent=_no_precision,
+        may_be_named=True,
         words=str,
         answers=True,
         unset="the runtime's own choice: the lowest precision that the device computes natively; "

@@ -93,24 +93,8 @@ class SearchSpace:
             for threads, streams in axes.pairs():
                 alike = axes.fits(threads, streams)
                 if alike not in known:
-                    known[alike] = list(self._others(axes, (device, threads, streams)))
+                    known[alike] = list(_others(self, axes, (device, threads, streams)))
                 yield from ((device, threads, streams, *others) for others in known[alike])
-
-    def _others(self, axes: Axes, layout: Point) -> Iterator[Point]:
-        """What goes with a device and a layout, in lexical order."""
-        rest = DIMENSIONS[len(LAYOUT) :]
-        ranges = [axes.allowed[one] for one in rest]
-        api = rest.index("api")
-        held = [rest.index("requests_per_stream"), rest.index("hint")]
-        is_first = layout[2] == axes.allowed["streams"][0]
-        for others in itertools.product(*ranges):
-            if axes.blocks(others[api]) and not (
-                is_first and all(others[at] == ranges[at][0] for at in held)
-            ):
-                continue
-            point = (*layout, *others)
-            if axes.is_plain or self.canonical(point) == point:
-                yield others
 
     def values(self, point: Point) -> dict[str, Any]:
         """The chosen value of every dimension."""
@@ -263,6 +247,23 @@ class SearchSpace:
         except (KeyError, TypeError, AttributeError) as error:
             message = f"not a search space: {error}"
             raise ValueError(message) from error
+
+
+def _others(space: SearchSpace, axes: Axes, layout: Point) -> Iterator[Point]:
+    """What goes with a device and a layout, in lexical order."""
+    rest = DIMENSIONS[len(LAYOUT) :]
+    ranges = [axes.allowed[one] for one in rest]
+    api = rest.index("api")
+    held = [rest.index("requests_per_stream"), rest.index("hint")]
+    is_first = layout[2] == axes.allowed["streams"][0]
+    for others in itertools.product(*ranges):
+        if axes.blocks(others[api]) and not (
+            is_first and all(others[at] == ranges[at][0] for at in held)
+        ):
+            continue
+        point = (*layout, *others)
+        if axes.is_plain or space.canonical(point) == point:
+            yield others
 
 
 def gathered_at(space: SearchSpace, point: Point) -> int:

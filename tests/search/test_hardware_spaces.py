@@ -15,7 +15,7 @@ from autotune.errors import SpecError
 from autotune.search.derive import Known, derive_space, seeds
 from autotune.search.offering import offer_of
 from autotune.space.configuration import Configuration
-from autotune.space.dimensions import DIMENSIONS
+from autotune.space.dimensions import DIMENSIONS, Api
 from autotune.space.directed import unnested
 from autotune.space.offers import offers_of
 from autotune.space.space import SearchSpace
@@ -351,3 +351,52 @@ def test_points_are_what_draws_come_to(which: str, devices: list[str]) -> None:
     assert set(some(space, 3000)) <= set(points)
     assert all(space.canonical(point) == point for point in points)
     assert len({space.configuration(point) for point in points}) == len(points)
+
+
+# --- studies of before
+
+
+def flat(devices: tuple[str, ...]) -> SearchSpace:
+    """As a version stored it that gave all devices the same choices."""
+    return SearchSpace(
+        {
+            "device": devices,
+            "threads_per_stream": (1, 2, 3, 4),
+            "streams": (1, 2, 3, 4),
+            "requests_per_stream": (1, 2, 3, 4),
+            "batch": (1, 2, 4, 8, 16, 32, 64),
+            "pinning": (True, False),
+            "precision": ("f32", "bf16"),
+            "api": (Api.ASYNC,),
+        },
+        4,
+    )
+
+
+@pytest.mark.parametrize("devices", [("CPU",), ("CPU", "AUTO:CPU"), ("AUTO",), ("CPU", "NPU")])
+def test_an_older_study_goes_on_with_the_space_that_it_had(devices: tuple[str, ...]) -> None:
+    """And what stands for others was left to its hint there."""
+    begun = flat(devices)
+    known = Known(precisions=PRECISIONS, cap_ms=40.0)
+    hardware = Hardware(cpus=4, cores=4, devices={"CPU": CPU})
+    named: dict[str, Any] = {"device": list(devices)}
+    found = derive_space(SpaceSpec(**named), hardware, known, begun)
+    assert found == begun
+    assert found.to_dict() == begun.to_dict()
+    assert set(found.to_dict()) == {"cpus", *FIRST}
+    for point in found.points():
+        configuration = found.configuration(point)
+        if configuration.device.startswith("AUTO"):
+            assert "NUM_STREAMS" not in str(configuration.properties)
+            assert "on_members" not in configuration.to_dict()
+
+
+OF_ALL: dict[str, Any] = {"device": ["NPU", "CPU", "AUTO:NPU,CPU"]}
+
+
+def test_a_newer_study_goes_on_with_its_own_choices() -> None:
+    """Whatever is known of the model by now."""
+    begun = space_of("npu", OF_ALL["device"])
+    known = Known(precisions=PRECISIONS, cap_ms=40.0)
+    again = derive_space(SpaceSpec(**OF_ALL), HARDWARE["npu"], known, begun)
+    assert again == begun

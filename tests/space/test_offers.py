@@ -1,7 +1,9 @@
 """What each dimension comes to on a device: choices, or the reason why there are none."""
 
+from autotune.space.dimensions import TABLE
 from autotune.space.offer import Offer
 from autotune.space.offers import offers_of
+from tests.space.copies import HERE
 
 
 def offer(device: str = "CPU", **facts: object) -> Offer:
@@ -45,3 +47,17 @@ def test_one_that_does_not_say_what_it_stands_for_has_nothing_to_set() -> None:
     found = offers_of(offer("AUTO"))["streams"]
     assert found.choices == ()
     assert "name them, as in AUTO:GPU,CPU" in found.why_not
+
+
+def test_every_row_is_in_the_reference_and_among_the_offers() -> None:
+    """Of the documentation, and of every device: with choices, or a reason, or for experts."""
+    reference = (HERE.parent / "docs" / "dimensions.md").read_text(encoding="utf-8")
+    devices = ("CPU", "GPU", "NPU", "AUTO", "BATCH:CPU(4)")
+    offers = [offers_of(offer(device)) for device in devices]
+    for one in TABLE:
+        assert f"`{one.column}`" in reference
+        if not one.tunable or one.name == "device":
+            continue
+        for found in offers:
+            said = found[one.name]
+            assert said.choices or said.why_not or said.is_expert

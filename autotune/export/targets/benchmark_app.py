@@ -14,6 +14,7 @@ from autotune.export.targets.target import (
     other_data,
     under_environment,
 )
+from autotune.space.devices import gathered_by
 
 CONFIG = "load_config.json"
 SCRIPT = "benchmark.sh"
@@ -26,9 +27,16 @@ def export(tuned: Tuned) -> Exported:
     and nothing else. Without PERFORMANCE_HINT it would add one of its own.
 
     Raises:
-        UnsupportedError: an input's name has a bracket or comma, which its options cannot quote.
+        UnsupportedError: an input's name has a bracket or comma, which its options cannot quote; or
+            a device that collects requests.
     """
     best = tuned.best
+    if gathered_by(best.device) > 1:
+        message = (
+            f"benchmark_app: of {best.device} it asks for a device of the name in the middle, "
+            "with the number, and ends (2026.4.1)"
+        )
+        raise UnsupportedError(message)
     config = json.dumps({tuned.device_type: properties_of(best)}, indent=4) + "\n"
     command = [
         "benchmark_app",
