@@ -82,7 +82,8 @@ def memory_jobs(names: Iterable[str], seeds: int) -> list[BoundedJob]:
         for capped in _capped(name, Objective.THROUGHPUT):
             best = _optimum(machine, capped)
             for share in _MEMORY:
-                most = float(int(share * memory_bytes(machine)[best]))
+                # As users give limits: two digits, of MB.
+                most = float(f"{share * memory_bytes(machine)[best] / 1e6:.2g}") * 1e6
                 goal = capped.within({"max_memory": most})
                 found += _jobs(name, machine, goal, seeds)
     return found
