@@ -155,5 +155,5 @@ def goal_json(goal: Goal) -> dict[str, Any]:
         "percentile": goal.percentile,
         "cap_ms": goal.given_cap_ms,
         "headroom": goal.headroom,
-        "limits": {limit.name: limit.value for limit in goal.limits},
+        **({"limits": {one.name: one.value for one in goal.limits}} if goal.limits else {}),
     }

@@ -3,6 +3,7 @@
 A simulated surface does, and every recorded one whose file has CPU time (schema 3 of surfaces).
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -46,6 +47,8 @@ class Bounded:
 
     job: BoundedJob
     regret: float
+    of_shown: float
+    """Regret beside what one process can show to keep its limits: `LimitRow.margin` within them."""
     misses: bool
 
 
@@ -70,8 +73,10 @@ def study(job: BoundedJob) -> Bounded:
             **{limit.name: limit.row.text(limit.value) for limit in goal.limits},
         },
     )
-    done = trace(surfaces.machine(job.surface), spec)
-    return Bounded(job, done.exported, done.misses)
+    machine = surfaces.machine(job.surface)
+    done, best = trace(machine, spec), _best(machine, goal)
+    lost = 1 - _best(machine, _tightened(goal)) / best
+    return Bounded(job, done.exported, max(0.0, 1 - (1 - done.exported) / (1 - lost)), done.misses)
 
 
 def memory_jobs(names: Iterable[str], seeds: int) -> list[BoundedJob]:
@@ -82,7 +87,8 @@ def memory_jobs(names: Iterable[str], seeds: int) -> list[BoundedJob]:
         for capped in _capped(name, Objective.THROUGHPUT):
             best = _optimum(machine, capped)
             for share in _MEMORY:
-                most = float(int(share * memory_bytes(machine)[best]))
+                # As users give limits: two digits, of MB.
+                most = float(f"{share * memory_bytes(machine)[best] / 1e6:.2g}") * 1e6
                 goal = capped.within({"max_memory": most})
                 found += _jobs(name, machine, goal, seeds)
     return found
@@ -104,7 +110,8 @@ def efficiency_jobs(names: Iterable[str], seeds: int) -> list[BoundedJob]:
 def show(console: Console, title: str, found: Sequence[Bounded]) -> None:
     """Regret by surface and goal, and whether the bar holds."""
     table = Table(title=title, box=None, title_justify="left")
-    for name in ("surface", "goal", "binding", "studies", "median", "mean", "p90", "missed"):
+    columns = ("surface", "goal", "binding", "studies", "median", "mean", "p90", "mean of shown")
+    for name in (*columns, "missed"):
         table.add_column(name, justify="left" if name in {"surface", "goal"} else "right")
     for surface, goal, binds in dict.fromkeys(
         (one.job.surface, one.job.goal, one.job.binds) for one in found
@@ -126,7 +133,8 @@ def as_json(found: Sequence[Bounded]) -> list[dict[str, Any]]:
 
 def _cells(found: Sequence[Bounded]) -> list[str]:
     values = [one.regret for one in found]
-    figures = (np.median(values), np.mean(values), np.quantile(values, 0.9))
+    shown = np.mean([one.of_shown for one in found])
+    figures = (np.median(values), np.mean(values), np.quantile(values, 0.9), shown)
     missed = sum(one.misses for one in found)
     return [str(len(found)), *(f"{100 * float(value):.2f} %" for value in figures), str(missed)]
 
@@ -152,6 +160,18 @@ def _jobs(name: str, machine: RecordedMachine, goal: Goal, seeds: int) -> list[B
 
 def _others(goal: Goal, but: Limit) -> tuple[Limit, ...]:
     return tuple(limit for limit in goal.limits if limit is not but)
+
+
+def _tightened(goal: Goal) -> Goal:
+    """What must be kept for a verdict, by limits on values of a process."""
+    return goal.within(
+        {one.name: one.value * math.exp(-one.row.sign * one.row.margin) for one in goal.limits}
+    )
+
+
+def _best(machine: RecordedMachine, goal: Goal) -> float:
+    """What the optimum is worth; next to nothing where nothing keeps all constraints."""
+    return float(np.where(keeps(machine, goal), worths(machine, goal), 1e-9).max())
 
 
 def _optimum(machine: RecordedMachine, goal: Goal) -> int:

@@ -8,6 +8,7 @@ import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -37,15 +38,25 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def needed(file: dict[str, Any]) -> int:
+    """The memory of a process that only runs this: to open it, and under load."""
+    costs = file["measured"]["costs"]
+    return max(int(costs[f"{phase}_peak_rss_bytes"]) for phase in ("open", "load"))
+
+
 def test_best_within_a_limit_of_memory(autotune: Autotune, night: Path) -> None:
     """Another trial than without, and one that keeps it."""
     free = json.loads(autotune("best", night, "--json").out)
-    used = free["measured"]["peak_rss_bytes"]
+    used = needed(free)
     done = autotune("best", night, "--max-memory", f"{used - 1}B", "--device", "cpu", "--json")
     found = json.loads(done.out)
 
     assert done.code == 0
-    assert found["measured"]["peak_rss_bytes"] < used
+    assert needed(found) < used
+    assert found["measured"]["limits"] == [
+        {"name": "max_memory", "limit": used - 1, "value": needed(found), "verdict": "met"}
+        | {"bound": found["measured"]["limits"][0]["bound"]}
+    ]
     assert found["trial"] != free["trial"]
     assert found["ratio_to_better_hint"] is not None  # the hints stay what it is compared with
 

@@ -31,7 +31,9 @@ def measured(
     memory: int | None = 1000, cpu_s: Interval | None = None, **fields: float
 ) -> Measurement:
     """A measurement at 100 items per second with these readings."""
-    readings = Readings(cpu_s_per_item=cpu_s, open_peak_rss_bytes=memory)
+    readings = Readings(
+        cpu_s_per_item=cpu_s, open_peak_rss_bytes=memory, load_peak_rss_bytes=memory
+    )
     return replace(make_measurement(**fields), readings=readings)  # type: ignore[arg-type]
 
 

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from autotune.analysis.answer import answer
 from autotune.cli.questions import asked_goal
-from autotune.cli.report import show_comparison
+from autotune.cli.report import show_comparison, show_report
 from autotune.report import format as formats
 from autotune.storage.reader import StudyReader
 from tests.report.studies import BrokenRunner, make_study, page
@@ -138,6 +138,55 @@ def test_the_studys_own_cap_answers_with_the_race(raced: Path, shown: Shown) -> 
         "() => document.getElementById('live').textContent.includes('Chosen by the race')"
     )
     assert shown.answered == chosen
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "scale", "numbers"),
+    [
+        ("max_memory", "MiB", 2.0**20, (100, 130, 140, 500)),
+        ("max_cpu_per_item", "ms", 1e-3, (1, 4.8, 5.5, 20)),
+        ("min_throughput", None, 1.0, (100, 600, 5000)),
+    ],
+)
+def test_a_limit_answers_as_best_does(
+    study: Path,
+    shown: Shown,
+    name: str,
+    unit: str | None,
+    scale: float,
+    numbers: tuple[float, ...],
+) -> None:
+    """A number in the field of a limit: the trial is that of `autotune best`, or there is none."""
+    shown.visit(page(study))
+    shown.page.click("#more summary")
+    if unit is not None:
+        shown.page.select_option(f"#unit-{name}", label=unit)
+    answers = set()
+    with closing(StudyReader.read_only(study)) as store:
+        goal = store.identity().goal
+        for number in numbers:
+            shown.page.fill(f"#limit-{name}", str(number))
+            leader = answer(store, goal.within({name: number * scale})).best
+            wanted = "" if leader is None else str(leader.number)
+            assert shown.comes_to(
+                "(wanted) => document.getElementById('live').dataset.trial === wanted", wanted
+            ), number
+            answers.add(wanted)
+            text = shown.page.inner_text("#live")
+            assert ("to meet all of it" in text) is (leader is None)
+    assert len(answers) >= 2
+    shown.page.click("#reset")
+    assert shown.page.input_value(f"#limit-{name}") == ""
+
+
+def test_the_page_begins_with_limits_that_are_asked_for(study: Path, shown: Shown) -> None:
+    """As `report --max-memory` has it; the field is open and holds the number."""
+    file = study / "limited.html"
+    show_report(study, file, None, open_it=False, limits={"max_memory": "130MiB"})
+    shown.visit(file)
+    assert shown.page.input_value("#limit-max_memory") == "130"
+    assert shown.page.is_visible("#limit-max_memory")
+    assert "memory <= 130 MiB" in shown.page.inner_text("#live")
 
 
 def test_too_few_requests_are_said(tmp_path: Path, shown: Shown) -> None:
