@@ -72,6 +72,8 @@ class Race:
         self._begun_s = venue.clock()
         self._before_s = max((taken.at_s for taken in earlier), default=0.0)
         self._book = Scorebook(contenders, baseline, earlier, dossiers or {}, readings)
+        self.readings: Sequence[LaunchReadings] = self._book.readings
+        """What every process took beside its slices, launch by launch."""
         seed = f"{plan.seed}/{self.launches}"
         self._order = random.Random(seed)  # noqa: S311 - an order of turns
         self._end: End | None = None
@@ -111,11 +113,6 @@ class Race:
     def dossiers(self) -> Mapping[int, Dossier]:
         """What is known of the contenders beside their slices, by position."""
         return self._book.dossiers
-
-    @property
-    def readings(self) -> Sequence[LaunchReadings]:
-        """What every process took beside its slices, launch by launch."""
-        return self._book.readings
 
     @property
     def launches(self) -> int:

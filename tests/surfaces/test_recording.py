@@ -77,6 +77,10 @@ class Stage:
         """As simulated."""
         return self.inner.machine(facts)
 
+    def cached(self, key: CompileKey) -> Cached:
+        """Nobody asks for it."""
+        return self.inner.cached(key)
+
     def side_by_side(self, keys: Sequence[CompileKey]) -> AbstractContextManager[None]:
         """Nobody asks for it."""
         return self.inner.side_by_side(keys)
