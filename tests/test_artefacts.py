@@ -321,7 +321,11 @@ def test_a_best_file_of_every_format_is_loaded(kept: Path, name: str) -> None:
 def test_a_surface_is_replayed(autotune: Autotune, kept: Path, name: str) -> None:
     """A short study on it, with its own goal."""
     file = kept / name / "surface.db"
-    assert load_surface(file).is_whole
+    surface = load_surface(file)
+    assert surface.is_whole
+    # Recorded before that was known: nothing is made up.
+    slices = [taken for launch in surface.launches for taken in launch.slices]
+    assert {(taken.cpu_s, taken.rss_bytes) for taken in slices} == {(None, None)}
     options = ("--sampler", "random", "--trials", 4, "--seeds", 1, "--json")
     done = autotune("replay", file, *options)
     assert done.code == 0

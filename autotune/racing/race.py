@@ -73,6 +73,8 @@ class Race:
         self._begun_s = venue.clock()
         self._before_s = max((taken.at_s for taken in earlier), default=0.0)
         self._book = Scorebook(contenders, baseline, earlier, dossiers or {}, readings)
+        self.readings: Sequence[LaunchReadings] = self._book.readings
+        """What every process took beside its slices, launch by launch."""
         seed = f"{plan.seed}/{self.launches}"
         self._order = random.Random(seed)  # noqa: S311 - an order of turns
         self._end: End | None = None
@@ -83,7 +85,7 @@ class Race:
         """Launch after launch, until there is a reason to end."""
         try:
             while self._end is None:
-                following = next_launch(self._situation())
+                following = self._next()
                 if self._is_stopped():
                     self._end = End.STOPPED
                 else:
@@ -114,11 +116,6 @@ class Race:
         return self._book.dossiers
 
     @property
-    def readings(self) -> Sequence[LaunchReadings]:
-        """What every process took beside its slices, launch by launch."""
-        return self._book.readings
-
-    @property
     def launches(self) -> int:
         """Launches so far, those of an earlier part included."""
         return self._book.launches
@@ -139,6 +136,9 @@ class Race:
 
     def _situation(self) -> Situation:
         return self._book.situation(self.plan, self.left_s)
+
+    def _next(self) -> NextLaunch:
+        return next_launch(self._situation())
 
     def _launch(self, following: NextLaunch) -> None:
         launch = Launch(

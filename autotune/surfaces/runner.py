@@ -72,7 +72,12 @@ class RecordedRunner:
             static_shapes={name: list(shape) for name, shape in identity.shapes.items()},
             inputs=None,
             outputs=None,
+            why_no_energy=None if self._has_energy() else "this recording has no energy",
         )
+
+    def _has_energy(self) -> bool:
+        slices = (taken for one in self.recorded.surface.launches for taken in one.slices)
+        return all(taken.energy_j is not None for taken in slices)
 
     def cached(self, key: CompileKey) -> Cached:  # noqa: ARG002 - as the protocol has it
         """Not recorded."""

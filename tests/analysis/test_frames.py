@@ -10,6 +10,7 @@ import pytest
 
 import autotune
 from autotune.analysis.frames import COLUMNS, TYPES, frame, to_csv, to_parquet, to_records
+from autotune.domain.measurement import Interval, Readings
 from autotune.errors import StorageError, UsageError
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
@@ -41,6 +42,26 @@ def test_what_could_not_be_proven_is_in_the_frame() -> None:
     opening = make_opening(unproven="outputs are empty")
     trials = [make_trial(0), make_trial(1, measurement=make_measurement(opening=opening))]
     assert [row["unproven"] for row in to_records(frame(trials))] == [None, "outputs are empty"]
+
+
+def test_what_it_costs_beside_time_is_in_the_frame() -> None:
+    """CPU time with its interval, memory by phase, cold and cached starts; else it is missing."""
+    readings = Readings(
+        cpu_s_per_item=Interval(2e-3, 1.9e-3, 2.1e-3),
+        energy_j_per_item=Interval(0.5, None, None),
+        steady_rss_bytes=2**25,
+        open_peak_rss_bytes=2**26,
+        load_peak_rss_bytes=2**27,
+    )
+    opening = make_opening(cached_compile_s=0.05, cached_first_inference_ms=1.5)
+    known = make_measurement(readings=readings, opening=opening)
+    row, none = to_records(frame([make_trial(0, measurement=known), make_trial(1)]))
+    names = ("cpu_s_per_item", "cpu_s_per_item_low", "cpu_s_per_item_high", "energy_j_per_item")
+    assert [row[name] for name in names] == [2e-3, 1.9e-3, 2.1e-3, 0.5]
+    memory = ("open_peak_rss_bytes", "load_peak_rss_bytes", "steady_rss_bytes")
+    assert [row[name] for name in memory] == [2**26, 2**27, 2**25]
+    assert (row["cached_compile_s"], row["cached_first_inference_ms"]) == (0.05, 1.5)
+    assert {none[name] for name in (*names, *memory, "cached_compile_s")} == {None}
 
 
 def test_empty_study_has_an_empty_frame() -> None:

@@ -8,7 +8,7 @@ import pytest
 from autotune.cli.doctor import closing_line, show_doctor
 from autotune.doctor.check import Check, Grade
 from autotune.doctor.probes import Tell
-from autotune.doctor.readings import Missing, Readings
+from autotune.doctor.readings import MachineReadings, Missing
 from autotune.errors import EXIT_ERROR, EXIT_OK
 from tests.doctor.builders import GIB, cpus, full_load, memory, readings
 
@@ -23,10 +23,10 @@ def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
 
 
-def finding(found: Readings) -> Callable[[Tell], Readings]:
+def finding(found: MachineReadings) -> Callable[[Tell], MachineReadings]:
     """A probe that finds this."""
 
-    def probe(tell: Tell) -> Readings:
+    def probe(tell: Tell) -> MachineReadings:
         tell("loading all CPUs")
         return found
 
@@ -34,7 +34,7 @@ def finding(found: Readings) -> Callable[[Tell], Readings]:
 
 
 @pytest.mark.parametrize("found", [GOOD, POOR, BAD])
-def test_the_report_fits_80_columns(capsys: Output, found: Readings) -> None:
+def test_the_report_fits_80_columns(capsys: Output, found: MachineReadings) -> None:
     """Also with advice that is longer."""
     show_doctor(as_json=False, probe=finding(found))
     assert max(len(line.rstrip()) for line in capsys.readouterr().out.splitlines()) <= 80

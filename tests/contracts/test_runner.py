@@ -287,6 +287,48 @@ def test_peak_memory_is_known_after_a_load(model: OpenModel) -> None:
     assert (model.peak_rss_bytes or 0) > 2**20
 
 
+def test_cpu_time_is_that_of_the_block(model: OpenModel) -> None:
+    """Something was computed, by no more than the CPUs that there are; also where it waits."""
+    for wanted in (load(1), load(4), load(num_requests=1, api=Api.SYNC)):
+        for block in first_blocks(model, wanted):
+            assert block.work_cpu_s is not None
+            assert block.process_cpu_s is not None
+            assert 0 < block.work_cpu_s <= block.process_cpu_s
+            assert block.process_cpu_s <= 1.2 * block.cpus * block.duration_s + 0.05
+
+
+def test_memory_is_known_by_phase(model: OpenModel) -> None:
+    """Until the first answer, at most under load, and at the end of every block of it."""
+    blocks = first_blocks(model, load())
+    opened, loaded = model.opening.peak_rss_bytes, model.load_peak_rss_bytes
+    assert opened is not None
+    assert loaded is not None
+    assert model.peak_rss_bytes is not None
+    for block in blocks:
+        assert block.rss_bytes is not None
+        assert 2**20 < block.rss_bytes <= 1.01 * loaded  # the kernel's own count is not exact
+    assert 2**20 < opened <= 1.01 * model.peak_rss_bytes
+
+
+def test_energy_is_measured_or_there_is_a_reason(inspected: Inspection, model: OpenModel) -> None:
+    """It is never estimated."""
+    is_known = inspected.why_no_energy is None
+    for block in first_blocks(model, load()):
+        assert (block.energy_j is not None) is is_known
+        assert block.energy_j is None or block.energy_j >= 0
+
+
+def test_a_cache_gives_times_or_a_reason(runner: Runner, inspected: Inspection) -> None:
+    """And leaves a model that is open as it is."""
+    found = runner.cached(LATENCY.compile_key)
+    times = (found.compile_s, found.first_inference_ms)
+    assert (found.why_not is None) is (None not in times)
+    assert all(time is None or time > 0 for time in times)
+    opening = runner.open(LATENCY.compile_key)
+    assert found.of(opening.opening).cached_compile_s == found.compile_s
+    opening.close()
+
+
 def test_the_clock_moves_on_with_work(runner: Runner, model: OpenModel) -> None:
     """By at least the time that the blocks took."""
     before = runner.clock()

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -224,12 +225,39 @@ def test_one_that_had_failed_is_not_opened_again() -> None:
     assert result.standings[1].failure == failure
 
 
+def test_every_process_is_on_record_with_what_it_took() -> None:
+    """Of each launch and contender once; a standing has the cost and the most memory of any."""
+    stage = Stage(contenders=equals(2), runner=SimulatedRunner(noise=0.01))
+    race = stage.race()
+    result = race.hold()
+    processes = [(found.launch, found.contender) for found in race.readings]
+    assert sorted(processes) == [(n, i) for n in range(result.launches) for i in range(2)]
+    for found in race.readings:
+        cell = stage.contenders[found.contender].configuration
+        effective = stage.runner.cpu.effective(cell.compile_key)
+        rss = stage.runner.cpu.rss_bytes(effective, cell.batch_size, effective.requests(cell))
+        assert (found.compile_s, found.load_peak_rss_bytes) == (stage.runner.compile_s, rss)
+        assert found.steady_rss_bytes == rss
+        assert found.open_peak_rss_bytes is not None
+    for standing in result.standings:
+        flow = stage.runner.predict(standing.contender.configuration)
+        cost = standing.readings.cpu_s_per_item
+        assert cost is not None
+        assert cost.mean == pytest.approx(flow.cpu_s_per_item, rel=0.02)
+        assert standing.readings.peak_rss_bytes is not None
+
+
 def test_a_race_that_had_ended_needs_no_more_launches() -> None:
     """What is settled stays settled."""
     whole = Stage(contenders=equals(2)).race()
     result = whole.hold()
     again = Stage(contenders=equals(2))
-    repeated = again.race(earlier=whole.slices, dossiers=whole.dossiers).hold()
+    earlier: dict[str, Any] = {
+        "earlier": whole.slices,
+        "dossiers": whole.dossiers,
+        "readings": whole.readings,
+    }
+    repeated = again.race(**earlier).hold()
     assert again.models == []
     assert (repeated.end, repeated.standings) == (End.DECIDED, result.standings)
 

@@ -35,9 +35,8 @@ from tests.storage.studies import IDENTITY, opened
 
 def costing(cpu_s_per_item: float) -> Measurement:
     """What an older file says of CPU time: what its blocks add up to, and no interval."""
-    return make_measurement(
-        readings=Readings(cpu_s_per_item=Interval(pytest.approx(cpu_s_per_item), None, None))
-    )
+    about: Any = pytest.approx(cpu_s_per_item)
+    return make_measurement(readings=Readings(cpu_s_per_item=Interval(about, None, None)))
 
 
 BATCH = make_configuration(batch_size=2)

@@ -79,6 +79,10 @@ def make_slice(cell: int, launch: int, number: int, **fields: Any) -> RecordedSl
         "completions": 100 + cell,
         "occupancy": 0.9875,
         "latency_ticks": tuple(range(20_000 + cell, 20_000 + cell + len(LEVELS))),
+        "cpu_s": 0.5 + 0.01 * number,
+        "rss_bytes": 2**27 + cell,
+        "peak_rss_bytes": 2**28 + cell,
+        "energy_j": 3.5 + cell,
     }
     return RecordedSlice(cell=cell, launch=launch, round=number, **{**known, **fields})
 
@@ -235,6 +239,39 @@ def test_a_surface_is_whole_once_every_key_had_its_launches(tmp_path: Path) -> N
             assert not load_surface(tmp_path / "surface.db").is_whole
         file.keep(parts[-1])
     assert load_surface(tmp_path / "surface.db").is_whole
+
+
+def test_a_recording_of_the_first_schema_is_read_and_goes_on(tmp_path: Path) -> None:
+    """What it did not know stays unknown, of what follows everything is kept."""
+    costs = ("cpu_s", "rss_bytes", "peak_rss_bytes", "energy_j")
+    first, *rest = groups()
+    with closing(begun(tmp_path)) as file:
+        file.keep(first)
+    path = tmp_path / "surface.db"
+    with closing(sqlite3.connect(path)) as connection:
+        for column in costs:
+            connection.execute(f"ALTER TABLE slice DROP COLUMN {column}")
+        connection.execute("UPDATE surface SET schema_version = 1")
+        connection.commit()
+    before = path.read_bytes()
+    unknown: dict[str, Any] = {
+        "cpu_s": None,
+        "rss_bytes": None,
+        "peak_rss_bytes": None,
+        "energy_j": None,
+    }
+    then = [
+        replace(launch, slices=tuple(replace(taken, **unknown) for taken in launch.slices))
+        for launch in first
+    ]
+    assert list(load_surface(path).launches) == then
+    assert path.read_bytes() == before
+    with closing(begun(tmp_path)) as file:
+        for group in rest:
+            file.keep(group)
+    found = {(one.key, one.launch): one for one in load_surface(path).launches}
+    now = [launch for group in rest for launch in group]
+    assert [found[one.key, one.launch] for one in [*then, *now]] == [*then, *now]
 
 
 def test_a_recording_goes_on_with_its_file(tmp_path: Path) -> None:

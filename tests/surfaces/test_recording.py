@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.inspection import Inspection
-from autotune.domain.measurement import TICK_MS, Block, Feed
+from autotune.domain.measurement import TICK_MS, Block, Cached, Feed
 from autotune.machines.fingerprint import Machine
 from autotune.machines.ports import Load, OpenModel
 from autotune.space.configuration import CompileKey, Configuration
@@ -76,6 +76,10 @@ class Stage:
     def machine(self, facts: Inspection) -> Machine:
         """As simulated."""
         return self.inner.machine(facts)
+
+    def cached(self, key: CompileKey) -> Cached:
+        """Nobody asks for it."""
+        return self.inner.cached(key)
 
     def side_by_side(self, keys: Sequence[CompileKey]) -> AbstractContextManager[None]:
         """Nobody asks for it."""

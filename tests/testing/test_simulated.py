@@ -10,7 +10,7 @@ from autotune.domain.arrival import Closed
 from autotune.domain.failure import FailureKind, TrialFault
 from autotune.machines.ports import Load
 from autotune.space.configuration import Configuration
-from autotune.testing import SimulatedRunner
+from autotune.testing import SimulatedCpu, SimulatedRunner
 from tests.builders import make_configuration, make_failure
 
 LOAD = Load(arrival=Closed(4), limit_s=60.0)
@@ -29,6 +29,39 @@ def test_a_stream_without_a_request_is_idle() -> None:
     runner = SimulatedRunner()
     one, two = (runner.predict(make_configuration(streams=n, num_requests=1)) for n in (1, 2))
     assert one == two
+
+
+def test_what_is_fastest_is_not_what_costs_least() -> None:
+    """All CPUs are busy for the most items, one stream of one thread for the least of them."""
+    runner = SimulatedRunner()
+    flows = [
+        runner.predict(make_configuration(streams=n, threads_per_stream=4 // n, num_requests=n))
+        for n in (1, 2, 4)
+    ]
+    frugal = runner.predict(make_configuration(streams=1, threads_per_stream=1, num_requests=1))
+    fastest = max(flows, key=lambda flow: flow.throughput_per_s)
+    assert fastest.throughput_per_s > frugal.throughput_per_s
+    assert frugal.cpu_s_per_item < 0.9 * min(flow.cpu_s_per_item for flow in flows)
+    batched = runner.predict(
+        make_configuration(streams=1, threads_per_stream=1, num_requests=1, batch_size=8)
+    )
+    assert batched.cpu_s_per_item < frugal.cpu_s_per_item
+
+
+def test_a_block_costs_what_is_predicted() -> None:
+    """CPU time, memory by streams and items in flight, and energy where there are counters."""
+    cpu = SimulatedCpu(idle_w=10.0, busy_w=5.0)
+    runner = SimulatedRunner(cpu=cpu)
+    configuration = make_configuration(num_requests=4, batch_size=2)
+    model = runner.open(configuration.compile_key)
+    (block,) = islice(model.load(LOAD), 1)
+    flow, items = runner.predict(configuration), 2 * block.completions
+    assert block.work_cpu_s is not None
+    assert block.work_cpu_s == pytest.approx(items * flow.cpu_s_per_item)
+    assert block.work_cpu_s <= block.cpus * block.duration_s
+    assert block.energy_j == pytest.approx(10 * block.duration_s + 5 * block.work_cpu_s)
+    assert block.rss_bytes == (100 + 2 * 4 + 4 * 2) * 2**20
+    assert model.opening.peak_rss_bytes == (100 + 2 * 4 + 2 + 16) * 2**20
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.3])

@@ -17,11 +17,12 @@ from autotune.domain.events import (
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Verdict
 from autotune.domain.history import is_noisy
-from autotune.domain.measurement import Block
+from autotune.domain.measurement import Block, Cached
 from autotune.domain.sampler import Sampler
 from autotune.domain.trial import Origin
 from autotune.machines.ports import Load
 from autotune.space.configuration import CompileKey
+from autotune.spec import StudySpec
 from autotune.testing import SimulatedModel, SimulatedRunner
 from autotune.tuning.allowance import StopRequest
 from autotune.tuning.tune import tune
@@ -75,6 +76,48 @@ def test_every_measurement_is_what_was_predicted(folder: Path) -> None:
         assert found.throughput_per_s == pytest.approx(predicted.throughput_per_s)
         assert found.latency.goal_ms == pytest.approx(predicted.latency_ms, abs=1e-4)
         assert found.verdict is not (Verdict.MISSED if predicted.latency_ms <= 11 else Verdict.MET)
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_cache_is_tried_once_for_each_model_where_that_is_asked_for(
+    folder: Path, *, cached: bool
+) -> None:
+    """Its times stand beside the cold ones; otherwise nobody spends time on it."""
+    runner = Caching()
+    outcome = tune(with_cache(cached=cached), folder, runner=runner)
+    measured = [trial.measurement for trial in outcome.trials if trial.measurement]
+    times = {one.opening.cached_compile_s for one in measured}
+    assert times == ({runner.cached_s} if cached else {None})
+    keys = {one.configuration.compile_key for one in measured}
+    assert sorted(runner.tried, key=str) == (sorted(keys, key=str) if cached else [])
+
+
+def test_a_cache_that_is_of_no_use_costs_no_trial(folder: Path) -> None:
+    """The reason stands with every trial: that of the device, or what went wrong."""
+    outcome = tune(with_cache(cached=True), folder, runner=SimulatedRunner(cached_s=None))
+    openings = [trial.measurement.opening for trial in outcome.trials if trial.measurement]
+    assert openings
+    assert all("no model cache" in (one.why_not_cached or "") for one in openings)
+    assert {one.cached_compile_s for one in openings} == {None}
+
+
+def with_cache(*, cached: bool) -> StudySpec:
+    """A short study."""
+    spec = make_spec("20ms", trials=8)
+    return spec.model_copy(update={"measure": spec.measure.model_copy(update={"cached": cached})})
+
+
+class Caching(SimulatedRunner):
+    """Notes whose cache is tried."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tried: list[CompileKey] = []
+
+    def cached(self, key: CompileKey) -> Cached:
+        """As the simulation has it."""
+        self.tried.append(key)
+        return super().cached(key)
 
 
 def test_seeds_come_first(folder: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 import pytest
+from openvino import opset13 as op
 
 from autotune.worker import model
 from autotune.worker.inputs import Sample, batch_of, samples
@@ -87,6 +88,32 @@ def test_readings_are_differences_over_the_block(load: RequestLoop) -> None:
         assert block["major_faults"] >= 0
         assert block["steal_s"] is None or block["steal_s"] >= 0
         assert block["pressure_s"] is None or block["pressure_s"] >= 0
+
+
+def test_cpu_time_is_that_of_the_completions_between(
+    opened: tuple[ov.CompiledModel, list[Sample]],
+) -> None:
+    """Blocks of one request cost as much each as blocks of many: no other request is in them."""
+    compiled, data = opened
+    load = SyncLoad(compiled, data, 1, copies=False)
+    single = sum(b["process_cpu_s"] for b in blocks_of(load, 200, 0.0, 1)) / 200
+    many = blocks_of(load, 1, 0.0, 400)[0]["process_cpu_s"] / 400
+    assert single < 4 * many + 2e-4
+
+
+def test_a_blocking_loop_is_not_what_it_has_computed() -> None:
+    """With one stream the calling thread computes: only what it does between calls is its own."""
+    core = ov.Core()
+    x = op.parameter([256, 2048], np.float32)
+    weights = op.constant(np.ones((2048, 2048), np.float32))
+    network = ov.Model([op.matmul(x, weights, False, False)], [x])
+    compiled = core.compile_model(
+        network, "CPU", {"NUM_STREAMS": "1", "INFERENCE_NUM_THREADS": "1"}
+    )
+    load = SyncLoad(compiled, samples(network), 1, copies=False)
+    (block,) = blocks_of(load, 1, 0.0, 40)
+    assert block["process_cpu_s"] > 0
+    assert block["loop_cpu_s"] < 0.2 * block["process_cpu_s"]
 
 
 def test_every_request_is_bound_to_its_own_data(

@@ -110,6 +110,30 @@ def test_a_whole_life(model_folder: Path, tmp_path: Path) -> None:
     assert said[4]["peak_rss_bytes"] > 2**20
 
 
+def test_memory_is_said_by_phase(model_folder: Path, tmp_path: Path) -> None:
+    """What was open at most, and under load; the whole life has the most."""
+    path = model_folder / models.TINY
+    said = answers_to(inspect(path, tmp_path), opening(path, tmp_path), LOAD)
+    opened, block, stopped = said[1], said[2], said[-1]
+    most = 1.01 * stopped["peak_rss_bytes"]  # the kernel's own count is not exact
+    assert 2**20 < opened["open_peak_rss_bytes"] <= most
+    assert 2**20 < block["rss_bytes"] <= most
+    assert stopped["load_peak_rss_bytes"] is None or stopped["load_peak_rss_bytes"] > 2**20
+    assert (said[0]["why_no_energy"] is None) is (block["energy_j"] is not None)
+
+
+def test_a_cache_is_filled_by_one_and_used_by_another(model_folder: Path, tmp_path: Path) -> None:
+    """The first says why it did not come from there; a batch as well, and a device in words."""
+    path, folder = model_folder / models.TINY, tmp_path / "cache"
+    folder.mkdir()
+    question = {**opening(path, tmp_path, batch_size=2), "do": "cached", "cache": str(folder)}
+    first, second = (answers_to(question)[0] for _ in range(2))
+    assert first["why_not"] == "CPU did not take the model from its cache"
+    assert (second["say"], second["why_not"]) == ("cached", None)
+    assert second["compile_s"] > 0
+    assert second["first_inference_ms"] > 0
+
+
 def test_a_load_goes_on_with_the_requests_of_the_last_one(
     model_folder: Path, tmp_path: Path
 ) -> None:
