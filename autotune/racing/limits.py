@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -43,8 +44,8 @@ def limit_standing(
 ) -> LimitStanding:
     """What a contender's launches say of one limit.
 
-    That of a mean over load is the bound of the mean over launches, as a moderated t has it, and
-    holds from three launches on; that of a value of a process is the bound for the next process.
+    That of a mean over load is the bound of the mean over launches, as a moderated t has it, and is
+    claimed from three launches on; that of a value of a process is the bound for the next process.
 
     Args:
         limit: what is asked for.
@@ -62,15 +63,8 @@ def limit_standing(
     means = [math.log(sum(found) / len(found)) for found in kept]
     expected = math.hypot(row.launch_sd, _chance(kept))
     found = _judged(limit, means, lambda alpha: launch_bounds(means, 1 - alpha, expected))
-    if len(means) >= LEAST_LAUNCHES:
-        return found
-    # Two launches may share what the others do not: no claim, but a clear miss is one.
-    return LimitStanding(
-        limit=limit,
-        value=found.value,
-        verdict=_without_claim(found.verdict),
-        search_verdict=_without_claim(found.search_verdict),
-    )
+    # Two launches may share what the others do not: a verdict, as of requests, and no claim.
+    return found if len(means) >= LEAST_LAUNCHES else replace(found, bound=None)
 
 
 def _judged(
@@ -97,10 +91,6 @@ def _verdict(limit: Limit, bounds: Bounds) -> Verdict:
     if low >= 0:
         return Verdict.MET
     return Verdict.MISSED if high < 0 else Verdict.UNCLEAR
-
-
-def _without_claim(verdict: Verdict) -> Verdict:
-    return Verdict.UNCLEAR if verdict is Verdict.MET else verdict
 
 
 def _logs(row: LimitRow, processes: Sequence[LaunchReadings]) -> list[float]:

@@ -120,7 +120,7 @@ class Record(CountedSlices):
         All requests together meet it at 1 %, no launch clearly misses it, the upper bound of
         the percentile is within the cap, and so is the bound of whatever else is limited.
         """
-        keeps = all(one.verdict is Verdict.MET for one in self.limits)
+        keeps = all(one.verdict is Verdict.MET and one.bound is not None for one in self.limits)
         return bool(self.slices) and self._keeps_cap and keeps
 
     @property

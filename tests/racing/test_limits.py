@@ -87,9 +87,21 @@ def test_one_process_may_miss_and_never_certifies_a_mean() -> None:
     found = record(asked, turns(0, launches=[0]), [process(0)])
     memory, cpu, rate = found.limits
     assert memory.verdict is Verdict.MISSED
-    assert (cpu.verdict, cpu.bound) == (Verdict.UNCLEAR, None)
+    assert (cpu.verdict, cpu.bound) == (Verdict.MET, None)
     assert rate.verdict is Verdict.MISSED
     assert found.overall is Verdict.MISSED
+    alone = record(replace(asked, limits=(cpu.limit,), cap_ms=None), turns(0, launches=[0]))
+    assert (alone.overall, alone.holds) == (Verdict.MET, False)
+
+
+def test_what_passes_on_few_launches_is_provisional() -> None:
+    """As with the SLA alone: two launches certify nothing, whatever they agree on."""
+    result = judged(
+        turns(0, launches=[0, 1], requests=1000),
+        goal=goal(max_cpu_per_item=0.1, max_memory=2000.0),
+        launches=[process(0), process(1)],
+    )
+    assert (result.chosen, result.status) == (0, Status.PROVISIONAL)
 
 
 def test_a_mean_over_load_is_bounded_over_launches() -> None:
