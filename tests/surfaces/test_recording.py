@@ -85,10 +85,6 @@ class Stage:
         """Nobody asks for it."""
         return self.inner.side_by_side(keys)
 
-    def cached(self, key: CompileKey) -> Cached:
-        """As simulated."""
-        return self.inner.cached(key)
-
     def open(self, key: CompileKey) -> OpenModel:
         """By the simulated runner."""
         self.models.append(Watched(self, self.inner.open(key), key))

@@ -5,7 +5,7 @@ report. What a model has where nobody sets it depends on the hint for hyper-thre
 LATENCY), so both are offered and set.
 """
 
-from autotune.space.dimension import Dimension, Kind, Stage
+from autotune.space.dimension import Bound, Dimension, Kind, Stage
 from autotune.space.offer import Offer
 
 
@@ -93,6 +93,7 @@ ROWS: tuple[Dimension, ...] = (
         label="denormals",
         meaning="Whether numbers next to zero are taken for zero (CPU).",
         stage=Stage.COMPILE,
+        bound=Bound.MODEL,
         kind=Kind.SWITCH,
         type=bool,
         property="CPU_DENORMALS_OPTIMIZATION",
@@ -107,6 +108,7 @@ ROWS: tuple[Dimension, ...] = (
         meaning="From which share of zeros on weights are kept compressed, from 0 to 1 (CPU, "
         "8-bit transformers).",
         stage=Stage.COMPILE,
+        bound=Bound.MODEL,
         kind=Kind.NAMED,
         type=float,
         least=0,
@@ -123,6 +125,7 @@ ROWS: tuple[Dimension, ...] = (
         meaning="How many values share a scale where activations are quantized on the way, 0 for "
         "none (models with compressed weights).",
         stage=Stage.COMPILE,
+        bound=Bound.MODEL,
         kind=Kind.NAMED,
         type=int,
         least=0,
@@ -136,6 +139,7 @@ ROWS: tuple[Dimension, ...] = (
         label="KV cache",
         meaning="Precision of the keys and values that attention remembers (language models).",
         stage=Stage.COMPILE,
+        bound=Bound.MODEL,
         kind=Kind.NAMED,
         type=str,
         allowed=("u8", "u4", "bf16", "f16", "f32"),

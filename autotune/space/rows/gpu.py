@@ -4,7 +4,7 @@ Names, values and defaults: OpenVINO 2026.4.1, `intel_gpu/properties.hpp`. Autom
 done by the runtime itself, so that no device lists its two properties.
 """
 
-from autotune.space.dimension import Dimension, Kind, Stage
+from autotune.space.dimension import Bound, Dimension, Kind, Stage
 from autotune.space.offer import Offer
 
 _LEAST_GATHERED = 2
@@ -117,6 +117,7 @@ ROWS: tuple[Dimension, ...] = (
         label="loop unrolling",
         meaning="Whether the loops of a model are unrolled (GPU); good for fewer than 16 rounds.",
         stage=Stage.COMPILE,
+        bound=Bound.MODEL,
         kind=Kind.SWITCH,
         type=bool,
         property="GPU_ENABLE_LOOP_UNROLLING",
