@@ -114,7 +114,7 @@ def test_a_certified_file_is_valid_json_by_its_schema() -> None:
     best = make_best(RACE)
     values = as_strict_json(best)
     jsonschema.validate(values, SCHEMA)
-    assert (values["format_version"], values["status"]) == (4, "certified")  # nothing of 5 in it
+    assert (values["format_version"], values["status"]) == (FORMAT_VERSION, "certified")
     assert BestFile.model_validate_json(best.model_dump_json()) == best
 
 

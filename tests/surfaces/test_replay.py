@@ -190,7 +190,7 @@ def test_the_study_keeps_the_surfaces_space(
     assert (spec.budget.trials, spec.budget.duration) == (3, 60.5)
     assert spec.goal.percentile == 90.0
     objective = Objective.LATENCY if cap_ms is None else Objective.THROUGHPUT
-    assert spec.goal.objective is objective
+    assert spec.goal.goal.objective is objective
     assert spec.goal.goal.cap_ms == pytest.approx(cap_ms)
     assert spec.model.path == "model.onnx"
 
