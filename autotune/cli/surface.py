@@ -32,6 +32,7 @@ from autotune.report.format import goal_in_words, seconds
 from autotune.report.regret import Curve, regret_page, regret_table
 from autotune.spec import STUDY_FILE, load_spec
 from autotune.spec.sections import MachineSpec
+from autotune.storage.identity import goal_to_dict
 from autotune.surfaces.file import load_surface
 from autotune.surfaces.record import SURFACE_FILE, record
 from autotune.surfaces.recording import Headway
@@ -147,7 +148,7 @@ def run_replay(
             write_atomically(plot, regret_page(curves, trials))
             say(console, f"wrote {plot}")
     if as_json:
-        print_json([asdict(curve) for curve in curves])
+        print_json([{**asdict(curve), "goal": goal_to_dict(curve.goal)} for curve in curves])
     return EXIT_OK
 
 

@@ -341,7 +341,7 @@ def bound_to(configuration: object) -> dict[str, Bound]:
     return {
         one.name: one.bound
         for one, value in values.items()
-        if value is not None and (value != one.default or not one.tunable)
+        if value is not None and (value != one.default or (one.first and one.property))
     }
 
 

@@ -130,7 +130,8 @@ def main(fault: str, phase: str, *words: str) -> None:
 
         return tuner.tune(*given, on_event=hear, **named)
 
-    planted = {(command, "run"): run, (prepare, "SubprocessRunner"): lambda *_: SimulatedRunner()}
+    simulated = lambda *_, **__: SimulatedRunner()  # noqa: E731 - as short as it is
+    planted = {(command, "run"): run, (prepare, "SubprocessRunner"): simulated}
     for (module, name), replacement in planted.items():
         setattr(module, name, replacement)
     # As it was inherited: where coverage is measured, that hears SIGTERM in every process.

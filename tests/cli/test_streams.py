@@ -103,7 +103,7 @@ def test_a_viewer_without_output_ends_with_a_line_or_less(
 
 SIMULATED = (
     "from autotune.racing import contest; from autotune.testing import SimulatedRunner; "
-    "contest._subprocess_runner = lambda model, folder: SimulatedRunner(); "
+    "contest._subprocess_runner = lambda model, folder, budget: SimulatedRunner(); "
     "from autotune.cli.main import main; main()"
 )
 

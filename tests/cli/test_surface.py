@@ -110,7 +110,7 @@ def simulate(monkeypatch: pytest.MonkeyPatch) -> Callable[[SimulatedRunner], Non
     """From now on, recordings are on this machine."""
 
     def use(runner: SimulatedRunner) -> None:
-        monkeypatch.setattr("autotune.tuning.prepare.SubprocessRunner", lambda *_: runner)
+        monkeypatch.setattr("autotune.tuning.prepare.SubprocessRunner", lambda *_, **__: runner)
 
     return use
 

@@ -310,7 +310,7 @@ def swept(
 ) -> int | None:
     """The requests per stream that the sweep goes on to."""
     space = make_space(requests_per_stream=(1, 2, 3, 4))
-    point = (0, 0, 0, per_stream - 1, 0, 0, 0, 0)
+    point = tuple(per_stream - 1 if n == "requests_per_stream" else 0 for n in DIMENSIONS)
     seen = Readings(open_peak_rss_bytes=round(memory), load_peak_rss_bytes=round(memory))
     measurement = replace(make_measurement(latency_ms=latency_ms), readings=seen)
     found = next_point(space, point, measurement, asked, 100.0)
