@@ -19,7 +19,8 @@ class DeviceSummary:
     hint: Trial | None
     """Its better hint; None where none was measured."""
     nearest: Trial | None
-    """Where there is no best, what comes nearest to the cap; None where nothing was measured."""
+    """Where there is no best, what comes nearest to the cap and all limits; None where nothing was
+    measured."""
     failure: Trial | None
     """The last trial that failed; None where none did."""
 
@@ -50,6 +51,6 @@ def _summary(device: str, trials: Sequence[Trial], goal: Goal) -> DeviceSummary:
         trials=len(trials),
         best=leader,
         hint=better_hint(trials, goal),
-        nearest=nearest_miss(trials) if leader is None else None,
+        nearest=nearest_miss(trials, goal) if leader is None else None,
         failure=failed[-1] if failed else None,
     )

@@ -8,9 +8,18 @@ from rich.text import Text
 
 from autotune.analysis.devices import DeviceSummary
 from autotune.domain.goal import Goal
+from autotune.domain.measurement import Measurement
 from autotune.domain.ranking import ratio
 from autotune.domain.trial import Trial
-from autotune.report.format import milliseconds, per_second, percentile, times
+from autotune.domain.verdicts import first_open
+from autotune.report.format import (
+    limit_in_words,
+    limited,
+    milliseconds,
+    per_second,
+    percentile,
+    times,
+)
 from autotune.report.tables import trials_table
 from autotune.space.words import several
 
@@ -43,6 +52,7 @@ def why_no_best(one: DeviceSummary, goal: Goal) -> str | None:
             f"{one.device}: nothing was shown to meet the goal; the nearest of "
             f"{several(one.trials, 'trial')} is {one.nearest.number}: "
             f"{percentile(goal.percentile)} {milliseconds(latency_ms)}"
+            f"{_in_the_way(one.nearest.measurement, goal)}"
         )
     failure = None if one.failure is None else one.failure.failure
     if failure is None:
@@ -51,6 +61,16 @@ def why_no_best(one: DeviceSummary, goal: Goal) -> str | None:
         f"{one.device}: nothing ran in {several(one.trials, 'trial')}: "
         f"{failure.kind.value.replace('_', ' ')}: {failure.message}"
     )
+
+
+def _in_the_way(measurement: Measurement, goal: Goal) -> str:
+    """The limit beside latency that is not shown to be kept, if there is one."""
+    one = first_open(measurement, goal)
+    if one is None:
+        return ""
+    row, seen = one.limit.row, one.reading
+    value = row.unknown if seen is None else limited(row, seen.value)
+    return f"; {limit_in_words(one.limit)}: {one.verdict}, {value}"
 
 
 def device_rows(

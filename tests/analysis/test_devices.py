@@ -3,6 +3,8 @@
 from autotune.analysis.devices import by_device
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective, Verdict
+from autotune.domain.limits import limits_of
+from autotune.report.devices import why_no_best
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
 from tests.domain.builders import make_trial
@@ -37,3 +39,15 @@ def test_a_device_that_meets_nothing_has_its_nearest_miss() -> None:
     assert (gpu.best, gpu.nearest, gpu.is_measured) == (None, slow, True)
     assert (npu.best, npu.nearest, npu.failure, npu.is_measured) == (None, None, broken, False)
     assert by_device([], CAPPED) == ()
+
+
+def test_the_nearest_miss_of_a_device_is_the_nearest_to_all_limits() -> None:
+    """A low latency does not make up for a limit that is missed by far."""
+    goal = Goal(Objective.THROUGHPUT, 99, 20, limits=limits_of({"min_throughput": 100.0}))
+    quick = make_trial(0, Configuration(device="CPU"), throughput_per_s=10, latency_ms=1)
+    close = make_trial(1, Configuration(device="CPU", streams=2), throughput_per_s=95)
+    (cpu,) = by_device([quick, close], goal)
+    assert (cpu.best, cpu.nearest) == (None, close)
+    said = why_no_best(cpu, goal)
+    assert said is not None
+    assert said.endswith("; throughput >= 100/s: missed, 95/s")
