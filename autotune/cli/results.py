@@ -30,7 +30,7 @@ from autotune.storage.sessions import last_machine
 
 
 def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_json: bool) -> None:
-    """The front over all measurements, beyond the noise, drawn and listed."""
+    """The front over all measurements within the limits, beyond the noise, drawn and listed."""
     from autotune.analysis.frames import frame, to_csv, to_records
 
     folder, store = opened(folder)
@@ -39,7 +39,7 @@ def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_
     goal = asked_goal(stored, None, percentile)
     trials = trials_under(store, stored, goal)
     measured = [t for t in trials if t.measurement is not None and t.reused_from is None]
-    table = frame(latest(measured))
+    table = frame([trial for trial in latest(measured) if is_allowed(trial, goal)])
     on_front = pareto_front(table["throughput_per_s"], table["latency_goal_ms"], NOISE)
     table = table[on_front].sort_values("throughput_per_s")
     if csv is not None:
@@ -66,6 +66,7 @@ def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_
     title = (
         f"{len(rows)} of {len(measured)} measurements are on the front: "
         f"each has over {percent(NOISE)} more throughput than the one above it"
+        + (", and all keep the limits beside latency" if goal.limits else "")
     )
     race = raced(store, store.trials()) if goal == stored else None  # of no other goal
     show(console, trials_table(rows, goal, better_hint(trials, goal, race), title))

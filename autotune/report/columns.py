@@ -80,7 +80,10 @@ CPU_TIME = Column(
     is_number=True,
 )
 MEMORY = Column(
-    name="memory", holds="most resident memory of the worker, runtime included", is_number=True
+    name="memory",
+    holds="most resident memory of the worker, runtime included, until the first answer or under "
+    "load; of an older version also while its answers were proven",
+    is_number=True,
 )
 ORIGIN = Column(name="origin", holds="seed, warm, sampled or sweep")
 REMARKS = Column(name="remarks", holds="why it failed, or the reasons to doubt it")

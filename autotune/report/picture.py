@@ -6,6 +6,7 @@ from typing import Any
 
 from autotune.analysis.evidence import Evidence
 from autotune.analysis.pareto import NOISE, pareto_front
+from autotune.analysis.what_if import is_allowed
 from autotune.domain.goal import Goal, Verdict
 from autotune.domain.trial import Trial
 from autotune.domain.verdicts import verdict_under
@@ -83,7 +84,9 @@ def _draw_trials(axes: Any, trials: Sequence[Trial], goal: Goal) -> None:
     if hints:
         star: dict[str, Any] = {"marker": "*", "color": _HINT, "edgecolor": "white", "zorder": 4}
         axes.scatter(*_places(hints), s=190, label="OpenVINO's hints", **star)
-    latencies, rates = _places(trials)
+    latencies, rates = _places([trial for trial in trials if is_allowed(trial, goal)])
+    if not rates:
+        return
     front = pareto_front(rates, latencies, NOISE)
     line = sorted((x, y) for x, y, on in zip(latencies, rates, front, strict=True) if on)
     steps: dict[str, Any] = {"where": "post", "color": _LINE, "linewidth": 1, "zorder": 2}

@@ -308,3 +308,17 @@ def test_one_trial(autotune: Autotune, tmp_path: Path) -> None:
     assert "1 of 1 measurements" in autotune("pareto", folder).out.replace("\n", " ")
     assert autotune("best", folder, "--max-latency", "1s").code in {0, 3}
     assert autotune("report", folder).code == 0
+
+
+def test_the_front_is_of_what_keeps_the_limits(autotune: Autotune, tmp_path: Path) -> None:
+    """What may not be deployed hides nothing that may."""
+    goal = {"objective": "pareto", "max_memory": "135MiB"}
+    folder = make_study(tmp_path / "front", goal=goal)
+    front = json.loads(autotune("pareto", folder, "--json").out)["front"]
+    assert front
+    assert all(
+        max(row["open_peak_rss_bytes"], row["load_peak_rss_bytes"]) <= 135 * 2**20 for row in front
+    )
+    table = autotune("frame", folder, "--csv", "-").out
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert any(float(row["load_peak_rss_bytes"] or 0) > 135 * 2**20 for row in rows)

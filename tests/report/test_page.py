@@ -9,7 +9,10 @@ from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
 
-from tests.report.studies import BrokenRunner, make_study, page, view
+import pytest
+
+from autotune.report.page.view import view_of
+from tests.report.studies import BrokenRunner, evidence, make_study, page, view
 
 
 class Scripts(HTMLParser):
@@ -143,3 +146,20 @@ def test_a_study_of_failures(tmp_path: Path) -> None:
 def test_one_trial(tmp_path: Path) -> None:
     """A page all the same."""
     assert page(make_study(tmp_path / "one", trials=1)).stat().st_size > 10**6
+
+
+def test_a_limit_that_is_asked_for_is_judged_without_any_reading(study: Path) -> None:
+    """Else the page would say that it is met: nobody can say so."""
+    found = evidence(study)
+    asked = found.goal.within({"max_energy_per_item": 0.02})
+    names = {one["name"]: one for one in view_of(found, asked).data["limits"]}
+    assert set(names["max_energy_per_item"]["value"]) == {None}
+    assert "max_energy_per_item" not in {one["name"] for one in view_of(found).data["limits"]}
+
+
+def test_the_memory_of_the_page_is_what_a_limit_is_on(study: Path) -> None:
+    """That of a process that only runs it; the file has that of ours as well."""
+    data = view(study).data
+    (limit,) = (one for one in data["limits"] if one["name"] == "max_memory")
+    assert data["trials"]["memory"] == pytest.approx(limit["value"], rel=1e-6)
+    assert any(data["trials"]["peak"])

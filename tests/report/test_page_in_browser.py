@@ -189,6 +189,15 @@ def test_the_page_begins_with_limits_that_are_asked_for(study: Path, shown: Show
     assert "memory <= 130 MiB" in shown.page.inner_text("#live")
 
 
+def test_a_limit_without_readings_is_met_by_nothing(study: Path, shown: Shown) -> None:
+    """As `autotune best` has it."""
+    file = study / "unread.html"
+    show_report(study, file, None, open_it=False, limits={"max_energy_per_item": "20mJ"})
+    shown.visit(file)
+    assert shown.answered is None
+    assert "energy per item <= 20 mJ" in shown.page.inner_text("#live")
+
+
 def test_too_few_requests_are_said(tmp_path: Path, shown: Shown) -> None:
     """A percentile that a hundred requests cannot show is not shown by them."""
     folder = make_study(tmp_path / "short", trials=6, measure={"limit": "1s"})

@@ -13,6 +13,7 @@ from autotune.analysis.comparison import (
     shared,
 )
 from autotune.analysis.pareto import NOISE, pareto_front
+from autotune.analysis.what_if import is_allowed
 from autotune.domain.goal import Goal, Objective, together
 from autotune.domain.ranking import ratio
 from autotune.domain.verdicts import verdict_under, worth
@@ -193,7 +194,7 @@ def _fronts(sides: Sequence[Side], names: Sequence[str], goal: Goal) -> Figure |
     traces: list[dict[str, Any]] = []
     for place, (side, name) in enumerate(zip(sides, names, strict=True)):
         color = _COLORS[place % len(_COLORS)]
-        front = _front(side, name, color, _SYMBOLS[place % len(_SYMBOLS)])
+        front = _front(side, name, goal, color, _SYMBOLS[place % len(_SYMBOLS)])
         if front is None:
             continue
         traces.append(front)
@@ -216,9 +217,9 @@ def _fronts(sides: Sequence[Side], names: Sequence[str], goal: Goal) -> Figure |
     }
 
 
-def _front(side: Side, name: str, color: str, symbol: str) -> dict[str, Any] | None:
-    """A study's front as a line; None where nothing was measured."""
-    trials = [t for t in side.trials if t.measurement is not None and t.reused_from is None]
+def _front(side: Side, name: str, goal: Goal, color: str, symbol: str) -> dict[str, Any] | None:
+    """A study's front as a line; None where nothing within the limits was measured."""
+    trials = [t for t in side.trials if is_allowed(t, goal) and t.reused_from is None]
     if not trials:
         return None
     latencies = [t.measurement.latency.goal_ms for t in trials if t.measurement]

@@ -1,10 +1,11 @@
 """What the page knows of limits beside latency: readings of all trials, for any limit asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from autotune.domain.goal import Goal, Objective
-from autotune.domain.limits import TABLE, LimitRow
+from autotune.domain.limits import BY_NAME, TABLE, LimitRow
+from autotune.domain.measurement import Measurement
 from autotune.domain.trial import Trial
 from autotune.domain.verdicts import worth
 from autotune.report.page.drawing import rounded
@@ -18,17 +19,19 @@ _SCALES: dict[str, tuple[tuple[str, float], ...]] = {
 """Units by the form of a limit, the largest first."""
 
 
-def limit_columns(trials: Sequence[Trial]) -> list[dict[str, Any]]:
+def limit_columns(trials: Sequence[Trial], asked: Collection[str] = ()) -> list[dict[str, Any]]:
     """Each limit of the table that some trial has a reading of, with the bounds of all trials.
 
-    The page judges by these bounds as the search does: met, missed or unclear.
+    The page judges by these bounds as the search does: met, missed or unclear. So a limit that is
+    asked for is there without any reading, too: what nobody can say is not met.
     """
-    return [column for row in TABLE if (column := _column(row, trials)) is not None]
+    found = (_column(row, trials, is_asked=row.name in asked) for row in TABLE)
+    return [column for column in found if column is not None]
 
 
-def _column(row: LimitRow, trials: Sequence[Trial]) -> dict[str, Any] | None:
+def _column(row: LimitRow, trials: Sequence[Trial], *, is_asked: bool) -> dict[str, Any] | None:
     seen = [t.measurement and row.reading(t.measurement) for t in trials]
-    if not any(seen):
+    if not any(seen) and not is_asked:
         return None
     return {
         "name": row.name,
@@ -39,6 +42,12 @@ def _column(row: LimitRow, trials: Sequence[Trial]) -> dict[str, Any] | None:
         "low": [one and rounded(one.low) for one in seen],
         "high": [one and rounded(one.high) for one in seen],
     }
+
+
+def needed_bytes(measurement: Measurement) -> float | None:
+    """The memory that a limit is on: a trial that meets it must not seem to take more."""
+    seen = BY_NAME["max_memory"].reading(measurement)
+    return None if seen is None else seen.value
 
 
 def worths(trials: Sequence[Trial], goal: Goal) -> dict[str, list[Any]] | None:

@@ -45,9 +45,10 @@ const slaVerdict = (i) => {
   if (state.cap === null || (met[i] !== null && cap >= met[i])) return "met";
   return missed[i] !== null && cap < missed[i] ? "missed" : "unclear";
 };
+const limitsOf = (i) => asked().map((column) => limitVerdict(column, i, state.limits[column.name]));
 const verdict = (i) => {  // of the SLA and all limits together
   if (trials.rate[i] === null) return null;
-  const all = [slaVerdict(i), ...asked().map((column) => limitVerdict(column, i, state.limits[column.name]))];
+  const all = [slaVerdict(i), ...limitsOf(i)];
   return all.includes("missed") ? "missed" : all.includes("unclear") ? "unclear" : "met";
 };
 const claim = (i) => trials.low[i] ?? 0;
@@ -116,8 +117,8 @@ const filled = ({ of, able, ...trace }) => of === undefined ? trace : {  // a tr
   },
 };
 const front = () => {
-  // By rising latency, whatever beats all before it by more than the noise.
-  const order = measured.filter((i) => trials.own[i] && !trials.again[i] && latency(i) !== null)
+  // By rising latency, whatever keeps the other limits and beats all before it by more than the noise.
+  const order = measured.filter((i) => trials.own[i] && !trials.again[i] && latency(i) !== null && limitsOf(i).every((one) => one === "met"))
     .sort((a, b) => latency(a) - latency(b) || trials.rate[b] - trials.rate[a]);
   let best = 0;
   return order.filter((i) => {
@@ -277,7 +278,7 @@ const CSV = {
   streams: (i) => trials.streams[i], threads_per_stream: (i) => trials.threads[i], num_requests: (i) => trials.requests[i],
   batch_size: (i) => trials.batch[i], throughput_per_s: (i) => trials.rate[i], throughput_low_per_s: (i) => trials.low[i],
   throughput_high_per_s: (i) => trials.high[i], latency_ms: latency, requests: (i) => trials.seen[i],
-  verdict: (i) => (isFree() ? null : verdict(i)), peak_rss_bytes: (i) => trials.memory[i],
+  verdict: (i) => (isFree() ? null : verdict(i)), peak_rss_bytes: (i) => trials.peak[i], memory_bytes: (i) => trials.memory[i],
   cpu_ms_per_item: (i) => trials.cpu[i],
   flags: (i) => trials.flags[i], failure: (i) => trials.failure[i],
 };

@@ -30,7 +30,7 @@ from autotune.report.format import (
 )
 from autotune.report.page.charts import all_figures
 from autotune.report.page.drawing import Figure
-from autotune.report.page.limits import limit_columns, worths
+from autotune.report.page.limits import limit_columns, needed_bytes, worths
 from autotune.report.race import race_lines, ratio_text
 from autotune.report.tables import doubt_in_words, names_of_doubts
 from autotune.report.words import (
@@ -281,7 +281,7 @@ def _data(study: Evidence, figures: dict[str, Figure], status: str, asked: Goal)
             "limits": {limit.name: limit.value for limit in goal.limits},
         },
         "asked": {limit.name: limit.value for limit in asked.limits},
-        "limits": limit_columns(trials),
+        "limits": limit_columns(trials, [one.name for one in (*goal.limits, *asked.limits)]),
         "worth": worths(trials, goal),
         "chosen": None if study.leader is None else study.leader.number,
         "is_raced": study.race is not None,
@@ -319,7 +319,8 @@ def _cells(trials: Sequence[Trial]) -> dict[str, list[Any]]:
         "high": [one and one.throughput.high for one in measured],
         "seen": [one and one.latency.requests for one in measured],
         "cpu": [one and _cpu_ms(one) for one in measured],
-        "memory": [one and one.peak_rss_bytes for one in measured],
+        "peak": [one and one.peak_rss_bytes for one in measured],
+        "memory": [one and needed_bytes(one) for one in measured],
         "flags": [one and " ".join(names_of_doubts(one)) for one in measured],
         "failure": [t.failure and t.failure.kind.value.replace("_", " ") for t in trials],
     }
