@@ -227,7 +227,7 @@ def standing_json(standing: Standing) -> dict[str, Any]:
         "over_cap": standing.over_cap,
         "verdict": standing.verdict,
         "efficiency": standing.efficiency and standing.efficiency.mean,
-        "limits": limits_json(standing),
+        "limits": limits_json(standing.limits),
         "flags": sorted(standing.flags),
         "unproven": standing.unproven,
         "failure": standing.failure and f"{standing.failure.kind}: {standing.failure.message}",

@@ -124,7 +124,7 @@ def _show_verification(
     if found.sla is not None:
         say(console, f"SLA {cap_in_words(goal)}: {_sla_words(found)}")
     for seen, finding in found.limits:
-        say(console, f"{limit_in_words(seen.limit)}: {_limit_words(seen, finding)}")
+        say(console, f"{limit_in_words(seen.limit)}: {_limit_words(found, seen, finding)}")
     if found.efficiency is not None:
         say(console, f"efficiency: {_efficiency_words(found)}")
     say(console, f"throughput: {_throughput_words(found)}")
@@ -156,12 +156,14 @@ def _sla_words(found: Verification) -> str:
     return f"not shown either way: {counts}; give a longer --budget"
 
 
-def _limit_words(seen: LimitStanding, finding: Finding) -> str:
+def _limit_words(found: Verification, seen: LimitStanding, finding: Finding) -> str:
     row = seen.limit.row
     if seen.value is None:
-        return f"not shown either way: {row.unknown}"
-    bound = "" if seen.bound is None else f", {'at least' if row.is_floor else 'at most'} "
-    figures = f"{limited(row, seen.value)}{bound}{'' if not bound else limited(row, seen.bound)}"
+        why = row.unknown if found.standing.requests else "nothing was measured"
+        return f"not shown either way: {why}"
+    side = "at least" if row.is_floor else "at most"
+    bound = "" if seen.bound is None else f", {side} {limited(row, seen.bound)} at 99 %"
+    figures = f"{limited(row, seen.value)}{bound}"
     if finding is Finding.UNSHOWN:
         return f"not shown either way: {figures}; give a longer --budget"
     return f"{'holds' if finding is Finding.HOLDS else 'does not hold'}: {figures}"
@@ -240,7 +242,9 @@ def _verification_json(found: Verification, result: RaceResult, machine: Machine
         **standing_json(standing),
         "limits": [
             {**one, "finding": finding.value}
-            for one, (_, finding) in zip(limits_json(standing), found.limits, strict=True)
+            for one, (_, finding) in zip(
+                limits_json([seen for seen, _ in found.limits]), found.limits, strict=True
+            )
         ],
         "efficiency_finding": found.efficiency and found.efficiency.value,
         "launches": result.launches,

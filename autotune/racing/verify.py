@@ -155,7 +155,7 @@ def judge_claims(path: Path, best: BestFile, result: RaceResult, goal: Goal) -> 
         standing=standing,
         answers=None if best.unproven is not None else _answers(standing),
         sla=None if goal.sla is None else _sla(standing.search_verdict, allowed, slowness),
-        limits=tuple((seen, _limit(seen)) for seen in standing.limits),
+        limits=tuple((seen, _limit(seen)) for seen in _limits(standing, goal)),
         efficiency=_efficiency(best, standing),
         throughput=_throughput(standing, claim, speed, claim_ratio),
         claim_per_s=claim,
@@ -180,6 +180,11 @@ def _sla(verdict: Verdict | None, allowed: float | None, slowness: float | None)
     if allowed is not None and slowness is not None and slowness > allowed:
         return Finding.RELATIVE
     return Finding.BROKEN if verdict is Verdict.MISSED else Finding.UNSHOWN
+
+
+def _limits(standing: Standing, goal: Goal) -> tuple[LimitStanding, ...]:
+    """Of one that never ran, nothing is known of any limit, and that is said."""
+    return standing.limits or tuple(LimitStanding(limit=limit) for limit in goal.limits)
 
 
 def _limit(seen: LimitStanding) -> Finding:
@@ -235,17 +240,15 @@ def _keeps(seen: Interval, claim: float) -> bool:
 def _hint(one: NamedContender, best: BestFile) -> NamedContender | None:
     """The hint that shows how fast the machine is.
 
-    The better one, unless it is what was exported; then the other one.
+    The better one, unless it is what was exported; then the other one. Of its own device: another
+    one may have become slower by itself.
     """
-    names = [name for name in _hints_then(best) if name != str(one.contender.configuration)]
+    own = {f"{best.device} {hint} hint": hint for hint in PerformanceHint}
+    then = [name for name in _hints_then(best) if name in own]
+    names = [name for name in then if name != str(one.contender.configuration)]
     better = [name for name in names if name == best.better_hint]
     name = next(iter([*better, *names]), None)
-    if name is None:
-        return None
-    for hint in PerformanceHint:
-        if name == f"{best.device} {hint} hint":
-            return contender_of_words(hint.value, one.model, best.device)
-    return None
+    return None if name is None else contender_of_words(own[name].value, one.model, best.device)
 
 
 def _hints_then(best: BestFile) -> dict[str, tuple[float, float]]:

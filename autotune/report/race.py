@@ -1,5 +1,6 @@
 """A race in words: what is close, what was chosen and why, and what it may claim."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from autotune.domain.goal import Goal, Objective, Verdict
@@ -10,6 +11,7 @@ from autotune.domain.race import (
     Choice,
     Conditions,
     End,
+    LimitStanding,
     RaceResult,
     Standing,
     State,
@@ -299,7 +301,7 @@ def held_lines(held: RaceResult | None, best: int, goal: Goal) -> list[str]:
     return found
 
 
-def limits_json(standing: Standing) -> list[dict[str, object]]:
+def limits_json(limits: Sequence[LimitStanding]) -> list[dict[str, object]]:
     """What a race says of each limit, for JSON output."""
     return [
         {
@@ -309,7 +311,7 @@ def limits_json(standing: Standing) -> list[dict[str, object]]:
             "bound": one.bound,
             "verdict": one.verdict,
         }
-        for one in standing.limits
+        for one in limits
     ]
 
 
@@ -337,7 +339,7 @@ def race_json(result: RaceResult) -> dict[str, object]:
                 "latency_upper_ms": s.latency_upper_ms,
                 "verdict": s.verdict,
                 "efficiency": s.efficiency and s.efficiency.mean,
-                "limits": limits_json(s),
+                "limits": limits_json(s.limits),
                 "unproven": s.unproven,
                 "ratio_to_better_hint": s.ratio and [s.ratio.low, s.ratio.mean, s.ratio.high],
             }

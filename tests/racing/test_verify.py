@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective, Verdict
+from autotune.domain.limits import limits_of
 from autotune.domain.measurement import Feed, Interval
 from autotune.domain.model_file import model_sha256
 from autotune.domain.race import (
@@ -305,6 +306,18 @@ def test_a_crash_shows_nothing() -> None:
     assert (seen.ratio, seen.claim_per_s > 0) == (None, True)
 
 
+def test_a_limit_of_one_that_never_ran_is_not_shown() -> None:
+    """It is said of each limit: none may be taken for one that nobody asked for."""
+    goal = replace(GOAL, limits=limits_of({"max_memory": 2.0**30, "min_throughput": 100.0}))
+    best = make_best(race=make_result(), goal=goal)
+    seen = found(make_result(failed=FailureKind.CRASH, goal=goal), best, goal)
+    assert [(one.limit.name, finding) for one, finding in seen.limits] == [
+        ("max_memory", Finding.UNSHOWN),
+        ("min_throughput", Finding.UNSHOWN),
+    ]
+    assert not seen.holds
+
+
 def test_without_a_cap_only_the_throughput_counts() -> None:
     """There is no SLA to hold."""
     goal = Goal(Objective.THROUGHPUT, 99.0, None)
@@ -435,6 +448,22 @@ def test_an_exported_hint_is_measured_against_the_other_one(folder: Path) -> Non
     assert seen.claim_ratio is not None
     assert seen.ratio is not None
     assert seen.ratio.mean == pytest.approx(seen.claim_ratio.mean, rel=0.02)
+
+
+def test_the_hint_beside_a_file_is_one_of_its_own_device(folder: Path) -> None:
+    """Also where that of another device was the better one of the study."""
+    runner = SimulatedRunner()
+    path = write(folder, runner)
+
+    def with_another_device(values: dict[str, Any]) -> None:
+        other = {**values["baselines"][0], "name": "GPU THROUGHPUT"}
+        values["baselines"].insert(0, other)
+        values["better_hint"] = "GPU THROUGHPUT hint"
+
+    edit(path, with_another_device)
+    seen, result, _ = verify(path, 40.0, runners=on(runner))
+    assert [s.contender.configuration for s in result.standings] == [TUNED, THROUGHPUT]
+    assert seen.machine_speed == pytest.approx(1.0, rel=0.01)
 
 
 def as_format_1(values: dict[str, Any]) -> None:
