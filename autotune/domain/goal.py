@@ -140,7 +140,8 @@ class Goal:
         if self.objective is Objective.EFFICIENCY and self.resource is not Resource.CPU:
             what += f" by {self.resource}"
         beside = "".join(f", {limit}" for limit in self.limits)
-        return f"{what}, p{self.percentile:g}, {cap}{room}{beside}"
+        preferred = ", portable" if self.portable else ""
+        return f"{what}, p{self.percentile:g}, {cap}{room}{beside}{preferred}"
 
     @property
     def sla(self) -> Sla | None:

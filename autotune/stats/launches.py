@@ -68,11 +68,7 @@ def launch_upper_bound(
     """
     if len(values) < LEAST_LAUNCHES:
         return None
-    found = np.asarray(values, dtype=float)
-    freedom = _PRIOR_LAUNCHES + found.size - 1
-    squares = _PRIOR_LAUNCHES * expected_sd**2 + float(((found - found.mean()) ** 2).sum())
-    error = math.sqrt(squares / freedom / found.size)
-    return float(found.mean() + stdtrit(freedom, confidence) * error)
+    return launch_bounds(values, confidence, expected_sd)[1]
 
 
 def launch_bounds(
@@ -83,11 +79,8 @@ def launch_bounds(
     Of any number of launches, as whoever misses a limit by far shows it in the first one; what
     holds is said of three at least, by `launch_upper_bound`.
     """
-    found = np.asarray(values, dtype=float)
-    freedom = _PRIOR_LAUNCHES + found.size - 1
-    squares = _PRIOR_LAUNCHES * expected_sd**2 + float(((found - found.mean()) ** 2).sum())
-    half = float(stdtrit(freedom, confidence)) * math.sqrt(squares / freedom / found.size)
-    mean = float(found.mean())
+    spread, mean = pooled_spread([values], expected_sd), float(np.mean(values))
+    half = float(stdtrit(spread.freedom, confidence)) * spread.sd / math.sqrt(len(values))
     return mean - half, mean + half
 
 

@@ -130,7 +130,7 @@ def refuse_another(stored: Identity, current: Identity, name: object) -> None:
     if faults:
         way_out = (
             "restore what it was, or begin another study under a new --name. "
-            "(Another cap needs no new measurement: autotune best STUDY --max-latency …)"
+            "(Another cap or limit needs no new measurement: autotune best STUDY --max-latency …)"
         )
         listed = "\n  ".join(faults)
         message = f"{name}: this study cannot go on:\n  {listed}\n{way_out}"

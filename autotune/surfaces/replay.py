@@ -16,7 +16,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import StaticPool
 
 from autotune.domain.events import Event, TrialFinished
-from autotune.domain.goal import Goal, Objective
+from autotune.domain.goal import Goal, Objective, Resource
 from autotune.domain.sampler import Sampler
 from autotune.domain.units import parse_duration
 from autotune.errors import SpecError
@@ -283,12 +283,14 @@ def worths(machine: RecordedMachine, goal: Goal) -> Reals:
     """What a goal asks for, by the surface's truth, larger is better; shape (cells,).
 
     Raises:
-        SpecError: it is efficiency, and the surface has no CPU time.
+        SpecError: it is efficiency, and the surface has no CPU time, or it is counted by energy.
     """
     if goal.objective is Objective.LATENCY:
         found: Reals = 1 / machine.latencies_ms(goal.percentile)
         return found
     if goal.objective is Objective.EFFICIENCY:
+        if goal.resource is not Resource.CPU:
+            raise SpecError("a surface does not tell energy: count efficiency by CPU time")
         cost = cpu_s_per_item(machine)
         if not np.isfinite(cost).any():
             raise SpecError(f"{machine.surface.identity.name}: no CPU time was recorded")

@@ -1,6 +1,7 @@
 """What a study looks for."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -77,3 +78,5 @@ def test_a_goal_in_short() -> None:
     assert str(goal) == "throughput, p99, cap 10 ms"
     assert str(goal.asked(headroom=0.25)) == "throughput, p99, cap 10 ms with 25 % headroom"
     assert str(Goal(Objective.LATENCY, 99.9, None)) == "latency, p99.9, no cap"
+    # A study whose goal differs in this alone is refused with both in words.
+    assert str(replace(goal, portable=True)) == "throughput, p99, cap 10 ms, portable"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from optuna import Study
 from optuna.trial import FrozenTrial
 
-from autotune.domain.goal import Goal, Objective
+from autotune.domain.goal import Goal, Objective, Resource
 from autotune.domain.measurement import Feed
 from autotune.domain.sampler import Sampler
 from autotune.errors import ModelError, SpecError, StudyMismatchError
@@ -22,7 +22,16 @@ from autotune.space.dimensions import PerformanceHint
 from autotune.spec import StudySpec, build_spec
 from autotune.surfaces.record import record
 from autotune.surfaces.recording import Headway
-from autotune.surfaces.replay import Replayed, Trace, caps_ms, regret, replay, spec_for, trace
+from autotune.surfaces.replay import (
+    Replayed,
+    Trace,
+    caps_ms,
+    regret,
+    replay,
+    spec_for,
+    trace,
+    worths,
+)
 from autotune.surfaces.runner import RecordedRunner
 from autotune.surfaces.surface import RecordPlan, Surface
 from autotune.surfaces.truth import RecordedMachine
@@ -502,3 +511,10 @@ def test_the_feed_of_the_recording_is_in_its_plan(tmp_path: Path) -> None:
     assert found.identity.plan.feed is Feed.COPY
     with pytest.raises(StudyMismatchError, match="feed"):
         record(spec, tmp_path, file, replace(plan, feed=Feed.BIND), runner=SimulatedRunner())
+
+
+def test_a_surface_tells_no_energy(machine: RecordedMachine) -> None:
+    """Items for each joule are not items for each CPU-second."""
+    goal = Goal(Objective.EFFICIENCY, 99.0, None, resource=Resource.ENERGY)
+    with pytest.raises(SpecError, match="does not tell energy"):
+        worths(machine, goal)
