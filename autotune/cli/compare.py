@@ -20,7 +20,7 @@ from autotune.cli.output import (
 )
 from autotune.cli.questions import within_limits
 from autotune.cli.stop import Signals
-from autotune.domain.goal import Goal
+from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Feed, Interval
 from autotune.domain.model_file import located
 from autotune.domain.race import RaceResult, Standing, State
@@ -146,7 +146,7 @@ def show_race(
         for line in standing_lines(standing, goal):
             say(console, f"{words(standing)}: {line}")
     for standing in result.standings[1:]:
-        said = comparison(standing, result.tie_margin)
+        said = comparison(standing, result.tie_margin, goal)
         say(console, f"{words(standing)}: {said} {first.contender.name}")
     for line in conditions_lines(result.conditions, result.tie_margin):
         say(console, line)
@@ -172,15 +172,16 @@ def _terms(standing: Standing, one: NamedContender, machine: Machine) -> str:
     )
 
 
-def comparison(standing: Standing, margin: float) -> str:
+def comparison(standing: Standing, margin: float, goal: Goal) -> str:
     """A contender against the first: faster, slower, equal, or not enough seen to say."""
-    ratio = standing.ratio
+    ratio, is_efficiency = standing.ratio, goal.objective is Objective.EFFICIENCY
+    more, less = ("more efficient", "less efficient") if is_efficiency else ("faster", "slower")
     if ratio is None or ratio.low is None or ratio.high is None:
         return "not comparable with"
     if ratio.low > 1 / (1 - margin) or (ratio.low > 1 and ratio.mean > 1 + margin):
-        return f"{ratio_text(ratio)}, faster than"
+        return f"{ratio_text(ratio)}, {more} than"
     if ratio.high < 1 - margin or (ratio.high < 1 and ratio.mean < 1 - margin):
-        return f"{ratio_text(ratio)}, slower than"
+        return f"{ratio_text(ratio)}, {less} than"
     if ratio.low > 1 - margin and ratio.high < 1 / (1 - margin):
         return f"{ratio_text(ratio)}, equal to"
     return f"{ratio_text(ratio)}, not told apart from"

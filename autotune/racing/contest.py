@@ -149,8 +149,11 @@ def _venue(contenders: Sequence[Contender], runners: Sequence[Runner]) -> Venue:
 
 
 def common_goal(named: Sequence[NamedContender]) -> Goal:
-    """The goal that all contenders with one share; without a cap where they differ or have none."""
-    goals = {one.goal for one in named if one.goal is not None}
+    """The goal that all contenders with one share; without a cap where they differ or have none.
+
+    What each of them preferred among equals is no other goal.
+    """
+    goals = {replace(one.goal, portable=False) for one in named if one.goal is not None}
     if len(goals) == 1:
         return goals.pop()
     return Goal(Objective.THROUGHPUT, 99.0, None)

@@ -3,9 +3,12 @@
 import pytest
 
 from autotune.cli.compare import comparison
+from autotune.domain.goal import Goal, Objective
 from autotune.domain.measurement import Interval
 from autotune.domain.race import Contender, Standing, State
 from autotune.space.configuration import Configuration
+
+GOAL = Goal(Objective.THROUGHPUT, 99.0, None)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +25,16 @@ from autotune.space.configuration import Configuration
 def test_a_comparison_is_a_word(ratio: Interval | None, says: str) -> None:
     """Whether the interval excludes a tie, proves one, or neither."""
     contender = Contender(name="a", configuration=Configuration(device="CPU"))
-    found = comparison(Standing(contender=contender, state=State.TIED, ratio=ratio), 0.01)
+    found = comparison(Standing(contender=contender, state=State.TIED, ratio=ratio), 0.01, GOAL)
     assert found.startswith(says.split(maxsplit=1)[0])
     assert found.split(", ")[-1] == says.rsplit(", ", maxsplit=1)[-1]
+
+
+@pytest.mark.parametrize(("mean", "says"), [(1.2, "more efficient"), (0.8, "less efficient")])
+def test_more_items_for_each_joule_are_not_faster(mean: float, says: str) -> None:
+    """The ratio is of what the goal compares by."""
+    contender = Contender(name="a", configuration=Configuration(device="CPU"))
+    ratio = Interval(mean, mean - 0.05, mean + 0.05)
+    standing = Standing(contender=contender, state=State.TIED, ratio=ratio)
+    goal = Goal(Objective.EFFICIENCY, 99.0, None)
+    assert comparison(standing, 0.01, goal).endswith(f", {says} than")

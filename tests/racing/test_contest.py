@@ -461,6 +461,7 @@ def test_the_goal_is_what_all_share(folder: Path) -> None:
     open_goal = Goal(Objective.THROUGHPUT, 99.0, None)
     assert common_goal([one, words("LATENCY"), one]) == GOAL
     assert common_goal([one, other]) == open_goal
+    assert common_goal([one, replace(one, goal=replace(GOAL, portable=True))]) == GOAL
     assert common_goal([words("LATENCY")]) == open_goal
 
 
