@@ -92,6 +92,8 @@ class Inspection:
     """Why the speed on these data may be that of another workload; empty for real ones."""
     why_no_energy: str | None = None
     """Why the energy of the CPU packages cannot be read here; None where it can."""
+    why_no_memory: str | None = None
+    """Why the memory that a process takes under load cannot be told here; None where it can."""
 
 
 PRECISIONS = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}

@@ -195,6 +195,7 @@ class Inspected(_Message):
     items_per_request: Annotated[int, Field(ge=1, le=65536)] = 1
     fed_warnings: list[Text] = []
     why_no_energy: Text | None = None
+    why_no_memory: Text | None = None
 
     def inspection(self) -> Inspection:
         """As a value of the domain."""
@@ -214,6 +215,7 @@ class Inspected(_Message):
             items_per_request=self.items_per_request,
             fed_warnings=tuple(self.fed_warnings),
             why_no_energy=self.why_no_energy,
+            why_no_memory=self.why_no_memory,
         )
 
 

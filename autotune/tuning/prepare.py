@@ -154,11 +154,18 @@ def _of_these(spec: StudySpec, facts: Inspection, begun: SearchSpace | None) -> 
 
 
 def refuse_unmeasurable(goal: Goal, facts: Inspection) -> None:
-    """Refuse a goal that asks for energy where that cannot be read, before anything is spent on it.
+    """Refuse a goal that asks for energy or memory where that cannot be read.
+
+    Before anything is spent on it: what nobody can read is met by nothing.
 
     Raises:
         SpecError: with the reason, and what to do.
     """
+    if facts.why_no_memory is not None and goal.limit("max_memory") is not None:
+        raise SpecError(
+            f"[goal] max_memory: memory cannot be measured here: {facts.why_no_memory}; leave it "
+            "out, or tune where it can"
+        )
     why = facts.why_no_energy
     if why is None:
         return

@@ -58,6 +58,15 @@ class HighWater:
         now = peak_rss_bytes(self._process) if self._has_phase else None
         return None if now is None else now + self._withheld
 
+    @property
+    def why_no_phase(self) -> str | None:
+        """Why there is none since the last `begin`; None where there is."""
+        if self.whole_bytes is None:
+            return "the system does not tell the most memory that a process had"
+        if self.phase_bytes is None:
+            return f"{self._process / 'clear_refs'} cannot be written, as in some sandboxes"
+        return None
+
     def begin(self, held_bytes: int | None = None) -> None:
         """Have the mark begin anew, at what is resident now.
 
@@ -78,3 +87,10 @@ class HighWater:
             self._has_phase = False
         else:
             self._has_phase = True
+
+
+def why_no_phases(process: Path = _SELF) -> str | None:
+    """Why a phase has no mark of its own here; None where it has. Loses the mark so far."""
+    mark = HighWater(process)
+    mark.begin()
+    return mark.why_no_phase

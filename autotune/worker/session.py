@@ -23,7 +23,7 @@ from autotune.worker.inspection import Bench, inspect
 from autotune.worker.items import items_per_request
 from autotune.worker.judgement import Subject, forget, prove
 from autotune.worker.load import RequestLoop, requests_of
-from autotune.worker.memory import HighWater, give_back, rss_bytes
+from autotune.worker.memory import HighWater, give_back, rss_bytes, why_no_phases
 from autotune.worker.properties import PropertyError, check_properties
 from autotune.worker.readings import meter
 from autotune.worker.reference import load_reference, probes, save_reference
@@ -157,6 +157,7 @@ class Session:
             items_per_request=items,
             fed_warnings=warnings,
             why_no_energy=meter().why_not,
+            why_no_memory=why_no_phases(),
             **described,
         )
 

@@ -226,6 +226,7 @@ def test_what_was_inspected_is_a_value_of_the_domain() -> None:
         "items_per_request": 4,
         "fed_warnings": ["zeros"],
         "why_no_energy": "there are no counters",
+        "why_no_memory": "a sandbox",
     }
     answer = parse_message(json.dumps({"say": "inspected", **fields}).encode())
     assert isinstance(answer, Inspected)

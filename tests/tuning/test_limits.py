@@ -1,7 +1,9 @@
 """Studies under limits, from the first trial to best.json and back, on a simulated machine."""
 
 import json
+from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 
 from autotune.analysis.answer import answer
 from autotune.domain.goal import Goal, Objective, Resource, Verdict
+from autotune.domain.inspection import Inspection
 from autotune.domain.limits import limits_of
 from autotune.domain.race import Choice, State, Status
 from autotune.domain.ranking import best
@@ -172,6 +175,20 @@ def test_energy_that_cannot_be_read_is_refused(
         SpecError, match=rf"\[goal\] {key}: energy cannot be measured here: a simul"
     ):
         run(folder, goal, 3)
+    assert not (folder / "study.db").exists()
+
+
+def test_memory_that_cannot_be_told_is_refused(folder: Path) -> None:
+    """Else a whole budget would be spent on what nothing can be shown to keep."""
+
+    class Sandbox(SimulatedRunner):
+        def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspection:
+            found = super().inspect(devices, try_batch=try_batch)
+            return replace(found, why_no_memory="a sandbox")
+
+    spec = make_spec(trials=3, goal={"max_latency": "20ms", "max_memory": "1GiB"})
+    with pytest.raises(SpecError, match=r"max_memory: memory cannot be measured here: a sandbox"):
+        tune(spec, folder, runner=Sandbox())
     assert not (folder / "study.db").exists()
 
 

@@ -46,6 +46,7 @@ def test_where_the_mark_cannot_begin_anew_a_phase_has_none(tmp_path: Path) -> No
     mark.begin()
     assert (mark.whole_bytes, mark.phase_bytes) == (2 * MIB, None)
     assert not (tmp_path / "clear_refs").exists()
+    assert mark.why_no_phase == f"{tmp_path / 'clear_refs'} cannot be written, as in some sandboxes"
 
 
 def test_where_nobody_counts_nothing_is_known(tmp_path: Path) -> None:
@@ -53,6 +54,7 @@ def test_where_nobody_counts_nothing_is_known(tmp_path: Path) -> None:
     mark = HighWater(tmp_path)
     mark.begin()
     assert (mark.whole_bytes, mark.phase_bytes, rss_bytes(tmp_path)) == (None, None, None)
+    assert mark.why_no_phase is not None
 
 
 def test_what_was_given_back_counts_as_held(tmp_path: Path) -> None:
@@ -62,6 +64,6 @@ def test_what_was_given_back_counts_as_held(tmp_path: Path) -> None:
     mark.begin(held_bytes=9 * MIB)
     assert (tmp_path / "clear_refs").read_text() == "5"
     fake(tmp_path, 12 * 1024, 8 * MIB)
-    assert mark.phase_bytes == 13 * MIB
+    assert (mark.phase_bytes, mark.why_no_phase) == (13 * MIB, None)
     mark.begin(held_bytes=7 * MIB)
     assert mark.phase_bytes == 12 * MIB

@@ -119,6 +119,7 @@ def test_memory_is_said_by_phase(model_folder: Path, tmp_path: Path) -> None:
     assert 2**20 < opened["open_peak_rss_bytes"] <= most
     assert 2**20 < block["rss_bytes"] <= most
     assert stopped["load_peak_rss_bytes"] is None or stopped["load_peak_rss_bytes"] > 2**20
+    assert (said[0]["why_no_memory"] is None) is (stopped["load_peak_rss_bytes"] is not None)
     assert (said[0]["why_no_energy"] is None) is (block["energy_j"] is not None)
 
 
