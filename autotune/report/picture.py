@@ -22,6 +22,12 @@ _MARKS: dict[Verdict | None, tuple[str, str, str]] = {
     None: ("o", "#0072b2", "trials"),
 }
 """Shape, colour, meaning; the colours keep apart for colour-blind eyes, the shapes for all."""
+_OF_LIMITS: dict[Verdict | None, str] = {
+    Verdict.MISSED: "misses the cap or a limit",
+    Verdict.UNCLEAR: "too little was seen to say",
+    Verdict.MET: "keeps all limits",
+}
+"""The meaning where there are limits beside latency."""
 
 
 def picture(study: Evidence) -> bytes:
@@ -79,7 +85,8 @@ def _draw_trials(axes: Any, trials: Sequence[Trial], goal: Goal) -> None:
     for verdict, (shape, color, meaning) in _MARKS.items():
         mine = [t for t in trials if _verdict(t, goal) is verdict and not t.configuration.is_hint]
         if mine:
-            axes.scatter(*_places(mine), marker=shape, color=color, s=26, label=meaning, zorder=3)
+            label = _OF_LIMITS.get(verdict, meaning) if goal.limits else meaning
+            axes.scatter(*_places(mine), marker=shape, color=color, s=26, label=label, zorder=3)
     hints = [trial for trial in trials if trial.configuration.is_hint]
     if hints:
         star: dict[str, Any] = {"marker": "*", "color": _HINT, "edgecolor": "white", "zorder": 4}

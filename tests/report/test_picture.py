@@ -27,6 +27,14 @@ def test_what_has_nothing_to_draw_is_no_fault(tmp_path: Path) -> None:
     assert picture(evidence(single)).startswith(b"\x89PNG")
 
 
+def test_where_nothing_keeps_the_limits_there_is_no_front(tmp_path: Path) -> None:
+    """Every trial is there, by its verdict."""
+    goal = {"max_latency": "20ms", "max_memory": "1MiB"}
+    folder = make_study(tmp_path / "small", trials=4, goal=goal)
+
+    assert picture(evidence(folder)).startswith(b"\x89PNG")
+
+
 def test_without_matplotlib_it_says_what_to_install(
     study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
