@@ -97,7 +97,7 @@ def pareto(
     csv: Annotated[Path | None, path_option(metavar="FILE", help="Write the front as CSV.")] = None,
     json: Json = False,
 ) -> None:
-    """Show the Pareto front of throughput against latency over all measurements."""
+    """Show the Pareto front of throughput against latency of all measurements within limits."""
     from autotune.cli.results import show_pareto
 
     show_pareto(study, percentile, csv, as_json=json)
