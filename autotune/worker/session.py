@@ -9,7 +9,7 @@ import openvino as ov
 
 from autotune.domain.inspection import home_of
 from autotune.space.all_devices import expanded
-from autotune.space.devices import is_meta, members_of
+from autotune.space.devices import is_meta, members_of, why_no_name
 from autotune.space.directed import flattened
 from autotune.worker import model, sample
 from autotune.worker.absent import absent
@@ -336,8 +336,12 @@ _OTHERS = {
 
 def _check_device(device: str, available: list[str]) -> None:
     kind = device.partition(":")[0]
-    if kind in _NEED_MEMBERS and ":" not in device:
-        message = f"{device} stands for other devices: name them, as in {device}:{available[0]}"
+    if kind in _NEED_MEMBERS and not device.partition(":")[2]:
+        message = f"{device} stands for other devices: name them, as in {kind}:{available[0]}"
+        raise _DeviceMissingError(message)
+    why = why_no_name(device)
+    if why:
+        message = f"{device!r}: {why}"
         raise _DeviceMissingError(message)
     named = device.partition(":")[2].split(",") if is_meta(device) and ":" in device else []
     barred = [name.strip().lstrip("-") for name in named if name.strip().startswith("-")]
@@ -345,7 +349,8 @@ def _check_device(device: str, available: list[str]) -> None:
     for name in (*wanted, *barred):
         if name not in available and name not in {found.partition(".")[0] for found in available}:
             listed = ", ".join(available) or "none"
-            message = f"{device!r} is not here: the runtime has {listed}"
+            which = f"{device!r}" if name == device else f"{name} of {device!r}"
+            message = f"{which} is not here: the runtime has {listed}"
             raise _DeviceMissingError(message)
 
 
