@@ -121,7 +121,7 @@ class Session:
         available = self._core.available_devices
         devices = list(expanded(devices, available))
         for device in devices:
-            _check_device(device, available)
+            _check_device(self._core, device, available)
         described = model.describe(model.load(self._core, Path(path)))
         network = model.read(self._core, Path(path), shapes)
         facts = {name: device_facts(self._core, name, network) for name in available}
@@ -334,7 +334,7 @@ _OTHERS = {
 """What any other failure is, by the command."""
 
 
-def _check_device(device: str, available: list[str]) -> None:
+def _check_device(core: ov.Core, device: str, available: list[str]) -> None:
     kind = device.partition(":")[0]
     if kind in _NEED_MEMBERS and not device.partition(":")[2]:
         message = f"{device} stands for other devices: name them, as in {kind}:{available[0]}"
@@ -350,7 +350,9 @@ def _check_device(device: str, available: list[str]) -> None:
         if name not in available and name not in {found.partition(".")[0] for found in available}:
             listed = ", ".join(available) or "none"
             which = f"{device!r}" if name == device else f"{name} of {device!r}"
-            message = f"{which} is not here: the runtime has {listed}"
+            reason = absent(core, available).get(name)
+            told = f"{reason}; " if reason else ""
+            message = f"{which} is not here: {told}the runtime has {listed}"
             raise _DeviceMissingError(message)
 
 

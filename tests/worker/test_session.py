@@ -229,6 +229,7 @@ def test_a_broken_batch_is_a_wrong_output(model_folder: Path, tmp_path: Path) ->
     ("device", "why"),
     [
         ("AUTO:CPU,NOSUCH", "NOSUCH of 'AUTO:CPU,NOSUCH' is not here: the runtime has CPU"),
+        ("GPU", "'GPU' is not here: "),
         ("MULTI:", "name them, as in MULTI:CPU"),
         ("AUTO: CPU", "' CPU' is no name"),
         ("MULTI:CPU(x)", "is no name"),
