@@ -19,7 +19,7 @@ from autotune.host.cpus import Cpus, cpus
 from autotune.host.topology import hardware_of, usable_topology
 from autotune.machines.passing import look
 from autotune.search.offering import facts_of, offer_of
-from autotune.space.devices import is_meta, members_of
+from autotune.space.devices import is_meta, members_of, why_no_name
 from autotune.space.dimension import Dimension
 from autotune.space.dimensions import BY_NAME
 from autotune.space.offer import Offered
@@ -131,6 +131,9 @@ def _count(number: int, word: str) -> str:
 
 def _check_device(name: str, shown: Shown) -> None:
     """Refuse what is not there; a device that stands for others by those that it names."""
+    fault = why_no_name(name)
+    if fault:
+        raise DeviceError(f"{name!r}: {fault}")
     for member in members_of(name):
         if facts_of(member, shown.hardware.devices) is None:
             listed = ", ".join(shown.hardware.devices) or "none"

@@ -98,6 +98,8 @@ def _of_each(
                 for device in each
                 if name in begun.own.get(device, {}) and spec.choices(name) == begun.choices[name]
             }
+        if begun is None and not any(each.values()):
+            _refuse_unused(one, spec, offers)
         choices[name] = _union(one, each.values())
         for device, mine in each.items():
             # Where nobody has it, it stands at its default, and nothing need be said.
@@ -136,6 +138,22 @@ def _own(one: Dimension, spec: SpaceSpec, offer: Offer) -> Choices:
     if offered.why_not or offered.is_expert or one.name in never:
         return ()
     return offered.choices
+
+
+def _refuse_unused(one: Dimension, spec: SpaceSpec, offers: Mapping[str, Offer]) -> None:
+    """Refuse what a study asks for of a dimension that its devices might have and none has here.
+
+    A setting of other kinds of devices, such as threads of a GPU, is left alone as it always was.
+
+    Raises:
+        SpecError: with the reason of the first of them.
+    """
+    having = {device: offer for device, offer in offers.items() if one.is_of(device)}
+    if spec.choices(one.name) in {None, (one.default,)} or not having:
+        return
+    device, offer = next(iter(having.items()))
+    why = one.on_device(offer).why_not or "not for this device"
+    raise SpecError(f"[space] {one.key}: not on {device}: {why}; leave {one.key} out")
 
 
 def _union(one: Dimension, each: Iterable[Choices]) -> Choices:

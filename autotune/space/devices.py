@@ -122,6 +122,31 @@ def members_of(device: str) -> tuple[str, ...]:
     return () if any(name.startswith("-") for name in names) else names
 
 
+_MEMBER = re.compile(r"-?[^\s(),]+(\(0*[1-9]\d{0,5}\))?")
+
+
+def why_no_name(device: str) -> str:
+    """Why the runtime cannot take what stands after the colon; empty where it can.
+
+    Names are taken as they are written: one with a space before it is of no device.
+    """
+    listed = device.partition(":")[2]
+    if not is_meta(device) or not listed:
+        return ""
+    kind, names = device.partition(":")[0], listed.split(",")
+    odd = next((name for name in names if not _MEMBER.fullmatch(name)), None)
+    if odd is not None:
+        return f"{odd!r} is no name of a device, nor one with a count from 1 on, as in CPU(4)"
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        return f"{twice} stands there twice"
+    if kind == "BATCH" and len(names) > 1:
+        return "BATCH collects requests for one device"
+    if kind == "HETERO" and "(" in listed:
+        return "HETERO takes no counts"
+    return ""
+
+
 def gathered_by(device: str) -> int:
     """How many requests ``BATCH:CPU(4)`` makes one of: 4; 1 for all that do not say."""
     said = re.fullmatch(r"BATCH:[^,()]*\((\d{1,6})\)", device)

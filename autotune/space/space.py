@@ -69,9 +69,10 @@ class SearchSpace:
         for one in axes.values():
             if not one.pairs():
                 streams, threads = choices["streams"], choices["threads_per_stream"]
+                usable = f"{self.cpus} CPU{'' if self.cpus == 1 else 's'}"
                 message = (
                     f"no combination of streams {list(streams)} and threads_per_stream "
-                    f"{list(threads)} fits the {self.cpus} CPUs of this machine"
+                    f"{list(threads)} fits the {usable} that may be used"
                 )
                 raise ValueError(message)
 

@@ -33,7 +33,14 @@ def _fault(fault: Any, model: type[BaseModel], missing: Mapping[str, str]) -> st
     message = fault["msg"].removeprefix("Value error, ")
     shown = _shown(fault["input"])
     got = f", got {shown:.80}" if shown and shown not in message else ""
-    return f"{where.strip()}: {message[:1].lower()}{message[1:]}{got}"
+    return f"{where.strip()}: {_begun_small(message)}{got}"
+
+
+def _begun_small(message: str) -> str:
+    """Without a capital at its beginning, unless that is of a name such as NUM_STREAMS."""
+    first = message.split(maxsplit=1)[0] if message.strip() else ""
+    is_name = len(first) > 1 and first[1:] != first[1:].lower()
+    return message if is_name else message[:1].lower() + message[1:]
 
 
 def _shown(value: object) -> str:

@@ -1,13 +1,15 @@
 """Properties that a study names by hand: whether a device has them, and takes the values."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import openvino as ov
 from openvino import opset13 as op
 
 from autotune.space.devices import Through, kind_of, members_of
+from autotune.space.dimensions import PROPERTIES
+from autotune.space.named import why_refused
 from autotune.worker import model
 
 
@@ -40,12 +42,14 @@ def _fault(core: ov.Core, device: str, name: str, values: Sequence[str]) -> str 
     known = {target: _known(core, target) for target in _targets(device, name)}
     having = [target for target, properties in known.items() if name in properties]
     if not having:
-        listed = {one for properties in known.values() for one in properties}
-        return f"{name}: {device} has no such property{_suggestion(name, listed)}"
+        return f"{name}: {device} has no such property{_suggestion(name, known.values())}"
     readable = [target for target in having if known[target][name] == "RO"]
     if readable:
-        return f"{name}: {readable[0]} reports it, and it cannot be set"
-    found = (_refusal(core, target, name, value) for target in having for value in values)
+        way_out = _may_be_named(known.values())
+        return f"{name}: {readable[0]} reports it, and it cannot be set{way_out}"
+    is_own = name in kind_of(device).itself  # which takes its values only with devices
+    tried = [device] if is_own else having
+    found = (_refusal(core, target, name, value) for target in tried for value in values)
     return next((f"{name}: {why}" for why in found if why is not None), None)
 
 
@@ -67,8 +71,6 @@ def _known(core: ov.Core, target: str) -> dict[str, str]:
 
 def _refusal(core: ov.Core, target: str, name: str, value: str) -> str | None:
     """Why a value cannot be set, in the runtime's words; or that it becomes another one."""
-    if kind_of(target).through is not Through.ITSELF:
-        return None  # it cannot be compiled for by this name alone
     x = op.parameter([1, 8], np.float32)
     try:
         compiled = core.compile_model(ov.Model([op.relu(x)], [x]), target, {name: value})
@@ -87,7 +89,26 @@ def _is_same(read: str, value: str) -> bool:
         return read.casefold() == value.casefold()
 
 
-def _suggestion(name: str, known: set[str]) -> str:
-    """The nearest names."""
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(close)}?" if close else ""
+def _suggestion(name: str, each: Collection[Mapping[str, str]]) -> str:
+    """The nearest names; else all that may be named."""
+    rows = {one: f"{one} ([space] {row.key})" for one, row in PROPERTIES.items()}
+    there = {one for known in each for one in known}
+    close = difflib.get_close_matches(name, _free(each) | (rows.keys() & there), n=3, cutoff=0.6)
+    if not close:
+        return _may_be_named(each)
+    return f"; did you mean {' or '.join(rows.get(one, one) for one in close)}?"
+
+
+def _may_be_named(each: Collection[Mapping[str, str]]) -> str:
+    found = sorted(_free(each))
+    return f"; those that may be named: {', '.join(found)}" if found else ""
+
+
+def _free(each: Collection[Mapping[str, str]]) -> set[str]:
+    """Of the properties of devices, those that can be set and are to be named by hand."""
+    return {
+        name
+        for known in each
+        for name, how in known.items()
+        if how != "RO" and not why_refused(name, PROPERTIES)
+    }

@@ -9,7 +9,7 @@ import openvino as ov
 
 from autotune.domain.inspection import home_of
 from autotune.space.all_devices import expanded
-from autotune.space.devices import is_meta, members_of
+from autotune.space.devices import is_meta, members_of, why_no_name
 from autotune.space.directed import flattened
 from autotune.worker import model, sample
 from autotune.worker.absent import absent
@@ -121,7 +121,7 @@ class Session:
         available = self._core.available_devices
         devices = list(expanded(devices, available))
         for device in devices:
-            _check_device(device, available)
+            _check_device(self._core, device, available)
         described = model.describe(model.load(self._core, Path(path)))
         network = model.read(self._core, Path(path), shapes)
         facts = {name: device_facts(self._core, name, network) for name in available}
@@ -335,10 +335,14 @@ _OTHERS = {
 """What any other failure is, by the command."""
 
 
-def _check_device(device: str, available: list[str]) -> None:
+def _check_device(core: ov.Core, device: str, available: list[str]) -> None:
     kind = device.partition(":")[0]
-    if kind in _NEED_MEMBERS and ":" not in device:
-        message = f"{device} stands for other devices: name them, as in {device}:{available[0]}"
+    if kind in _NEED_MEMBERS and not device.partition(":")[2]:
+        message = f"{device} stands for other devices: name them, as in {kind}:{available[0]}"
+        raise _DeviceMissingError(message)
+    why = why_no_name(device)
+    if why:
+        message = f"{device!r}: {why}"
         raise _DeviceMissingError(message)
     named = device.partition(":")[2].split(",") if is_meta(device) and ":" in device else []
     barred = [name.strip().lstrip("-") for name in named if name.strip().startswith("-")]
@@ -346,7 +350,10 @@ def _check_device(device: str, available: list[str]) -> None:
     for name in (*wanted, *barred):
         if name not in available and name not in {found.partition(".")[0] for found in available}:
             listed = ", ".join(available) or "none"
-            message = f"{device!r} is not here: the runtime has {listed}"
+            which = f"{device!r}" if name == device else f"{name} of {device!r}"
+            reason = absent(core, available).get(name)
+            told = f"{reason}; " if reason else ""
+            message = f"{which} is not here: {told}the runtime has {listed}"
             raise _DeviceMissingError(message)
 
 

@@ -91,6 +91,14 @@ def test_a_device_that_is_not_there_is_refused_with_what_is() -> None:
             show_devices((name,), as_json=False, profile=laptop)
 
 
+def test_a_name_that_the_runtime_refuses_is_not_shown() -> None:
+    """As a study refuses it."""
+    laptop = next(path for path in PROFILES if path.stem == "hybrid-laptop")
+    for name, why in {"AUTO: CPU": "is no name", "BATCH:CPU(0)": "a count from 1 on"}.items():
+        with pytest.raises(DeviceError, match=why):
+            show_devices((name,), as_json=False, profile=laptop)
+
+
 def seen_here(monkeypatch: pytest.MonkeyPatch, **absent: str) -> None:
     """A machine with a CPU, of which the runtime says this of what is not here."""
     facts = DeviceFacts(name="a CPU", capabilities=("FP32",), streams=(1, 2))

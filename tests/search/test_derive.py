@@ -84,6 +84,20 @@ def test_more_threads_than_cpus_are_refused() -> None:
         derived(4, streams=[4], threads_per_stream=[2])
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [("api", ["sync"], "wait for others"), ("batch", [2], "collects single requests")],
+)
+def test_what_a_device_cannot_have_is_not_left_out_in_silence(
+    key: str, value: list[object], why: str
+) -> None:
+    """Who asks for it is told; beside a device that has it, it is that one's."""
+    with pytest.raises(SpecError, match=rf"\[space\] {key}: not on BATCH:CPU\(4\): .*{why}"):
+        derived(device=["BATCH:CPU(4)"], **{key: value})
+    space = derived(device=["BATCH:CPU(4)", "CPU"], **{key: value})
+    assert len(space.choices[key]) == 1
+
+
 @pytest.mark.parametrize(("device", "streams"), [("GPU", (1, 2)), ("VPU", (1, 2, 3, 4))])
 def test_other_devices_report_their_streams(device: str, streams: tuple[int, ...]) -> None:
     """The most streams come from the device, or are four where it does not tell."""

@@ -94,6 +94,12 @@ def test_what_must_not_be_named_is_refused(value: str, why: str) -> None:
         space_of(value)
 
 
+def test_a_fault_names_a_property_as_it_is_written() -> None:
+    """A sentence begins small behind its key, a name does not."""
+    with pytest.raises(SpecError, match=r"properties: NUM_STREAMS is a dimension of its own"):
+        space_of("{ NUM_STREAMS = 2 }")
+
+
 def test_every_property_has_its_columns() -> None:
     """The process learns what a value does, whatever it stands beside."""
     named: dict[str, list[str | int | float | bool]] = {

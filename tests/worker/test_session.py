@@ -227,6 +227,29 @@ def test_a_broken_batch_is_a_wrong_output(model_folder: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("device", "why"),
+    [
+        ("AUTO:CPU,NOSUCH", "NOSUCH of 'AUTO:CPU,NOSUCH' is not here: the runtime has CPU"),
+        ("GPU", "'GPU' is not here: "),
+        ("MULTI:", "name them, as in MULTI:CPU"),
+        ("AUTO: CPU", "' CPU' is no name"),
+        ("MULTI:CPU(x)", "is no name"),
+        ("MULTI:CPU,CPU", "CPU stands there twice"),
+        ("HETERO:CPU(2)", "HETERO takes no counts"),
+        ("BATCH:CPU(0)", "a count from 1 on"),
+        ("BATCH:CPU,GPU(4)", "BATCH collects requests for one device"),
+    ],
+)
+def test_a_name_that_the_runtime_refuses_is_refused_at_once(
+    model_folder: Path, tmp_path: Path, device: str, why: str
+) -> None:
+    """As the runtime (2026.4.1) does when it compiles, but for what would be the same as less."""
+    said = answers_to(inspect(model_folder / models.TINY, tmp_path, devices=[device]))
+    assert (said[0]["say"], said[0]["kind"]) == ("failed", "device")
+    assert why in said[0]["message"]
+
+
+@pytest.mark.parametrize(
     ("command", "kind"),
     [
         (lambda m, t: inspect(m / "nosuch.xml", t), "model"),
