@@ -92,9 +92,10 @@ def test_what_a_device_cannot_have_is_not_left_out_in_silence(
     key: str, value: list[object], why: str
 ) -> None:
     """Who asks for it is told; beside a device that has it, it is that one's."""
+    asked: dict[str, Any] = {key: value}
     with pytest.raises(SpecError, match=rf"\[space\] {key}: not on BATCH:CPU\(4\): .*{why}"):
-        derived(device=["BATCH:CPU(4)"], **{key: value})
-    space = derived(device=["BATCH:CPU(4)", "CPU"], **{key: value})
+        derived(device=["BATCH:CPU(4)"], **asked)
+    space = derived(device=["BATCH:CPU(4)", "CPU"], **asked)
     assert len(space.choices[key]) == 1
 
 
