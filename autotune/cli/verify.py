@@ -56,8 +56,10 @@ def run_verify(
 ) -> int:
     """Verify each file in turn, and race several against each other; the exit code."""
     budget_s, asked = seconds_of("--budget", budget), cpus_of(cpus)
-    if len(files) > 1:  # they race in the end, on the same CPUs
-        check_budgets([contender_of_file(path, model) for path in files], asked)
+    # Several race in the end, on the same CPUs.
+    named = [contender_of_file(path, model) for path in files] if len(files) > 1 else []
+    if named:
+        check_budgets(named, asked)
     console, found = Console(stderr=as_json), []
     patience = patience_of(wait, partial(say, console))
     # The exit code is an answer, too: lines may get lost.
@@ -82,8 +84,7 @@ def run_verify(
                 if stop():
                     break
             compared = None
-            if len(files) > 1 and not stop():
-                named = [contender_of_file(path, model) for path in files]
+            if named and not stop():
                 goal = within_limits(common_goal(named), limits or {})
                 compared = head_to_head(
                     named,

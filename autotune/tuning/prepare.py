@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from autotune.domain.goal import Goal, Objective, Resource
 from autotune.domain.hardware import Hardware
@@ -31,6 +31,8 @@ from autotune.storage.digests import digest_of, remembered_sha256
 from autotune.storage.identity import Identity
 from autotune.storage.reader import StudyReader
 from autotune.tuning.findings import fed
+
+T = TypeVar("T")
 
 _KEPT = tuple(
     one.name
@@ -305,7 +307,17 @@ def no_longer_than_this(file: Path) -> Iterator[None]:
 
 
 def begun_space(folder: Path) -> SearchSpace | None:
-    """The space of the study in a folder; None where none was begun, or none can be read.
+    """The space of the study in a folder; None where none was begun, or none can be read."""
+    return _of_begun(folder, lambda store: SearchSpace.from_dict(store.identity().space))
+
+
+def begun_machine(folder: Path) -> Mapping[str, Any]:
+    """Fingerprint of the machine that the study in a folder was begun on; empty for a new one."""
+    return _of_begun(folder, lambda store: store.sessions()[0].machine) or {}
+
+
+def _of_begun(folder: Path, ask: Callable[[StudyReader], T]) -> T | None:
+    """What a study says of itself; None where none was begun, or it cannot say.
 
     Whoever opens it for writing says what is wrong with it.
     """
@@ -313,20 +325,9 @@ def begun_space(folder: Path) -> SearchSpace | None:
         return None
     try:
         with contextlib.closing(StudyReader.read_only(folder)) as store:
-            return SearchSpace.from_dict(store.identity().space)
-    except (StorageError, ValueError, KeyError, TypeError):
+            return ask(store)
+    except (StorageError, LookupError, ValueError, TypeError):
         return None
-
-
-def begun_machine(folder: Path) -> Mapping[str, Any]:
-    """Fingerprint of the machine that the study in a folder was begun on; empty for a new one."""
-    if not (folder / DATABASE).is_file():
-        return {}
-    try:
-        with contextlib.closing(StudyReader.read_only(folder)) as store:
-            return next((session.machine for session in store.sessions()), {})
-    except (StorageError, ValueError, KeyError, TypeError):
-        return {}
 
 
 def check_machine(store: StudyReader, machine: Machine, *, anyway: bool) -> list[str]:
