@@ -91,6 +91,19 @@ def state_folder(own_folder: Path) -> Path:
 
 
 @pytest.fixture
+def without_pyarrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where it is not installed.
+
+    pandas must have used it before: what it first loads while it is missing goes without it for the
+    rest of the process, and later tests would read other types.
+    """
+    from autotune.analysis.frames import frame, to_parquet
+
+    to_parquet(frame([]))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+
+
+@pytest.fixture
 def autotune(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Autotune:
     """The command line in this process; its workers are processes of their own."""
 

@@ -148,10 +148,9 @@ def test_the_project_refers_to_itself_by_its_name() -> None:
     assert [fault(requirement) for requirement in own] == [None] * len(own)
 
 
-def test_a_missing_extra_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("without_pyarrow")
+def test_a_missing_extra_is_asked_for_by_name() -> None:
     """As it can be typed in."""
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-
     with pytest.raises(UsageError, match=r"pip install 'openvino-autotune\[parquet\]'"):
         to_parquet(frame([]))
 

@@ -1,7 +1,6 @@
 import csv
 import io
 import json
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -85,9 +84,9 @@ def test_parquet_gives_the_frame_back() -> None:
     pd.testing.assert_frame_equal(again, table)
 
 
-def test_parquet_without_pyarrow_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("without_pyarrow")
+def test_parquet_without_pyarrow_says_what_to_install() -> None:
     """It is an extra."""
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UsageError, match=r"autotune\[parquet\]"):
         to_parquet(frame([make_trial(0)]))
 
