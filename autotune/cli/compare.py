@@ -1,6 +1,7 @@
 """`compare`: a race without a study, shown, as JSON, and turned into an exit code."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,9 @@ from autotune.report.race_table import race_table
 from autotune.report.words import terms_in_words
 from autotune.spec import parse_shapes
 
+_COMPARED = [one.value for one in Objective if one is not Objective.PARETO]
+"""What is one number; a front has no ratio to the first."""
+
 
 def run_compare(
     names: Sequence[str],
@@ -54,6 +58,7 @@ def run_compare(
     model: Path | None,
     shape: str | None,
     device: str,
+    objective: str | None = None,
     max_latency: str | None,
     asked_percentile: float | None,
     limits: Mapping[str, str | None],
@@ -67,7 +72,8 @@ def run_compare(
         raise UsageError("compare takes two or more: best.json, STUDY:TRIAL, LATENCY, streams=2,…")
     given = None if model is None else RacedModel(path=located(model), shapes=parse_shapes(shape))
     named = named_contenders(names, given, device)
-    goal = within_limits(_goal(common_goal(named), max_latency, asked_percentile), limits)
+    goal = _goal(common_goal(named), objective, max_latency, asked_percentile)
+    goal = within_limits(goal, limits)
     asked = cpus_of(cpus)
     budget_s, console = seconds_of("--budget", budget), Console(stderr=as_json)
     say_what_is_not_passed_on(console)
@@ -241,7 +247,13 @@ def ratio_json(ratio: Interval | None) -> dict[str, Any] | None:
     return None if found is None else found.model_dump()
 
 
-def _goal(shared: Goal, max_latency: str | None, asked: float | None) -> Goal:
+def _goal(
+    shared: Goal, objective: str | None, max_latency: str | None, asked: float | None
+) -> Goal:
+    if objective not in {None, *_COMPARED}:
+        raise UsageError(f"--objective: {objective!r:.80} is none of {', '.join(_COMPARED)}")
+    if objective is not None:
+        shared = replace(shared, objective=Objective(objective))
     if asked is not None and not 0 < asked < 100:
         raise UsageError(f"--percentile: must lie between 0 and 100, got {asked:g}")
     cap_ms = None if max_latency is None else 1000 * seconds_of("--max-latency", max_latency)

@@ -8,7 +8,7 @@ peak memory, whose bound is one for the next process that is started.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -69,8 +69,10 @@ class LimitRow:
     """Whether it is the least that is allowed; else the most."""
     of_load: "Callable[[Measurement], Interval | None] | None" = None
     """Of one that is on a mean over load: the mean with its 95 % interval, None where unknown."""
-    of_block: "Callable[[Block, int], float | None] | None" = None
-    """Likewise of one block, with so many items in a request."""
+    sums_of_block: "Callable[[Block, int], tuple[float, float] | None] | None" = None
+    """Likewise of one block, with so many items in a request: two sums whose ratio it is."""
+    of_block: "Callable[[Block, int], float | None] | None" = field(init=False, default=None)
+    """That ratio; None also of a block in which nothing was completed."""
     of_process: "Callable[[Measurement], float | None] | None" = None
     """Of one that is on a value of a process: the value, None where unknown."""
     of_launch: "Callable[[LaunchReadings], float | None] | None" = None
@@ -87,7 +89,9 @@ class LimitRow:
     eased: Eased = Eased.NEITHER
 
     def __post_init__(self) -> None:
-        opened = self.of_opening
+        opened, sums = self.of_opening, self.sums_of_block
+        if sums is not None:
+            object.__setattr__(self, "of_block", lambda *block: _ratio(sums(*block)))
         if opened is not None:
             object.__setattr__(self, "of_process", lambda measurement: opened(measurement.opening))
             object.__setattr__(self, "of_launch", opened)
@@ -147,18 +151,22 @@ class LimitReading:
     high: float | None
 
 
-def _cpu(block: "Block", items: int) -> float | None:
-    done, used = items * block.completions, block.work_cpu_s
-    return used / done if done and used is not None else None
+def _ratio(sums: tuple[float, float] | None) -> float | None:
+    return sums[0] / sums[1] if sums is not None and sums[1] else None
 
 
-def _energy(block: "Block", items: int) -> float | None:
-    done, joules = items * block.completions, block.energy_j
-    return joules / done if done and joules is not None else None
+def _cpu(block: "Block", items: int) -> tuple[float, float] | None:
+    used = block.work_cpu_s
+    return None if used is None else (used, items * block.completions)
 
 
-def _rate(block: "Block", items: int) -> float | None:
-    return items * block.completions / block.duration_s
+def _energy(block: "Block", items: int) -> tuple[float, float] | None:
+    joules = block.energy_j
+    return None if joules is None else (joules, items * block.completions)
+
+
+def _rate(block: "Block", items: int) -> tuple[float, float] | None:
+    return items * block.completions, block.duration_s
 
 
 def _memory(measurement: "Measurement") -> float | None:
@@ -213,7 +221,7 @@ TABLE: tuple[LimitRow, ...] = (
         unit="seconds of CPU time",
         unknown="it was measured by a version that kept no CPU time",
         of_load=lambda measurement: measurement.readings.cpu_s_per_item,
-        of_block=_cpu,
+        sums_of_block=_cpu,
         launch_sd=0.02,
         least_sd=0.0,
         room=0.1,
@@ -267,7 +275,7 @@ TABLE: tuple[LimitRow, ...] = (
         unit="joules",
         unknown="energy could not be read here",
         of_load=lambda measurement: measurement.readings.energy_j_per_item,
-        of_block=_energy,
+        sums_of_block=_energy,
         launch_sd=0.03,
         room=0.1,
     ),
@@ -285,7 +293,7 @@ TABLE: tuple[LimitRow, ...] = (
         unknown="it was not measured",
         is_floor=True,
         of_load=lambda measurement: measurement.throughput,
-        of_block=_rate,
+        sums_of_block=_rate,
         # Launches of the five recorded surfaces differ by 1.1 to 4.0 %.
         launch_sd=0.03,
         room=0.1,

@@ -223,7 +223,7 @@ class Standing:
     """Why its answers could not be shown to be those of single requests; None if they were."""
     peak_rss_bytes: int | None = None
     readings: Readings = field(default_factory=Readings)
-    """What it cost beside time: over all slices, and the most memory of any launch."""
+    """What it took beside time, 95 % over slices and launches, and the most memory of any."""
     flags: frozenset[Flag] = frozenset()
     failure: Failure | None = None
 

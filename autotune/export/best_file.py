@@ -3,9 +3,9 @@
 History of the format: 1, the first. 2: `certificate`, `measured.feed`, and two more values of
 `status`. 3: `measured.peak_rss_bytes`. 4: `model.items_per_request`, `measured.data`,
 `measured.warnings`, `unproven`, `environment`, and one more value of `status`. 5: `core_budget`;
-`measured.costs`; limits beside latency (`limits`, `measured.limits`, `certificate.limits`);
-efficiency (one more value of `objective`, `resource`, and fields of `measured` and `certificate`);
-`portable` and `bound_to`.
+`measured.costs` and `certificate.costs`; limits beside latency (`limits`, `measured.limits`,
+`certificate.limits`); efficiency (one more value of `objective`, `resource`, and fields of
+`measured` and `certificate`); `portable` and `bound_to`.
 """
 
 import json
@@ -23,16 +23,9 @@ from autotune.domain.paths import relative
 from autotune.domain.race import Status
 from autotune.errors import AutotuneError, ModelError
 from autotune.export.best_measured import BestBaseline, BestMeasured
-from autotune.export.certificate import (
-    Above,
-    BestCertificate,
-    Count,
-    FileSection,
-    Finite,
-    Positive,
-    Text,
-)
+from autotune.export.certificate import BestCertificate
 from autotune.export.files import write_atomically
+from autotune.export.section import Above, Count, FileSection, Finite, Positive, Text
 from autotune.host.core_budget import CoreBudget, parse_request
 from autotune.space.dimension import Bound, Dimension
 from autotune.space.dimensions import BATCH, REQUESTS, TABLE

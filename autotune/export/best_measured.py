@@ -1,46 +1,14 @@
 """What the search measured, in best.json: of the exported configuration and of the hints."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from autotune.domain.goal import Verdict
 from autotune.domain.measurement import Feed, Flag
-from autotune.export.certificate import BestLatency, BestLimit, Count, FileSection, Finite, Text
-
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)] | None
-
-
-class BestCosts(FileSection):
-    """What it took beside time under load; null where it was not measured."""
-
-    cpu_s_per_item: Amount = Field(
-        default=None,
-        description="CPU-seconds of all threads for each item, without what drives the load.",
-    )
-    cpu_s_per_item_low: Amount = Field(
-        default=None, description="Lower end of the 95 % interval from block ratios."
-    )
-    cpu_s_per_item_high: Amount = None
-    energy_j_per_item: Amount = Field(
-        default=None,
-        description="Joules of all CPU packages of the machine for each item, whoever used them.",
-    )
-    open_peak_rss_bytes: Count | None = Field(
-        default=None,
-        description="High-water mark of resident memory until the first answer: reading and "
-        "compiling.",
-    )
-    load_peak_rss_bytes: Count | None = Field(default=None, description="The same under load.")
-    steady_rss_bytes: Count | None = Field(
-        default=None, description="Resident memory under load, the median over blocks."
-    )
-    compile_s: Finite = Field(description="compile_model.")
-    first_inference_ms: Finite = Field(description="First request after compiling.")
-    cached_compile_s: Amount = Field(
-        default=None, description="compile_model from a model cache (CACHE_DIR)."
-    )
-    cached_first_inference_ms: Amount = None
+from autotune.export.best_costs import BestTrialCosts
+from autotune.export.certificate import BestLatency, BestLimit
+from autotune.export.section import Count, FileSection, Finite, Text
 
 
 class BestMeasured(FileSection):
@@ -70,7 +38,7 @@ class BestMeasured(FileSection):
     peak_rss_bytes: Count | None = Field(
         default=None, description="High-water mark of its process's resident memory."
     )
-    costs: BestCosts | None = Field(default=None, description="Null before format 5.")
+    costs: BestTrialCosts | None = Field(default=None, description="Null before format 5.")
     data: Literal["random", "real"] | None = Field(
         default=None, description="What the model was fed with; null before format 4."
     )

@@ -1,8 +1,8 @@
 """The certificate in best.json: what a race proved, field by field."""
 
-from typing import Annotated, TypedDict
+from typing import TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from autotune.domain.goal import Verdict
 from autotune.domain.measurement import Feed, Flag, Interval, Latency
@@ -16,19 +16,9 @@ from autotune.domain.race import (
     Standing,
     State,
 )
+from autotune.export.best_costs import BestCosts, best_costs
+from autotune.export.section import Above, Count, FileSection, Finite, Text
 from autotune.space.configuration import Configuration
-
-Text = Annotated[str, Field(max_length=10_000)]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1, le=65536)]
-Finite = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Above = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class FileSection(BaseModel):
-    """A section of the file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class BestLatency(FileSection):
@@ -132,6 +122,9 @@ class BestCertificate(FileSection):
     efficiency_low: Finite | None = Field(
         default=None, description="The claim: lower end of its 95 % interval."
     )
+    costs: BestCosts | None = Field(
+        default=None, description="In the race's own processes; null before format 5."
+    )
     requests: Count
     over_cap: Count
     launches: Count = Field(description="Sets of fresh processes.")
@@ -195,6 +188,7 @@ def certificate(
         limits=[_limit(one) for one in winner.limits],
         efficiency=None if winner.efficiency is None else winner.efficiency.mean,
         efficiency_low=None if winner.efficiency is None else winner.efficiency.low,
+        costs=best_costs(winner.readings),
         requests=winner.requests,
         over_cap=winner.over_cap,
         launches=winner.launches,

@@ -10,6 +10,7 @@ from autotune.domain.race import RaceResult, Status
 from autotune.domain.ranking import baselines, better_hint, ratio
 from autotune.domain.trial import Trial
 from autotune.domain.verdicts import Judged, judged, worth
+from autotune.export.best_costs import best_trial_costs
 from autotune.export.best_file import (
     BESIDE,
     FORMAT_VERSION,
@@ -18,7 +19,7 @@ from autotune.export.best_file import (
     BestModel,
     BestSla,
 )
-from autotune.export.best_measured import BestBaseline, BestCosts, BestMeasured
+from autotune.export.best_measured import BestBaseline, BestMeasured
 from autotune.export.certificate import BestLimit, best_latency, certificate
 from autotune.host.core_budget import budget_of
 from autotune.space.dimensions import bound_to
@@ -116,7 +117,7 @@ def _measured(measurement: Measurement, fed: Fed | None, goal: Goal) -> BestMeas
         feed=measurement.feed,
         flags=sorted(measurement.flags),
         peak_rss_bytes=measurement.peak_rss_bytes,
-        costs=_costs(measurement),
+        costs=best_trial_costs(measurement.readings, measurement.opening),
         data=None if fed is None else fed.data,
         warnings=[] if fed is None else list(fed.warnings),
         limits=[_limit(one) for one in judged(measurement, goal)],
@@ -133,24 +134,6 @@ def _limit(one: Judged) -> BestLimit:
         value=None if seen is None else seen.value,
         bound=None if bound is None else max(0.0, bound),
         verdict=one.verdict,
-    )
-
-
-def _costs(measurement: Measurement) -> BestCosts:
-    opening, readings = measurement.opening, measurement.readings
-    cpu, energy = readings.cpu_s_per_item, readings.energy_j_per_item
-    return BestCosts(
-        cpu_s_per_item=None if cpu is None else cpu.mean,
-        cpu_s_per_item_low=None if cpu is None else cpu.low,
-        cpu_s_per_item_high=None if cpu is None else cpu.high,
-        energy_j_per_item=None if energy is None else energy.mean,
-        open_peak_rss_bytes=readings.open_peak_rss_bytes,
-        load_peak_rss_bytes=readings.load_peak_rss_bytes,
-        steady_rss_bytes=readings.steady_rss_bytes,
-        compile_s=opening.compile_s,
-        first_inference_ms=opening.first_inference_ms,
-        cached_compile_s=opening.cached_compile_s,
-        cached_first_inference_ms=opening.cached_first_inference_ms,
     )
 
 

@@ -24,7 +24,7 @@ from autotune.domain.measurement import (
 )
 from autotune.domain.verdicts import judged_so_far, resource_limit
 from autotune.machines.ports import Load, OpenModel
-from autotune.measuring.costs import per_item, readings_of
+from autotune.measuring.readings import mean_over, readings_of
 from autotune.space.configuration import Configuration
 from autotune.stats.block_means import is_steady, mean_interval, sample_interval
 from autotune.stats.latency import cap_ticks, over_cap, summarise, ticks_of
@@ -197,7 +197,7 @@ class Tally:
     def _seen_of(self, row: LimitRow) -> Interval | None:
         if row.is_floor:
             return mean_interval(block_rates(self.counted, self._items))
-        return per_item(self.counted, self._items, row)
+        return mean_over(self.counted, self._items, row)
 
     def _reason(self) -> StopReason | None:
         spent = sum(block.duration_s for block in self.counted)

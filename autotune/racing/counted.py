@@ -1,16 +1,19 @@
 """The slices of one contender that count: speeds, latencies and flags, before any verdict."""
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 
 from autotune.domain.goal import Goal, Objective
-from autotune.domain.limits import BY_NAME
+from autotune.domain.limits import BY_NAME, LimitRow
 from autotune.domain.measurement import TICK_MS, Block, Flag, Interval, Latency
 from autotune.domain.race import Slice
 from autotune.domain.verdicts import inverse, resource_limit
 from autotune.stats.latency import Ticks, percentile_ms, summarise, ticks_of
 from autotune.stats.launches import launch_interval
+
+_RATE = BY_NAME["min_throughput"]
 
 
 @dataclass(frozen=True)
@@ -40,20 +43,34 @@ class CountedSlices:
     @cached_property
     def efficiency(self) -> Interval | None:
         """Items for each CPU-second or joule, where the goal asks for that and it was measured."""
-        used = BY_NAME[resource_limit(self.goal)].of_block
-        if self.goal.objective is not Objective.EFFICIENCY or used is None:
+        if self.goal.objective is not Objective.EFFICIENCY:
             return None
-        each = [[used(b, self.items) for b in blocks] for blocks in self.launches.values()]
-        known = [[value for value in values if value] for values in each]
-        found = launch_interval(known)
-        return inverse(found) if found.mean > 0 else None
+        found = self.mean_of(BY_NAME[resource_limit(self.goal)])
+        return inverse(found) if found is not None and found.mean > 0 else None
 
     @cached_property
     def throughput(self) -> Interval:
         """Items per second."""
-        return launch_interval(
-            [[_rate(block, self.items) for block in blocks] for blocks in self.launches.values()]
-        )
+        found = self.mean_of(_RATE)
+        return Interval(math.nan, None, None) if found is None else found
+
+    @property
+    def claimed(self) -> tuple[Interval | None, ...]:
+        """What a certificate claims of it beside limits."""
+        if self.goal.objective is Objective.EFFICIENCY:
+            return self.throughput, self.efficiency
+        return (self.throughput,)
+
+    def mean_of(self, row: LimitRow) -> Interval | None:
+        """The mean of a limited quantity, 95 % over slices and launches; None if no slice has it.
+
+        A slice in which nothing was completed has none of what is counted for each item.
+        """
+        each = [
+            [found for block in blocks if (found := value_in(row, block, self.items)) is not None]
+            for blocks in self.launches.values()
+        ]
+        return launch_interval(each) if any(each) else None
 
     @cached_property
     def requests(self) -> int:
@@ -73,9 +90,9 @@ class CountedSlices:
         return frozenset(f for f in Flag if 5 * sum(f in found for found in marks) > len(marks))
 
 
-def _rate(block: Block, items: int) -> float:
-    """Items per second; a request has so many."""
-    return items * block.completions / block.duration_s
+def value_in(row: LimitRow, block: Block, items: int) -> float | None:
+    """What a block shows of a limited quantity, with so many items in a request."""
+    return None if row.of_block is None else row.of_block(block, items)
 
 
 def _speed(block: Block, items: int, goal: Goal) -> float | None:
@@ -83,10 +100,9 @@ def _speed(block: Block, items: int, goal: Goal) -> float | None:
     if goal.objective is Objective.LATENCY:
         return 1000 / goal_percentile_ms(ticks_of([block]), goal)
     if goal.objective is Objective.EFFICIENCY:
-        of_block = BY_NAME[resource_limit(goal)].of_block
-        used = None if of_block is None else of_block(block, items)
+        used = value_in(BY_NAME[resource_limit(goal)], block, items)
         return 1 / used if used else None
-    return _rate(block, items)
+    return value_in(_RATE, block, items)
 
 
 def goal_percentile_ms(ticks: Ticks, goal: Goal) -> float:

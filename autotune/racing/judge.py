@@ -23,8 +23,8 @@ from autotune.domain.race import (
     Status,
 )
 from autotune.racing.choice import Chosen, choose, fastest, posterior_of
-from autotune.racing.costs import readings_over
 from autotune.racing.limits import spreads
+from autotune.racing.readings import readings_over
 from autotune.racing.standings import Record
 from autotune.space.dimension import Bound
 from autotune.space.dimensions import bound_to

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from autotune.domain.goal import Verdict
+from autotune.domain.measurement import Interval
 from autotune.domain.race import LEAST_LAUNCHES, Contender, Dropped, End
 from autotune.racing.choice import fastest, is_hopeless, may_win
 from autotune.racing.judge import Field
@@ -222,13 +223,13 @@ def is_settled(now: Situation, seated: Sequence[int], seen: Field) -> bool:
     """Whether more launches of these would change nothing.
 
     Nobody may still be faster than the leader by more than the tie margin, the better hint may
-    not be faster at all unless it is equal, and the leader's throughput is known to 2 %.
+    not be faster at all unless it is equal, and what is claimed of the leader is known to 2 %: its
+    throughput, and its efficiency where that is asked for.
     """
     records = seen.records()
     posterior = seen.posterior(records)
     leader = fastest(posterior, [i for i in seated if records[i].holds])
-    half_width = None if leader is None else records[leader].throughput.half_width
-    if leader is None or half_width is None or half_width > _PRECISE:
+    if leader is None or not all(map(_is_precise, records[leader].claimed)):
         return False
     gone, baseline = now.without_room | now.prospects.unfit, now.prospects.baseline
     return not any(
@@ -236,6 +237,11 @@ def is_settled(now: Situation, seated: Sequence[int], seen: Field) -> bool:
         for i in seated
         if i != leader and i not in gone
     )
+
+
+def _is_precise(claim: Interval | None) -> bool:
+    half_width = None if claim is None else claim.half_width
+    return half_width is not None and half_width <= _PRECISE
 
 
 def rounds(now: Situation, following: NextLaunch) -> int:

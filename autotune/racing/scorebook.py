@@ -8,7 +8,7 @@ from autotune.domain.failure import Failure
 from autotune.domain.measurement import Opening
 from autotune.domain.race import Contender, Dossier, Dropped, LaunchReadings, Slice
 from autotune.machines.ports import OpenModel
-from autotune.measuring.costs import steady_rss_bytes
+from autotune.measuring.readings import steady_rss_bytes
 from autotune.racing.judge import Field
 from autotune.racing.plan import RacePlan
 from autotune.racing.policy import (

@@ -38,6 +38,12 @@ def texts_of(named: Mapping[str, Sequence[Value]] | None) -> dict[str, list[str]
     return {name: list(map(text_of, values)) for name, values in (named or {}).items()}
 
 
+def meaning_of(value: Value) -> str:
+    """What is the same for values that a switch of the runtime takes for the same."""
+    text = text_of(value).upper()
+    return {"TRUE": "YES", "ON": "YES", "FALSE": "NO", "OFF": "NO"}.get(text, text_of(value))
+
+
 def text_of(value: Value) -> str:
     """A value as the runtime takes it."""
     if isinstance(value, bool):
@@ -67,6 +73,11 @@ def why_refused(name: str, rows: Mapping[str, Dimension]) -> str:
     return _REFUSED.get(name, "")
 
 
+def part_of(name: str) -> str | None:
+    """The key in [space] of what decides the same, wholly or in part; both at once contradict."""
+    return _PARTS.get(name)
+
+
 def is_like_a_row(name: str, rows: Mapping[str, Dimension]) -> bool:
     """Whether a dimension's property was meant, most likely."""
     return bool(difflib.get_close_matches(name, rows, n=1, cutoff=_ALIKE))
@@ -74,6 +85,12 @@ def is_like_a_row(name: str, rows: Mapping[str, Dimension]) -> bool:
 
 _MEMORY = "decides how a model is loaded, not how fast it runs"
 _OURS = "is set by autotune"
+_PARTS = {
+    "KEY_CACHE_PRECISION": "kv_cache",
+    "VALUE_CACHE_PRECISION": "kv_cache",
+    "ENABLE_TENSOR_PARALLEL": "distribution_policy",
+}
+"""Properties that decide some of what a dimension decides, with its key in [space]."""
 _REFUSED = {
     "ENABLE_CPU_RESERVATION": "takes CPUs away from all that is compiled later in a process",
     "PERF_COUNT": "makes the runtime count, which slows what is measured",

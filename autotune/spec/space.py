@@ -1,12 +1,19 @@
 """[space]: a key for each dimension of the table."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, create_model
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    WithJsonSchema,
+    create_model,
+    model_validator,
+)
 
 from autotune.space.dimension import Dimension
 from autotune.space.dimensions import BY_NAME, PROPERTIES, TABLE
-from autotune.space.named import choices_of, why_no_value, why_refused
+from autotune.space.named import choices_of, meaning_of, part_of, why_no_value, why_refused
 from autotune.spec.values import Choices, Name, Positive, Section, Switch
 
 _MOST_COMBINATIONS = 256
@@ -24,6 +31,17 @@ class _Space(Section):
             return chosen
         return choices_of(found)
 
+    @model_validator(mode="after")
+    def _said_twice(self) -> Self:
+        """One thing under two names: which of them wins is the runtime's secret."""
+        named: dict[str, Any] = getattr(self, "properties", None) or {}
+        for name in named:
+            key = part_of(name)
+            if key is not None and getattr(self, key) is not None:
+                message = f"properties: {name} decides what {key} decides; say one of both"
+                raise ValueError(message)
+        return self
+
 
 def _checked(named: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
     """Properties that may be named; every fault in one message."""
@@ -33,6 +51,11 @@ def _checked(named: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
         for name, values in named.items()
         for value in values
         if (why := why_no_value(value))
+    ]
+    faults += [
+        f"{name} has a value twice: {list(values)}"
+        for name, values in named.items()
+        if len({meaning_of(value) for value in values}) < len(values)
     ]
     if faults:
         raise ValueError("; ".join(faults))

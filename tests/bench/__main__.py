@@ -18,8 +18,10 @@ from tests.bench import (
     drift,
     exports,
     gain,
+    limits,
     live,
     races,
+    readback,
     record,
     soak,
     startup,
@@ -54,8 +56,11 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
 }
 ONLY_BY_NAME = {
     "core-budget": core_budget.run,
+    "efficiency": limits.efficiency,
     "growth": cost.growth,
     "live": live.run,
+    "memory-limit": limits.memory,
+    "read-back": readback.run,
     "record": record.run,
     "soak": soak.run,
     "soak-real": soak.real,

@@ -5,7 +5,7 @@ A simulated surface does, and every recorded one whose file has CPU time (schema
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,8 @@ TRIALS = 60
 BAR = 0.03
 """Mean regret of the export that is allowed."""
 _CAPS = (0.3, 0.6)
-_MEMORY = (0.95, 0.85)
-"""Of what the fastest within the cap takes: so it binds."""
+_BOTH = 2
+"""Constraints of a goal that has a cap and one limit."""
 _FLOORS = (0.4, 0.8)
 """Of the highest throughput within the cap."""
 
@@ -80,18 +80,29 @@ def study(job: BoundedJob) -> Bounded:
 
 
 def memory_jobs(names: Iterable[str], seeds: int) -> list[BoundedJob]:
-    """Latency and memory: the cap rules out one optimum, the memory another."""
+    """Latency and memory, both binding: neither constraint by itself keeps the other one."""
     found = []
     for name in names:
         machine = surfaces.machine(name)
         for capped in _capped(name, Objective.THROUGHPUT):
-            best = _optimum(machine, capped)
-            for share in _MEMORY:
-                # As users give limits: two digits, of MB.
-                most = float(f"{share * memory_bytes(machine)[best] / 1e6:.2g}") * 1e6
-                goal = capped.within({"max_memory": most})
-                found += _jobs(name, machine, goal, seeds)
+            for most in _spread(_binding_memory(machine, capped)):
+                found += _jobs(name, machine, capped.within({"max_memory": most}), seeds)
     return found
+
+
+def _binding_memory(machine: RecordedMachine, capped: Goal) -> list[float]:
+    """Limits of memory that bind beside the cap, ascending; in two digits of MB, as users say."""
+    known = memory_bytes(machine)
+    least, most = float(known.min()), float(known[_optimum(machine, capped)])
+    asked = {float(f"{bytes_ / 1e6:.2g}") * 1e6 for bytes_ in np.linspace(least, most, 200)}
+    goals = {most: capped.within({"max_memory": most}) for most in asked}
+    return [most for most in sorted(goals) if _binds(machine, goals[most]) == _BOTH]
+
+
+def _spread(values: Sequence[float]) -> Sequence[float]:
+    """Two of them, a quarter and three quarters of the way; one of one."""
+    count = len(values)
+    return [values[i] for i in sorted({count // 4, 3 * count // 4})] if count else []
 
 
 def efficiency_jobs(names: Iterable[str], seeds: int) -> list[BoundedJob]:
@@ -149,13 +160,18 @@ def _jobs(name: str, machine: RecordedMachine, goal: Goal, seeds: int) -> list[B
     """None where nothing keeps all constraints."""
     if not keeps(machine, goal).any():
         return []
-    without = [Goal(goal.objective, goal.percentile, None, limits=goal.limits)]
-    without += [
-        Goal(goal.objective, goal.percentile, goal.cap_ms, limits=_others(goal, limit))
-        for limit in goal.limits
-    ]
-    binds = sum(not keeps(machine, goal)[_optimum(machine, other)] for other in without)
+    binds = _binds(machine, goal)
     return [BoundedJob(name, goal, seed, binds) for seed in range(seeds)]
+
+
+def _binds(machine: RecordedMachine, goal: Goal) -> int:
+    """Constraints that rule out what would be the optimum without them; 0 if nothing is left."""
+    kept = keeps(machine, goal)
+    if not kept.any():
+        return 0
+    without = [replace(goal, cap_ms=None)]
+    without += [replace(goal, limits=_others(goal, limit)) for limit in goal.limits]
+    return sum(not kept[_optimum(machine, other)] for other in without)
 
 
 def _others(goal: Goal, but: Limit) -> tuple[Limit, ...]:

@@ -25,8 +25,8 @@ from autotune.export.from_study import best_of_study
 from autotune.export.to_targets import export
 from autotune.machines.ports import Load, Runner
 from autotune.machines.workers import SubprocessRunner
-from autotune.measuring.costs import readings_of
 from autotune.measuring.measure import arrival_of
+from autotune.measuring.readings import readings_of
 from autotune.spec import parse_shapes
 from autotune.storage.reader import StudyReader
 from tests.bench.figure import Figure, figure

@@ -67,10 +67,11 @@ def _tasks(process: int) -> list[Path]:
 
 
 @contextlib.contextmanager
-def busy(cpu: int) -> Iterator[None]:
-    """A neighbour that never rests, on this CPU and no other."""
+def busy(cpu: int, niceness: int = 0) -> Iterator[None]:
+    """A neighbour that never rests, on this CPU and no other; a nice one gives way to others."""
     with confined_to({cpu}):
-        neighbour = subprocess.Popen([sys.executable, "-I", "-S", "-c", _SPIN])
+        spin = [sys.executable, "-I", "-S", "-c", _SPIN]
+        neighbour = subprocess.Popen(["nice", "-n", str(niceness), *spin])
     try:
         yield
     finally:

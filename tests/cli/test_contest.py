@@ -366,9 +366,25 @@ def test_compare_tells_in_words(autotune: Autotune) -> None:
     assert done.out.rstrip().splitlines()[-1].startswith("equal is a difference below")
 
 
+@pytest.mark.usefixtures("simulated")
+def test_compare_by_what_is_asked_for(autotune: Autotune) -> None:
+    """Items for each CPU-second, whatever the files were tuned for; the limits stay."""
+    options = ("--model", models.TINY, "--objective", "efficiency", "--min-throughput", "1")
+    done = autotune("compare", "THROUGHPUT", "latency", *options, "--budget", "20s", "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found["goal"]["objective"] == "efficiency"
+    assert all(one["efficiency"] > 0 for one in found["contenders"])
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
+        (
+            ("compare", "LATENCY", "THROUGHPUT", "--model", models.TINY, "--objective", "pareto"),
+            2,
+            "--objective: 'pareto' is none of throughput, latency, efficiency",
+        ),
         (("compare", "LATENCY"), 2, "compare takes two or more"),
         (("compare", "LATENCY", "THROUGHPUT"), 2, "give --model, or a best.json first"),
         (("compare", "LATENCY", "fast", "--model", models.TINY), 2, "'fast' is no setting"),

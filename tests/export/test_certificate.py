@@ -160,6 +160,20 @@ def test_the_certificate_is_what_the_race_saw() -> None:
     assert found.ratio_to_better_hint.mean == pytest.approx(1.5, rel=0.01)
 
 
+def test_the_certificate_says_what_the_choice_took_beside_time() -> None:
+    """In the race's processes, not in the search's."""
+    found, winner = certificate(RACE).costs, RACE.winner
+    assert found is not None
+    assert winner is not None
+    cpu = winner.readings.cpu_s_per_item
+    assert cpu is not None
+    assert cpu.low is not None
+    assert cpu.high is not None
+    assert (found.cpu_s_per_item, found.cpu_s_per_item_high) == (cpu.mean, cpu.high)
+    assert found.cpu_s_per_item_low == max(0.0, cpu.low)
+    assert found.energy_j_per_item is None
+
+
 def test_everyone_else_who_raced_is_named() -> None:
     """With how each one ended; ratios are to the chosen one."""
     others = {c.name: c for c in certificate(RACE).contenders}

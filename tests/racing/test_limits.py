@@ -117,6 +117,17 @@ def test_a_mean_over_load_is_bounded_over_launches() -> None:
     assert {one.verdict for one in found} == {Verdict.MET}
 
 
+@pytest.mark.parametrize(
+    ("objective", "claims"), [(Objective.THROUGHPUT, 1), (Objective.EFFICIENCY, 2)]
+)
+def test_all_that_is_claimed_must_be_known(objective: Objective, claims: int) -> None:
+    """A race goes on until each is known to 2 %: items per second, and per CPU-second if asked."""
+    found = record(goal(objective), turns(0, 200)).claimed
+    expected = (200.0, 1 / 0.0039)[:claims]
+    assert tuple(one and one.mean for one in found) == pytest.approx(expected)
+    assert all(one is not None and one.half_width is not None for one in found)
+
+
 def test_what_is_not_known_is_never_met() -> None:
     """No energy, no memory: unclear, and nothing that could be certified."""
     asked = goal(max_memory=10.0, max_energy_per_item=10.0)

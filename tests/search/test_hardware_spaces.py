@@ -128,7 +128,7 @@ def test_a_plain_cpu_has_none_of_these_and_says_why() -> None:
     found = offers_of(offer_of("CPU", HARDWARE["plain"]))
     why = {name: found[name].why_not for name in ("hyper_threading", "core_type")}
     assert why == {
-        "hyper_threading": "no two of the logical CPUs that may be used share a core",
+        "hyper_threading": "no more logical CPUs may be used than there are cores",
         "core_type": "the cores that may be used are all of one kind",
     }
     assert found["distribution_policy"].why_not == "the CPUs that may be used are of one socket"
@@ -186,7 +186,9 @@ def test_a_device_that_collects_needs_no_batch() -> None:
 
 def test_what_is_named_and_not_here_is_refused() -> None:
     """With the reason."""
-    with pytest.raises(SpecError, match=r"\[space\] hyper_threading: not here: no two .*; leave"):
+    with pytest.raises(
+        SpecError, match=r"\[space\] hyper_threading: not here: no more logical CPUs .*; leave"
+    ):
         space_of("plain", ["CPU"], hyper_threading=[False])
     with pytest.raises(SpecError, match=r"\[space\] npu_turbo: not here: a setting of NPU"):
         space_of("plain", ["CPU"], npu_turbo=[True])

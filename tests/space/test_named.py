@@ -70,6 +70,29 @@ def test_members_are_told() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("KEY_CACHE_PRECISION", "kv_cache", '"u8"'),
+        ("VALUE_CACHE_PRECISION", "kv_cache", '"u8"'),
+        ("ENABLE_TENSOR_PARALLEL", "distribution_policy", '"TENSOR_PARALLEL"'),
+    ],
+)
+def test_one_thing_under_two_names_is_refused(name: str, key: str, value: str) -> None:
+    """Either of them alone is taken."""
+    alone = STUDY.format(key="properties", value=f"{{ {name} = {value} }}")
+    assert parse_spec(alone).space.properties
+    with pytest.raises(SpecError, match=f"{name} decides what {key} decides; say one of both"):
+        parse_spec(f"{alone}{key} = {value}\n")
+
+
+@pytest.mark.parametrize("values", ['[true, "true"]', '["YES", "on"]', '["NO", false]', "[1, 1]"])
+def test_one_value_in_two_words_is_refused(values: str) -> None:
+    """It would be measured twice."""
+    with pytest.raises(SpecError, match="a value twice"):
+        parse_spec(STUDY.format(key="properties", value=f"{{ A_PROPERTY = {values} }}"))
+
+
+@pytest.mark.parametrize(
     ("value", "why"),
     [
         ("{ NUM_STREAMS = 2 }", r"a dimension of its own: say \[space\] streams"),

@@ -110,6 +110,14 @@ def compare(
     ] = None,
     shape: ItsShape = None,
     device: Annotated[str, typer.Option(metavar="DEVICE", help="For hints and settings.")] = "CPU",
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Compare by throughput, latency, or efficiency (items per CPU-second).",
+            show_default="that of the files, else throughput",
+        ),
+    ] = None,
     max_latency: MaxLatency = None,
     percentile: Percentile = None,
     anyway: Annotated[
@@ -130,6 +138,7 @@ def compare(
             model=model,
             shape=shape,
             device=device,
+            objective=objective,
             max_latency=max_latency,
             asked_percentile=percentile,
             limits=limits,

@@ -10,7 +10,7 @@ from autotune.space.offer import Offer
 
 
 def _no_smt(offer: Offer) -> str:
-    return "" if offer.has_smt else "no two of the logical CPUs that may be used share a core"
+    return "" if offer.has_smt else "no more logical CPUs may be used than there are cores"
 
 
 def _not_hybrid(offer: Offer) -> str:
