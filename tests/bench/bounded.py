@@ -24,6 +24,8 @@ TRIALS = 60
 BAR = 0.03
 """Mean regret of the export that is allowed."""
 _CAPS = (0.3, 0.6)
+_BINDING_CAPS = (0.1, 0.2, 0.3, 0.45, 0.6, 0.8)
+"""More of them: few leave room for a memory that binds as well."""
 _BOTH = 2
 """Constraints of a goal that has a cap and one limit."""
 _FLOORS = (0.4, 0.8)
@@ -84,7 +86,7 @@ def memory_jobs(names: Iterable[str], seeds: int) -> list[BoundedJob]:
     found = []
     for name in names:
         machine = surfaces.machine(name)
-        for capped in _capped(name, Objective.THROUGHPUT):
+        for capped in _capped(name, Objective.THROUGHPUT, _BINDING_CAPS):
             for most in _spread(_binding_memory(machine, capped)):
                 found += _jobs(name, machine, capped.within({"max_memory": most}), seeds)
     return found
@@ -150,9 +152,9 @@ def _cells(found: Sequence[Bounded]) -> list[str]:
     return [str(len(found)), *(f"{100 * float(value):.2f} %" for value in figures), str(missed)]
 
 
-def _capped(name: str, objective: Objective) -> list[Goal]:
+def _capped(name: str, objective: Objective, shares: Sequence[float] = _CAPS) -> list[Goal]:
     percentile = surfaces.percentile(name)
-    caps = caps_ms(surfaces.machine(name), percentile, _CAPS)
+    caps = caps_ms(surfaces.machine(name), percentile, shares)
     return [Goal(objective, percentile, float(f"{cap:.2g}")) for cap in caps]
 
 
