@@ -58,7 +58,7 @@ def run_compare(
     model: Path | None,
     shape: str | None,
     device: str,
-    objective: str | None = None,
+    objective: str | None,
     max_latency: str | None,
     asked_percentile: float | None,
     limits: Mapping[str, str | None],

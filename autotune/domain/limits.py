@@ -8,7 +8,7 @@ peak memory, whose bound is one for the next process that is started.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -71,8 +71,6 @@ class LimitRow:
     """Of one that is on a mean over load: the mean with its 95 % interval, None where unknown."""
     sums_of_block: "Callable[[Block, int], tuple[float, float] | None] | None" = None
     """Likewise of one block, with so many items in a request: two sums whose ratio it is."""
-    of_block: "Callable[[Block, int], float | None] | None" = field(init=False, default=None)
-    """That ratio; None also of a block in which nothing was completed."""
     of_process: "Callable[[Measurement], float | None] | None" = None
     """Of one that is on a value of a process: the value, None where unknown."""
     of_launch: "Callable[[LaunchReadings], float | None] | None" = None
@@ -89,9 +87,7 @@ class LimitRow:
     eased: Eased = Eased.NEITHER
 
     def __post_init__(self) -> None:
-        opened, sums = self.of_opening, self.sums_of_block
-        if sums is not None:
-            object.__setattr__(self, "of_block", lambda *block: _ratio(sums(*block)))
+        opened = self.of_opening
         if opened is not None:
             object.__setattr__(self, "of_process", lambda measurement: opened(measurement.opening))
             object.__setattr__(self, "of_launch", opened)
@@ -128,6 +124,14 @@ class LimitRow:
         apart = math.exp(self.margin)
         return LimitReading(value, value / apart, value * apart)
 
+    def of_block(self, block: "Block", items: int) -> float | None:
+        """The ratio of `sums_of_block`.
+
+        None where it was not measured, where nothing was completed, and of a value of a process.
+        """
+        sums = None if self.sums_of_block is None else self.sums_of_block(block, items)
+        return sums[0] / sums[1] if sums is not None and sums[1] else None
+
     def reading(self, measurement: "Measurement") -> "LimitReading | None":
         """What a measurement says of it, with the bounds by which the search judges.
 
@@ -149,10 +153,6 @@ class LimitReading:
     value: float
     low: float | None
     high: float | None
-
-
-def _ratio(sums: tuple[float, float] | None) -> float | None:
-    return sums[0] / sums[1] if sums is not None and sums[1] else None
 
 
 def _cpu(block: "Block", items: int) -> tuple[float, float] | None:

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from autotune.domain.measurement import Opening, Readings
-from autotune.export.section import Count, FileSection, Finite
+from autotune.export.section import Count, FileSection, Finite, not_below_zero
 
 
 class BestCosts(FileSection):
@@ -49,7 +49,7 @@ class BestTrialCosts(BestCosts):
 
 def best_costs(seen: Readings) -> BestCosts:
     """Readings as the file has them."""
-    return BestCosts.model_validate(_fields(seen))
+    return BestCosts(**_fields(seen))
 
 
 def best_trial_costs(seen: Readings, opening: Opening) -> BestTrialCosts:
@@ -67,7 +67,7 @@ def _fields(seen: Readings) -> dict[str, Any]:
     cpu, energy = seen.cpu_s_per_item, seen.energy_j_per_item
     return {
         "cpu_s_per_item": None if cpu is None else cpu.mean,
-        "cpu_s_per_item_low": None if cpu is None or cpu.low is None else max(0.0, cpu.low),
+        "cpu_s_per_item_low": None if cpu is None else not_below_zero(cpu.low),
         "cpu_s_per_item_high": None if cpu is None else cpu.high,
         "energy_j_per_item": None if energy is None else energy.mean,
         "open_peak_rss_bytes": seen.open_peak_rss_bytes,

@@ -17,7 +17,7 @@ from autotune.domain.race import (
     State,
 )
 from autotune.export.best_costs import BestCosts, best_costs
-from autotune.export.section import Above, Count, FileSection, Finite, Text
+from autotune.export.section import Above, Count, FileSection, Finite, Text, not_below_zero
 from autotune.space.configuration import Configuration
 
 
@@ -180,7 +180,7 @@ def certificate(
         raise ValueError("a race without a choice proves nothing")
     return BestCertificate(
         throughput_per_s=winner.throughput.mean,
-        throughput_low_per_s=_positive(winner.throughput.low),
+        throughput_low_per_s=not_below_zero(winner.throughput.low),
         latency_ms=best_latency(winner.latency),
         latency_upper_ms=winner.latency_upper_ms,
         **_headroom(race, winner, cap_ms),
@@ -299,8 +299,3 @@ def _conditions(seen: Conditions) -> BestConditions:
         dispersion=seen.dispersion,
         aa_noise=seen.noise,
     )
-
-
-def _positive(value: float | None) -> float | None:
-    """A rate is never below zero, whatever a wide interval says."""
-    return None if value is None else max(0.0, value)

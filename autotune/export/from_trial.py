@@ -21,6 +21,7 @@ from autotune.export.best_file import (
 )
 from autotune.export.best_measured import BestBaseline, BestMeasured
 from autotune.export.certificate import BestLimit, best_latency, certificate
+from autotune.export.section import not_below_zero
 from autotune.host.core_budget import budget_of
 from autotune.space.dimensions import bound_to
 
@@ -46,7 +47,7 @@ def best_file(  # noqa: PLR0913 - the parts of the file
         race = None
     winner = None if race is None else race.winner
     unproven = measurement.opening.unproven if winner is None else winner.unproven
-    hint, budget = better_hint(trials, goal, race), budget_of(machine)
+    hint = better_hint(trials, goal, race)
     return BestFile(
         format_version=FORMAT_VERSION,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -64,11 +65,7 @@ def best_file(  # noqa: PLR0913 - the parts of the file
         limits={limit.name: limit.value for limit in goal.limits},
         portable=goal.portable,
         bound_to=bound_to(trial.configuration),
-        sla=None
-        if goal.cap_ms is None
-        else BestSla(
-            percentile=goal.percentile, cap_ms=goal.given_cap_ms or 0.0, headroom=goal.headroom
-        ),
+        sla=_sla(goal),
         measured=_measured(measurement, fed, goal),
         certificate=None
         if race is None
@@ -84,14 +81,25 @@ def best_file(  # noqa: PLR0913 - the parts of the file
         machine=machine,
         versions=versions,
         environment=environment or {},
-        core_budget=None
-        if budget is None
-        else BestCoreBudget(
-            asked=str(budget.asked), count=len(budget.cpus), cpus=list(budget.cpus)
-        ),
+        core_budget=_core_budget(machine),
         study=study,
         trial=trial.number,
     )
+
+
+def _sla(goal: Goal) -> BestSla | None:
+    if goal.cap_ms is None:
+        return None
+    return BestSla(
+        percentile=goal.percentile, cap_ms=goal.given_cap_ms or 0.0, headroom=goal.headroom
+    )
+
+
+def _core_budget(machine: dict[str, Any]) -> BestCoreBudget | None:
+    budget = budget_of(machine)
+    if budget is None:
+        return None
+    return BestCoreBudget(asked=str(budget.asked), count=len(budget.cpus), cpus=list(budget.cpus))
 
 
 def _status(race: RaceResult | None, unproven: str | None) -> Status:
@@ -132,7 +140,7 @@ def _limit(one: Judged) -> BestLimit:
         name=one.limit.name,
         limit=one.limit.value,
         value=None if seen is None else seen.value,
-        bound=None if bound is None else max(0.0, bound),
+        bound=not_below_zero(bound),
         verdict=one.verdict,
     )
 

@@ -15,3 +15,8 @@ class FileSection(BaseModel):
     """A section of the file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def not_below_zero(value: float | None) -> float | None:
+    """What is never below zero, whatever a wide interval says."""
+    return None if value is None else max(0.0, value)

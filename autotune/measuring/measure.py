@@ -98,17 +98,7 @@ def measure(
     )
     items = items_per_request * configuration.batch_size
     tally = Tally(items, arrival.num_requests, goal, plan, to_beat_per_s, model.opening)
-    try:
-        with contextlib.closing(model.load(load)) as blocks:
-            for block in blocks:
-                tally.add(block)
-                if tally.stop_reason is not None:
-                    break
-    except TrialFault:
-        # A worker that fails to stop has been killed, but what it measured before stands.
-        if tally.stop_reason is None:
-            raise
-    tally.end()
+    _fill(tally, model, load)
     if not tally.counted:
         message = "the load ended before anything was measured"
         raise TrialFault(Failure(FailureKind.LOST, message, "load"))
@@ -132,6 +122,25 @@ def measure(
         flags=common_flags(counted),
         readings=readings_of(model, counted, items),
     )
+
+
+def _fill(tally: "Tally", model: OpenModel, load: Load) -> None:
+    """Take in blocks until enough is known.
+
+    Raises:
+        TrialFault: the worker failed before.
+    """
+    try:
+        with contextlib.closing(model.load(load)) as blocks:
+            for block in blocks:
+                tally.add(block)
+                if tally.stop_reason is not None:
+                    break
+    except TrialFault:
+        # A worker that fails to stop has been killed, but what it measured before stands.
+        if tally.stop_reason is None:
+            raise
+    tally.end()
 
 
 class Tally:
@@ -220,8 +229,8 @@ class Tally:
         if len(self.counted) < _MIN_BLOCKS:
             return False
         seen = [self.seen]
-        used = LIMITS[resource_limit(self._goal)].of_block
-        if self._goal.objective is Objective.EFFICIENCY and used is not None:
+        if self._goal.objective is Objective.EFFICIENCY:
+            used = LIMITS[resource_limit(self._goal)].of_block
             each = [used(block, self._items) or 0.0 for block in self.counted]
             seen.append(sample_interval(each))
         widths = [one.half_width for one in seen]
@@ -230,7 +239,7 @@ class Tally:
 
 def _of_load(goal: Goal) -> list[str]:
     """Names of the limits of which more load tells more."""
-    return [limit.name for limit in goal.limits if limit.row.of_block is not None]
+    return [limit.name for limit in goal.limits if limit.row.sums_of_block is not None]
 
 
 def warm_up(model: OpenModel, load: Load, least_s: float) -> None:

@@ -67,7 +67,7 @@ class CountedSlices:
         A slice in which nothing was completed has none of what is counted for each item.
         """
         each = [
-            [found for block in blocks if (found := value_in(row, block, self.items)) is not None]
+            [found for block in blocks if (found := row.of_block(block, self.items)) is not None]
             for blocks in self.launches.values()
         ]
         return launch_interval(each) if any(each) else None
@@ -90,19 +90,14 @@ class CountedSlices:
         return frozenset(f for f in Flag if 5 * sum(f in found for found in marks) > len(marks))
 
 
-def value_in(row: LimitRow, block: Block, items: int) -> float | None:
-    """What a block shows of a limited quantity, with so many items in a request."""
-    return None if row.of_block is None else row.of_block(block, items)
-
-
 def _speed(block: Block, items: int, goal: Goal) -> float | None:
     """What the goal compares by; None where it was not measured."""
     if goal.objective is Objective.LATENCY:
         return 1000 / goal_percentile_ms(ticks_of([block]), goal)
     if goal.objective is Objective.EFFICIENCY:
-        used = value_in(BY_NAME[resource_limit(goal)], block, items)
+        used = BY_NAME[resource_limit(goal)].of_block(block, items)
         return 1 / used if used else None
-    return value_in(_RATE, block, items)
+    return _RATE.of_block(block, items)
 
 
 def goal_percentile_ms(ticks: Ticks, goal: Goal) -> float:

@@ -10,7 +10,6 @@ from autotune.domain.goal import Goal, Verdict
 from autotune.domain.limits import Limit, LimitRow
 from autotune.domain.measurement import Block
 from autotune.domain.race import LEAST_LAUNCHES, LaunchReadings, LimitStanding
-from autotune.racing.counted import value_in
 from autotune.stats.launches import LaunchSpread, launch_bounds, next_bounds, pooled_spread
 from autotune.stats.tail_test import CERTIFICATE_ALPHA, SEARCH_ALPHA
 
@@ -100,7 +99,7 @@ def _logs(row: LimitRow, processes: Sequence[LaunchReadings]) -> list[float]:
 
 
 def _values(row: LimitRow, blocks: Sequence[Block], items: int) -> list[float]:
-    found = [value_in(row, block, items) for block in blocks]
+    found = [row.of_block(block, items) for block in blocks]
     return [value for value in found if value is not None and value > 0]
 
 

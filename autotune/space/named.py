@@ -40,8 +40,8 @@ def texts_of(named: Mapping[str, Sequence[Value]] | None) -> dict[str, list[str]
 
 def meaning_of(value: Value) -> str:
     """What is the same for values that a switch of the runtime takes for the same."""
-    text = text_of(value).upper()
-    return {"TRUE": "YES", "ON": "YES", "FALSE": "NO", "OFF": "NO"}.get(text, text_of(value))
+    text = text_of(value)
+    return _SWITCHES.get(text.upper(), text)
 
 
 def text_of(value: Value) -> str:
@@ -73,11 +73,6 @@ def why_refused(name: str, rows: Mapping[str, Dimension]) -> str:
     return _REFUSED.get(name, "")
 
 
-def part_of(name: str) -> str | None:
-    """The key in [space] of what decides the same, wholly or in part; both at once contradict."""
-    return _PARTS.get(name)
-
-
 def is_like_a_row(name: str, rows: Mapping[str, Dimension]) -> bool:
     """Whether a dimension's property was meant, most likely."""
     return bool(difflib.get_close_matches(name, rows, n=1, cutoff=_ALIKE))
@@ -85,12 +80,14 @@ def is_like_a_row(name: str, rows: Mapping[str, Dimension]) -> bool:
 
 _MEMORY = "decides how a model is loaded, not how fast it runs"
 _OURS = "is set by autotune"
-_PARTS = {
+_SWITCHES = {"TRUE": "YES", "ON": "YES", "FALSE": "NO", "OFF": "NO"}
+PARTS = {
     "KEY_CACHE_PRECISION": "kv_cache",
     "VALUE_CACHE_PRECISION": "kv_cache",
     "ENABLE_TENSOR_PARALLEL": "distribution_policy",
 }
-"""Properties that decide some of what a dimension decides, with its key in [space]."""
+"""Properties that decide some of what a dimension decides, with its key in [space]: both at once
+contradict each other."""
 _REFUSED = {
     "ENABLE_CPU_RESERVATION": "takes CPUs away from all that is compiled later in a process",
     "PERF_COUNT": "makes the runtime count, which slows what is measured",

@@ -13,7 +13,7 @@ from pydantic import (
 
 from autotune.space.dimension import Dimension
 from autotune.space.dimensions import BY_NAME, PROPERTIES, TABLE
-from autotune.space.named import choices_of, meaning_of, part_of, why_no_value, why_refused
+from autotune.space.named import PARTS, choices_of, meaning_of, why_no_value, why_refused
 from autotune.spec.values import Choices, Name, Positive, Section, Switch
 
 _MOST_COMBINATIONS = 256
@@ -36,7 +36,7 @@ class _Space(Section):
         """One thing under two names: which of them wins is the runtime's secret."""
         named: dict[str, Any] = getattr(self, "properties", None) or {}
         for name in named:
-            key = part_of(name)
+            key = PARTS.get(name)
             if key is not None and getattr(self, key) is not None:
                 message = f"properties: {name} decides what {key} decides; say one of both"
                 raise ValueError(message)

@@ -10,7 +10,6 @@ thread spins while it waits for the other, an item costs twice as much.
 """
 
 import json
-import re
 import statistics
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from autotune.measuring.readings import readings_of
 from autotune.spec import parse_shapes
 from autotune.storage.reader import StudyReader
 from tests.bench.figure import Figure, figure
+from tests.bench.outside import timed
 
 _SECONDS, _TURNS = 3.0, 5
 _WARM_BLOCKS = 4
@@ -145,7 +145,5 @@ def _worker(runner: Runner, trial: Trial) -> tuple[float, float]:
 
 def _program(folder: Path) -> tuple[float, float]:
     """The same of the program, from outside."""
-    command = ["/usr/bin/time", "-v", sys.executable, "-c", _OUTSIDE]
-    done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
-    (kib,) = re.findall(r"Maximum resident set size \(kbytes\): (\d+)", done.stderr)
-    return json.loads(done.stdout), 1024 * int(kib)
+    said, peak = timed((sys.executable, "-c", _OUTSIDE), folder)
+    return json.loads(said), peak

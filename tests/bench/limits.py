@@ -4,7 +4,6 @@ Both alone by name, as they take ten and eight minutes.
 """
 
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from typing import Any
 
 from autotune.export.best_file import BestFile, read_best
 from tests.bench.figure import Figure, figure
+from tests.bench.outside import timed
 
 _MODELS = Path("studies/models").resolve()
 _RUNS = 5
@@ -102,8 +102,7 @@ def _tuned(folder: Path, study: str) -> Path:
     (folder / "study.toml").write_text(study)
     _autotune("tune", str(folder))
     path = folder / "best.json"
-    print(f"  {folder.name}: {_words(read_best(path))}")
-    sys.stdout.flush()
+    print(f"  {folder.name}: {_words(read_best(path))}", flush=True)
     return path
 
 
@@ -122,14 +121,10 @@ def _words(best: BestFile) -> str:
 def _peak(best: Path) -> int:
     """Bytes that the exported program takes at most, as `time -v` says."""
     _autotune("export", str(best), "--to", "python", "--out", str(best.parent / "out"))
-    command = ["/usr/bin/time", "-v", sys.executable, "infer.py", "--seconds", "3"]
-    done = subprocess.run(
-        command, cwd=best.parent / "out" / "python", check=True, capture_output=True, text=True
-    )
-    (kib,) = re.findall(r"Maximum resident set size \(kbytes\): (\d+)", done.stderr)
-    print(f"  {best.parent.name}: {1024 * int(kib)} bytes from outside")
-    sys.stdout.flush()
-    return 1024 * int(kib)
+    command = (sys.executable, "infer.py", "--seconds", "3")
+    _, peak = timed(command, best.parent / "out" / "python")
+    print(f"  {best.parent.name}: {peak} bytes from outside", flush=True)
+    return peak
 
 
 def _compared(first: Path, second: Path) -> dict[str, float]:

@@ -95,7 +95,7 @@ def test_limits_stand_in_the_order_of_the_table() -> None:
 def test_each_row_is_of_one_kind() -> None:
     """A mean over load has blocks and no margin, a value of a process launches and one."""
     for row in TABLE:
-        of_load = (row.of_load is not None, row.of_block is not None)
+        of_load = (row.of_load is not None, row.sums_of_block is not None)
         of_process = (row.of_process is not None, row.of_launch is not None)
         assert of_load == tuple(not one for one in of_process)
         assert (row.margin > 0) is of_process[0]
@@ -126,7 +126,6 @@ def test_the_first_answer_takes_reading_compiling_and_a_request() -> None:
 
 def test_cpu_time_is_without_that_of_the_load() -> None:
     """Of a block, for each item; nothing of no items, never below zero."""
-    assert CPU.of_block is not None
     block = make_block([1.0] * 10)  # 0.4 s of the process, 0.01 of them the load's
     assert CPU.of_block(block, 2) == pytest.approx(0.39 / 20)
     assert CPU.of_block(make_block([]), 2) is None

@@ -11,8 +11,8 @@ from autotune.search.derive import Known, derive_space
 from autotune.search.gp import features
 from autotune.search.points import PointTable
 from autotune.space.configuration import Configuration, Effective
-from autotune.space.dimensions import Api
-from autotune.space.named import choices_of, properties_in
+from autotune.space.dimensions import TABLE, Api
+from autotune.space.named import PARTS, choices_of, properties_in
 from autotune.space.settings import configuration_in
 from autotune.space.space import SearchSpace
 from autotune.spec import parse_spec, to_toml
@@ -69,18 +69,14 @@ def test_members_are_told() -> None:
     assert "ENABLE_X" not in properties
 
 
-@pytest.mark.parametrize(
-    ("name", "key", "value"),
-    [
-        ("KEY_CACHE_PRECISION", "kv_cache", '"u8"'),
-        ("VALUE_CACHE_PRECISION", "kv_cache", '"u8"'),
-        ("ENABLE_TENSOR_PARALLEL", "distribution_policy", '"TENSOR_PARALLEL"'),
-    ],
-)
-def test_one_thing_under_two_names_is_refused(name: str, key: str, value: str) -> None:
+@pytest.mark.parametrize(("name", "key"), PARTS.items())
+def test_one_thing_under_two_names_is_refused(name: str, key: str) -> None:
     """Either of them alone is taken."""
+    (row,) = [one for one in TABLE if one.key == key]
+    value = json.dumps(row.allowed[0])
     alone = STUDY.format(key="properties", value=f"{{ {name} = {value} }}")
     assert parse_spec(alone).space.properties
+    assert parse_spec(STUDY.format(key=key, value=value)).space.choices(row.name)
     with pytest.raises(SpecError, match=f"{name} decides what {key} decides; say one of both"):
         parse_spec(f"{alone}{key} = {value}\n")
 
