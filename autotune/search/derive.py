@@ -127,6 +127,8 @@ def _own(one: Dimension, spec: SpaceSpec, offer: Offer) -> Choices:
     is_later = not (one.first and one.was_choice)
     if is_later and named == (one.default,):
         return ()
+    if named is None and one.key in spec.decided:
+        return ()  # both at once would contradict each other
     never = lacking_through(device) if is_meta(device) else lacking(device)
     offered = one.on_device(offer)
     is_free = not offered.why_not or offered.may_be_named

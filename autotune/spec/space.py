@@ -31,6 +31,12 @@ class _Space(Section):
             return chosen
         return choices_of(found)
 
+    @property
+    def decided(self) -> frozenset[str]:
+        """Keys of the dimensions that properties named by hand decide some of."""
+        named: dict[str, Any] = getattr(self, "properties", None) or {}
+        return frozenset(PARTS[name] for name in named if name in PARTS)
+
     @model_validator(mode="after")
     def _said_twice(self) -> Self:
         """One thing under two names: which of them wins is the runtime's secret."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from autotune.report.page.charts import all_figures
 from autotune.report.page.view import view_of
 from tests.report.studies import BrokenRunner, evidence, make_study, page, view
 
@@ -103,6 +104,18 @@ def test_the_answer_of_a_race_is_its_claim(raced: Path) -> None:
         shown.answer,
     )
     assert "race" in shown.figures
+
+
+def test_a_race_for_efficiency_is_drawn_by_it(tmp_path: Path) -> None:
+    """Its figure shows what was compared, not throughput, and orders by it."""
+    goal = {"max_latency": "20ms", "objective": "efficiency"}
+    folder = make_study(tmp_path / "frugal", trials=12, goal=goal, race={"share": 0.3})
+    figure = all_figures(evidence(folder))["race"]
+    assert figure["layout"]["xaxis"]["title"]["text"] == "items per CPU-second"
+    race = evidence(folder).race
+    assert race is not None
+    measured = sorted(s.efficiency.mean for s in race.standings if s.efficiency)
+    assert figure["data"][0]["x"] == pytest.approx(measured, rel=1e-3)
 
 
 def test_the_answer_without_a_race_says_so(study: Path) -> None:

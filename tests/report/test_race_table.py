@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from autotune.domain.goal import Goal, Objective, Verdict
+from autotune.domain.goal import Goal, Objective, Resource, Verdict
 from autotune.domain.measurement import Flag, Interval
 from autotune.domain.race import (
     RaceResult,
@@ -118,3 +118,32 @@ def test_eighty_columns_hold_every_figure() -> None:
         assert figure in text
     for figure in ("12346/s", "123 ms", "130 ms", "? unclear", "2.35x (2.30-2.39)", "over cap"):
         assert figure in text
+
+
+@pytest.mark.parametrize(
+    ("resource", "unit"), [(Resource.CPU, "CPU-s"), (Resource.ENERGY, "joule")]
+)
+def test_a_race_for_efficiency_shows_it_and_goes_by_it(resource: Resource, unit: str) -> None:
+    """Within eighty columns; whoever was not measured comes last, however fast it is."""
+    frugal = make_standing("frugal", State.SLOWER, efficiency=Interval(2812.3, 2800.0, 2820.0))
+    unknown = make_standing("unknown", State.TIED, throughput=Interval(12345.6, 1.0, 2.0))
+    winner = make_standing(efficiency=Interval(123.4, 120.0, 130.0), verdict=Verdict.UNCLEAR)
+    goal = Goal(Objective.EFFICIENCY, 99.9, 2000.0, resource=resource)
+    text = shown(make_result(unknown, frugal, winner=winner), goal, width=80)
+    assert unit in text
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
+    assert "…" not in text
+    for figure in ("2812", "123.4", "12346/s", "? unclear", "1.87x (1.84-1.90)", "chosen"):
+        assert figure in text
+    places = [text.index(name) for name in ("trial 12", "frugal", "unknown")]
+    assert places == sorted(places)
+
+
+def test_a_race_for_latency_goes_by_it() -> None:
+    """Not by throughput, which is beside the point."""
+    slow = make_standing("fast, late", State.SLOWER, latency=make_latency(9.0))
+    quick = make_standing(
+        "slow, soon", State.SLOWER, latency=make_latency(2.0), throughput=Interval(9.0, 8.0, 10.0)
+    )
+    text = shown(make_result(slow, quick), Goal(Objective.LATENCY, 99.0, None))
+    assert text.index("slow, soon") < text.index("fast, late")

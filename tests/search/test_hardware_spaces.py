@@ -15,8 +15,9 @@ from autotune.errors import SpecError
 from autotune.search.derive import Known, derive_space, seeds
 from autotune.search.offering import offer_of
 from autotune.space.configuration import Configuration
-from autotune.space.dimensions import DIMENSIONS, Api
+from autotune.space.dimensions import BY_NAME, DIMENSIONS, Api
 from autotune.space.directed import unnested
+from autotune.space.named import PARTS
 from autotune.space.offers import offers_of
 from autotune.space.space import SearchSpace
 from autotune.spec import SpaceSpec
@@ -121,6 +122,15 @@ def test_two_sockets_have_a_policy() -> None:
     assert found["distribution_policy"] == (None, "TENSOR_PARALLEL")
     assert "core_type" not in found
     assert max(found["streams"]) == 128
+
+
+@pytest.mark.parametrize(("name", "key"), sorted(PARTS.items()))
+def test_what_a_named_property_decides_is_not_swept_beside_it(name: str, key: str) -> None:
+    """One thing under two names: which of them wins is the runtime's secret."""
+    (one,) = (row for row in BY_NAME.values() if row.key == key)
+    space = space_of("two sockets", ["CPU"], properties={name: ["YES", "NO"]})
+    assert space.choices[one.name] == (one.default,)
+    assert len(space.choices["named_properties"]) == 2
 
 
 def test_a_plain_cpu_has_none_of_these_and_says_why() -> None:

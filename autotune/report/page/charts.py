@@ -14,20 +14,21 @@ from autotune.domain.trial import Trial
 from autotune.report.format import per_resource, percentile
 from autotune.report.page.drawing import Figure, across, down, plain, rate_of, rounded, trace_of
 from autotune.report.page.settings import mattered, slices, together
-from autotune.report.race_table import state_in_words
+from autotune.report.race_table import figure_of, state_in_words
 
 
 def race(study: Evidence) -> Figure | None:
-    """Throughput of every contender with its 95 % interval, slowest first."""
+    """Throughput or efficiency of every contender with its 95 % interval, the least first."""
     if study.race is None:
         return None
-    shown = [s for s in study.race.standings if s.throughput is not None]
-    if not shown:
+    goal, best = study.goal, study.race.winner
+    measured = [(figure_of(s, goal), s) for s in study.race.standings]
+    found = sorted(((rate.mean, rate, s) for rate, s in measured if rate), key=lambda one: one[0])
+    if not found:
         return None
-    shown.sort(key=lambda s: s.throughput.mean if s.throughput else 0)
-    rates = [s.throughput for s in shown if s.throughput]
+    rates, shown = [rate for _, rate, _ in found], [s for *_, s in found]
     names = [plain(f"{s.contender.name} ({state_in_words(s)})") for s in shown]
-    best = study.race.winner
+    per = per_resource(goal) if goal.objective is Objective.EFFICIENCY else "second"
     return {
         "data": [
             {
@@ -47,11 +48,11 @@ def race(study: Evidence) -> Figure | None:
                     "color": ["var:met" if s is best else "var:plain" for s in shown],
                     "symbol": ["diamond" if s is best else "circle" for s in shown],
                 },
-                "hovertemplate": "%{y}: %{x}/s<extra></extra>",
+                "hovertemplate": f"%{{y}}: %{{x}} items per {per}<extra></extra>",
             }
         ],
         "layout": {
-            "xaxis": {"title": {"text": "items per second"}, "rangemode": "normal"},
+            "xaxis": {"title": {"text": f"items per {per}"}, "rangemode": "normal"},
             "yaxis": {"automargin": True},
             "height": 90 + 34 * len(shown),
         },
