@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -85,8 +86,13 @@ REASONS: list[tuple[str, set[str], str]] = [
 """Modules that name some of these, which ones, and what for."""
 
 
-def words_of(path: Path) -> Iterator[tuple[int, str]]:
+@cache
+def words_of(path: Path) -> list[tuple[int, str]]:
     """Every name and every text in a module that is no docstring, with its line."""
+    return list(_words(path))
+
+
+def _words(path: Path) -> Iterator[tuple[int, str]]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     said = {
         id(node.value)
