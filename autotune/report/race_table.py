@@ -78,7 +78,7 @@ def figure_of(standing: Standing, goal: Goal) -> Interval | None:
 
 
 def _cells(standing: Standing, goal: Goal, *, is_baseline: bool) -> list[str | Text]:
-    word, style = state_in_words(standing), STATES[standing.state][1]
+    word, style = state_in_words(standing, goal), STATES[standing.state][1]
     measured = standing.throughput is not None
     return [
         _short_name(standing),
@@ -98,12 +98,18 @@ def _figures(standing: Standing, goal: Goal) -> list[str]:
     return [rate, milliseconds(standing.latency.goal_ms if standing.latency else None), upper]
 
 
-def state_in_words(standing: Standing) -> str:
-    """How it ended; one that misses something else than the cap is over that."""
+def state_in_words(standing: Standing, goal: Goal) -> str:
+    """How it ended; one that misses something else than the cap is over that.
+
+    Whoever takes more for each item need not be slower.
+    """
     is_beside = any(one.verdict is Verdict.MISSED for one in standing.limits)
     is_other = is_beside and standing.verdict is not Verdict.MISSED
-    is_missed = standing.state is State.MISSED
-    return "over limit" if is_missed and is_other else STATES[standing.state][0]
+    if standing.state is State.MISSED and is_other:
+        return "over limit"
+    if standing.state is State.SLOWER and goal.objective is Objective.EFFICIENCY:
+        return "behind"
+    return STATES[standing.state][0]
 
 
 def _short_name(standing: Standing) -> str:

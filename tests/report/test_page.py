@@ -111,7 +111,7 @@ def test_a_race_for_efficiency_is_drawn_by_it(tmp_path: Path) -> None:
     goal = {"max_latency": "20ms", "objective": "efficiency"}
     folder = make_study(tmp_path / "frugal", trials=12, goal=goal, race={"share": 0.3})
     figure = all_figures(evidence(folder))["race"]
-    assert figure["layout"]["xaxis"]["title"]["text"] == "items per CPU-second"
+    assert figure["layout"]["xaxis"]["title"]["text"] == "items per<br>CPU-second"
     race = evidence(folder).race
     assert race is not None
     measured = sorted(s.efficiency.mean for s in race.standings if s.efficiency)

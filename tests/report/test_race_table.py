@@ -135,6 +135,8 @@ def test_a_race_for_efficiency_shows_it_and_goes_by_it(resource: Resource, unit:
     assert "…" not in text
     for figure in ("2812", "123.4", "12346/s", "? unclear", "1.87x (1.84-1.90)", "chosen"):
         assert figure in text
+    assert "behind" in text  # and not slower, which it may not be
+    assert "slower" not in text
     places = [text.index(name) for name in ("trial 12", "frugal", "unknown")]
     assert places == sorted(places)
 

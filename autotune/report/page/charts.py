@@ -27,8 +27,10 @@ def race(study: Evidence) -> Figure | None:
     if not found:
         return None
     rates, shown = [rate for _, rate, _ in found], [s for *_, s in found]
-    names = [plain(f"{s.contender.name} ({state_in_words(s)})") for s in shown]
-    per = per_resource(goal) if goal.objective is Objective.EFFICIENCY else "second"
+    names = [plain(f"{s.contender.name} ({state_in_words(s, goal)})") for s in shown]
+    is_efficiency = goal.objective is Objective.EFFICIENCY
+    per = per_resource(goal) if is_efficiency else "second"
+    axis = f"items per<br>{per}" if is_efficiency else f"items per {per}"  # for narrow windows
     return {
         "data": [
             {
@@ -52,7 +54,7 @@ def race(study: Evidence) -> Figure | None:
             }
         ],
         "layout": {
-            "xaxis": {"title": {"text": f"items per {per}"}, "rangemode": "normal"},
+            "xaxis": {"title": {"text": axis}, "rangemode": "normal"},
             "yaxis": {"automargin": True},
             "height": 90 + 34 * len(shown),
         },
