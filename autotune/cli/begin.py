@@ -58,8 +58,8 @@ def known_study(folder: Path, given: dict[str, Any], limits: dict[str, Any]) -> 
     if settled:
         option = "--" + settled[0].replace("_", "-")
         raise UsageError(
-            f"{option} is settled in {folder / STUDY_FILE}; change it there, "
-            "or give the model file and a --name to begin another study"
+            f"{option} is settled in {folder / STUDY_FILE}; change it there while nothing is "
+            "measured yet, or give the model file and a --name to begin another study"
         )
     spec = load_spec(folder)
     return _with_limits(spec, limits) if any(v is not None for v in limits.values()) else spec

@@ -138,6 +138,8 @@ def _check_device(name: str, shown: Shown) -> None:
         if facts_of(member, shown.hardware.devices) is None:
             listed = ", ".join(shown.hardware.devices) or "none"
             why = shown.absent.get(member)
+            if member.upper() in shown.hardware.devices:
+                why = f"it is written {member.upper()}"
             raise DeviceError(f"{name!r} is not here: {why or f'the devices here are {listed}'}")
 
 

@@ -14,7 +14,7 @@ from autotune.analysis.what_if import is_allowed, lowest_cap
 from autotune.cli.output import STDOUT, csv_to, goal_json, must_end_with, print_json, say, show
 from autotune.cli.questions import asked_goal, opened, terms_json, within_limits
 from autotune.domain.goal import Goal
-from autotune.domain.ranking import baselines, better_hint, latest
+from autotune.domain.ranking import baselines, better_hint, is_shown, latest
 from autotune.errors import EXIT_NO_FEASIBLE, EXIT_OK, AutotuneError, UsageError
 from autotune.export.best_file import BestFile, read_best, write_best
 from autotune.export.from_study import best_of_study
@@ -110,15 +110,16 @@ def show_best(
     if out is not None:
         _keep_certified(out, file)
         write_best(file, out)
+    code = EXIT_OK if is_shown(leader, goal, race) else EXIT_NO_FEASIBLE
     if as_json:
         print_json(file.model_dump(mode="json"))
-        return EXIT_OK
+        return code
     _tell_best(console, found, file, goal, device)
     _tell_devices(console, store, found, goal, device)
     say(console, terms_of(store.identity(), last_machine(store.sessions())))
     if out is not None:
         say(console, f"wrote {out}")
-    return EXIT_OK
+    return code
 
 
 def _tell_best(

@@ -25,6 +25,7 @@ from autotune.domain.race import RaceResult
 from autotune.domain.ranking import (
     baselines,
     better_hint,
+    is_shown,
     ratio,
 )
 from autotune.domain.trial import Trial
@@ -245,7 +246,9 @@ def _conclude(outcome: Outcome, written: _Files, folder: Path, console: Console,
     if outcome.reason in {"stopped", "interrupted"}:
         _say_how_to_go_on(console, go_on)
         return EXIT_INTERRUPTED
-    return EXIT_OK if outcome.best is not None else EXIT_NO_FEASIBLE
+    chosen = outcome.best
+    is_met = chosen is not None and is_shown(chosen, outcome.goal, outcome.race)
+    return EXIT_OK if is_met else EXIT_NO_FEASIBLE
 
 
 def _show(outcome: Outcome, folder: Path, console: Console) -> None:

@@ -22,21 +22,29 @@ from autotune.cli.output import (
 from autotune.cli.questions import within_limits
 from autotune.cli.stop import Signals
 from autotune.cli.streams import optional_output
-from autotune.domain.goal import Goal, Verdict
+from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.race import LimitStanding, RaceResult
 from autotune.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_VERIFICATION
 from autotune.machines.fingerprint import Machine
 from autotune.racing.contest import check_budgets, common_goal
 from autotune.racing.named import contender_of_file
-from autotune.racing.verify import Finding, Verification, claimed_efficiency, verify
+from autotune.racing.verify import (
+    Finding,
+    Verification,
+    claimed_efficiency,
+    claimed_latency_ms,
+    verify,
+)
 from autotune.report.format import (
     cap_in_words,
     efficiency,
+    gained,
     limit_in_words,
     limited,
     milliseconds,
     per_second,
     percent,
+    percentile,
 )
 from autotune.report.race import limits_json, ratio_text
 from autotune.report.race_table import race_table
@@ -128,8 +136,12 @@ def _show_verification(
         say(console, f"{limit_in_words(seen.limit)}: {_limit_words(found, seen, finding)}")
     if found.efficiency is not None:
         say(console, f"efficiency: {_efficiency_words(found)}")
+    if found.latency is not None:
+        say(console, f"{percentile(goal.percentile)}: {_latency_words(found)}")
     say(console, f"throughput: {_throughput_words(found)}")
-    verdict = "holds" if found.holds else "does not hold"
+    verdict = (
+        "holds" if found.holds else "does not hold" if found.is_broken else "is not shown to hold"
+    )
     status = f"({best.status} when it was made)"
     say(console, f"{found.path} {verdict} {status}")
 
@@ -167,7 +179,10 @@ def _limit_words(found: Verification, seen: LimitStanding, finding: Finding) -> 
     figures = f"{limited(row, seen.value)}{bound}"
     if finding is Finding.UNSHOWN:
         return f"not shown either way: {figures}; give a longer --budget"
-    return f"{'holds' if finding is Finding.HOLDS else 'does not hold'}: {figures}"
+    if finding is Finding.BROKEN:
+        return f"does not hold: {figures}"
+    is_beyond = seen.bound is not None and row.excess(seen.bound, seen.limit.value) > 0
+    return f"{'holds at 95 %' if is_beyond else 'holds'}: {figures}"
 
 
 def _efficiency_words(found: Verification) -> str:
@@ -179,7 +194,7 @@ def _efficiency_words(found: Verification) -> str:
         Finding.UNSHOWN: "not shown either way",
     }.get(found.efficiency or Finding.UNSHOWN, "")
     now = efficiency(None if seen is None else seen.mean, goal)
-    return f"{said}: {now} now, at least {efficiency(claimed, goal)} claimed"
+    return f"{said}: {now} now, at least {efficiency(claimed, goal)} claimed{_ratio_words(found)}"
 
 
 def _slower_than_allowed(found: Verification) -> str:
@@ -206,6 +221,23 @@ def _within_the_headroom(found: Verification) -> str:
     )
 
 
+_STATES = {
+    Finding.HOLDS: "holds",
+    Finding.RELATIVE: "holds relative to the hint, as the machine itself is slower now",
+    Finding.BROKEN: "does not hold",
+    Finding.UNSHOWN: "too little was seen to say; give a longer --budget",
+}
+
+
+def _latency_words(found: Verification) -> str:
+    seen = found.standing.latency
+    if seen is None or found.latency is None:
+        return "not measured"
+    claimed = milliseconds(claimed_latency_ms(found.best))
+    now = f"{milliseconds(seen.goal_ms)} now, at most {claimed} claimed"
+    return f"{_STATES[found.latency]}: {now}{_ratio_words(found)}"
+
+
 def _throughput_words(found: Verification) -> str:
     seen = found.standing.throughput
     if seen is None:
@@ -213,16 +245,20 @@ def _throughput_words(found: Verification) -> str:
     now = f"{per_second(seen.mean)} now, at least {per_second(found.claim_per_s)} claimed"
     speed = found.machine_speed
     machine = "" if speed is None else f"; the hint runs at {percent(speed)} of its speed then"
-    ratio = ""
-    if found.ratio is not None and found.claim_ratio is not None:
-        ratio = f"; {ratio_text(found.ratio)} of the hint, {ratio_text(found.claim_ratio)} then"
-    state = {
-        Finding.HOLDS: "holds",
-        Finding.RELATIVE: "holds relative to the hint, as the machine itself is slower now",
-        Finding.BROKEN: "does not hold",
-        Finding.UNSHOWN: "too little was seen to say; give a longer --budget",
-    }
-    return f"{state[found.throughput]}: {now}{machine}{ratio}"
+    is_other = found.best.goal.objective in {Objective.LATENCY, Objective.EFFICIENCY}
+    ratio = "" if is_other else _ratio_words(found)
+    state = _STATES[found.throughput]
+    if found.throughput is Finding.HOLDS and seen.mean < found.claim_per_s:
+        state += ", within 2 % or its own noise"
+    return f"{state}: {now}{machine}{ratio}"
+
+
+def _ratio_words(found: Verification) -> str:
+    """What it is of the hint, in what the file was made for, now and then."""
+    if found.ratio is None or found.claim_ratio is None:
+        return ""
+    now, then = ratio_text(found.ratio), ratio_text(found.claim_ratio)
+    return f"; {now} of the hint{gained(found.best.goal)}, {then} then"
 
 
 def _verification_json(found: Verification, result: RaceResult, machine: Machine) -> dict[str, Any]:
@@ -248,6 +284,8 @@ def _verification_json(found: Verification, result: RaceResult, machine: Machine
             )
         ],
         "efficiency_finding": found.efficiency and found.efficiency.value,
+        "latency_finding": found.latency and found.latency.value,
+        "claimed_latency_ms": claimed_latency_ms(found.best),
         "launches": result.launches,
         "rounds": result.rounds,
         "duration_s": result.duration_s,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from autotune.domain.goal import Goal, Objective, Verdict
+from autotune.domain.goal import Goal, Objective, Verdict, together
 from autotune.domain.measurement import Measurement
 from autotune.domain.race import RaceResult
 from autotune.domain.trial import Trial
@@ -45,6 +45,19 @@ def chosen(trials: Sequence[Trial], goal: Goal, race: RaceResult | None) -> Tria
         return best(trials, goal)
     number = None if race.winner is None else race.winner.contender.trial
     return next((trial for trial in trials if trial.number == number), None)
+
+
+def is_shown(trial: Trial, goal: Goal, race: RaceResult | None) -> bool:
+    """Whether the race or the search itself showed that what was chosen meets all, at 5 %.
+
+    Where nothing is shown to, what may meet all is chosen, and is no more than a guess.
+    """
+    winner = None if race is None else race.winner
+    if winner is not None:
+        limits = (one.search_verdict for one in winner.limits)
+        if together([winner.search_verdict, *limits]) in {None, Verdict.MET}:
+            return True
+    return trial.measurement is not None and is_feasible(trial.measurement, goal)
 
 
 def nearest_miss(trials: Iterable[Trial], goal: Goal | None = None) -> Trial | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.inspection import Inspection
+from autotune.domain.measurable import why_unmeasurable
 from autotune.domain.measurement import Feed
 from autotune.domain.model_file import fault_of
 from autotune.domain.place import BUDGET, LAYOUT
@@ -71,7 +72,8 @@ def contest(  # noqa: PLR0913 - the parts of a race
     Raises:
         BusyError: another measurement runs on this machine.
         StudyMismatchError: a contender was tuned elsewhere, or its core budget is not there.
-        UsageError: `cpus` cannot be held here, or contenders have several core budgets.
+        UsageError: `cpus` cannot be held here, contenders have several core budgets, or the goal
+            asks for what cannot be measured here.
         ModelError, DeviceError: a model or device cannot be used.
     """
     check_budgets(named, cpus)
@@ -84,6 +86,9 @@ def contest(  # noqa: PLR0913 - the parts of a race
             key: runner.inspect(devices, try_batch=key in batched)
             for key, (runner, devices) in made.items()
         }
+        why = next((why for one in facts.values() if (why := why_unmeasurable(goal, one))), "")
+        if why:
+            raise UsageError(why)
         first = _key(named[0].model)
         machine = made[first][0].machine(facts[first])
         if not anyway:

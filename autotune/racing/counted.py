@@ -50,9 +50,12 @@ class CountedSlices:
 
     @cached_property
     def throughput(self) -> Interval:
-        """Items per second."""
+        """Items per second; without an interval where two launches differ too much for one."""
         found = self.mean_of(_RATE)
-        return Interval(math.nan, None, None) if found is None else found
+        if found is None:
+            return Interval(math.nan, None, None)
+        is_bounded = found.low is not None and found.low > 0
+        return found if is_bounded else Interval(found.mean, None, None)
 
     @property
     def claimed(self) -> tuple[Interval | None, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from autotune.domain.failure import FailureKind
 from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Interval
-from autotune.domain.race import LimitStanding, RaceResult, Standing, headroom
+from autotune.domain.race import LEAST_LAUNCHES, LimitStanding, RaceResult, Standing, headroom
 from autotune.export.best_file import BestFile
 from autotune.host.core_budget import CpuRequest
 from autotune.machines.fingerprint import Machine
@@ -23,6 +23,8 @@ TOLERANCE = 0.02
 """A throughput within 2 % of the claim keeps it: MLPerf's bound for a material difference."""
 _PRECISE = 0.05
 """An interval wider than this to each side reaches too much to show anything by its end."""
+_BY_RATE = {Objective.THROUGHPUT, Objective.PARETO}
+"""What is made for a rate, so that its ratio to the hint is one of rates."""
 
 
 class Finding(StrEnum):
@@ -52,6 +54,8 @@ class Verification:
     """What was seen of each limit beside latency, and what became of it."""
     efficiency: Finding | None = None
     """None where the file claims none."""
+    latency: Finding | None = None
+    """None but of a file that was made for the lowest latency."""
     throughput: Finding
     claim_per_s: float
     """Throughput lower bound that the file claims."""
@@ -64,16 +68,24 @@ class Verification:
     """How much longer the hint's requests take now than then, by rate or by the percentile,
     whichever is more: 0.1 for 10 %; None as for `machine_speed`."""
     claim_ratio: Interval | None
-    """Throughput over the hint's that the file claims."""
+    """Over the hint, in what the file was made for, that the file claims; above 1 is better."""
     ratio: Interval | None
     """The same now."""
 
     @property
     def holds(self) -> bool:
         """Whether every claim holds."""
-        kept = {Finding.HOLDS, Finding.RELATIVE}
+        kept = {None, Finding.HOLDS, Finding.RELATIVE}
         others = {self.answers, self.sla, self.efficiency, *(found for _, found in self.limits)}
-        return self.throughput in kept and others <= {None, Finding.HOLDS}
+        return {self.throughput, self.latency} <= kept and others <= {None, Finding.HOLDS}
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a claim does not hold: else too little was seen of one, or it never ran."""
+        if self.sla is Finding.RELATIVE and self.standing.search_verdict is Verdict.MISSED:
+            return True
+        found = {self.answers, self.sla, self.efficiency, self.latency, self.throughput}
+        return Finding.BROKEN in found | {one for _, one in self.limits}
 
 
 def verify(  # noqa: PLR0913 - one argument for each option
@@ -97,6 +109,8 @@ def verify(  # noqa: PLR0913 - one argument for each option
     the certificate's headroom allows for from a claim that was wrong. The throughput holds if the
     interval seen now reaches 98 % of the claimed lower bound; where the machine itself has become
     slower, as the hint shows, if the ratio to the hint reaches 98 % of the ratio that is claimed.
+    The percentile of a file that was made for the lowest latency holds if it is at most 2 % above
+    the claimed upper bound, or likewise beside the hint.
     Each limit beside latency holds if its bound at 95 % is within it, and an efficiency as a
     throughput does, without the hint: CPU time and energy are not what a slower machine takes.
 
@@ -157,7 +171,12 @@ def judge_claims(path: Path, best: BestFile, result: RaceResult, goal: Goal) -> 
         sla=None if goal.sla is None else _sla(standing.search_verdict, allowed, slowness),
         limits=tuple((seen, _limit(seen)) for seen in _limits(standing, goal)),
         efficiency=_efficiency(best, standing),
-        throughput=_throughput(standing, claim, speed, claim_ratio),
+        latency=_latency(best, standing, slowness, claim_ratio),
+        throughput=(
+            _throughput(standing, claim, speed, claim_ratio)
+            if goal.objective in _BY_RATE
+            else _throughput_beside(standing, claim, speed)
+        ),
         claim_per_s=claim,
         machine_speed=speed,
         headroom=allowed,
@@ -212,6 +231,46 @@ def _efficiency(best: BestFile, standing: Standing) -> Finding | None:
     return Finding.BROKEN if is_broken else Finding.UNSHOWN
 
 
+def claimed_latency_ms(best: BestFile) -> float | None:
+    """The percentile that a file claims at most; None but of one made for the lowest latency."""
+    if best.goal.objective is not Objective.LATENCY:
+        return None
+    upper_ms = None if best.certificate is None else best.certificate.latency_upper_ms
+    return best.measured.latency_ms.goal if upper_ms is None else upper_ms
+
+
+def _latency(
+    best: BestFile, standing: Standing, slowness: float | None, claim_ratio: Interval | None
+) -> Finding | None:
+    claimed_ms = claimed_latency_ms(best)
+    if claimed_ms is None:
+        return None
+    if standing.latency is None:
+        return Finding.UNSHOWN
+    if standing.latency.goal_ms <= (1 + TOLERANCE) * claimed_ms:
+        return Finding.HOLDS
+    if slowness is not None and slowness > 0 and _keeps_ratio(standing.ratio, claim_ratio):
+        return Finding.RELATIVE
+    return Finding.BROKEN if standing.launches >= LEAST_LAUNCHES else Finding.UNSHOWN
+
+
+def _keeps_ratio(ratio: Interval | None, claim: Interval | None) -> bool:
+    """Whether the ratio to the hint reaches the one that is claimed."""
+    if ratio is None or claim is None:
+        return False
+    return _keeps(ratio, claim.mean if claim.low is None else claim.low)
+
+
+def _throughput_beside(standing: Standing, claim_per_s: float, speed: float | None) -> Finding:
+    """Of a file that was made for something else, whose ratio to the hint is of that."""
+    seen = standing.throughput
+    found = _throughput(standing, claim_per_s, None, None)
+    if seen is None or speed is None or not 0 < speed < 1 or found is Finding.HOLDS:
+        return found
+    is_kept = seen.mean / speed >= (1 - TOLERANCE) * claim_per_s
+    return Finding.RELATIVE if is_kept else found
+
+
 def _throughput(
     standing: Standing, claim_per_s: float, speed: float | None, claim_ratio: Interval | None
 ) -> Finding:
@@ -221,10 +280,8 @@ def _throughput(
     if _keeps(seen, claim_per_s):
         return Finding.HOLDS
     is_slower = speed is not None and speed < 1
-    if is_slower and ratio is not None and claim_ratio is not None:
-        low = claim_ratio.mean if claim_ratio.low is None else claim_ratio.low
-        if _keeps(ratio, low):
-            return Finding.RELATIVE
+    if is_slower and _keeps_ratio(ratio, claim_ratio):
+        return Finding.RELATIVE
     least = (1 - TOLERANCE) * claim_per_s
     return Finding.BROKEN if seen.high is not None and seen.high < least else Finding.UNSHOWN
 
@@ -298,7 +355,10 @@ def _claim_per_s(best: BestFile) -> float:
 
 
 def _claim_ratio(best: BestFile, hint: Standing | None) -> Interval | None:
-    """The file's throughput over the hint's: paired by the race, else from the search's means."""
+    """The file's figure over the hint's: paired by the race, else from the search's means.
+
+    Of what the file was made for; None of items per CPU-second without a race.
+    """
     if hint is None:
         return None
     if best.certificate is not None:
@@ -307,5 +367,9 @@ def _claim_ratio(best: BestFile, hint: Standing | None) -> Interval | None:
             if raced.name == hint.contender.name and seen is not None and seen.mean > 0:
                 low = None if not seen.high else 1 / seen.high
                 return Interval(1 / seen.mean, low, None if not seen.low else 1 / seen.low)
-    then, _ = _hints_then(best).get(hint.contender.name, (0.0, 0.0))
-    return Interval(best.measured.throughput_per_s / then, None, None) if then else None
+    then_per_s, then_ms = _hints_then(best).get(hint.contender.name, (0.0, 0.0))
+    if best.goal.objective is Objective.EFFICIENCY or not then_per_s:
+        return None
+    if best.goal.objective is Objective.LATENCY:
+        return Interval(then_ms / best.measured.latency_ms.goal, None, None)
+    return Interval(best.measured.throughput_per_s / then_per_s, None, None)

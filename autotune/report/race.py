@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from autotune.domain.goal import Goal, Objective, Verdict
+from autotune.domain.goal import Goal, Objective, Verdict, together
 from autotune.domain.measurement import Interval
 from autotune.domain.race import (
     LEAST_LAUNCHES,
@@ -46,7 +46,8 @@ _ADVANTAGES = {
     Advantage.SHOWN: "shown to be {more} than the better hint",
     Advantage.LIKELY: "likely {more} than the better hint ({chance}), which is not shown",
     Advantage.EQUAL: "the best of the others is shown to be equal to it, within {margin}",
-    Advantage.NOT_SHOWN: "no gain over it is shown: the best of the others is {more} with {chance}",
+    Advantage.NOT_SHOWN: "no gain over it is shown: the best of the others is {more} with a "
+    "probability of {chance}",
 }
 _ENDS = {
     End.DECIDED: "everything was settled",
@@ -95,6 +96,12 @@ def _compared(goal: Goal | None) -> dict[str, str]:
 
 def _because(result: RaceResult, winner: Standing, goal: Goal) -> str:
     """Why it was chosen, also where somebody looks faster whose SLA is not certain enough."""
+    asked = [winner.verdict, *(one.verdict for one in winner.limits)]
+    if together(asked) is Verdict.UNCLEAR and len(result.standings) > 1:
+        return (
+            "nothing is shown to keep all that is asked for; of those that may, it is the "
+            f"{_compared(goal)['most']} within it as far as was seen, or the nearest to it"
+        )
     reason = _CHOICES[result.choice or Choice.FASTEST].format(**_compared(goal))
     unsure = (s for s in result.standings if s.state in _IN_QUESTION and not s.holds)
     looks_faster = any(s.to_chosen is not None and s.to_chosen.mean > 1 for s in unsure)
@@ -287,8 +294,7 @@ def held_lines(held: RaceResult | None, best: int, goal: Goal) -> list[str]:
         return []
     found = [
         f"in the race, held for another goal, trial {best} had {per_second(one.throughput.mean)} "
-        f"at {percentile(goal.percentile)} {milliseconds(one.latency.goal_ms)}, at most "
-        f"{milliseconds(one.latency_upper_ms)}"
+        f"at {percentile(goal.percentile)} {milliseconds(one.latency.goal_ms)}{_at_most(one)}"
         for one in held.standings
         if one.contender.trial == best and one.latency is not None and one.throughput is not None
     ]
@@ -298,7 +304,23 @@ def held_lines(held: RaceResult | None, best: int, goal: Goal) -> list[str]:
         found.append(
             f"that race certifies {winner.contender.name} for this goal too: {_claim(winner, goal)}"
         )
+    elif winner is not None and found and held.status is Status.PROVISIONAL:
+        found += _ahead(held, winner, best, goal)
     return found
+
+
+def _ahead(held: RaceResult, winner: Standing, best: int, goal: Goal) -> list[str]:
+    """That a race which proves nothing yet speaks for another trial than the search does."""
+    behind = [s.to_chosen for s in held.standings if s.contender.trial == best]
+    if winner.contender.trial == best or not behind or behind[0] is None:
+        return []
+    said = f"that race, {held.status}, is for {winner.contender.name} under this goal too"
+    return [f"{said}: {_claim(winner, goal)}; trial {best} is {ratio_text(behind[0])} of it"]
+
+
+def _at_most(standing: Standing) -> str:
+    upper_ms = standing.latency_upper_ms
+    return "" if upper_ms is None else f", at most {milliseconds(upper_ms)}"
 
 
 def limits_json(limits: Sequence[LimitStanding]) -> list[dict[str, object]]:

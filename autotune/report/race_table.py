@@ -99,14 +99,14 @@ def _figures(standing: Standing, goal: Goal) -> list[str]:
 
 
 def state_in_words(standing: Standing, goal: Goal) -> str:
-    """How it ended; one that misses something else than the cap is over that.
+    """How it ended; of one that misses something else than the cap, which is said beside it.
 
     Whoever takes more for each item need not be slower.
     """
     is_beside = any(one.verdict is Verdict.MISSED for one in standing.limits)
     is_other = is_beside and standing.verdict is not Verdict.MISSED
     if standing.state is State.MISSED and is_other:
-        return "over limit"
+        return "missed"
     if standing.state is State.SLOWER and goal.objective is Objective.EFFICIENCY:
         return "behind"
     return STATES[standing.state][0]

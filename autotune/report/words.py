@@ -147,14 +147,25 @@ def miss_lines(trials: Sequence[Trial], goal: Goal) -> list[str]:
         met = sum(one.verdict is Verdict.MET for one in measured)
         seen = [] if LATENCY not in near else [near[LATENCY]]
         ms = [milliseconds(t.measurement.latency.goal_ms) for t in seen if t.measurement]
-        found.append(_miss_line(cap_in_words(goal), met, seen, ms, ""))
+        sure = [one.measurement.verdict for one in seen if one.measurement]
+        found.append(_miss_line(cap_in_words(goal), met, seen, _doubted(ms, sure), ""))
     for place, limit in enumerate(goal.limits):
         met = sum(judged(one, goal)[place].verdict is Verdict.MET for one in measured)
         seen = [near[limit.name]] if limit.name in near else []
         values = [limit.row.reading(t.measurement) for t in seen if t.measurement]
         texts = [limited(limit.row, one.value) for one in values if one is not None]
+        sure = [judged(one.measurement, goal)[place].verdict for one in seen if one.measurement]
+        texts = _doubted(texts, sure)
         found.append(_miss_line(limit_in_words(limit), met, seen, texts, limit.row.unknown))
     return found
+
+
+def _doubted(values: Sequence[str], verdicts: Sequence[Verdict | None]) -> list[str]:
+    """A value may look as if it met what it was not shown to meet."""
+    return [
+        f"{value}, which shows neither" if verdict is Verdict.UNCLEAR else value
+        for value, verdict in zip(values, verdicts, strict=False)
+    ]
 
 
 def _miss_line(

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from autotune.domain.goal import Goal, Objective, Resource
+from autotune.domain.goal import Goal
 from autotune.domain.hardware import Hardware
 from autotune.domain.inspection import Inspection, home_of, native_of
+from autotune.domain.measurable import why_unmeasurable
 from autotune.domain.model_file import ModelSource, fault_of, located
 from autotune.domain.paths import absolute, unwritable_name
 from autotune.errors import ModelError, SpecError, StorageError, StudyMismatchError
@@ -163,25 +164,9 @@ def refuse_unmeasurable(goal: Goal, facts: Inspection) -> None:
     Raises:
         SpecError: with the reason, and what to do.
     """
-    if facts.why_no_memory is not None and goal.limit("max_memory") is not None:
-        raise SpecError(
-            f"[goal] max_memory: memory cannot be measured here: {facts.why_no_memory}; leave it "
-            "out, or tune where it can"
-        )
-    why = facts.why_no_energy
-    if why is None:
-        return
-    limit = goal.limit("max_energy_per_item")
-    if limit is not None:
-        raise SpecError(
-            f"[goal] max_energy_per_item: energy cannot be measured here: {why}; or leave it out: "
-            "max_cpu_per_item limits CPU time, which is measured everywhere"
-        )
-    if goal.objective is Objective.EFFICIENCY and goal.resource is Resource.ENERGY:
-        raise SpecError(
-            f"[goal] efficiency: energy cannot be measured here: {why}; or take efficiency = "
-            '"cpu", which is measured everywhere'
-        )
+    why = why_unmeasurable(goal, facts)
+    if why:
+        raise SpecError(f"[goal] {why}")
 
 
 def source(spec: StudySpec, folder: Path) -> ModelSource:

@@ -347,12 +347,17 @@ def _check_device(core: ov.Core, device: str, available: list[str]) -> None:
     named = device.partition(":")[2].split(",") if is_meta(device) and ":" in device else []
     barred = [name.strip().lstrip("-") for name in named if name.strip().startswith("-")]
     wanted = members_of(device) if ":" in device or not is_meta(device) else ()
+    is_left = any({one, one.partition(".")[0]}.isdisjoint(barred) for one in available)
+    if barred and len(barred) == len(named) and not is_left:
+        message = f"{device!r} leaves out every device that is here"
+        raise _DeviceMissingError(message)
     for name in (*wanted, *barred):
         if name not in available and name not in {found.partition(".")[0] for found in available}:
             listed = ", ".join(available) or "none"
             which = f"{device!r}" if name == device else f"{name} of {device!r}"
             reason = absent(core, available).get(name)
             told = f"{reason}; " if reason else ""
+            told = f"it is written {name.upper()}; " if name.upper() in available else told
             message = f"{which} is not here: {told}the runtime has {listed}"
             raise _DeviceMissingError(message)
 

@@ -12,6 +12,7 @@ from autotune.domain.ranking import (
     best,
     better_hint,
     is_feasible,
+    is_shown,
     last_improvement,
     nearest_miss,
     ratio,
@@ -21,6 +22,7 @@ from autotune.racing.judge import Field, judge
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
 from tests.domain.builders import make_measurement, make_trial
+from tests.report.races import make_result, make_standing
 
 CAPPED = Goal(Objective.THROUGHPUT, 99, 10)
 FASTEST = Goal(Objective.LATENCY, 99, None)
@@ -75,6 +77,26 @@ def test_a_sure_lead_beats_a_lucky_mean() -> None:
     lucky = make_trial(0, throughput_per_s=110, half_width=0.2)
     sure = make_trial(1, throughput_per_s=100, half_width=0.01)
     assert best([lucky, sure], CAPPED) is sure
+
+
+@pytest.mark.parametrize(
+    ("searched", "raced", "shown"),
+    [
+        (Verdict.MET, None, True),
+        (Verdict.MET, Verdict.UNCLEAR, True),
+        (Verdict.UNCLEAR, Verdict.MET, True),
+        (Verdict.UNCLEAR, Verdict.UNCLEAR, False),
+        (Verdict.MISSED, Verdict.UNCLEAR, False),
+    ],
+)
+def test_what_neither_search_nor_race_showed_is_a_guess(
+    searched: Verdict, raced: Verdict | None, shown: bool
+) -> None:
+    """It may be chosen where nothing else is, and the exit code says so."""
+    trial = make_trial(12, verdict=searched)
+    winner = make_standing(search_verdict=raced)
+    race = None if raced is None else make_result(winner=winner)
+    assert is_shown(trial, CAPPED, race) is shown
 
 
 def test_nearest_miss_is_the_lowest_latency() -> None:

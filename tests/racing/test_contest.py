@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.domain.failure import FailureKind
-from autotune.domain.goal import Goal, Objective
+from autotune.domain.goal import Goal, Objective, Resource
 from autotune.domain.measurement import Feed
 from autotune.domain.model_file import model_sha256
 from autotune.domain.race import Contender, State
@@ -506,6 +506,22 @@ def test_a_contest_tells_the_faster_one() -> None:
     assert seen == list(range(1, result.launches + 1))
     assert machine.cpu_model == "simulated CPU"
     assert runner.clock() <= 62.0
+
+
+@pytest.mark.parametrize(
+    "goal",
+    [
+        GOAL.within({"max_energy_per_item": 0.001}),
+        Goal(Objective.EFFICIENCY, 99.0, None, resource=Resource.ENERGY),
+    ],
+    ids=["limit", "objective"],
+)
+def test_what_cannot_be_measured_here_is_refused_before_anything_runs(goal: Goal) -> None:
+    """Nobody waits two minutes to hear that energy could not be read."""
+    runner = SimulatedRunner()
+    with pytest.raises(UsageError, match="energy cannot be measured here"):
+        contest(contestants(THROUGHPUT), goal, 30.0, runners=on(runner))
+    assert runner.opened == []
 
 
 def test_equal_names_are_still_two_contenders() -> None:

@@ -60,6 +60,16 @@ def at_speeds(speeds: Iterable[Iterable[float]], goal: Goal = UNCAPPED) -> Recor
 # --- alone
 
 
+def test_launches_that_differ_too_much_bound_no_throughput() -> None:
+    """Fewer than no items per second are none."""
+    found = at_speeds([[3000.0, 3010.0], [1500.0, 1510.0]]).throughput
+    assert (found.low, found.high) == (None, None)
+    assert 1500 < found.mean < 3000
+    near = at_speeds([[3000.0, 3010.0], [2990.0, 3020.0]]).throughput
+    assert near.low is not None
+    assert near.low > 0
+
+
 def test_throughput_counts_items_per_second() -> None:
     """Completions times the batch over the block's own duration, with the interval of launches."""
     slices = [slice_of(0, 0, duration_s=0.5), slice_of(0, 1, duration_s=0.4), slice_of(1, 0)]

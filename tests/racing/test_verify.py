@@ -158,6 +158,57 @@ def found(result: RaceResult, best: BestFile = CERTIFIED, goal: Goal = GOAL) -> 
 # --- the rules
 
 
+LOWEST = Goal(Objective.LATENCY, 99.0, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "latency", "holds"),
+    [
+        ({}, Finding.HOLDS, True),
+        ({"latency_ms": 5.05, "hint_ms": 10.0}, Finding.HOLDS, True),
+        ({"latency_ms": 8.0, "hint_ms": 10.0}, Finding.BROKEN, False),
+        ({"latency_ms": 8.0, "hint_ms": 10.0, "launches": 1}, Finding.UNSHOWN, False),
+        ({"latency_ms": 8.0, "hint_ms": 16.0}, Finding.RELATIVE, True),
+        ({"latency_ms": 8.0, "hint_ms": 12.0}, Finding.BROKEN, False),
+        ({"failed": FailureKind.CRASH}, Finding.UNSHOWN, False),
+    ],
+    ids=[
+        "as then",
+        "within 2 %",
+        "slower",
+        "seen once",
+        "all slower",
+        "more than the hint",
+        "dead",
+    ],
+)
+def test_the_latency_of_a_file_that_was_made_for_it(
+    changes: dict[str, Any], latency: Finding, holds: bool
+) -> None:
+    """At most what is claimed, or as far below the hint as then on a machine that is slower now."""
+    race = make_result(goal=LOWEST, latency_ms=5.0, hint_ms=10.0)
+    best = make_best(goal=LOWEST, race=race)
+    then = {"latency_ms": 5.0, "hint_ms": 10.0}
+    now = found(make_result(goal=LOWEST, **{**then, **changes}), best, LOWEST)
+    assert (now.latency, now.holds) == (latency, holds)
+    assert now.is_broken == (latency is Finding.BROKEN)
+
+
+def test_a_throughput_beside_a_latency_is_judged_by_rates() -> None:
+    """The ratio to the hint is one of latencies there, and says nothing of the rate."""
+    race = make_result(goal=LOWEST, latency_ms=5.0, hint_ms=10.0)
+    best = make_best(goal=LOWEST, race=race)
+    half = make_result(150.0, 100.0, goal=LOWEST, latency_ms=5.0, hint_ms=10.0)
+    assert found(half, best, LOWEST).throughput is Finding.RELATIVE
+    slower = make_result(150.0, 200.0, goal=LOWEST, latency_ms=5.0, hint_ms=20.0)
+    assert found(slower, best, LOWEST).throughput is Finding.BROKEN
+
+
+def test_only_a_file_that_was_made_for_latency_claims_one() -> None:
+    """Elsewhere the cap is what is claimed."""
+    assert found(make_result()).latency is None
+
+
 @pytest.mark.parametrize(
     ("changes", "answers"),
     [

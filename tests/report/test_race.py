@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from autotune.domain.goal import Goal, Objective
+from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Flag, Interval
 from autotune.domain.race import (
     Advantage,
     Choice,
     End,
+    LimitStanding,
     RaceResult,
     Standing,
     State,
@@ -263,6 +264,35 @@ def test_a_race_for_another_goal_says_what_it_saw() -> None:
 
     assert "trial 18 had 1374/s at p99 8.54 ms, at most 9.63 ms" in lines[0]
     assert lines[1].startswith("that race certifies trial 12 for this goal too: at least 1361/s")
+
+
+def test_a_race_that_proves_nothing_yet_says_whom_it_is_for() -> None:
+    """A limit that everything meets is no reason to believe the search more than the race."""
+    seen = make_standing("trial 18", State.SLOWER, to_chosen=Interval(0.9, 0.81, 0.98))
+    other = replace(seen, contender=replace(seen.contender, trial=18))
+    lines = held_lines(make_result(other, status=Status.PROVISIONAL), 18, GOAL)
+    assert lines[1].startswith("that race, provisional, is for trial 12 under this goal too")
+    assert lines[1].endswith("; trial 18 is 0.90x (0.81-0.98) of it")
+
+
+def test_what_the_race_cannot_bound_is_left_out() -> None:
+    """Instead of a dash in a sentence."""
+    seen = make_standing("trial 18", State.SLOWER, latency_upper_ms=None)
+    other = replace(seen, contender=replace(seen.contender, trial=18))
+    (line, *_) = held_lines(make_result(other), 18, GOAL)
+    assert line.endswith("at p99 4.86 ms")
+
+
+def test_nothing_that_is_shown_to_hold_is_no_choice_of_the_fastest() -> None:
+    """Somebody faster may be further from what is asked for: that is why."""
+    limited = GOAL.within({"max_memory": 1.5e8})
+    (limit,) = limited.limits
+    unclear = LimitStanding(limit=limit, value=1e8, bound=2e8, verdict=Verdict.UNCLEAR)
+    winner = make_standing(limits=(unclear,), holds=False, ratio=Interval(0.49, 0.37, 0.66))
+    lines = race_lines(make_result(winner=winner, status=Status.UNCONFIRMED), limited)
+    (chosen,) = [line for line in lines if line.startswith("chosen: ")]
+    assert "because nothing is shown to keep all that is asked for" in chosen
+    assert "most likely" not in chosen
 
 
 def test_a_race_that_saw_nothing_of_it_says_nothing() -> None:

@@ -189,7 +189,9 @@ def _facts(study: Evidence) -> list[tuple[str, str]]:
                 ),
             )
         )
-    found += [("limit", line) for line in limit_lines(leader, goal)]
+    for line in limit_lines(leader, goal):
+        is_asked = not line.startswith("efficiency: ")  # which is what is to be large
+        found.append(("limit" if is_asked else "objective", line))
     spent = sum(session.elapsed_s for session in study.sessions)
     found.append(("search", search_in_words(study.trials, goal, study.space_size)))
     found.append(("figures", terms_of(study.identity, study.machine)))
