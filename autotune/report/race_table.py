@@ -7,7 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from autotune.domain.goal import Goal, Objective, Resource, Verdict
+from autotune.domain.goal import Goal, Objective, Resource
 from autotune.domain.measurement import Interval
 from autotune.domain.race import (
     RaceResult,
@@ -26,9 +26,9 @@ from autotune.report.tables import UNPROVEN, flags_in_words, verdict_cell
 STATES = {
     State.CHOSEN: ("chosen", "bold green"),
     State.TIED: ("close", "green"),
-    State.FASTER: ("not sure", "yellow"),
+    State.FASTER: ("unsure", "yellow"),
     State.SLOWER: ("slower", ""),
-    State.MISSED: ("over cap", "red"),
+    State.MISSED: ("missed", "red"),
     State.FAILED: ("failed", "magenta"),
     State.WAITING: ("no turn", "dim"),
 }
@@ -99,14 +99,7 @@ def _figures(standing: Standing, goal: Goal) -> list[str]:
 
 
 def state_in_words(standing: Standing, goal: Goal) -> str:
-    """How it ended; of one that misses something else than the cap, which is said beside it.
-
-    Whoever takes more for each item need not be slower.
-    """
-    is_beside = any(one.verdict is Verdict.MISSED for one in standing.limits)
-    is_other = is_beside and standing.verdict is not Verdict.MISSED
-    if standing.state is State.MISSED and is_other:
-        return "missed"
+    """How it ended; whoever takes more for each item need not be slower."""
     if standing.state is State.SLOWER and goal.objective is Objective.EFFICIENCY:
         return "behind"
     return STATES[standing.state][0]

@@ -1,6 +1,7 @@
 """A race in a table, as its reader sees it."""
 
 import io
+import re
 from typing import Any
 
 import pytest
@@ -9,9 +10,11 @@ from rich.console import Console
 from autotune.domain.goal import Goal, Objective, Resource, Verdict
 from autotune.domain.measurement import Flag, Interval
 from autotune.domain.race import (
+    LimitStanding,
     RaceResult,
     State,
 )
+from autotune.report.format import milliseconds
 from autotune.report.race_table import race_table
 from tests.builders import GOAL
 from tests.report.races import make_latency, make_result, make_standing
@@ -19,11 +22,14 @@ from tests.report.races import make_latency, make_result, make_standing
 STATE_WORDS = {
     State.CHOSEN: "chosen",
     State.TIED: "close",
-    State.FASTER: "not sure",
+    State.FASTER: "unsure",
     State.SLOWER: "slower",
-    State.MISSED: "over cap",
+    State.MISSED: "missed",
     State.FAILED: "failed",
 }
+
+
+SLOWER_IN_EFFICIENCY = (State.SLOWER, Objective.EFFICIENCY)
 
 
 def shown(result: RaceResult, goal: Goal = GOAL, *, width: int = 100, **options: Any) -> str:
@@ -116,7 +122,7 @@ def test_eighty_columns_hold_every_figure() -> None:
     assert "…" not in text
     for figure in ("1374/s", "4.86 ms", "5.12 ms", "+ met", "1.87x (1.84-1.90)", "chosen"):
         assert figure in text
-    for figure in ("12346/s", "123 ms", "130 ms", "? unclear", "2.35x (2.30-2.39)", "over cap"):
+    for figure in ("12346/s", "123 ms", "130 ms", "? unclear", "2.35x (2.30-2.39)", "missed"):
         assert figure in text
 
 
@@ -149,3 +155,36 @@ def test_a_race_for_latency_goes_by_it() -> None:
     )
     text = shown(make_result(slow, quick), Goal(Objective.LATENCY, 99.0, None))
     assert text.index("slow, soon") < text.index("fast, late")
+
+
+@pytest.mark.parametrize("objective", Objective)
+@pytest.mark.parametrize("ms", [0.823, 8.23, 823.0, 8234.0])
+@pytest.mark.parametrize("verdict", [*Verdict, "limit"])
+@pytest.mark.parametrize("state", [s for s in State if s is not State.WAITING])
+def test_eighty_columns_cut_nothing_off(
+    state: State, verdict: Verdict | str, ms: float, objective: Objective
+) -> None:
+    """Of ratios below ten, latencies from 0.1 ms on: each word and number is there to its end."""
+    goal = Goal(objective, 99.9, 20_000.0).within({"max_compile_time": 0.16})
+    (limit,) = goal.limits
+    of_limit = Verdict.MISSED if verdict == "limit" else Verdict.MET
+    other = make_standing(
+        "trial 1234",
+        state,
+        throughput=Interval(12345.6, 1.0, 2.0),
+        efficiency=Interval(12345.6, 1.0, 2.0),
+        latency=make_latency(ms),
+        latency_upper_ms=ms,
+        ratio=Interval(9.41, 9.38, 9.44),
+        verdict=Verdict.MET if verdict == "limit" else verdict,
+        limits=(LimitStanding(limit=limit, value=1.0, verdict=of_limit),),
+    )
+    text = shown(make_result(other), goal, width=80)
+    lines = text.splitlines()
+    assert max(len(line.rstrip()) for line in lines) <= 80
+    assert "…" not in text
+    word = "behind" if (state, objective) == SLOWER_IN_EFFICIENCY else STATE_WORDS[state]
+    assert len(re.findall(rf"\b{word}\b", text)) >= 1
+    of_verdict = "compile" if verdict == "limit" else str(verdict)
+    for figure in ("12346/s", milliseconds(ms), of_verdict, "9.41x (9.38-9.44)"):
+        assert figure in text
