@@ -38,11 +38,11 @@ from autotune.report.format import (
 from autotune.report.race import (
     conditions_lines,
     failure_lines,
-    limits_json,
     ratio_text,
     standing_lines,
     words,
 )
+from autotune.report.race_json import limits_json
 from autotune.report.race_table import race_table
 from autotune.report.words import terms_in_words
 from autotune.spec import parse_shapes

@@ -19,7 +19,7 @@ from autotune.host.cpus import Cpus, cpus
 from autotune.host.topology import hardware_of, usable_topology
 from autotune.machines.passing import look
 from autotune.search.offering import facts_of, offer_of
-from autotune.space.devices import is_meta, members_of, why_no_name
+from autotune.space.devices import is_meta, members_of, spelt, why_no_name
 from autotune.space.dimension import Dimension
 from autotune.space.dimensions import BY_NAME
 from autotune.space.offer import Offered
@@ -137,9 +137,7 @@ def _check_device(name: str, shown: Shown) -> None:
     for member in members_of(name):
         if facts_of(member, shown.hardware.devices) is None:
             listed = ", ".join(shown.hardware.devices) or "none"
-            why = shown.absent.get(member)
-            if member.upper() in shown.hardware.devices:
-                why = f"it is written {member.upper()}"
+            why = spelt(member, shown.hardware.devices) or shown.absent.get(member)
             raise DeviceError(f"{name!r} is not here: {why or f'the devices here are {listed}'}")
 
 

@@ -28,7 +28,8 @@ from autotune.machines.locks import holder_of_study
 from autotune.report.devices import devices_json, devices_table
 from autotune.report.drift import drift_json, drift_lines
 from autotune.report.format import goal_in_words, seconds
-from autotune.report.race import race_json, race_lines
+from autotune.report.race import race_lines
+from autotune.report.race_json import race_json
 from autotune.report.race_table import race_table
 from autotune.report.story import story_json, story_lines
 from autotune.report.tables import distinct, trials_table

@@ -22,19 +22,19 @@ from autotune.cli.output import (
 from autotune.cli.questions import within_limits
 from autotune.cli.stop import Signals
 from autotune.cli.streams import optional_output
-from autotune.domain.goal import Goal, Objective, Verdict
+from autotune.domain.goal import Goal, Verdict
 from autotune.domain.race import LimitStanding, RaceResult
 from autotune.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_VERIFICATION
 from autotune.machines.fingerprint import Machine
-from autotune.racing.contest import check_budgets, common_goal
-from autotune.racing.named import contender_of_file
-from autotune.racing.verify import (
+from autotune.racing.claims import (
     Finding,
     Verification,
     claimed_efficiency,
     claimed_latency_ms,
-    verify,
 )
+from autotune.racing.contest import check_budgets, common_goal
+from autotune.racing.named import contender_of_file
+from autotune.racing.verify import verify
 from autotune.report.format import (
     cap_in_words,
     efficiency,
@@ -46,7 +46,8 @@ from autotune.report.format import (
     percent,
     percentile,
 )
-from autotune.report.race import limits_json, ratio_text
+from autotune.report.race import ratio_text
+from autotune.report.race_json import limits_json
 from autotune.report.race_table import race_table
 from autotune.report.words import terms_in_words
 
@@ -139,9 +140,8 @@ def _show_verification(
     if found.latency is not None:
         say(console, f"{percentile(goal.percentile)}: {_latency_words(found)}")
     say(console, f"throughput: {_throughput_words(found)}")
-    verdict = (
-        "holds" if found.holds else "does not hold" if found.is_broken else "is not shown to hold"
-    )
+    missed = "does not hold" if found.is_broken else "is not shown to hold"
+    verdict = "holds" if found.holds else missed
     status = f"({best.status} when it was made)"
     say(console, f"{found.path} {verdict} {status}")
 
@@ -187,14 +187,11 @@ def _limit_words(found: Verification, seen: LimitStanding, finding: Finding) -> 
 
 def _efficiency_words(found: Verification) -> str:
     goal, seen = found.best.goal, found.standing.efficiency
-    claimed = claimed_efficiency(found.best)
-    said = {
-        Finding.HOLDS: "holds",
-        Finding.BROKEN: "does not hold",
-        Finding.UNSHOWN: "not shown either way",
-    }.get(found.efficiency or Finding.UNSHOWN, "")
-    now = efficiency(None if seen is None else seen.mean, goal)
-    return f"{said}: {now} now, at least {efficiency(claimed, goal)} claimed{_ratio_words(found)}"
+    if seen is None or found.efficiency is None:
+        return "not measured"
+    claimed = efficiency(claimed_efficiency(found.best), goal)
+    now = f"{efficiency(seen.mean, goal)} now, at least {claimed} claimed"
+    return f"{_STATES[found.efficiency]}: {now}{_ratio_words(found)}"
 
 
 def _slower_than_allowed(found: Verification) -> str:
@@ -245,8 +242,7 @@ def _throughput_words(found: Verification) -> str:
     now = f"{per_second(seen.mean)} now, at least {per_second(found.claim_per_s)} claimed"
     speed = found.machine_speed
     machine = "" if speed is None else f"; the hint runs at {percent(speed)} of its speed then"
-    is_other = found.best.goal.objective in {Objective.LATENCY, Objective.EFFICIENCY}
-    ratio = "" if is_other else _ratio_words(found)
+    ratio = _ratio_words(found) if found.best.goal.objective.is_rate else ""
     state = _STATES[found.throughput]
     if found.throughput is Finding.HOLDS and seen.mean < found.claim_per_s:
         state += ", within 2 % or its own noise"

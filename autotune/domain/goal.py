@@ -15,6 +15,11 @@ class Objective(StrEnum):
     PARETO = "pareto"  # both: the front between them
     EFFICIENCY = "efficiency"  # the most items for each CPU-second or joule
 
+    @property
+    def is_rate(self) -> bool:
+        """Whether contenders of a race are compared by items per second."""
+        return self in {Objective.THROUGHPUT, Objective.PARETO}
+
 
 class Resource(StrEnum):
     """What efficiency is counted by."""

@@ -1,6 +1,5 @@
 """A race in words: what is close, what was chosen and why, and what it may claim."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from autotune.domain.goal import Goal, Objective, Verdict, together
@@ -11,7 +10,6 @@ from autotune.domain.race import (
     Choice,
     Conditions,
     End,
-    LimitStanding,
     RaceResult,
     Standing,
     State,
@@ -96,17 +94,24 @@ def _compared(goal: Goal | None) -> dict[str, str]:
 
 def _because(result: RaceResult, winner: Standing, goal: Goal) -> str:
     """Why it was chosen, also where somebody looks faster whose SLA is not certain enough."""
-    asked = [winner.verdict, *(one.verdict for one in winner.limits)]
-    if together(asked) is Verdict.UNCLEAR and len(result.standings) > 1:
-        return (
-            "nothing is shown to keep all that is asked for; of those that may, it is the "
-            f"{_compared(goal)['most']} within it as far as was seen, or the nearest to it"
-        )
     reason = _CHOICES[result.choice or Choice.FASTEST].format(**_compared(goal))
+    if together([winner.verdict, *(one.verdict for one in winner.limits)]) is Verdict.UNCLEAR:
+        # Whoever is over something is chosen only where nobody is within all, whatever the speed.
+        where = f"{reason}, of those within it as far as was seen"
+        return "nothing is shown to keep all that is asked for; " + (
+            where if _is_within(winner, goal) else "it comes nearest to it"
+        )
     unsure = (s for s in result.standings if s.state in _IN_QUESTION and not s.holds)
     looks_faster = any(s.to_chosen is not None and s.to_chosen.mean > 1 for s in unsure)
     is_limited = winner.holds and looks_faster
     return f"{reason}, of those that can be certified" if is_limited else reason
+
+
+def _is_within(standing: Standing, goal: Goal) -> bool:
+    """Whether it keeps the cap and all limits by what was seen, shown or not."""
+    seen = None if standing.latency is None else standing.latency.goal_ms
+    is_soon = goal.cap_ms is None or (seen is not None and seen <= goal.cap_ms)
+    return is_soon and all(one.excess <= 0 for one in standing.limits)
 
 
 def advantage_lines(result: RaceResult, goal: Goal | None = None) -> list[str]:
@@ -321,50 +326,3 @@ def _ahead(held: RaceResult, winner: Standing, best: int, goal: Goal) -> list[st
 def _at_most(standing: Standing) -> str:
     upper_ms = standing.latency_upper_ms
     return "" if upper_ms is None else f", at most {milliseconds(upper_ms)}"
-
-
-def limits_json(limits: Sequence[LimitStanding]) -> list[dict[str, object]]:
-    """What a race says of each limit, for JSON output."""
-    return [
-        {
-            "name": one.limit.name,
-            "limit": one.limit.value,
-            "value": one.value,
-            "bound": one.bound,
-            "verdict": one.verdict,
-        }
-        for one in limits
-    ]
-
-
-def race_json(result: RaceResult) -> dict[str, object]:
-    """A race for JSON output."""
-    winner = result.winner
-    return {
-        "status": result.status,
-        "end": result.end,
-        "launches": result.launches,
-        "rounds": result.rounds,
-        "duration_s": result.duration_s,
-        "chosen": winner and winner.contender.name,
-        "choice": result.choice,
-        "advantage": result.advantage,
-        "chance_faster_than_better_hint": result.chance,
-        "undecided_s": result.undecided_s,
-        "contenders": [
-            {
-                "name": s.contender.name,
-                "trial": s.contender.trial,
-                "state": s.state,
-                "throughput_per_s": s.throughput and s.throughput.mean,
-                "latency_ms": s.latency and s.latency.goal_ms,
-                "latency_upper_ms": s.latency_upper_ms,
-                "verdict": s.verdict,
-                "efficiency": s.efficiency and s.efficiency.mean,
-                "limits": limits_json(s.limits),
-                "unproven": s.unproven,
-                "ratio_to_better_hint": s.ratio and [s.ratio.low, s.ratio.mean, s.ratio.high],
-            }
-            for s in result.standings
-        ],
-    }

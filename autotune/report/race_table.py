@@ -1,7 +1,7 @@
 """A race in a table: who was in it, with what figures, and how each one ended."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich import box
 from rich.table import Table
@@ -44,15 +44,8 @@ def race_table(
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.padding = (0, 1, 0, 0)
     table.add_column("contender", overflow="fold", min_width=10)
-    tail = percentile(goal.percentile)
-    if goal.objective is Objective.EFFICIENCY:
-        # Eighty columns hold no more: of latency the bound stays, which is what counts.
-        unit = "CPU-s" if goal.resource is Resource.CPU else "joule"
-        figures = [f"items/\n{unit}", "through-\nput", f"{tail}\nat most"]
-    else:
-        figures = ["through-\nput", tail, "at most\n(99 %)"]
-    for name in figures:
-        table.add_column(name, justify="right", no_wrap=True)
+    for heading, _ in _figures(goal):
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("SLA", no_wrap=True)
     table.add_column(f"vs {baseline}\n(95 %)", no_wrap=True)
     if states:
@@ -82,20 +75,28 @@ def _cells(standing: Standing, goal: Goal, *, is_baseline: bool) -> list[str | T
     measured = standing.throughput is not None
     return [
         _short_name(standing),
-        *_figures(standing, goal),
+        *(say(standing) for _, say in _figures(goal)),
         verdict_cell(standing.verdict, [(one.limit.row, one.verdict) for one in standing.limits]),
         "1.00x" if is_baseline and measured else ratio_text(standing.ratio),
         Text(word, style=style),
     ]
 
 
-def _figures(standing: Standing, goal: Goal) -> list[str]:
-    rate = per_second(standing.throughput.mean if standing.throughput else None)
-    upper = milliseconds(standing.latency_upper_ms)
-    if goal.objective is Objective.EFFICIENCY:
-        used = standing.efficiency
-        return ["-" if used is None else number(used.mean), rate, upper]
-    return [rate, milliseconds(standing.latency.goal_ms if standing.latency else None), upper]
+def _figures(goal: Goal) -> list[tuple[str, Callable[[Standing], str]]]:
+    """Headings of the columns of figures, and what stands in them."""
+    tail = percentile(goal.percentile)
+    rate = "through-\nput", lambda one: per_second(one.throughput and one.throughput.mean)
+    if goal.objective is not Objective.EFFICIENCY:
+        middle = tail, lambda one: milliseconds(one.latency and one.latency.goal_ms)
+        return [rate, middle, ("at most\n(99 %)", _upper)]
+    # Eighty columns hold no more: of latency the bound stays, which is what counts.
+    unit = "CPU-s" if goal.resource is Resource.CPU else "joule"
+    used = f"items/\n{unit}", lambda one: number(one.efficiency.mean) if one.efficiency else "-"
+    return [used, rate, (f"{tail}\nat most", _upper)]
+
+
+def _upper(standing: Standing) -> str:
+    return milliseconds(standing.latency_upper_ms)
 
 
 def state_in_words(standing: Standing, goal: Goal) -> str:

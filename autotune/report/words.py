@@ -125,17 +125,23 @@ def why_nothing(trials: tuple[Trial, ...], goal: Goal) -> str:
 
 def limit_lines(trial: Trial | None, goal: Goal) -> list[str]:
     """What the search saw of each limit of a goal, and of what it asks for beside throughput."""
+    return [line for _, line in labelled_lines(trial, goal)]
+
+
+def labelled_lines(trial: Trial | None, goal: Goal) -> list[tuple[str, str]]:
+    """The same, each with whether it is of the `objective` or of a `limit`."""
     if trial is None or trial.measurement is None:
         return []
     found = []
     if goal.objective is Objective.EFFICIENCY:
         seen = worth(trial.measurement, goal)
         mean, low = (None, None) if seen is None else (seen.mean, seen.low)
-        found.append(f"efficiency: {efficiency(mean, goal)}, at least {efficiency(low, goal)}")
+        said = f"efficiency: {efficiency(mean, goal)}, at least {efficiency(low, goal)}"
+        found.append(("objective", said))
     for one in judged(trial.measurement, goal):
         row, reading = one.limit.row, one.reading
         value = row.unknown if reading is None else limited(row, reading.value)
-        found.append(f"{limit_in_words(one.limit)}: {one.verdict}, {value}")
+        found.append(("limit", f"{limit_in_words(one.limit)}: {one.verdict}, {value}"))
     return found
 
 
@@ -145,36 +151,32 @@ def miss_lines(trials: Sequence[Trial], goal: Goal) -> list[str]:
     near, found = nearest_misses(trials, goal), []
     if goal.cap_ms is not None:
         met = sum(one.verdict is Verdict.MET for one in measured)
-        seen = [] if LATENCY not in near else [near[LATENCY]]
-        ms = [milliseconds(t.measurement.latency.goal_ms) for t in seen if t.measurement]
-        sure = [one.measurement.verdict for one in seen if one.measurement]
-        found.append(_miss_line(cap_in_words(goal), met, seen, _doubted(ms, sure), ""))
+        nearest, trial = "", near.get(LATENCY)
+        if trial is not None and trial.measurement is not None:
+            value = milliseconds(trial.measurement.latency.goal_ms)
+            nearest = _nearest(trial, value, trial.measurement.verdict)
+        found.append(_miss_line(cap_in_words(goal), met, nearest, ""))
     for place, limit in enumerate(goal.limits):
         met = sum(judged(one, goal)[place].verdict is Verdict.MET for one in measured)
-        seen = [near[limit.name]] if limit.name in near else []
-        values = [limit.row.reading(t.measurement) for t in seen if t.measurement]
-        texts = [limited(limit.row, one.value) for one in values if one is not None]
-        sure = [judged(one.measurement, goal)[place].verdict for one in seen if one.measurement]
-        texts = _doubted(texts, sure)
-        found.append(_miss_line(limit_in_words(limit), met, seen, texts, limit.row.unknown))
+        nearest, trial = "", near.get(limit.name)
+        if trial is not None and trial.measurement is not None:
+            seen = judged(trial.measurement, goal)[place]
+            if seen.reading is not None:
+                nearest = _nearest(trial, limited(limit.row, seen.reading.value), seen.verdict)
+        found.append(_miss_line(limit_in_words(limit), met, nearest, limit.row.unknown))
     return found
 
 
-def _doubted(values: Sequence[str], verdicts: Sequence[Verdict | None]) -> list[str]:
+def _nearest(trial: Trial, value: str, verdict: Verdict | None) -> str:
     """A value may look as if it met what it was not shown to meet."""
-    return [
-        f"{value}, which shows neither" if verdict is Verdict.UNCLEAR else value
-        for value, verdict in zip(values, verdicts, strict=False)
-    ]
+    doubt = " (unclear)" if verdict is Verdict.UNCLEAR else ""
+    return f"the nearest is trial {trial.number} with {value}{doubt}"
 
 
-def _miss_line(
-    what: str, met: int, near: Sequence[Trial], values: Sequence[str], unknown: str
-) -> str:
-    if not near:
+def _miss_line(what: str, met: int, nearest: str, unknown: str) -> str:
+    if not nearest:
         return f"{what}: not known of any trial: {unknown}"
-    nearest = f"the nearest is trial {near[0].number} with {values[0]}"
-    return f"{what}: met by {met} trials, {nearest}" if met else f"{what}: met by none; {nearest}"
+    return f"{what}: met by {f'{met} trials, ' if met else 'none; '}{nearest}"
 
 
 def _over_the_cap(near: Trial, measured: Measurement, goal: Goal) -> str:

@@ -1,7 +1,7 @@
 """The table of devices: what must be known of each kind; what it has is said by dimensions."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -145,6 +145,13 @@ def why_no_name(device: str) -> str:
     if kind == "HETERO" and "(" in listed:
         return "HETERO takes no counts"
     return ""
+
+
+def spelt(name: str, here: Collection[str]) -> str:
+    """What a name was meant to be, where only its case is wrong; empty where it is another one."""
+    meant = name.upper()
+    is_known = meant in here or is_meta(meant)
+    return f"it is written {meant}" if is_known and meant != name else ""
 
 
 def gathered_by(device: str) -> int:

@@ -9,13 +9,13 @@ import openvino as ov
 
 from autotune.domain.inspection import home_of
 from autotune.space.all_devices import expanded
-from autotune.space.devices import is_meta, members_of, why_no_name
 from autotune.space.directed import flattened
 from autotune.worker import model, sample
 from autotune.worker.absent import absent
 from autotune.worker.batches import WrongOutputError
 from autotune.worker.cache import try_cache
 from autotune.worker.device import device_facts
+from autotune.worker.device_names import DeviceMissingError, check_device
 from autotune.worker.examination import examine
 from autotune.worker.graph import why_random_misleads
 from autotune.worker.inputs import DataError, Sample, batch_of, input_name, samples
@@ -27,8 +27,6 @@ from autotune.worker.memory import HighWater, give_back, rss_bytes, why_no_phase
 from autotune.worker.properties import PropertyError, check_properties
 from autotune.worker.readings import meter
 from autotune.worker.reference import load_reference, probes, save_reference
-
-_NEED_MEMBERS = {"MULTI", "HETERO", "BATCH"}
 
 
 class Answers(Protocol):
@@ -121,7 +119,7 @@ class Session:
         available = self._core.available_devices
         devices = list(expanded(devices, available))
         for device in devices:
-            _check_device(self._core, device, available)
+            check_device(self._core, device, available)
         described = model.describe(model.load(self._core, Path(path)))
         network = model.read(self._core, Path(path), shapes)
         facts = {name: device_facts(self._core, name, network) for name in available}
@@ -313,15 +311,11 @@ def classify(error: Exception, phase: str) -> str:
     return _OTHERS.get(phase, "runtime_error")
 
 
-class _DeviceMissingError(Exception):
-    """A device that the runtime does not have here."""
-
-
 _KINDS = {
     WrongOutputError: "wrong_output",
     model.ShapeError: "shape",
     DataError: "data",
-    _DeviceMissingError: "device",
+    DeviceMissingError: "device",
     PropertyError: "property",
 }
 """Failures that we tell apart ourselves."""
@@ -333,33 +327,6 @@ _OTHERS = {
     "cached": "compile_error",
 }
 """What any other failure is, by the command."""
-
-
-def _check_device(core: ov.Core, device: str, available: list[str]) -> None:
-    kind = device.partition(":")[0]
-    if kind in _NEED_MEMBERS and not device.partition(":")[2]:
-        message = f"{device} stands for other devices: name them, as in {kind}:{available[0]}"
-        raise _DeviceMissingError(message)
-    why = why_no_name(device)
-    if why:
-        message = f"{device!r}: {why}"
-        raise _DeviceMissingError(message)
-    named = device.partition(":")[2].split(",") if is_meta(device) and ":" in device else []
-    barred = [name.strip().lstrip("-") for name in named if name.strip().startswith("-")]
-    wanted = members_of(device) if ":" in device or not is_meta(device) else ()
-    is_left = any({one, one.partition(".")[0]}.isdisjoint(barred) for one in available)
-    if barred and len(barred) == len(named) and not is_left:
-        message = f"{device!r} leaves out every device that is here"
-        raise _DeviceMissingError(message)
-    for name in (*wanted, *barred):
-        if name not in available and name not in {found.partition(".")[0] for found in available}:
-            listed = ", ".join(available) or "none"
-            which = f"{device!r}" if name == device else f"{name} of {device!r}"
-            reason = absent(core, available).get(name)
-            told = f"{reason}; " if reason else ""
-            told = f"it is written {name.upper()}; " if name.upper() in available else told
-            message = f"{which} is not here: {told}the runtime has {listed}"
-            raise _DeviceMissingError(message)
 
 
 def _nothing(**_: Any) -> None:

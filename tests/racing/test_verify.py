@@ -27,9 +27,10 @@ from autotune.errors import AutotuneError, ModelError, StudyMismatchError
 from autotune.export.best_file import BestFile, BestModel, write_best
 from autotune.export.from_trial import best_file
 from autotune.machines.ports import Runner
+from autotune.racing.claims import Finding, Verification, judge_claims
 from autotune.racing.judge import Field, judge
 from autotune.racing.named import RacedModel
-from autotune.racing.verify import Finding, Verification, judge_claims, verify
+from autotune.racing.verify import verify
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
 from autotune.testing import SimulatedCpu, SimulatedRunner

@@ -52,6 +52,7 @@ REASONS: list[tuple[str, set[str], str]] = [
     ("machines/*.py", {DEVICE, STREAMS, REQUESTS, BATCH}, "what a worker is told, and says"),
     ("measuring/measure.py", {REQUESTS, BATCH}, "rounds of requests, and items"),
     ("racing/choice.py", {HINT}, "equality and doubt are for the hint"),
+    ("racing/claims.py", {HINT}, "the hint then and now says how fast the machine is"),
     ("racing/contest.py", {DEVICE, BATCH}, "devices to inspect, batches to prove"),
     ("racing/counted.py", {REQUESTS}, "what was kept in flight"),
     ("racing/judge.py", {THREADS, REQUESTS}, "ties: fewer threads"),

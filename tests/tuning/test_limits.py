@@ -19,8 +19,10 @@ from autotune.domain.verdicts import judged
 from autotune.errors import SpecError, StudyMismatchError
 from autotune.export.best_file import read_best, write_best
 from autotune.export.from_study import best_of_study
-from autotune.racing.verify import Finding, verify
-from autotune.report.race import race_json, race_lines
+from autotune.racing.claims import Finding
+from autotune.racing.verify import verify
+from autotune.report.race import race_lines
+from autotune.report.race_json import race_json
 from autotune.report.words import limit_lines, why_nothing
 from autotune.space.configuration import Configuration
 from autotune.storage.reader import StudyReader

@@ -232,6 +232,8 @@ def test_a_broken_batch_is_a_wrong_output(model_folder: Path, tmp_path: Path) ->
         ("AUTO:CPU,NOSUCH", "NOSUCH of 'AUTO:CPU,NOSUCH' is not here: the runtime has CPU"),
         ("GPU", "'GPU' is not here: "),
         ("cpu", "'cpu' is not here: it is written CPU; "),
+        ("auto:CPU", "it is written AUTO:CPU; "),
+        ("MULTI:cpu", "cpu of 'MULTI:cpu' is not here: it is written CPU; "),
         ("AUTO:-CPU", "'AUTO:-CPU' leaves out every device that is here"),
         ("MULTI:", "name them, as in MULTI:CPU"),
         ("AUTO: CPU", "' CPU' is no name"),

@@ -71,7 +71,7 @@ const answer = () => {
 const inTheRace = (i) => {  // what the race, held for the study's own cap, says at another one
   const seen = data.raced[trials.number[i]], won = data.raced[data.chosen];
   if (state.percentile !== goal.percentile || state.cap === null || !sameLimits()) return "";
-  const its = seen ? ` In the race it had ${perSecond(seen.rate)} at ${milliseconds(seen.latency)}, at most ${milliseconds(seen.upper)}.` : "";
+  const its = seen ? ` In the race it had ${perSecond(seen.rate)} at ${milliseconds(seen.latency)}${seen.upper === null ? "" : `, at most ${milliseconds(seen.upper)}`}.` : "";
   const isCertified = data.status === "certified" && won && won.upper !== null && won.upper <= state.cap;
   if (!isCertified || trials.number[i] === data.chosen) return its;
   return `${its} Trial ${data.chosen} is certified for this cap too, with at most ${milliseconds(won.upper)}.`;

@@ -34,7 +34,7 @@ from autotune.report.page.limits import limit_columns, needed_bytes, worths
 from autotune.report.race import race_lines, ratio_text
 from autotune.report.tables import doubt_in_words, names_of_doubts
 from autotune.report.words import (
-    limit_lines,
+    labelled_lines,
     relaxed_in_words,
     ruled_out,
     search_in_words,
@@ -189,9 +189,7 @@ def _facts(study: Evidence) -> list[tuple[str, str]]:
                 ),
             )
         )
-    for line in limit_lines(leader, goal):
-        is_asked = not line.startswith("efficiency: ")  # which is what is to be large
-        found.append(("limit" if is_asked else "objective", line))
+    found += labelled_lines(leader, goal)
     spent = sum(session.elapsed_s for session in study.sessions)
     found.append(("search", search_in_words(study.trials, goal, study.space_size)))
     found.append(("figures", terms_of(study.identity, study.machine)))
