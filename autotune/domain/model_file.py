@@ -37,26 +37,6 @@ class ModelDigest:
         return sha256 in {self.sha256, *self.earlier}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelSource:
-    """A model file at static shapes, and the data that it is fed with."""
-
-    path: Path
-    shapes: dict[str, list[int]]
-    """By input name, at batch 1; empty for the file's own."""
-    inputs: Path | None = None
-    """None for random data."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variant:
-    """One of several model files with the same inputs and outputs."""
-
-    name: str
-    """As a compile key has it; the model that was given has none."""
-    source: ModelSource
-
-
 def located(path: Path) -> Path:
     """Where to read a model from: its path as given, absolute, its links kept.
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from autotune.domain.failure import TrialFault
 from autotune.domain.inspection import Inspection, Overview
 from autotune.domain.model_facts import ModelFacts
-from autotune.domain.model_file import ModelSource
 from autotune.errors import ModelError, StorageError
 from autotune.machines.conversation import ask, await_ready, expected
 from autotune.machines.deadlines import Deadlines, deadlines_of
@@ -16,6 +15,7 @@ from autotune.machines.protocol import Examined, Looked, SampleWritten
 from autotune.machines.scratch import scratch_folder
 from autotune.machines.workers import SubprocessRunner
 from autotune.spec import DeadlineSpec
+from autotune.workload.workload import ModelSource
 
 
 def look(

@@ -11,7 +11,6 @@ from typing import Any
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.inspection import Inspection
 from autotune.domain.measurement import Cached, Opening
-from autotune.domain.model_file import ModelSource, Variant
 from autotune.domain.paths import absolute
 from autotune.errors import AutotuneError, DeviceError, ModelError, SpecError
 from autotune.host.core_budget import CoreBudget
@@ -34,6 +33,7 @@ from autotune.machines.scratch import scratch_folder
 from autotune.machines.worker_model import WorkerModel
 from autotune.space.configuration import CompileKey, Effective
 from autotune.spec import DeadlineSpec
+from autotune.workload.workload import ModelSource, Variant
 
 VARIANT = "variant"
 """The name in a compile key's `model` by which one of several files is chosen."""

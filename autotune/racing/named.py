@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.domain.goal import Goal
-from autotune.domain.model_file import ModelSource, located
+from autotune.domain.model_file import located
 from autotune.domain.paths import absolute, unwritable_name
 from autotune.domain.race import Contender
 from autotune.errors import ModelError, SpecError, UsageError
@@ -20,6 +20,7 @@ from autotune.space.dimensions import PerformanceHint
 from autotune.space.settings import configuration_in, keys
 from autotune.spec import DeadlineSpec, load_spec, parse_shapes, parse_spec
 from autotune.storage.reader import StudyReader
+from autotune.workload.workload import ModelSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from autotune.domain.model_file import ModelSource
 from autotune.domain.paths import absolute
 from autotune.machines.fingerprint import versions
 from autotune.machines.locks import Patience
@@ -20,6 +19,7 @@ from autotune.surfaces.file import SurfaceFile, load_surface
 from autotune.surfaces.recording import Headway, Recording
 from autotune.surfaces.surface import RecordPlan, Surface, SurfaceIdentity
 from autotune.tuning.prepare import Prepared, prepared, source
+from autotune.workload.workload import ModelSource
 
 SURFACE_FILE = "surface.db"
 

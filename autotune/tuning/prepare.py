@@ -10,7 +10,7 @@ from autotune.domain.goal import Goal
 from autotune.domain.hardware import Hardware
 from autotune.domain.inspection import Inspection, home_of, native_of
 from autotune.domain.measurable import why_unmeasurable
-from autotune.domain.model_file import ModelSource, fault_of, located
+from autotune.domain.model_file import fault_of, located
 from autotune.domain.paths import absolute, unwritable_name
 from autotune.errors import ModelError, SpecError, StorageError, StudyMismatchError
 from autotune.host.confinement import fault_of_request, held_budget
@@ -32,6 +32,7 @@ from autotune.storage.digests import digest_of, remembered_sha256
 from autotune.storage.identity import Identity
 from autotune.storage.reader import StudyReader
 from autotune.tuning.findings import fed
+from autotune.workload.workload import ModelSource
 
 T = TypeVar("T")
 

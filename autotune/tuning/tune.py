@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 from autotune.domain.events import Event, Noted
-from autotune.domain.model_file import ModelSource
 from autotune.machines.locks import Patience
 from autotune.machines.ports import Runner
 from autotune.racing.calibration import load_calibration
@@ -31,6 +30,7 @@ from autotune.tuning.prepare import (
 )
 from autotune.tuning.session import Outcome, Preamble, hold_session
 from autotune.tuning.warm import warm_start
+from autotune.workload.workload import ModelSource
 
 
 def tune(  # noqa: PLR0913 - what a session may be told

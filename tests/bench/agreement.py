@@ -7,11 +7,11 @@ import tempfile
 from pathlib import Path
 
 from autotune.domain.arrival import Closed
-from autotune.domain.model_file import ModelSource
 from autotune.export.deployment import load_best
 from autotune.machines.ports import Load
 from autotune.machines.workers import SubprocessRunner
 from autotune.space.configuration import CompileKey
+from autotune.workload.workload import ModelSource
 from tests.bench.figure import Figure, figure
 
 _RUNS = 5

@@ -17,7 +17,6 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from autotune.domain.model_file import ModelSource
 from autotune.domain.trial import Trial
 from autotune.export.best_file import write_best
 from autotune.export.from_study import best_of_study
@@ -28,6 +27,7 @@ from autotune.measuring.measure import arrival_of
 from autotune.measuring.readings import readings_of
 from autotune.spec import parse_shapes
 from autotune.storage.reader import StudyReader
+from autotune.workload.workload import ModelSource
 from tests.bench.figure import Figure, figure
 from tests.bench.outside import timed
 

@@ -15,7 +15,6 @@ import psutil
 from scipy.special import stdtrit
 
 from autotune.domain.goal import Goal, Objective
-from autotune.domain.model_file import ModelSource
 from autotune.export.best_file import read_best
 from autotune.machines.ports import Load, OpenModel
 from autotune.machines.workers import SubprocessRunner
@@ -25,6 +24,7 @@ from autotune.racing.named import NamedContender, RacedModel, contender_of_words
 from autotune.racing.verify import verify
 from autotune.space.configuration import CompileKey
 from autotune.stats.launches import launch_interval
+from autotune.workload.workload import ModelSource
 from tests.bench.figure import Figure, figure
 
 _STUDIES = ("classifier", "recogniser", "squeezenet", "resnet50")

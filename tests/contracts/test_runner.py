@@ -12,7 +12,6 @@ from autotune.domain.arrival import Closed
 from autotune.domain.failure import FailureKind, TrialFault
 from autotune.domain.inspection import Inspection
 from autotune.domain.measurement import Block
-from autotune.domain.model_file import ModelSource
 from autotune.errors import DeviceError
 from autotune.machines.ports import Load, OpenModel, Runner
 from autotune.machines.workers import SubprocessRunner
@@ -23,6 +22,7 @@ from autotune.surfaces.runner import RecordedRunner
 from autotune.surfaces.surface import RecordedLaunch, RecordPlan, Surface, SurfaceIdentity
 from autotune.surfaces.truth import RecordedMachine
 from autotune.testing import SimulatedRunner
+from autotune.workload.workload import ModelSource
 from tests import models
 from tests.search.surface import make_space
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import psutil
 
 from autotune.domain.arrival import Closed
-from autotune.domain.model_file import ModelSource
 from autotune.machines.deadlines import Deadlines
 from autotune.machines.ports import Load
 from autotune.machines.workers import SubprocessRunner
 from autotune.space.configuration import CompileKey
+from autotune.workload.workload import ModelSource
 
 KEY = CompileKey("CPU", (("PERFORMANCE_HINT", "LATENCY"),), 1)
 LOAD = Load(arrival=Closed(1), block_s=0.01, limit_s=60.0)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from autotune.domain.failure import Failure, FailureKind, TrialFault
-from autotune.domain.model_file import ModelSource, Variant
 from autotune.errors import DeviceError, ModelError
 from autotune.machines.deadlines import Deadlines
 from autotune.machines.ports import OpenModel
 from autotune.machines.workers import VARIANT, SubprocessRunner
+from autotune.workload.workload import ModelSource, Variant
 from tests.machines.fakes import KEY, LOAD, fake_worker, is_gone, runner_of
 
 
