@@ -16,6 +16,7 @@ class Feed(StrEnum):
 
     BIND = "bind"  # set once for each request, other samples in each
     COPY = "copy"  # copied from arrays of the caller's before every request, as applications do
+    END_TO_END = "end-to-end"  # prepared and copied before every request, as a part of its latency
 
 
 class StopReason(StrEnum):

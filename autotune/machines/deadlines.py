@@ -43,6 +43,8 @@ class Deadlines:
     """For each step of a look at a model: one compilation, with what is inferred then."""
     open_s: float = 300.0
     """For one configuration: reading, compiling, the first inference, the check of its answers."""
+    inputs_s: float = 120.0
+    """For reading what to feed, with the study's own function."""
     block_s: float = 30.0
     """Beyond a block's least duration and three rounds of requests."""
 
@@ -60,6 +62,11 @@ class Deadlines:
     def compile(self) -> Deadline:
         """Of opening one configuration."""
         return Deadline("compile", self.open_s)
+
+    @property
+    def inputs(self) -> Deadline:
+        """Of reading what to feed."""
+        return Deadline("inputs", self.inputs_s)
 
     @property
     def block(self) -> Deadline:
@@ -91,6 +98,7 @@ def deadlines_of(
         start_s=of("start", usual.start_s),
         inspect_s=of("inspect", usual.inspect_s, 1.0),
         open_s=of("compile", usual.open_s, 0.5),
+        inputs_s=of("inputs", usual.inputs_s),
         block_s=of("block", usual.block_s, 0.05),
     )
 

@@ -17,6 +17,8 @@ class Bounds:
     """Physical cores by their type, ``P`` and ``E``; empty where it does not matter."""
     gathered: Mapping[str, int] = field(default_factory=dict)
     """By device, how many requests automatic batching makes one of."""
+    alone: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By dimension, its choices with which a request holds one item: no batch goes with them."""
 
     def most_threads(self, cpus: int, core_type: str | None, *, both_siblings: bool) -> int:
         """Threads that all streams together may have.
@@ -41,6 +43,7 @@ class Bounds:
             "cores": self.cores,
             "core_types": dict(self.core_types),
             "gathered": dict(self.gathered),
+            "alone": {name: list(choices) for name, choices in self.alone.items()},
         }
         return {name: value for name, value in found.items() if value}
 
@@ -57,8 +60,9 @@ class Bounds:
         if not all(isinstance(n, int) and 0 <= n < _MOST for n in counts):
             message = f"{counts} are no counts"
             raise ValueError(message)
-        return cls(cores=cores, **known)
+        alone = {name: tuple(choices) for name, choices in values.get("alone", {}).items()}
+        return cls(cores=cores, alone=alone, **known)
 
 
-BOUNDS = ("cores", "core_types", "gathered")
+BOUNDS = ("cores", "core_types", "gathered", "alone")
 """Keys of a stored space that are bounds."""

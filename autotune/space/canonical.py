@@ -51,7 +51,7 @@ class Axes:
         plain = all(
             one.name in self.lacks or self._own(one.name) == (one.default,) for one in _COUPLED
         )
-        object.__setattr__(self, "is_plain", plain)
+        object.__setattr__(self, "is_plain", plain and not self.bounds.alone)
 
     def _own(self, name: str) -> tuple[Any, ...]:
         """The choices that the device has."""
@@ -171,10 +171,11 @@ def repaired(axes: Axes, index: Mapping[str, int]) -> dict[str, int]:
     """Indices that stand for all combinations with the same meaning.
 
     What the device does not have stands at its first choice, what it has at one of its own. A
-    blocking request uses one stream and no batch is waited for. Automatic batching takes single
-    requests only. One stream alone is spread over sockets. Threads beyond the CPUs that the other
-    choices leave are taken from the streams (from the threads where even one stream has too many,
-    and from those choices where nothing fits them).
+    blocking request uses one stream and no batch is waited for. Items of shapes of their own make
+    no batch. Automatic batching takes single requests only. One stream alone is spread over
+    sockets. Threads beyond the CPUs that the other choices leave are taken from the streams (from
+    the threads where even one stream has too many, and from those choices where nothing fits
+    them).
     """
     found = {name: _own(name, axes.allowed[name], index[name]) for name in DIMENSIONS}
     is_blocking = axes.blocks(found["api"])
@@ -184,6 +185,8 @@ def repaired(axes: Axes, index: Mapping[str, int]) -> dict[str, int]:
     if axes.is_plain:
         _fit(axes, found, axes.cpus)
         return found
+    if any(_value(axes, found, name) in those for name, those in axes.bounds.alone.items()):
+        _put(axes, found, "batch", 1)
     if is_blocking or _value(axes, found, "batch") != 1:
         _put(axes, found, AUTO_BATCHING.name, False)
         if _value(axes, found, AUTO_BATCHING.name):

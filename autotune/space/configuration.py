@@ -74,6 +74,8 @@ if TYPE_CHECKING:
         precision: str | None = None
         api: Api = Api.ASYNC
         on_members: bool = False
+        preprocessing: str = "host"
+        shape_plan: str = "dynamic"
 
 else:
     _Values = make_dataclass(
@@ -100,10 +102,15 @@ class Configuration(_Values):
 
     @property
     def is_hint(self) -> bool:
-        """Whether this is a baseline: a bare performance hint at batch 1."""
+        """Whether this is a baseline: a bare performance hint at batch 1.
+
+        Whatever is done with the model before: it is none of the runtime's settings.
+        """
         is_bare = self.streams is None and self.batch_size == 1 and self.num_requests is None
         return is_bare and not any(
-            one.is_said(one.of(self)) for one in dimensions.TABLE if not one.first
+            one.is_said(one.of(self))
+            for one in dimensions.TABLE
+            if not one.first and one.stage is not Stage.MODEL
         )
 
     @property

@@ -55,6 +55,9 @@ class Dimension:
     """Of its values: int, float, bool, str, or an enumeration of texts."""
     allowed: tuple[str, ...] = ()
     """The texts that study.toml takes; any without them."""
+    normal: Callable[[str], str] | None = None
+    """The one text for all that mean the same, of one that takes texts of a form; it raises a
+    ValueError, with what there is, for another one."""
     least: int = 1
     most: int | None = None
     """Of a number: the least and the most that study.toml takes; None for any."""
@@ -111,8 +114,8 @@ class Dimension:
         object.__setattr__(self, "key", self.key or self.name)
         object.__setattr__(self, "column", self.column or self.name)
         object.__setattr__(self, "holds", self.holds or self.meaning)
-        is_known = self.property or self.spread
-        if self.answers and not is_known and self.name != "batch":
+        is_known = self.property or self.spread or self.stage is Stage.MODEL
+        if self.answers and not is_known:
             message = f"{self.name}: nothing compares what it does to answers"
             raise ValueError(message)
         if self.allowed and self.type is not str:
@@ -231,7 +234,7 @@ class Dimension:
         if not _is(value, kind, self.least):
             message = f"{self.column} is {value!r:.80}, and no {kind.__name__}"
             raise ValueError(message)
-        return self.type(value)
+        return self.type(value if self.normal is None else self.normal(value))
 
     def word(self, value: Any) -> str:
         """A value in the name of a configuration; empty where it has none."""

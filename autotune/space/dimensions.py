@@ -13,7 +13,7 @@ from autotune.space.devices import KINDS, kind_of, members_of
 from autotune.space.dimension import Bound, Dimension, Kind, Stage
 from autotune.space.named import NAMED
 from autotune.space.offer import Offer
-from autotune.space.rows import cpu, gpu, meta, npu
+from autotune.space.rows import cpu, gpu, meta, npu, workload
 
 
 class PerformanceHint(StrEnum):
@@ -244,6 +244,7 @@ TABLE: tuple[Dimension, ...] = (
     *gpu.ROWS,
     *npu.ROWS,
     *meta.ROWS,
+    *workload.ROWS,
     NAMED,
 )
 """Every dimension, in the order of study.toml, of frames and of words."""

@@ -37,6 +37,10 @@ class Offer:
     """Of an NPU; None where nobody knows."""
     cap_ms: float | None = None
     """On the latency of a request; None without one."""
+    preparers: tuple[str, ...] = ()
+    """Who may prepare the inputs; empty where nothing is to be prepared."""
+    plans: tuple[str, ...] = ()
+    """How a mix of shapes may be served; empty where there is one shape."""
     kind: str = ""
     """`integrated` or `discrete`; empty where it does not tell."""
     properties: Mapping[str, str] = field(default_factory=dict)

@@ -22,7 +22,9 @@ def faults_of(
 
 
 def _fault(fault: Any, model: type[BaseModel], missing: Mapping[str, str]) -> str:
-    parts = [str(part) for part in fault["loc"] if not str(part).startswith("function-")]
+    parts = [
+        str(part) for part in fault["loc"] if not str(part).startswith("function-") and part != ""
+    ]
     location = [part if part.isprintable() else repr(part) for part in parts]  # in one line
     where = f"[{location[0]}] " + ".".join(location[1:]) if location else ""
     if fault["type"] == "extra_forbidden":

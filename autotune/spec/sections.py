@@ -98,7 +98,8 @@ class MeasureSpec(Section):
     feed: Feed = Field(
         default=Feed.BIND,
         description='"bind" sets the inputs of each request once; "copy" copies them from arrays '
-        "before every request, as an application does.",
+        'before every request, as an application does; "end-to-end" prepares them as well, and '
+        "counts that as a part of the latency.",
     )
     reference: Switch = Field(
         default=True,
@@ -123,6 +124,10 @@ class DeadlineSpec(Section):
         default=None,
         description="For each step of the first look at the model: one compilation, with the "
         "answers that are compared then. Default 10m, and 1s more for each MiB of the model.",
+    )
+    inputs: Duration | None = Field(
+        default=None,
+        description="To read the inputs of [workload], its function included. Default 2m.",
     )
     compile: Duration | None = Field(
         default=None,

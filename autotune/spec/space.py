@@ -110,6 +110,8 @@ def _space_key(one: Dimension) -> tuple[Any, Any]:
         value = _number(one)
     elif one.type is bool:
         value = Switch
+    elif one.normal is not None:
+        value = Annotated[str, AfterValidator(one.normal)]
     elif one.type is str:
         value = Name
     choices = Choices[value]

@@ -22,6 +22,7 @@ from autotune.spec.sections import (
 )
 from autotune.spec.space import SpaceSpec
 from autotune.spec.values import Section
+from autotune.spec.workload import WorkloadSpec
 
 STUDY_FILE = "study.toml"
 
@@ -30,6 +31,7 @@ class StudySpec(Section):
     """One study: a model, a goal, a space, a budget. Frozen; durations are in seconds."""
 
     model: ModelSpec
+    workload: WorkloadSpec = WorkloadSpec()
     goal: GoalSpec
     budget: BudgetSpec = BudgetSpec()
     machine: MachineSpec = MachineSpec()
@@ -38,6 +40,15 @@ class StudySpec(Section):
     deadline: DeadlineSpec = DeadlineSpec()
     race: RaceSpec = RaceSpec()
     search: SearchSpec = SearchSpec()
+
+    @field_validator("workload")
+    @classmethod
+    def _inputs_once(cls, value: WorkloadSpec, info: ValidationInfo) -> WorkloadSpec:
+        model = info.data.get("model")
+        if model is not None and model.inputs is not None and value.inputs is not None:
+            message = "inputs: [model] inputs names data as well; say one of both"
+            raise ValueError(message)
+        return value
 
     @field_validator("budget")
     @classmethod
