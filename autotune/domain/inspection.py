@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from autotune.domain.workload_facts import WorkloadFacts
 from autotune.space.devices import kind_of
 
 
@@ -94,6 +95,10 @@ class Inspection:
     """Why the energy of the CPU packages cannot be read here; None where it can."""
     why_no_memory: str | None = None
     """Why the memory that a process takes under load cannot be told here; None where it can."""
+    why_one_request: str | None = None
+    """Why there is one request at a time, of one item; None where there may be several."""
+    workload: WorkloadFacts | None = None
+    """None where nothing but data of one shape was asked for."""
 
 
 PRECISIONS = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}

@@ -1,52 +1,35 @@
 """What a worker may say. Its lines are outside input: validated, bounded, never evaluated."""
 
-import base64
 import signal
-from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-)
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from autotune.domain.inspection import DeviceFacts, Inspection, ModelPort, Overview
+from autotune.domain.inspection import Inspection, Overview
 from autotune.domain.measurement import Block
-from autotune.domain.model_facts import ModelFacts, Weights
+from autotune.domain.model_facts import ModelFacts
+from autotune.machines.wire import (
+    CHECKED,
+    Amount,
+    Count,
+    Seconds,
+    Text,
+    Ticks,
+    WireDevice,
+    WirePort,
+    WireWeights,
+    WireWorkload,
+    device_facts,
+    model_ports,
+)
 
 STACKS = signal.SIGUSR1
 """What asks a worker for the stacks of its threads."""
 MAX_LINE_BYTES = 32 * 2**20
-_MAX_TEXT = 20_000
-
-
-def _decoded(value: object) -> object:
-    return base64.b64decode(value, validate=True) if isinstance(value, str) else value
-
-
-def _whole_ticks(value: bytes) -> bytes:
-    if len(value) % 4:
-        message = "latencies are not whole 4-byte numbers"
-        raise ValueError(message)
-    return value
-
-
-Ticks = Annotated[
-    bytes, BeforeValidator(_decoded), Field(min_length=4), AfterValidator(_whole_ticks)
-]
-Text = Annotated[str, Field(max_length=_MAX_TEXT)]
-Amount = Annotated[float, Field(ge=0)]
-Seconds = Amount
-Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class _Message(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = CHECKED
 
 
 class Ready(_Message):
@@ -61,46 +44,6 @@ class Failed(_Message):
     say: Literal["failed"]
     kind: Text
     message: Text
-
-
-class WirePort(_Message):
-    """An input or output of a model."""
-
-    name: Text
-    shape: Text
-    type: Text
-
-    def port(self) -> ModelPort:
-        """As a value of the domain."""
-        return ModelPort(name=self.name, shape=self.shape, type=self.type)
-
-
-class WireDevice(_Message):
-    """A device as the runtime describes it."""
-
-    name: Text
-    capabilities: list[Text]
-    streams: list[int] | None
-    requests: list[int] | None = None
-    max_batch: Count | None = None
-    best_batch: Count | None = None
-    tiles: Count | None = None
-    kind: Text = ""
-    properties: dict[str, Text] = {}
-
-    def facts(self) -> DeviceFacts:
-        """As a value of the domain."""
-        return DeviceFacts(
-            name=self.name,
-            capabilities=tuple(self.capabilities),
-            streams=None if self.streams is None else tuple(self.streams),
-            requests=None if self.requests is None else tuple(self.requests),
-            max_batch=self.max_batch or None,
-            best_batch=self.best_batch or None,
-            tiles=self.tiles or None,
-            kind=self.kind,
-            properties=self.properties,
-        )
 
 
 class Looked(_Message):
@@ -119,21 +62,13 @@ class Looked(_Message):
         """As a value of the domain."""
         return Overview(
             openvino=self.openvino,
-            devices=_facts(self.devices),
-            inputs=_ports(self.inputs),
-            outputs=_ports(self.outputs),
+            devices=device_facts(self.devices),
+            inputs=model_ports(self.inputs),
+            outputs=model_ports(self.outputs),
             absent=self.absent,
-            static_inputs=_ports(self.static_inputs),
-            static_outputs=_ports(self.static_outputs),
+            static_inputs=model_ports(self.static_inputs),
+            static_outputs=model_ports(self.static_outputs),
         )
-
-
-class WireWeights(_Message):
-    """Constants of one element type."""
-
-    type: Text
-    values: Count
-    size_bytes: Count
 
 
 class Examined(_Message):
@@ -158,15 +93,12 @@ class Examined(_Message):
         """As a value of the domain."""
         return ModelFacts(
             openvino=self.openvino,
-            inputs=_ports(self.inputs),
-            outputs=_ports(self.outputs),
-            static_inputs=_ports(self.static_inputs),
-            static_outputs=_ports(self.static_outputs),
+            inputs=model_ports(self.inputs),
+            outputs=model_ports(self.outputs),
+            static_inputs=model_ports(self.static_inputs),
+            static_outputs=model_ports(self.static_outputs),
             layouts=self.layouts,
-            weights=tuple(
-                Weights(type=one.type, values=one.values, size_bytes=one.size_bytes)
-                for one in self.weights
-            ),
+            weights=tuple(one.weights() for one in self.weights),
             compressed=self.compressed,
             operations=self.operations,
             foreign=tuple(self.foreign),
@@ -174,6 +106,16 @@ class Examined(_Message):
             data_dependent=tuple(self.data_dependent),
             batch_lost=self.batch_lost,
         )
+
+
+class WorkloadRead(_Message):
+    """The inputs of a workload are in files that other workers read."""
+
+    say: Literal["workload_read"]
+    shapes: dict[str, list[Count]]
+    """Static, at batch 1: of the samples that stand for all where these have several."""
+    inputs: Text
+    """A .npz file with samples of these shapes, as [model] inputs may name one."""
 
 
 class Inspected(_Message):
@@ -196,12 +138,14 @@ class Inspected(_Message):
     fed_warnings: list[Text] = []
     why_no_energy: Text | None = None
     why_no_memory: Text | None = None
+    why_one_request: Text | None = None
+    workload: WireWorkload | None = None
 
     def inspection(self) -> Inspection:
         """As a value of the domain."""
         return Inspection(
             openvino=self.openvino,
-            devices=_facts(self.devices),
+            devices=device_facts(self.devices),
             default_precision=self.default_precision,
             precision_errors=self.precision_errors,
             untrusted=self.untrusted,
@@ -210,21 +154,15 @@ class Inspected(_Message):
             why_no_batch=self.why_no_batch,
             unproven_batch=self.unproven_batch,
             static_shapes=self.static_shapes,
-            inputs=_ports(self.inputs),
-            outputs=_ports(self.outputs),
+            inputs=model_ports(self.inputs),
+            outputs=model_ports(self.outputs),
             items_per_request=self.items_per_request,
             fed_warnings=tuple(self.fed_warnings),
             why_no_energy=self.why_no_energy,
             why_no_memory=self.why_no_memory,
+            why_one_request=self.why_one_request,
+            workload=None if self.workload is None else self.workload.facts(),
         )
-
-
-def _facts(devices: Mapping[str, WireDevice]) -> dict[str, DeviceFacts]:
-    return {name: device.facts() for name, device in devices.items()}
-
-
-def _ports(ports: Sequence[WirePort]) -> tuple[ModelPort, ...]:
-    return tuple(port.port() for port in ports)
 
 
 class Opened(_Message):
@@ -319,6 +257,7 @@ Message = (
     | Failed
     | Looked
     | Examined
+    | WorkloadRead
     | Inspected
     | Opened
     | CacheTried

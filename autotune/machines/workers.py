@@ -28,12 +28,19 @@ from autotune.machines.deadlines import Deadlines, deadlines_of
 from autotune.machines.fingerprint import Machine, fingerprint, preloaded
 from autotune.machines.logs import WorkerLogs
 from autotune.machines.process import WORKER, WorkerProcess
-from autotune.machines.protocol import CacheTried, Failed, Inspected, Message, Opened
+from autotune.machines.protocol import (
+    CacheTried,
+    Failed,
+    Inspected,
+    Message,
+    Opened,
+    WorkloadRead,
+)
 from autotune.machines.scratch import scratch_folder
 from autotune.machines.worker_model import WorkerModel
 from autotune.space.configuration import CompileKey, Effective
 from autotune.spec import DeadlineSpec
-from autotune.workload.workload import ModelSource, Variant
+from autotune.workload.workload import ModelSource, Variant, Workload
 
 VARIANT = "variant"
 """The name in a compile key's `model` by which one of several files is chosen."""
@@ -42,6 +49,14 @@ VARIANT = "variant"
 def reference_file(log_folder: Path) -> Path:
     """Where the reference outputs are kept, beside the workers' output."""
     return absolute(log_folder / "reference.npz")
+
+
+def workload_file(log_folder: Path) -> Path:
+    """Where the samples of a workload are kept, for workers to read.
+
+    What goes with them is in files whose names begin like this one's.
+    """
+    return absolute(log_folder / "workload.npz")
 
 
 _Steps = Generator[None, None, WorkerModel]
@@ -78,6 +93,8 @@ class SubprocessRunner:
         self._source = source
         self._variants = {variant.name: variant.source for variant in variants}
         self._reference = reference_file(log_folder)
+        self._samples = workload_file(log_folder)
+        self._read: dict[Path, WorkloadRead] = {}
         self._logs = WorkerLogs(log_folder)
         self._deadlines = deadlines or deadlines_of(DeadlineSpec(), source.path)
         self._command = command
@@ -92,7 +109,7 @@ class SubprocessRunner:
         the rest is to show before.
         """
         other = copy.copy(self)
-        other._budget, other._begun = budget, []  # noqa: SLF001 - of its own class
+        other._budget, other._begun, other._read = budget, [], {}  # noqa: SLF001 - of its own class
         return other
 
     def _source_of(self, key: CompileKey) -> ModelSource:
@@ -103,20 +120,68 @@ class SubprocessRunner:
         """
         wanted = dict(key.model)
         name = wanted.pop(VARIANT, None)
-        if wanted or (name is not None and name not in self._variants):
+        is_served = not wanted or self._source.workload is not None
+        if not is_served or (name is not None and name not in self._variants):
             message = f"no such model is known here: {', '.join(map('='.join, key.model))}"
             raise TrialFault(Failure(FailureKind.INVALID_CONFIGURATION, message, "open"))
         return self._source if name is None else self._variants[name]
 
-    def _files(self, source: ModelSource) -> dict[str, Any]:
-        """A model, its data and the reference, as the worker's commands name them."""
-        inputs = source.inputs
+    def _chosen(self, key: CompileKey) -> dict[str, Any]:
+        """What a worker compiles: a key, its model, and what that is asked.
+
+        Raises:
+            TrialFault: it wants what is not known here, or the inputs cannot be read.
+        """
+        files = self._files(self._source_of(key))
+        if files["workload"] is not None:
+            served = {name: value for name, value in key.model if name != VARIANT}
+            files["workload"] = {**files["workload"], "served": served}
         return {
+            "device": key.device,
+            "properties": dict(key.properties),
+            "batch_size": key.batch_size,
+            **files,
+        }
+
+    def _files(self, source: ModelSource) -> dict[str, Any]:
+        """A model, its data and the reference, as the worker's commands name them.
+
+        Raises:
+            TrialFault: the inputs of its workload cannot be read.
+        """
+        found: dict[str, Any] = {
             "path": str(source.path),
             "shapes": source.shapes,
-            "inputs": None if inputs is None else str(inputs),
+            "inputs": None if source.inputs is None else str(source.inputs),
             "reference": str(self._reference),
+            "workload": None,
         }
+        if source.workload is not None:
+            if source.path not in self._read:
+                self._read[source.path] = self._workload_read(found, source.workload)
+            read = self._read[source.path]
+            found |= {"shapes": read.shapes, "inputs": read.inputs}
+            found["workload"] = {"samples": str(self._samples), "served": {}}
+        return found
+
+    def _workload_read(self, files: dict[str, Any], workload: Workload) -> WorkloadRead:
+        """Have a worker of its own read what is to be fed, within limits of its own.
+
+        No code of the study's runs in any process that is measured.
+
+        Raises:
+            TrialFault: it takes too long, or too much memory.
+            ModelError: it cannot be read, or does not fit the model.
+        """
+        question = {name: files[name] for name in ("path", "shapes", "inputs")}
+        question |= {"workload": workload.to_dict(), "samples": str(self._samples)}
+        with killed_on_error(self._start()) as worker:
+            await_ready(worker, self._deadlines)
+            answer = ask(worker, self._deadlines.inputs, "read_workload", **question)
+        worker.close()
+        if isinstance(answer, Failed):
+            raise _refusal(answer, Path(files["path"]))
+        return expected(answer, "read", WorkloadRead)
 
     def clock(self) -> float:
         """The machine's monotonic clock."""
@@ -134,8 +199,8 @@ class SubprocessRunner:
     def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspection:
         """Ask a worker of its own, which leaves afterwards."""
         asked = {"devices": list(devices), "try_batch": try_batch, "named": self._named}
-        question = {**asked, **self._files(self._source)}
         try:
+            question = {**asked, **self._files(self._source)}
             with killed_on_error(self._start()) as worker:
                 await_ready(worker, self._deadlines)
             try:
@@ -162,7 +227,7 @@ class SubprocessRunner:
         Raises:
             StorageError: there is no place for a cache.
         """
-        source = self._source_of(key)
+        chosen = self._chosen(key)
         with scratch_folder() as folder:
             for _ in range(2):
                 with killed_on_error(self._start()) as worker:
@@ -171,11 +236,8 @@ class SubprocessRunner:
                         worker,
                         self._deadlines.compile,
                         "cached",
-                        device=key.device,
-                        properties=dict(key.properties),
-                        batch_size=key.batch_size,
                         cache=str(folder),
-                        **self._files(source),
+                        **chosen,
                     )
                     found = expected(answer, "open", CacheTried)
                 worker.close()
@@ -201,18 +263,13 @@ class SubprocessRunner:
 
     def _steps(self, key: CompileKey) -> _Steps:
         """Start a worker; have it compile; wait for it. Closed before that, it ends the worker."""
-        begun_s, source = time.monotonic(), self._source_of(key)
+        chosen = self._chosen(key)
+        begun_s = time.monotonic()
         with killed_on_error(self._start()) as worker:
             yield
             await_ready(worker, self._deadlines)
             start_s = time.monotonic() - begun_s
-            worker.tell(
-                "open",
-                device=key.device,
-                properties=dict(key.properties),
-                batch_size=key.batch_size,
-                **self._files(source),
-            )
+            worker.tell("open", **chosen)
             yield
             answer = expected(outcome(worker, self._deadlines.compile), "open", Opened)
         opening = Opening(

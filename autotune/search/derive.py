@@ -1,7 +1,7 @@
 """The space of a study, derived from the machine, the model and the study's overrides."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from autotune.domain.hardware import Hardware
@@ -20,7 +20,7 @@ from autotune.space.dimensions import (
     lacking,
     lacking_through,
 )
-from autotune.space.offer import Offer
+from autotune.space.offer import Offer, Ways
 from autotune.space.rows.cpu import CORE_TYPE, HYPER_THREADING
 from autotune.space.rows.gpu import AUTO_BATCHING
 from autotune.space.space import SearchSpace, lone_request
@@ -42,6 +42,8 @@ class Known:
     names it."""
     cap_ms: float | None = None
     """On the latency of a request."""
+    ways: Ways = field(default_factory=Ways)
+    """In which the workload may be served."""
 
 
 def derive_space(
@@ -70,11 +72,12 @@ def derive_space(
             precisions=known.precisions,
             why_no_batch=known.why_no_batch or known.unproven_batch or "",
             cap_ms=known.cap_ms,
+            ways=known.ways,
         )
         for device in spec.device
     }
     try:
-        found = _of_each(spec, hardware, offers, begun)
+        found = _of_each(spec, hardware, offers, begun, known.ways.alone)
         if begun is None or begun.own or found == begun:
             return found
         flat = SearchSpace(_flat(spec, hardware, known, offers), hardware.cpus)
@@ -84,7 +87,11 @@ def derive_space(
 
 
 def _of_each(
-    spec: SpaceSpec, hardware: Hardware, offers: Mapping[str, Offer], begun: SearchSpace | None
+    spec: SpaceSpec,
+    hardware: Hardware,
+    offers: Mapping[str, Offer],
+    begun: SearchSpace | None,
+    alone: Mapping[str, Choices],
 ) -> SearchSpace:
     """A space in which every device has its own choices."""
     own: dict[str, dict[str, Choices]] = {device: {} for device in offers}
@@ -108,7 +115,7 @@ def _of_each(
     kept = {device: mine for device, mine in own.items() if mine or is_meta(device)}
     told = {device: _but_static(device, mine) for device, mine in kept.items()}
     told = {device: mine for device, mine in told.items() if mine or is_meta(device)}
-    return SearchSpace(choices, hardware.cpus, told, _bounds(choices, offers, hardware))
+    return SearchSpace(choices, hardware.cpus, told, _bounds(choices, offers, hardware, alone))
 
 
 def _but_static(device: str, mine: Mapping[str, Choices]) -> dict[str, Choices]:
@@ -168,7 +175,10 @@ def _union(one: Dimension, each: Iterable[Choices]) -> Choices:
 
 
 def _bounds(
-    choices: Mapping[str, Choices], offers: Mapping[str, Offer], hardware: Hardware
+    choices: Mapping[str, Choices],
+    offers: Mapping[str, Offer],
+    hardware: Hardware,
+    alone: Mapping[str, Choices],
 ) -> Bounds:
     """What else limits combinations, as far as there is a choice that it bears on."""
 
@@ -183,6 +193,7 @@ def _bounds(
         cores=hardware.cores if by_core or is_open(HYPER_THREADING) else 0,
         core_types=hardware.core_types if by_core else {},
         gathered=gathered if is_open(AUTO_BATCHING) else {},
+        alone={} if choices["batch"] == (1,) else dict(alone),
     )
 
 

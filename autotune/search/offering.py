@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from autotune.domain.hardware import Hardware
 from autotune.domain.inspection import DeviceFacts, native_of
 from autotune.space.devices import is_meta, kind_of, members_of
-from autotune.space.offer import Offer
+from autotune.space.offer import Offer, Ways
 
 _UNTOLD_STREAMS = 4
 _MOST_GPU_STREAMS = 4
@@ -18,6 +18,7 @@ def offer_of(
     precisions: Mapping[str, Sequence[str]] | None = None,
     why_no_batch: str = "",
     cap_ms: float | None = None,
+    ways: Ways | None = None,
 ) -> Offer:
     """What a device offers, with what is known of a model.
 
@@ -29,6 +30,7 @@ def offer_of(
         why_no_batch: why batches are not offered; empty where a batch is right, or where there is
             no model to ask.
         cap_ms: on the latency of a request.
+        ways: in which the workload may be served.
     """
     facts = facts_of(device, hardware.devices)
     trusted = (precisions or {}).get(device)
@@ -51,6 +53,7 @@ def offer_of(
         best_batch=facts.best_batch if facts else None,
         tiles=facts.tiles if facts else None,
         cap_ms=cap_ms,
+        ways=ways or Ways(),
         kind=facts.kind if facts else "",
         properties=facts.properties if facts else {},
         members=tuple(
@@ -60,6 +63,7 @@ def offer_of(
                 precisions=precisions,
                 why_no_batch=why_no_batch,
                 cap_ms=cap_ms,
+                ways=ways,
             )
             for member in members
         ),

@@ -6,6 +6,18 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ways:
+    """In which a workload may be served, whatever the device."""
+
+    preparers: tuple[str, ...] = ()
+    """Who may prepare the inputs; empty where nothing is to be prepared."""
+    plans: tuple[str, ...] = ()
+    """How a mix of shapes may be served; empty where there is one shape."""
+    alone: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By dimension, choices with which a request holds one item."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
     """What choices are derived from where a study names none, for one device."""
 
@@ -37,10 +49,8 @@ class Offer:
     """Of an NPU; None where nobody knows."""
     cap_ms: float | None = None
     """On the latency of a request; None without one."""
-    preparers: tuple[str, ...] = ()
-    """Who may prepare the inputs; empty where nothing is to be prepared."""
-    plans: tuple[str, ...] = ()
-    """How a mix of shapes may be served; empty where there is one shape."""
+    ways: Ways = field(default_factory=Ways)
+    """In which the workload may be served."""
     kind: str = ""
     """`integrated` or `discrete`; empty where it does not tell."""
     properties: Mapping[str, str] = field(default_factory=dict)

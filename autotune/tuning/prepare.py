@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from autotune.domain.goal import Goal
-from autotune.domain.hardware import Hardware
-from autotune.domain.inspection import Inspection, home_of, native_of
+from autotune.domain.inspection import Inspection
 from autotune.domain.measurable import why_unmeasurable
 from autotune.domain.model_file import fault_of, located
 from autotune.domain.paths import absolute, unwritable_name
@@ -20,10 +19,8 @@ from autotune.machines.fingerprint import Machine
 from autotune.machines.locks import Patience, machine_lock, study_lock
 from autotune.machines.ports import Runner
 from autotune.machines.workers import SubprocessRunner, reference_file
-from autotune.search.derive import Known, derive_space, trusted_precisions
 from autotune.space.all_devices import ALL, expanded
 from autotune.space.devices import Through, kind_of
-from autotune.space.dimensions import TABLE
 from autotune.space.named import texts_of
 from autotune.space.space import SearchSpace
 from autotune.spec import STUDY_FILE, StudySpec, parse_shapes, to_toml
@@ -31,18 +28,11 @@ from autotune.storage.database import DATABASE
 from autotune.storage.digests import digest_of, remembered_sha256
 from autotune.storage.identity import Identity
 from autotune.storage.reader import StudyReader
+from autotune.tuning.choices import space_of
 from autotune.tuning.findings import fed
 from autotune.workload.workload import ModelSource
 
 T = TypeVar("T")
-
-_KEPT = tuple(
-    one.name
-    for one in TABLE
-    if one.tunable and one.spread is None and (one.answers or not (one.first and one.was_choice))
-)
-"""What may change answers, as whether it may be offered depends on what could be shown; and what
-came later than some study, which goes on without it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +134,7 @@ def prepared_on(
     refuse_unmeasurable(spec.goal.goal, facts)
     machine, earlier = runner.machine(facts), begun()
     named = _of_these(spec, facts, earlier)
-    choices = space(named, facts, machine.hardware(facts.devices), earlier)
+    choices = space_of(named, facts, machine.hardware(facts.devices), earlier)
     return Prepared(spec=spec, runner=runner, facts=facts, machine=machine, space=choices)
 
 
@@ -191,52 +181,6 @@ def source(spec: StudySpec, folder: Path) -> ModelSource:
         shapes=parse_shapes(spec.model.shape),
         inputs=inputs,
     )
-
-
-def space(
-    spec: StudySpec, facts: Inspection, hardware: Hardware, begun: SearchSpace | None = None
-) -> SearchSpace:
-    """The space that follows from the spec, the model and the machine.
-
-    Args:
-        spec: the study.
-        facts: what inspection found out.
-        hardware: of the machine.
-        begun: of the study, if it was begun: it keeps its choices of batch and precision where the
-            spec names none, whatever is known of them by now.
-
-    Raises:
-        SpecError: the spec's overrides contradict them.
-        StudyMismatchError: the study was begun with a batch that gives wrong answers.
-    """
-    overrides = spec.space
-    if begun is not None:
-        kept = {n: begun.choices[n] for n in _KEPT if n not in overrides.model_fields_set}
-        overrides = overrides.model_copy(update=kept)
-        if "batch" in kept and kept["batch"] != (1,) and facts.why_no_batch is not None:
-            raise StudyMismatchError(
-                f"this study cannot go on: it was begun with batches up to {max(kept['batch'])}, "
-                f"and what it measured with them were other answers: {facts.why_no_batch}; "
-                "begin another study under a new --name"
-            )
-    known = Known(
-        precisions=_trusted(facts),
-        why_no_batch=facts.why_no_batch,
-        unproven_batch=facts.unproven_batch,
-        cap_ms=spec.goal.goal.cap_ms,
-    )
-    return derive_space(overrides, hardware, known, begun)
-
-
-def _trusted(facts: Inspection) -> dict[str, tuple[str, ...]]:
-    """By device, the precisions that may be used without being asked for."""
-    found = {}
-    for name, device in facts.devices.items():
-        native = native_of(name, device.capabilities) or [facts.default_precision]
-        doubted = facts.unproven_precisions.get(name, {})
-        found[name] = trusted_precisions(native, native[0], doubted)
-    at_home = trusted_precisions(facts.precision_errors, facts.default_precision, facts.untrusted)
-    return {**found, home_of(facts.devices): at_home}
 
 
 def counted(

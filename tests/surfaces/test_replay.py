@@ -36,7 +36,7 @@ from autotune.surfaces.runner import RecordedRunner
 from autotune.surfaces.surface import RecordPlan, Surface
 from autotune.surfaces.truth import RecordedMachine
 from autotune.testing import SimulatedRunner
-from autotune.tuning import prepare as study
+from autotune.tuning.choices import space_of
 from tests.builders import make_configuration, make_failure
 
 PLAN = RecordPlan(launches=2, rounds=2, residents=20)
@@ -193,7 +193,7 @@ def test_the_study_keeps_the_surfaces_space(
     )
     runner = RecordedRunner(recorded=machine)
     facts = runner.inspect(spec.space.device, try_batch=True)
-    space = study.space(spec, facts, runner.machine(facts).hardware(facts.devices))
+    space = space_of(spec, facts, runner.machine(facts).hardware(facts.devices))
     assert space == machine.surface.identity.space
     assert (spec.search.sampler, spec.search.seed) == (sampler, 7)
     assert (spec.budget.trials, spec.budget.duration) == (3, 60.5)

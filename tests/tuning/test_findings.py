@@ -19,8 +19,8 @@ from autotune.export.from_study import best_of_study
 from autotune.spec import StudySpec, build_spec
 from autotune.storage.reader import StudyReader
 from autotune.testing import SimulatedRunner
+from autotune.tuning.choices import space_of
 from autotune.tuning.findings import doubts
-from autotune.tuning.prepare import space
 from autotune.tuning.session import Outcome
 from autotune.tuning.tune import tune
 from tests import planted
@@ -141,7 +141,7 @@ def test_a_study_that_was_begun_with_a_wrong_batch_is_refused(folder: Path) -> N
 def test_a_wrong_batch_by_hand_is_refused() -> None:
     """It is known to be wrong, not only unproven."""
     with pytest.raises(SpecError, match=r"the model cannot be batched: outputs deviate"):
-        space(make_spec(space=BY_HAND), facts(why_no_batch=WRONG), FOUR)
+        space_of(make_spec(space=BY_HAND), facts(why_no_batch=WRONG), FOUR)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_each_doubt_is_one_line(
 ) -> None:
     """Only of what is in the space."""
     spec, found = make_spec(space=by_hand), facts(**fields)
-    lines = doubts(spec, found, space(spec, found, FOUR))
+    lines = doubts(spec, found, space_of(spec, found, FOUR))
     assert len(lines) == len(words)
     assert all(word in line and "\n" not in line for word, line in zip(words, lines, strict=True))
 
@@ -175,7 +175,7 @@ def test_doubts_say_what_data_they_come_from() -> None:
     """The user's own data may say as little as random ones."""
     spec = make_spec(model={"path": "model.onnx", "inputs": "data.npz"})
     found = facts(unproven_batch=SILENT)
-    assert "on the data given" in doubts(spec, found, space(spec, found, FOUR))[0]
+    assert "on the data given" in doubts(spec, found, space_of(spec, found, FOUR))[0]
 
 
 @pytest.mark.openvino
@@ -214,7 +214,7 @@ def test_the_simulated_machine_says_what_it_opens_is_unproven() -> None:
     one = build_spec(
         {"model": {"path": "m"}, "goal": {"max_latency": "1s"}, "space": {"batch": [1, 2]}}, ""
     )
-    choices = space(one, facts(), FOUR)
+    choices = space_of(one, facts(), FOUR)
     found = {
         configuration.batch_size: runner.open(configuration.compile_key).opening.unproven
         for configuration in map(choices.configuration, choices.points())

@@ -5,7 +5,7 @@ from typing import Any
 import openvino as ov
 import pytest
 
-from autotune.machines.protocol import WireDevice
+from autotune.machines.wire import WireDevice
 from autotune.worker.device import device_facts
 
 

@@ -11,11 +11,11 @@ _HOST, _GRAPH = "host", "graph"
 
 
 def _no_choice_of_host(offer: Offer) -> str:
-    return "" if offer.preparers else "the study has no [workload.preprocessing]"
+    return "" if offer.ways.preparers else "the study has no [workload.preprocessing]"
 
 
 def _no_plans(offer: Offer) -> str:
-    return "" if offer.plans else "the workload has one shape"
+    return "" if offer.ways.plans else "the workload has one shape"
 
 
 PREPROCESSING = Dimension(
@@ -29,7 +29,7 @@ PREPROCESSING = Dimension(
     type=str,
     allowed=(_HOST, _GRAPH),
     default=_HOST,
-    offered=lambda offer: offer.preparers,
+    offered=lambda offer: offer.ways.preparers,
     absent=_no_choice_of_host,
     bound=Bound.MACHINE,
     words=lambda where: "" if where == _HOST else "preprocessing in the graph",
@@ -49,7 +49,7 @@ SHAPE_PLAN = Dimension(
     type=str,
     normal=lambda text: str(parse_plan(text)),
     default=str(Serving.DYNAMIC),
-    offered=lambda offer: offer.plans,
+    offered=lambda offer: offer.ways.plans,
     absent=_no_plans,
     bound=Bound.MACHINE,
     words=lambda text: "" if text == Serving.DYNAMIC else parse_plan(text).in_words,

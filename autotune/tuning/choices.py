@@ -1,0 +1,116 @@
+"""The choices of a study: what it names, and what follows from model, workload and machine."""
+
+from typing import Any
+
+from autotune.domain.hardware import Hardware
+from autotune.domain.inspection import Inspection, home_of, native_of
+from autotune.domain.measurement import Feed
+from autotune.errors import SpecError, StudyMismatchError
+from autotune.search.derive import Known, derive_space, trusted_precisions
+from autotune.search.serving import plans_of
+from autotune.space.dimensions import TABLE, Api
+from autotune.space.offer import Ways
+from autotune.space.rows.workload import PREPROCESSING, SHAPE_PLAN
+from autotune.space.shape_plan import Serving
+from autotune.space.space import SearchSpace
+from autotune.spec import SpaceSpec, StudySpec
+from autotune.workload.preprocessing import Where
+
+_KEPT = tuple(
+    one.name
+    for one in TABLE
+    if one.tunable and one.spread is None and (one.answers or not (one.first and one.was_choice))
+)
+"""What may change answers, as whether it may be offered depends on what could be shown; and what
+came later than some study, which goes on without it."""
+
+
+def space_of(
+    spec: StudySpec, facts: Inspection, hardware: Hardware, begun: SearchSpace | None = None
+) -> SearchSpace:
+    """The space that follows from the spec, the model and the machine.
+
+    Args:
+        spec: the study.
+        facts: what inspection found out.
+        hardware: of the machine.
+        begun: of the study, if it was begun: it keeps its choices of batch and precision where the
+            spec names none, whatever is known of them by now.
+
+    Raises:
+        SpecError: the spec's overrides contradict them.
+        StudyMismatchError: the study was begun with a batch that gives wrong answers.
+    """
+    overrides = _served(spec, facts, begun)
+    if begun is not None:
+        kept = {n: begun.choices[n] for n in _KEPT if n not in overrides.model_fields_set}
+        overrides = overrides.model_copy(update=kept)
+        if "batch" in kept and kept["batch"] != (1,) and facts.why_no_batch is not None:
+            raise StudyMismatchError(
+                f"this study cannot go on: it was begun with batches up to {max(kept['batch'])}, "
+                f"and what it measured with them were other answers: {facts.why_no_batch}; "
+                "begin another study under a new --name"
+            )
+    known = Known(
+        precisions=_trusted(facts),
+        why_no_batch=facts.why_no_batch,
+        unproven_batch=facts.unproven_batch,
+        cap_ms=spec.goal.goal.cap_ms,
+        ways=Ways(
+            preparers=_preparers(facts),
+            plans=plans_of(facts.workload, None),
+            alone=_alone(facts),
+        ),
+    )
+    return derive_space(overrides, hardware, known, begun)
+
+
+def _served(spec: StudySpec, facts: Inspection, begun: SearchSpace | None) -> SpaceSpec:
+    """The study's own choices, with what follows from its workload.
+
+    Raises:
+        SpecError: the workload does not allow what the study names.
+    """
+    own, said = spec.space, spec.space.model_fields_set
+    update: dict[str, Any] = {}
+    if own.shape_plan is not None and facts.workload is not None and facts.workload.shapes:
+        known = () if begun is None else begun.choices[SHAPE_PLAN.name]
+        update[SHAPE_PLAN.key] = plans_of(facts.workload, own.shape_plan, known)
+    why = None if facts.workload is None else facts.workload.why_no_graph
+    if why is not None and own.preprocessing is not None and Where.GRAPH in own.preprocessing:
+        raise SpecError(f"[space] preprocessing: not in the graph: {why}")
+    if spec.measure.feed is Feed.END_TO_END and "api" not in said:
+        update["api"] = (Api.ASYNC, Api.SYNC)  # with overlap, and without
+    if facts.why_one_request is not None:
+        for name in ("streams", "requests_per_stream", "batch"):
+            if getattr(own, name) not in {None, (1,)}:
+                raise SpecError(f"[space] {name}: only 1: {facts.why_one_request}")
+            update[name] = (1,)
+    return own.model_copy(update=update)
+
+
+def _preparers(facts: Inspection) -> tuple[str, ...]:
+    if facts.workload is None or not facts.workload.is_prepared:
+        return ()
+    return (Where.HOST,) if facts.workload.why_no_graph else (Where.HOST, Where.GRAPH)
+
+
+def _alone(facts: Inspection) -> dict[str, tuple[str, ...]]:
+    """Choices with which every request holds one item, as items have shapes of their own."""
+    found: dict[str, tuple[str, ...]] = {}
+    if facts.workload is not None and facts.workload.shapes:
+        found[SHAPE_PLAN.name] = (Serving.DYNAMIC, Serving.BOUNDED)
+    if facts.workload is not None and facts.workload.images_vary:
+        found[PREPROCESSING.name] = (Where.GRAPH,)
+    return found
+
+
+def _trusted(facts: Inspection) -> dict[str, tuple[str, ...]]:
+    """By device, the precisions that may be used without being asked for."""
+    found = {}
+    for name, device in facts.devices.items():
+        native = native_of(name, device.capabilities) or [facts.default_precision]
+        doubted = facts.unproven_precisions.get(name, {})
+        found[name] = trusted_precisions(native, native[0], doubted)
+    at_home = trusted_precisions(facts.precision_errors, facts.default_precision, facts.untrusted)
+    return {**found, home_of(facts.devices): at_home}
