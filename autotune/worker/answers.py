@@ -14,8 +14,13 @@ from autotune.worker.parts import Answer, Part, is_finite, magnitude, matrix, of
 
 _NOISE = {"f32": 1e-5, "f16": 2e-3, "bf16": 1.6e-2}
 """What rounding may make of a value, relative to the output's largest."""
-_TELLING = 4
+TELLING = 4
 """An element says something where samples differ by so many times what rounding may do."""
+
+
+def noise_of(arithmetic: str) -> float:
+    """What rounding may make of a value, relative to the output's largest."""
+    return _NOISE.get(arithmetic, 1.6e-2)
 
 
 def silences(
@@ -72,7 +77,7 @@ def is_repeated(first: Answer, again: Answer, arithmetic: str) -> bool:
         if one.shape != other.shape:
             return False
         found = off_by(other.values, one.values, magnitude([one]))
-        if found > _TELLING * _NOISE.get(arithmetic, 1.6e-2):
+        if found > TELLING * noise_of(arithmetic):
             return False
     return True
 
@@ -113,8 +118,8 @@ def elements_apart(
         nothing = np.zeros(parts[0].values.size, bool)
         return nothing, nothing, np.zeros(parts[0].values.size)
     strong, apart = _telling(parts, arithmetic), values.max(axis=0) - values.min(axis=0)
-    noise = _NOISE.get(arithmetic, 1.6e-2) * np.abs(values).max(axis=0)
-    return strong, ~strong & (apart > _TELLING * noise), apart
+    noise = noise_of(arithmetic) * np.abs(values).max(axis=0)
+    return strong, ~strong & (apart > TELLING * noise), apart
 
 
 def _telling(parts: Sequence[Part], arithmetic: str) -> np.ndarray:
@@ -126,5 +131,5 @@ def _telling(parts: Sequence[Part], arithmetic: str) -> np.ndarray:
     apart = values.max(axis=0) - values.min(axis=0)
     if parts[0].values.dtype.kind in "bui":
         return np.asarray(apart > 0)
-    noise = _NOISE.get(arithmetic, 1.6e-2) * magnitude(parts)
-    return np.asarray(apart > _TELLING * noise)
+    noise = noise_of(arithmetic) * magnitude(parts)
+    return np.asarray(apart > TELLING * noise)

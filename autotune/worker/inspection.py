@@ -65,6 +65,8 @@ class Bench:
     """The user's own data."""
     capabilities: dict[str, Sequence[str]]
     """Of every device."""
+    keeps_given: bool = False
+    """Whether the answers to the user's own data are needed, whatever they show."""
     progress: Callable[[str], None]
     """Hears what comes next: every compilation has its time."""
 
@@ -102,6 +104,8 @@ def inspect(bench: Bench, devices: Sequence[str], *, try_batch: bool) -> Finding
     # Where every answer differs from every other, none can be compared.
     untrusted = _untrusted(runs, default, yardsticks, silent if is_deterministic else RANDOM)
     needed = _needed(exact, relevant)
+    if bench.keeps_given and 0 not in needed:
+        needed = [0, *needed]
     why_no_batch = in_doubt = None
     if try_batch:  # last, as it leaves the network at another batch
         why_no_batch, in_doubt = _look_at_batches(bench, exact, groups, compare=is_deterministic)

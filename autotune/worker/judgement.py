@@ -36,6 +36,8 @@ class Subject:
     """What was seen once for all of a study is remembered beside it."""
     progress: Callable[[str], None]
     """Hears of another compilation, which has its own time."""
+    plain: Callable[[], ov.Model] | None = None
+    """Where that takes its inputs in another form, the model that takes them as its file does."""
 
     def compiled(self, network: ov.Model) -> ov.CompiledModel:
         """The configuration, of a model that was read; leaves it at the batch."""
@@ -62,7 +64,8 @@ class Subject:
         self.progress(f"compiling for {self.device} at batch 1")
         chosen = kept(self.properties, {ARITHMETIC_PROPERTY, *self.doubtful})
         always = unhurried(self.device)
-        return self.core.compile_model(self.read(), self.device, {**always, **chosen})
+        read = self.plain or self.read
+        return self.core.compile_model(read(), self.device, {**always, **chosen})
 
 
 def prove(
@@ -71,6 +74,7 @@ def prove(
     outputs: Sequence[np.ndarray],
     groups: Sequence[Sequence[Sample]],
     known: ReferenceAnswers,
+    plain_groups: Sequence[Sequence[Sample]] | None = None,
 ) -> tuple[float, str | None]:
     """Deviation from single requests, and why the answers are not proven; None where they are.
 
@@ -84,6 +88,7 @@ def prove(
         outputs: what it gave for the first samples of the first kind, in order.
         groups: samples of each kind of the reference.
         known: the reference.
+        plain_groups: the same as the plain model takes them, where it is another one.
 
     Raises:
         WrongOutputError: the answers are other ones.
@@ -94,7 +99,7 @@ def prove(
     arithmetic = model.arithmetic(compiled) or asked
     run = None if subject.doubtful else known.run(subject.device, arithmetic)
     if run is None:
-        run = _run(subject, compiled, groups, arithmetic)
+        run = _run(subject, compiled, plain_groups or groups, arithmetic)
         doubt = known.silent if known.is_deterministic else RANDOM
         why = distrust(known.yardsticks, errors_of(run, known.exact), doubt)
     else:
@@ -212,6 +217,7 @@ def _run(
     arithmetic: str,
 ) -> Run:
     """Answers of single requests on a device, or in a precision, that was not looked at before."""
-    single = compiled if subject.batch_size == 1 else subject.single()
+    is_single = subject.batch_size == 1 and subject.plain is None
+    single = compiled if is_single else subject.single()
     answers = [[model.answer(single, sample) for sample in group] for group in groups]
     return Run(subject.device, arithmetic, model.arithmetic(single) or arithmetic, answers)

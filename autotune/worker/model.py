@@ -68,9 +68,7 @@ def read(core: ov.Core, path: Path, shapes: dict[str, list[int]]) -> ov.Model:
         ShapeError: a dimension stays dynamic, or a shape does not fit.
         RuntimeError: the file cannot be read.
     """
-    model = load(core, path)
-    if shapes:
-        _reshape(model, shapes)
+    model = shaped(core, path, shapes)
     dynamic = [port for port in model.inputs if port.get_partial_shape().is_dynamic]
     if dynamic:
         listed = "; ".join(
@@ -81,6 +79,19 @@ def read(core: ov.Core, path: Path, shapes: dict[str, list[int]]) -> ov.Model:
             f"Its inputs are {listed}"
         )
         raise ShapeError(message)
+    return model
+
+
+def shaped(core: ov.Core, path: Path, shapes: dict[str, list[int]]) -> ov.Model:
+    """The model with these shapes of its inputs, as for `read`; others stay as the file has them.
+
+    Raises:
+        ShapeError: a shape does not fit.
+        RuntimeError: the file cannot be read.
+    """
+    model = load(core, path)
+    if shapes:
+        _reshape(model, shapes)
     return model
 
 

@@ -73,6 +73,18 @@ class ReferenceAnswers:
         named = [run for run in mine if run.requested == arithmetic]
         return next(iter([*named, *(run for run in mine if run.arithmetic == arithmetic)]), None)
 
+    def of_kind(self, name: str) -> "ReferenceAnswers":
+        """What is known by one kind of data alone.
+
+        Raises:
+            ValueError: there is no such kind.
+        """
+        at = self.kinds.index(name)
+        runs = (dataclasses.replace(run, answers=_OneKind(run.answers, at)) for run in self.runs)
+        return dataclasses.replace(
+            self, kinds=(name,), runs=tuple(runs), yardsticks=(self.yardsticks[at],)
+        )
+
     def unproven_precisions(self) -> dict[str, dict[str, str]]:
         """By device and precision, why the answers of the run that stands for them are in doubt."""
         found: dict[str, dict[str, str]] = {}
@@ -83,6 +95,24 @@ class ReferenceAnswers:
                 if why is not None:
                     found.setdefault(one.device, {})[arithmetic] = why
         return found
+
+
+class _OneKind(Sequence[Sequence[Answer]]):
+    """Answers of one kind of data, read when they are first looked at."""
+
+    def __init__(self, answers: Sequence[Sequence[Answer]], at: int) -> None:
+        self._answers = answers
+        self._at = at
+
+    @overload
+    def __getitem__(self, index: int) -> Sequence[Answer]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Sequence[Answer]]: ...
+    def __getitem__(self, index: int | slice) -> Sequence[Any]:
+        return [self._answers[self._at]][index]
+
+    def __len__(self) -> int:
+        return 1
 
 
 def run_key(device: str, requested: str) -> str:

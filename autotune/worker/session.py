@@ -60,6 +60,7 @@ class Session:
         duties: dict[str, Any] = {
             "look": self.look,
             "examine": self.examine,
+            "read_workload": self.read_workload,
             "inspect": self.inspect,
             "open": self.open,
             "cached": self.cached,
@@ -104,6 +105,22 @@ class Session:
         facts = examine(self._core, Path(path), shapes)
         self._answers.say("examined", openvino=ov.get_version(), **facts)
 
+    def read_workload(
+        self,
+        *,
+        path: str,
+        shapes: dict[str, list[int]],
+        inputs: str | None,
+        workload: dict[str, Any],
+        samples: str,
+    ) -> None:
+        """Read what is to be fed, and write it where other workers find it."""
+        file = None if inputs is None else Path(inputs)
+        asked = Workload.from_dict(workload)
+        _unlimited_files()
+        static, found = read_workload(self._core, Path(path), shapes, file, asked, Path(samples))
+        self._answers.say("workload_read", shapes=static, inputs=str(found))
+
     def inspect(  # noqa: PLR0913 - a message's fields
         self,
         *,
@@ -114,6 +131,7 @@ class Session:
         reference: str,
         try_batch: bool,
         named: dict[str, list[str]] | None = None,
+        workload: dict[str, Any] | None = None,
     ) -> None:
         """Say what the model and the devices are, and keep reference answers for later workers."""
         available = self._core.available_devices
@@ -127,19 +145,25 @@ class Session:
         check_properties(self._core, devices, named or {})
         static_shapes = {input_name(port): list(port.get_shape()) for port in network.inputs}
         file = Path(inputs) if inputs else None
+        asked = None if workload is None else load_asked(Path(workload["samples"]))
+        alone = why_one_request(network, asked)
+        is_real = inputs is not None and (asked is None or not asked.is_random)
         self._progress("counting items")
         items = items_per_request(self._core, network, samples(network, file), home_of(facts))
-        warnings = [] if inputs else why_random_misleads(network)
+        warnings = [] if is_real else why_random_misleads(network)
+        ids = {} if inputs else ids_of(network)
         bench = Bench(
             core=self._core,
             network=network,
             file=file,
             capabilities={name: fact["capabilities"] for name, fact in facts.items()},
+            keeps_given=asked is not None,
             progress=self._progress,
         )
-        found = inspect(bench, devices, try_batch=try_batch)
+        found = inspect(bench, devices, try_batch=try_batch and alone is None)
         forget(Path(reference))
         save_reference(Path(reference), found.reference)
+        fed = None if asked is None else self._looked_at(asked, path, shapes, reference)
         self._answers.say(
             "inspected",
             openvino=ov.get_version(),
@@ -156,84 +180,78 @@ class Session:
             fed_warnings=warnings,
             why_no_energy=meter().why_not,
             why_no_memory=why_no_phases(),
+            why_one_request=alone,
+            unsaid_ids=ids,
+            workload=fed,
             **described,
         )
 
-    def _subject(
+    def _looked_at(
+        self, asked: Asked, path: str, shapes: dict[str, list[int]], reference: str
+    ) -> dict[str, Any]:
+        exact = load_reference(Path(reference)).exact
+        return look_at_workload(
+            WorkloadBench(
+                core=self._core,
+                path=Path(path),
+                network=model.read(self._core, Path(path), shapes),
+                asked=asked,
+                device=exact.device,
+                arithmetic=exact.requested,
+                reference=Path(reference),
+                progress=self._progress,
+            )
+        )
+
+    def _deployment(
         self,
         *,
         path: str,
         shapes: dict[str, list[int]],
-        device: str,
-        properties: dict[str, str],
-        batch_size: int,
-        reference: str,
-    ) -> Subject:
-        return Subject(
-            self._core,
-            lambda: model.read(self._core, Path(path), shapes),
-            device,
-            properties,
-            batch_size,
-            Path(reference),
-            self._progress,
+        inputs: str | None,
+        workload: dict[str, Any] | None = None,
+        **chosen: Any,
+    ) -> Deployment:
+        """What is to be opened."""
+        asked = None if workload is None else load_asked(Path(workload["samples"]))
+        served = {} if workload is None else workload["served"]
+        subject = Subject(
+            core=self._core,
+            read=lambda: model.read(self._core, Path(path), shapes),
+            progress=self._progress,
+            **{**chosen, "reference": Path(chosen["reference"])},
         )
+        return deployment_of(subject, Path(path), Path(inputs) if inputs else None, asked, served)
 
-    def open(self, *, inputs: str | None, batch_size: int, **chosen: Any) -> None:
+    def open(self, **chosen: Any) -> None:
         """Compile one configuration, check its answers, and say what it became."""
-        begun = time.perf_counter()
-        file = Path(inputs) if inputs else None
-        subject = self._subject(batch_size=batch_size, **chosen)
-        network = subject.read()
-        self._data = samples(network, file)
-        read_s = time.perf_counter() - begun
         self._source = None
-        begun = time.perf_counter()
-        self._compiled = subject.compiled(network)
-        compile_s = time.perf_counter() - begun
-        self._batch_size = batch_size
-        begun = time.perf_counter()
-        model.infer(self._compiled, batch_of(self._data, 0, batch_size))
-        first_inference_ms = 1000 * (time.perf_counter() - begun)
+        deployment = self._deployment(**chosen)
+        compiled = deployment.compile()
         # What follows is ours: a deployment compares no answers, and reads no reference.
         open_peak_rss_bytes, self._opened_rss_bytes = self._high_water.whole_bytes, rss_bytes()
-        error, unproven = self._proved(subject, network if batch_size == 1 else None, file)
-        del network
-        if subject.gathers:
-            self._compiled = subject.compiled(subject.read())
+        error, unproven = deployment.prove(compiled)
+        self._load = deployment.ready(compiled)
         asked = flattened(chosen["properties"])
-        effective = model.effective_properties(self._compiled, asked)
+        effective = model.effective_properties(compiled.models[-1], asked)
         give_back()
+        optimal = int(effective.get("OPTIMAL_NUMBER_OF_INFER_REQUESTS", "1"))
         self._answers.say(
             "opened",
             effective=effective,
-            optimal_requests=int(effective.get("OPTIMAL_NUMBER_OF_INFER_REQUESTS", "1")),
-            read_s=read_s,
-            compile_s=compile_s,
-            first_inference_ms=first_inference_ms,
+            optimal_requests=1 if deployment.is_alone else optimal,
+            read_s=compiled.read_s,
+            compile_s=compiled.compile_s,
+            first_inference_ms=compiled.first_inference_ms,
             output_error=error,
             unproven=unproven,
             open_peak_rss_bytes=open_peak_rss_bytes,
         )
 
-    def cached(self, *, inputs: str | None, cache: str, **chosen: Any) -> None:
+    def cached(self, *, cache: str, **chosen: Any) -> None:
         """Compile one configuration with a model cache, and say what that took."""
-        file = Path(inputs) if inputs else None
-        found = try_cache(self._subject(**chosen), file, Path(cache))
+        found = try_cache(self._deployment(**chosen), Path(cache))
         self._answers.say("cached", **dataclasses.asdict(found))
-
-    def _proved(
-        self, subject: Subject, network: ov.Model | None, file: Path | None
-    ) -> tuple[float, str | None]:
-        """How far its answers are from those of single requests, and why they are not proven.
-
-        The model is read again where it was left at a batch.
-        """
-        assert self._compiled is not None  # noqa: S101 - for the type checker
-        known = load_reference(subject.reference)
-        groups = probes(network or subject.read(), file, known.kinds)
-        outputs = model.infer(self._compiled, batch_of(groups[0], 0, subject.batch_size))
-        return prove(subject, self._compiled, outputs, groups, known)
 
     def _progress(self, what: str) -> None:
         """A long command goes on: every step has its own time."""

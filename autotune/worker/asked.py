@@ -1,0 +1,92 @@
+"""A workload as one worker read it and all others find it: samples, their mix, and what is said."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autotune.worker.inputs import Sample
+from autotune.workload.gathered import Gathered, load, save
+from autotune.workload.mix import Mix
+from autotune.workload.preprocessing import Preprocessing
+from autotune.workload.workload import States
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a model is asked."""
+
+    samples: list[Sample]
+    """One item each: of a mix each in its own shape, of images as they come, with a batch of one
+    before them."""
+    weights: list[float]
+    """How often each is asked, relative to the others."""
+    mix: Mix | None = None
+    """None where all have one shape."""
+    preprocessing: Preprocessing | None = None
+    states: States | None = None
+    is_random: bool = False
+    notes: tuple[str, ...] = ()
+    """What the user should know of the samples."""
+
+    @property
+    def images_vary(self) -> bool:
+        """Whether what is to be prepared comes in several sizes."""
+        shapes = {tuple(v.shape for v in sample.values()) for sample in self.samples}
+        return self.preprocessing is not None and len(shapes) > 1
+
+
+def static_file(samples: Path) -> Path:
+    """Where samples of one shape lie, as the model takes them: as `[model] inputs` may name one."""
+    return samples.with_name(f"{samples.name}.static.npz")
+
+
+def save_asked(path: Path, asked: Asked) -> None:
+    """Write it, whatever the limit on a worker's files was: that one is there for logs."""
+    names = [str(number) for number in range(len(asked.samples))]
+    save(path, Gathered(samples=asked.samples, names=names, notes=list(asked.notes)))
+    said: dict[str, Any] = {
+        "weights": asked.weights,
+        "mix": None if asked.mix is None else asked.mix.to_dict(),
+        "preprocessing": None if asked.preprocessing is None else asked.preprocessing.to_dict(),
+        "states": asked.states,
+        "is_random": asked.is_random,
+    }
+    _said(path).write_text(json.dumps(said), encoding="utf-8")
+
+
+def load_asked(path: Path) -> Asked:
+    """What `save_asked` wrote.
+
+    Raises:
+        SourceError, OSError, ValueError: it is not there any more.
+    """
+    gathered, said = load(path), json.loads(_said(path).read_text(encoding="utf-8"))
+    mix, prepared, states = said["mix"], said["preprocessing"], said["states"]
+    return Asked(
+        samples=gathered.samples,
+        weights=said["weights"],
+        mix=None if mix is None else Mix.from_dict(mix),
+        preprocessing=None if prepared is None else Preprocessing.from_dict(prepared),
+        states=None if states is None else States(states),
+        is_random=said["is_random"],
+        notes=tuple(gathered.notes),
+    )
+
+
+def save_static(path: Path, samples: Sequence[Sample]) -> None:
+    """Samples of one shape, along the first axis; a scalar for each where there is no axis."""
+    columns = {name: [sample[name] for sample in samples] for name in samples[0]}
+    stacked: dict[str, Any] = {
+        name: np.concatenate(values) if values[0].ndim else np.stack(values)
+        for name, values in columns.items()
+    }
+    with path.open("wb") as file:  # a stream, as savez would add an ending to a name
+        np.savez(file, **stacked)
+
+
+def _said(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")

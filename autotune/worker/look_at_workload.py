@@ -1,0 +1,112 @@
+"""Look at a workload on a machine before anything is measured: what may be done with it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import openvino as ov
+
+from autotune.space.dimensions import ARITHMETIC_PROPERTY
+from autotune.worker import model
+from autotune.worker.asked import Asked
+from autotune.worker.gather import image_input
+from autotune.worker.inputs import input_name
+from autotune.worker.look_at_mix import MixBench, look_at_mix, mix_file, save_answers
+from autotune.worker.preprocessing import why_no_graph
+from autotune.worker.states import in_sequence
+from autotune.workload.workload import States
+
+_MOST_IMAGES = 8
+"""On which host and graph are compared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadBench:
+    """What a workload is looked at with."""
+
+    core: ov.Core
+    path: Path
+    network: ov.Model
+    """Statically shaped, at batch 1."""
+    asked: Asked
+    device: str
+    arithmetic: str
+    """Of the reference."""
+    reference: Path
+    progress: Callable[[str], None]
+
+
+def look_at_workload(bench: WorkloadBench) -> dict[str, Any]:
+    """The fields of `WorkloadFacts`; answers of a mix or a sequence are written beside the reference.
+
+    Raises:
+        RuntimeError: the model cannot be run in a shape of the mix.
+        PreparationError: an image cannot be prepared.
+    """
+    asked = bench.asked
+    found: dict[str, Any] = {
+        "samples": len(asked.samples),
+        "is_random": asked.is_random,
+        "notes": list(asked.notes),
+        "states": asked.states,
+        "is_prepared": asked.preprocessing is not None,
+        "images_vary": asked.images_vary,
+    }
+    if asked.mix is not None:
+        found |= _mixed(bench)
+    if asked.states is States.CARRIED:
+        bench.progress("running the sequence")
+        chosen = {ARITHMETIC_PROPERTY: bench.arithmetic} if bench.arithmetic else {}
+        compiled = bench.core.compile_model(bench.network, bench.device, chosen)
+        save_answers(mix_file(bench.reference), in_sequence(compiled, asked.samples))
+    if asked.preprocessing is not None:
+        bench.progress("comparing host and graph")
+        name = image_input(bench.network, asked.preprocessing)
+        images = [one[name][0] for one in asked.samples[:_MOST_IMAGES]]
+        found["why_no_graph"] = why_no_graph(
+            bench.core, bench.network, asked.preprocessing, images, bench.device
+        )
+    return found
+
+
+def _mixed(bench: WorkloadBench) -> dict[str, Any]:
+    mix = bench.asked.mix
+    assert mix is not None  # noqa: S101 - for the type checker
+    answers, found = look_at_mix(
+        MixBench(
+            core=bench.core,
+            read=lambda: model.load(bench.core, bench.path),
+            asked=bench.asked,
+            device=bench.device,
+            arithmetic=bench.arithmetic,
+            progress=bench.progress,
+        )
+    )
+    save_answers(mix_file(bench.reference), answers)
+    return {
+        **found,
+        "shapes": [{name: list(shape) for name, shape in one.items()} for one in mix.shapes],
+        "weights": list(mix.weights),
+        "pads": {name: [[pad.value, pad.axis] for pad in pads] for name, pads in mix.pads.items()},
+    }
+
+
+def why_one_request(network: ov.Model, asked: Asked | None) -> str | None:
+    """Why there is one request at a time, of one item; None where there may be several."""
+    names = [one.get_info().variable_id for one in network.get_variables()]
+    if not names:
+        return None
+    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    kept = f"the model keeps {listed} from one request to the next"
+    if asked is None or asked.states is None:
+        return f"{kept}; say [workload] states"
+    if asked.states is States.CARRIED:
+        return f"{kept}, and each request needs what the one before it left"
+    return f"{kept}, and each item begins with it reset"
+
+
+def unsaid_ids(network: ov.Model, rows: dict[str, int]) -> dict[str, int]:
+    """Of inputs that are looked up in a table, those with more than two rows: two are any data."""
+    known = {input_name(port) for port in network.inputs}
+    return {name: count for name, count in rows.items() if name in known and count > 2}

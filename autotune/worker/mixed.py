@@ -1,0 +1,229 @@
+"""A mix of shapes as a plan serves it: its models, which of them an item goes to, and its answers.
+
+Whatever the plan, each item must be answered as it is when it is asked alone in its own shape.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+from autotune.space.shape_plan import ShapePlan, Sizes
+from autotune.worker import model
+from autotune.worker.answers import TELLING, noise_of
+from autotune.worker.asked import Asked
+from autotune.worker.batches import TOLERANCE, WrongOutputError
+from autotune.worker.fitting import cropped, padded
+from autotune.worker.inputs import Sample, joined
+from autotune.worker.judgement import unlike_any_shift
+from autotune.worker.parts import Answer, finite_or_zero, is_finite, magnitude, off_by, part_of
+from autotune.workload.mix import Mix, routed
+
+_FOLLOWS = 0.25
+"""Where samples of one shape differ, an item may be off by this share of the difference."""
+
+
+def open_to(network: ov.Model, form: dict[str, tuple[Any, ...]]) -> None:
+    """Give a model the shapes of one form of a mix: sizes, -1 for open ones, or bounds."""
+    network.reshape(
+        {
+            name: ov.PartialShape([ov.Dimension(*_bounds(size)) for size in shape])
+            for name, shape in form.items()
+        }
+    )
+
+
+def _bounds(size: Any) -> tuple[int, ...]:
+    return size if isinstance(size, tuple) else (size,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixedModels:
+    """A mix as a plan serves it."""
+
+    read: Callable[[], ov.Model]
+    """The model as its file has it."""
+    asked: Asked
+    plan: ShapePlan
+    batch_size: int = 1
+
+    @property
+    def mix(self) -> Mix:
+        """The shapes."""
+        assert self.asked.mix is not None  # noqa: S101 - for the type checker
+        return self.asked.mix
+
+    def networks(self) -> list[ov.Model]:
+        """One for each form of the plan, with the batch."""
+        found = []
+        for form in self.mix.forms(self.plan):
+            network = self.read()
+            open_to(network, form)
+            model.set_batch(network, self.batch_size)
+            found.append(network)
+        return found
+
+    @cached_property
+    def buckets(self) -> tuple[Sizes, ...]:
+        """Sizes of each static model; empty where items keep their shapes."""
+        if not self.plan.pads:
+            return ()
+        return self.plan.buckets or (self.mix.largest,)
+
+    @cached_property
+    def routes(self) -> list[int]:
+        """For each sample, the model that it goes to."""
+        if not self.buckets:
+            return [0] * len(self.asked.samples)
+        found = [
+            routed(self.mix.sizes_of(_shapes(one)), self.buckets) for one in self.asked.samples
+        ]
+        if None in found:
+            at = found.index(None)
+            message = f"sample {at + 1} fits no bucket of {self.plan}"
+            raise model.ShapeError(message)
+        return [at for at in found if at is not None]
+
+    def fitted(self, number: int) -> Sample:
+        """A sample as its model takes it."""
+        sample = self.asked.samples[number]
+        if not self.buckets:
+            return sample
+        shapes = self.mix.shapes_of(self.buckets[self.routes[number]])
+        return {
+            name: padded(array, shapes[name], self.mix.pads.get(name, ()), name)
+            for name, array in sample.items()
+        }
+
+    def request(self, numbers: Sequence[int]) -> Sample:
+        """These samples, all of one model, as one request."""
+        return joined([self.fitted(number) for number in numbers])
+
+
+def _shapes(sample: Sample) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape for name, array in sample.items()}
+
+
+def prove_mixed(
+    served: MixedModels,
+    compiled: Sequence[ov.CompiledModel],
+    exact: Sequence[Answer],
+    arithmetic: str,
+) -> float:
+    """Largest deviation of any item from what it is answered alone, relative to its largest value.
+
+    Each sample is asked, among others of its model in an order without a period.
+
+    Args:
+        served: the plan.
+        compiled: its models.
+        exact: for each sample, its answer in its own shape, in f32.
+        arithmetic: that the models compute in.
+
+    Raises:
+        WrongOutputError: another answer, with how far it is off and for which sample.
+    """
+    worst = 0.0
+    for place, one in enumerate(compiled):
+        mine = [number for number, route in enumerate(served.routes) if route == place]
+        request = one.create_infer_request()
+        for numbers in _requests(mine, served.batch_size):
+            outputs = model.infer_by(request, one, served.request(numbers))
+            worst = max(worst, _check(served, numbers, outputs, exact, arithmetic))
+    return worst
+
+
+def _requests(mine: Sequence[int], batch_size: int) -> list[list[int]]:
+    """So many samples at a time that each is asked at least once."""
+    if not mine:
+        return []
+    count = -(-len(mine) // batch_size) + 1 if batch_size > 1 else len(mine)
+    order = unlike_any_shift(len(mine), count * batch_size)
+    found = [mine[at] for at in order]
+    found = list(mine) if batch_size == 1 else [*mine, *found][: count * batch_size]
+    return [found[at : at + batch_size] for at in range(0, len(found), batch_size)]
+
+
+def _check(
+    served: MixedModels,
+    numbers: Sequence[int],
+    outputs: Sequence[np.ndarray],
+    exact: Sequence[Answer],
+    arithmetic: str,
+) -> float:
+    worst, limit = 0.0, TOLERANCE.get(arithmetic, 0.15)
+    for index, output in enumerate(outputs):
+        for number, item in zip(numbers, _items(index, output, len(numbers)), strict=True):
+            wanted = exact[number][index]
+            got = part_of(_cut(item, wanted.shape, index), wanted.values.size)
+            scale = magnitude([wanted])
+            if is_finite(wanted.values) and not is_finite(got.values):
+                message = f"output {index} of sample {number + 1} is not finite"
+                raise WrongOutputError(message)
+            off = off_by(got.values, wanted.values, scale)
+            if off > limit:
+                message = _apart(served, number, off, limit)
+                raise WrongOutputError(message)
+            worst = max(worst, off)
+            _check_that_it_follows(number, index, got.values, exact, arithmetic)
+    return worst
+
+
+def _items(index: int, output: np.ndarray, count: int) -> list[np.ndarray]:
+    """The output cut into its items."""
+    if count == 1:
+        return [output]
+    if not output.ndim or output.shape[0] % count:
+        message = f"output {index} has no batch dimension: its shape is {output.shape}"
+        raise WrongOutputError(message)
+    return np.split(output, count)
+
+
+def _cut(item: np.ndarray, shape: tuple[int, ...], index: int) -> np.ndarray:
+    try:
+        return cropped(item, shape)
+    except ValueError as error:
+        message = f"output {index}: {error}"
+        raise WrongOutputError(message) from None
+
+
+def _apart(served: MixedModels, number: int, off: float, limit: float) -> str:
+    said = f"the answer of sample {number + 1} is off by {off:.2g} of its largest value"
+    sizes = served.mix.sizes_of(_shapes(served.asked.samples[number]))
+    if served.buckets and served.buckets[served.routes[number]] != sizes:
+        room = served.buckets[served.routes[number]]
+        said += f" when it is padded from {_by(sizes)} to {_by(room)}"
+    return f"{said}, more than {limit:g}"
+
+
+def _by(sizes: Sequence[int]) -> str:
+    return "x".join(map(str, sizes))
+
+
+def _check_that_it_follows(
+    number: int, index: int, got: np.ndarray, exact: Sequence[Answer], arithmetic: str
+) -> None:
+    """Where another sample of this shape has another answer, this one must be its own.
+
+    A small value among large ones may be wrong without being far off.
+    """
+    own = exact[number][index]
+    if own.values.dtype.kind != "f":
+        return
+    noise = TELLING * noise_of(arithmetic)
+    for other, answer in enumerate(exact):
+        there = answer[index]
+        if other == number or there.shape != own.shape:
+            continue
+        apart = np.abs(finite_or_zero(there.values) - finite_or_zero(own.values))
+        telling = apart > noise * magnitude([own, there])
+        off = np.abs(finite_or_zero(got) - finite_or_zero(own.values))
+        if telling.any() and np.median(off[telling] / apart[telling]) > _FOLLOWS:
+            message = (
+                f"the answer of sample {number + 1} is not its own: output {index} is as far from "
+                f"it as that of sample {other + 1}"
+            )
+            raise WrongOutputError(message)
