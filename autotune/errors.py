@@ -30,6 +30,10 @@ class ModelError(AutotuneError):
     """A model file that is missing, unreadable, changed, or needs a shape."""
 
 
+class SourceError(AutotuneError):
+    """Inputs of the user's own that are missing, broken, or do not fit the model."""
+
+
 class DeviceError(AutotuneError):
     """A device that this machine or runtime does not have."""
 

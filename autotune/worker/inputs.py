@@ -157,7 +157,7 @@ def _arrays(file: Path, names: Sequence[str]) -> Iterator[Mapping[str, np.ndarra
 def _column(array: np.ndarray, port: Any) -> list[np.ndarray]:
     """An array cut into samples; the message goes on after the array's name."""
     shape, element_type = tuple(port.get_shape()), port.get_element_type()
-    array = _converted(array, element_type)
+    array = converted(array, element_type)
     size = int(np.prod(shape))
     if size == 1 and array.ndim == 0:  # one value for all samples
         return [array.reshape(shape)]
@@ -183,7 +183,7 @@ def _is_common(column: Sequence[np.ndarray], most: int) -> bool:
     return most == 1 or column[0].size <= 1
 
 
-def _converted(array: np.ndarray, kind: ov.Type) -> np.ndarray:
+def converted(array: np.ndarray, kind: ov.Type) -> np.ndarray:
     """The array in the type in which values of an element type are written.
 
     Raises:

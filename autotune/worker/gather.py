@@ -1,0 +1,180 @@
+"""Read the user's samples for a model, hold them against its inputs, and keep them in a file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+from autotune.errors import SourceError
+from autotune.worker import model
+from autotune.worker.ceiling import at_most_more
+from autotune.worker.inputs import DataError, Sample, converted, input_name
+from autotune.worker.tensors import dtype_of, limits
+from autotune.workload.gathered import Gathered, save
+from autotune.workload.inputs import Inputs
+from autotune.workload.ports import PortFacts
+from autotune.workload.preprocessing import Color, Preprocessing
+from autotune.workload.sources import read
+from autotune.workload.words import shown
+
+_CHANNELS = {Color.RGB: 3, Color.BGR: 3, Color.GRAY: 1}
+
+
+def gather(  # noqa: PLR0913 - a message's fields
+    core: ov.Core,
+    path: Path,
+    shapes: dict[str, list[int]],
+    inputs: Inputs,
+    file: Path,
+    *,
+    preprocessing: Preprocessing | None = None,
+    memory_bytes: int | None = None,
+) -> Gathered:
+    """The samples as the model takes them, also written to `file`.
+
+    A function of the user's runs here: have a process of its own do this, with a deadline, and let
+    it go afterwards.
+
+    Args:
+        core: the runtime.
+        path: the model.
+        shapes: static shapes by input; empty for the model's own, which may be open.
+        inputs: what to read.
+        file: gets the samples (`workload.gathered`).
+        preprocessing: of the input that is fed with images; these are kept as they come.
+        memory_bytes: so much more than now may be taken while reading; None for no limit.
+
+    Raises:
+        DataError: the samples cannot be read or do not fit; one line.
+        ShapeError: the shapes are none of the model's.
+        OSError: the file cannot be written.
+    """
+    network = model.read(core, path, shapes) if shapes else model.load(core, path)
+    image, ports = _image_input(network, preprocessing), facts_of(network, preprocessing)
+    color = Color.RGB if preprocessing is None else preprocessing.color
+    try:
+        with at_most_more(memory_bytes):
+            gathered = read(inputs, ports, color)
+    except SourceError as error:
+        raise DataError(str(error)) from None
+    except MemoryError:
+        message = (
+            f"reading the {inputs.source} takes more memory than its limit: "
+            "use fewer or smaller samples, or raise it"
+        )
+        raise DataError(message) from None
+    samples = [
+        _fitted(network, sample, f"sample {number} ({name})", image, preprocessing)
+        for number, (name, sample) in enumerate(
+            zip(gathered.names, gathered.samples, strict=True), 1
+        )
+    ]
+    fitted = Gathered(samples=samples, names=gathered.names, notes=gathered.notes)
+    save(file, fitted)
+    return fitted
+
+
+def facts_of(network: ov.Model, preprocessing: Preprocessing | None = None) -> list[PortFacts]:
+    """What a reader must know of each input.
+
+    Raises:
+        DataError: the input that images are prepared for is none of the model's.
+    """
+    image = _image_input(network, preprocessing)
+    return [
+        _facts(port, preprocessing if input_name(port) == image else None)
+        for port in network.inputs
+    ]
+
+
+def _image_input(network: ov.Model, preprocessing: Preprocessing | None) -> str | None:
+    """Name of the input that is fed with images to be prepared."""
+    if preprocessing is None:
+        return None
+    names = [input_name(port) for port in network.inputs]
+    if not preprocessing.input and len(names) == 1:
+        return names[0]
+    for port in network.inputs:
+        if preprocessing.input in {input_name(port), *port.get_names()}:
+            return input_name(port)
+    message = (
+        f"preprocessing is for the input {preprocessing.input!r}, and the model takes "
+        f"{', '.join(names)}: name one of these"
+    )
+    raise DataError(message)
+
+
+def _facts(port: Any, preprocessing: Preprocessing | None) -> PortFacts:
+    name = input_name(port)
+    if preprocessing is not None:
+        dtype = dtype_of(ov.Type(preprocessing.type))
+        return PortFacts(name=name, dtype=dtype, image_layout=preprocessing.layout)
+    kind, shape = port.get_element_type(), port.get_partial_shape()
+    sizes = None
+    if not shape.rank.is_dynamic:
+        sizes = tuple(None if size.is_dynamic else size.get_length() for size in shape)
+    return PortFacts(name=name, dtype=dtype_of(kind), shape=sizes, limits=limits(kind))
+
+
+def _fitted(
+    network: ov.Model,
+    sample: Sample,
+    what: str,
+    image: str | None,
+    preprocessing: Preprocessing | None,
+) -> Sample:
+    """A sample in the model's types and shapes."""
+    found = {}
+    for port in network.inputs:
+        name = input_name(port)
+        values, said = sample[name], f"input {shown(name)!r} of {what}"
+        try:
+            if preprocessing is not None and name == image:
+                found[name] = _as_image(values, preprocessing)
+            else:
+                found[name] = _as_tensor(values, port)
+        except ValueError as error:
+            message = f"{said} {error}"
+            raise DataError(message) from None
+    return found
+
+
+def _as_tensor(values: np.ndarray[Any, Any], port: Any) -> np.ndarray[Any, Any]:
+    """With axes of length 1 in front where the model has them and the sample has not."""
+    shape: ov.PartialShape = port.get_partial_shape()
+    missing = 0 if shape.rank.is_dynamic else shape.rank.get_length() - values.ndim
+    if missing > 0:
+        values = values.reshape((1,) * missing + values.shape)
+    if not shape.compatible(ov.PartialShape(list(values.shape))):
+        original = values.shape[max(0, missing) :]
+        message = f"is {_words(original)}, the model takes {shape}"
+        raise ValueError(message)
+    return converted(values, port.get_element_type())
+
+
+def _as_image(values: np.ndarray[Any, Any], preprocessing: Preprocessing) -> np.ndarray[Any, Any]:
+    if values.ndim == 4 and values.shape[0] == 1:  # a batch of one, as many programs have it
+        values = values[0]
+    layout, channels = preprocessing.layout, _CHANNELS[preprocessing.color]
+    if values.ndim != 3:
+        message = f"is {_words(values.shape)}; an image that is prepared has the layout {layout}"
+        raise ValueError(message)
+    sizes = dict(zip(layout, values.shape, strict=True))
+    if sizes["C"] != channels:
+        message = (
+            f"is {_words(values.shape)} ({layout}) with {sizes['C']} channels; "
+            f"{preprocessing.color} has {channels}"
+        )
+        raise ValueError(message)
+    size = (sizes["H"], sizes["W"])
+    if 0 in size or (preprocessing.size is not None and size != preprocessing.size):
+        wanted = "some pixels" if preprocessing.size is None else _words(preprocessing.size)
+        message = f"is {_words(size)} (height × width); preprocessing expects {wanted}"
+        raise ValueError(message)
+    return np.ascontiguousarray(converted(values, ov.Type(preprocessing.type)))
+
+
+def _words(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape)) if shape else "a scalar"

@@ -1,0 +1,76 @@
+"""Which files of the user's are data: told by their names' endings, hidden ones never."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from autotune.errors import SourceError
+from autotune.workload.inputs import Source
+from autotune.workload.words import shown
+
+SUFFIXES: dict[Source, frozenset[str]] = {
+    Source.ARRAYS: frozenset({".npz", ".npy"}),
+    Source.IMAGES: frozenset(
+        (
+            ".avif",
+            ".bmp",
+            ".dib",
+            ".gif",
+            ".j2k",
+            ".jfif",
+            ".jp2",
+            ".jpe",
+            ".jpeg",
+            ".jpg",
+            ".jpx",
+            ".pbm",
+            ".pgm",
+            ".png",
+            ".pnm",
+            ".ppm",
+            ".tga",
+            ".tif",
+            ".tiff",
+            ".webp",
+        )
+    ),
+    Source.SOUNDS: frozenset({".wav", ".wave"}),
+    Source.TEXT: frozenset({".txt", ".text"}),
+}
+
+
+def files_of(paths: Sequence[Path], suffixes: Collection[str]) -> list[Path]:
+    """These files; in the place of a folder those in it with such an ending, sorted by name.
+
+    Folders within a folder are not looked into. What has a name to be read and cannot be, such as a
+    broken link, is listed: whoever reads it says so.
+
+    Raises:
+        SourceError: a folder cannot be listed.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        try:
+            entries = sorted(path.iterdir(), key=lambda entry: entry.name)
+        except OSError as error:
+            message = f"{shown(path)}: cannot be listed: {error.strerror}"
+            raise SourceError(message) from None
+        found += [entry for entry in entries if is_one(entry, suffixes) and not entry.is_dir()]
+    return found
+
+
+def is_one(path: Path, suffixes: Collection[str]) -> bool:
+    """Whether its name is that of such a file."""
+    return path.suffix.lower() in suffixes and not path.name.startswith(".")
+
+
+def why_unreadable(path: Path) -> str | None:
+    """Why it is no file that can be opened without waiting; None where it is one."""
+    try:
+        if path.is_file():
+            return None
+        return "it is no regular file" if path.exists() else "no such file"
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or str(error)
