@@ -36,9 +36,10 @@ $(STAMP): pyproject.toml constraints.txt
 
 tune: $(STAMP) ## tune a study (STUDY=studies/classifier), or continue it
 	@$(PY) studies/fetch_model.py --study '$(STUDY)'
+	@$(PY) studies/make_data.py --study '$(STUDY)'
 	$(BIN)/autotune tune '$(STUDY)'
 
-models: $(STAMP) ## obtain the models of all example studies
+models: $(STAMP) ## obtain the models of all example studies, and what their data are made of
 	@$(PY) studies/fetch_model.py --all
 
 # The report is tried in a real browser: the system's Chromium, or the one that playwright knows.
