@@ -97,6 +97,8 @@ class Inspection:
     """Why the memory that a process takes under load cannot be told here; None where it can."""
     why_one_request: str | None = None
     """Why there is one request at a time, of one item; None where there may be several."""
+    unsaid_ids: Mapping[str, int] = field(default_factory=dict)
+    """Inputs of ids that nobody said a range of, and the rows of the tables that they are for."""
     workload: WorkloadFacts | None = None
     """None where nothing but data of one shape was asked for."""
 

@@ -139,6 +139,7 @@ class Inspected(_Message):
     why_no_energy: Text | None = None
     why_no_memory: Text | None = None
     why_one_request: Text | None = None
+    unsaid_ids: dict[str, Count] = {}
     workload: WireWorkload | None = None
 
     def inspection(self) -> Inspection:
@@ -161,6 +162,7 @@ class Inspected(_Message):
             why_no_energy=self.why_no_energy,
             why_no_memory=self.why_no_memory,
             why_one_request=self.why_one_request,
+            unsaid_ids=self.unsaid_ids,
             workload=None if self.workload is None else self.workload.facts(),
         )
 

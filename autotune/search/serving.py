@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from autotune.domain.workload_facts import WorkloadFacts
 from autotune.errors import SpecError
 from autotune.space.shape_plan import Serving, ShapePlan, parse_plan
-from autotune.workload.buckets import choose, interpolated
+from autotune.workload.buckets import choose
+from autotune.workload.costs import interpolated
 from autotune.workload.mix import Mix, Pad, fits
 
 _COUNTS = (2, 3, 4)
@@ -33,25 +34,41 @@ def plans_of(
     Args:
         facts: what is known of the workload.
         asked: what a study names; None for all that was shown to give the same answers.
-        begun: plans of the study if it was begun: buckets keep the sizes that they had, though
-            another look at their costs would choose others.
+        begun: plans of the study if it was begun: it keeps them, though another look at costs and
+            answers would choose others.
 
     Raises:
-        SpecError: a plan changes answers, or cannot be had.
+        SpecError: of what is asked for nothing gives the same answers.
     """
     mix = None if facts is None else mix_of(facts)
     if facts is None or mix is None:
         return ()
-    if asked is not None:
-        plans = [parse_plan(text) for text in asked]
-        faults = [f"{plan}: {why}" for plan in plans if (why := why_not(plan, facts, mix))]
-        if faults:
-            raise SpecError("\n".join(f"[space] shape_plan: {fault}" for fault in faults))
-    else:
-        plans = [plan for plan in _usual(len(mix.shapes)) if not why_not(plan, facts, mix)]
     known = [parse_plan(text) for text in begun]
-    found = (str(_settled(plan, facts, mix, known)) for plan in plans)
-    return tuple(dict.fromkeys(found))
+    plans = _usual(len(mix.shapes)) if asked is None else [parse_plan(text) for text in asked]
+    if known:
+        kept = [one for one in known if any(_is_meant(plan, one) for plan in plans)]
+        return tuple(map(str, kept))
+    refused = {str(plan): why for plan in plans if (why := why_not(plan, facts, mix))}
+    found = (_settled(plan, facts, mix) for plan in plans if str(plan) not in refused)
+    texts = tuple(dict.fromkeys(map(str, found)))
+    if not texts:
+        faults = "\n".join(f"[space] shape_plan: {plan}: {why}" for plan, why in refused.items())
+        raise SpecError(faults or "[space] shape_plan: the mix cannot be served in any way")
+    return texts
+
+
+def refused_plans(facts: WorkloadFacts, asked: Sequence[str] | None) -> dict[str, str]:
+    """Why plans are not tried that a study names, or for which it says a padding, by the reason."""
+    mix = mix_of(facts)
+    if mix is None:
+        return {}
+    plans = _usual(len(mix.shapes)) if asked is None else [parse_plan(text) for text in asked]
+    found: dict[str, list[str]] = {}
+    for plan in plans:
+        why = why_not(plan, facts, mix)
+        if why is not None and (asked is not None or mix.may_pad or not plan.pads):
+            found.setdefault(why, []).append(str(plan))
+    return {", ".join(names): why for why, names in found.items()}
 
 
 def why_not(plan: ShapePlan, facts: WorkloadFacts, mix: Mix) -> str | None:
@@ -59,7 +76,7 @@ def why_not(plan: ShapePlan, facts: WorkloadFacts, mix: Mix) -> str | None:
     if not plan.pads:
         return facts.why_no_open_shapes
     if plan.serving is Serving.BUCKETS and not plan.buckets and plan.count >= len(mix.shapes):
-        return None  # each has its own: nothing is padded
+        return None  # each shape has its own: nothing is padded
     if any(len(sizes) != len(mix.varying) for sizes in plan.buckets):
         return f"a bucket has as many sizes as dimensions vary: {len(mix.varying)}"
     apart = [s for s in mix.sizes if not any(fits(s, bucket) for bucket in plan.buckets)]
@@ -82,22 +99,28 @@ def _usual(shapes: int) -> list[ShapePlan]:
     ]
 
 
-def _settled(
-    plan: ShapePlan, facts: WorkloadFacts, mix: Mix, begun: Sequence[ShapePlan]
-) -> ShapePlan:
+def _is_meant(asked: ShapePlan, settled: ShapePlan) -> bool:
+    """Whether a plan is what an asked one came to."""
+    if asked == settled:
+        return True
+    is_one = asked.serving is Serving.BUCKETS and asked.count == 1
+    if is_one and settled.serving is Serving.PADDED:
+        return True
+    is_open = asked.serving is Serving.BUCKETS and not asked.buckets
+    return is_open and settled.serving is Serving.BUCKETS and settled.count <= asked.count
+
+
+def _settled(plan: ShapePlan, facts: WorkloadFacts, mix: Mix) -> ShapePlan:
     """The same with the sizes of its buckets; one bucket for all is padding."""
     if plan.serving is not Serving.BUCKETS or plan.buckets:
         return plan
     if plan.count == 1:
         return ShapePlan(Serving.PADDED)
-    kept = next((one for one in begun if one.count == plan.count and one.buckets), None)
-    if kept is not None:
-        return kept
-    if plan.count >= len(mix.shapes):  # smallest first: an item finds its own before a larger one
-        sizes = tuple(sorted(set(mix.sizes), key=lambda one: (sum(one), one)))
-        return ShapePlan(Serving.BUCKETS, sizes, len(sizes))
     cost = interpolated(dict(facts.costs_ms))
-    found = choose(mix.sizes, mix.weights, cost, plan.count)
+    if plan.count >= len(mix.shapes):  # cheapest first: an item finds its own before a larger one
+        found = tuple(sorted(set(mix.sizes), key=lambda one: (sum(one), one)))
+    else:
+        found = choose(mix.sizes, mix.weights, cost, plan.count)
     if len(found) == 1:
         return ShapePlan(Serving.PADDED)
     return ShapePlan(Serving.BUCKETS, tuple(found), len(found))

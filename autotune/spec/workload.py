@@ -1,6 +1,8 @@
 """[workload]: what the model is asked, where that is more than one static shape of random data."""
 
 import math
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -18,9 +20,10 @@ from autotune.errors import SpecError
 from autotune.spec.shapes import parse_shapes
 from autotune.spec.values import Name, Positive, Section
 from autotune.workload.inputs import Range
+from autotune.workload.locate import inputs_of
 from autotune.workload.mix import Pad
 from autotune.workload.preprocessing import Color, Preprocessing, Resize
-from autotune.workload.workload import States
+from autotune.workload.workload import States, Workload
 
 _MOST_SHAPES = 4096
 
@@ -253,6 +256,32 @@ class WorkloadSpec(Section):
     def ranges(self) -> dict[str, Range]:
         """Of random data, as values."""
         return {name: Range(one.low, one.high) for name, one in self.random.items()}
+
+    def within(self, folder: Path) -> Workload | None:
+        """As a value, its paths being relative to the study's folder; None where nothing is said.
+
+        Raises:
+            SourceError: the inputs are not there, or are none.
+        """
+        if not self.is_said:
+            return None
+        inputs = None
+        if self.inputs is not None:
+            said = self.inputs if isinstance(self.inputs, str) else list(self.inputs)
+            found = inputs_of(said, folder, tokenizer=self.tokenizer, most=self.samples)
+            inputs = replace(found, memory_bytes=self.memory)
+        return Workload(
+            inputs=inputs,
+            ranges=self.ranges,
+            preprocessing=None if self.preprocessing is None else self.preprocessing.value,
+            shapes=tuple(
+                {name: tuple(shape) for name, shape in parse_shapes(one.shape).items()}
+                for one in self.shapes
+            ),
+            weights=tuple(one.weight for one in self.shapes),
+            pads=self.pads,
+            states=self.states,
+        )
 
     @property
     def pads(self) -> dict[str, tuple[Pad, ...]]:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from sqlalchemy import Engine, inspect, select
+from sqlalchemy.exc import DBAPIError
 
 from autotune.errors import StorageError, StudyMismatchError
 from autotune.storage.backup import damage, newest_backup
@@ -98,6 +99,22 @@ def refuse_foreign(folder: Path, *, trust: bool = False) -> int | None:
     finally:
         engine.dispose()
     return None
+
+
+def owner_of(folder: Path) -> str | None:
+    """Who began the study of a folder, as `owner` says it; None where nobody did, or none says."""
+    file = folder / DATABASE
+    if not file.is_file() or not file.stat().st_size:
+        return None
+    engine = read_only_engine(file)
+    try:
+        with engine.connect() as connection:
+            found = connection.execute(select(STUDY.c.owner)).scalars().first()
+            return str(found) if found is not None else ""
+    except DBAPIError:  # damaged, of an older schema, or no study: whoever opens it says so
+        return ""
+    finally:
+        engine.dispose()
 
 
 def _refuse_another_owner(engine: Engine, file: Path) -> None:

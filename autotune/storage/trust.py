@@ -11,13 +11,56 @@ import stat
 import tempfile
 from pathlib import Path
 
-from autotune.errors import StorageError
+from autotune.errors import StorageError, StudyMismatchError
+from autotune.storage.database import owner_of
+from autotune.storage.owner import owner
 from autotune.storage.state import state_folder
 from autotune.workload.digest import code_digest
 from autotune.workload.inputs import Inputs
 
 _MOST_BYTES = 65536
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def refuse_code(inputs: Inputs, folder: Path, *, trusted: bool, begun_here: bool = False) -> None:
+    """Refuse to run the code of another's study; what is trusted from now on is remembered.
+
+    One's own is what this user has begun on this machine, or trusts, as it is now; and what nobody
+    has begun, if the files are this user's.
+
+    Args:
+        inputs: of the study.
+        folder: the study's.
+        trusted: whether the user says so now.
+        begun_here: whether it must have been begun here, as a file of results was by somebody.
+
+    Raises:
+        SourceError: the code cannot be read.
+        StudyMismatchError: it is another's; with the way out.
+        StorageError: it cannot be remembered.
+    """
+    file = inputs.function_file
+    if file is None:
+        return
+    if trusted:
+        trust(inputs, folder)
+        return
+    begun = owner_of(folder)
+    is_own = begun == owner() if begun is not None else not begun_here and _are_ours(folder, file)
+    if not is_own and not is_trusted(inputs, folder):
+        whose = "another user or machine began" if begun is not None else "nobody began here"
+        raise StudyMismatchError(
+            f"{folder}: its inputs are code, {file.name}:{inputs.function}, of a study that "
+            f"{whose}; look at {file}, and go on with --trust if it may run"
+        )
+
+
+def _are_ours(folder: Path, file: Path) -> bool:
+    """Whether this user owns the code and what names it, and no other one may write them."""
+    try:
+        return all(_is_ours(path.stat()) for path in (folder, file))
+    except OSError:
+        return False
 
 
 def is_trusted(inputs: Inputs, folder: Path, state: Path | None = None) -> bool:

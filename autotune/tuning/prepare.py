@@ -28,8 +28,10 @@ from autotune.storage.database import DATABASE
 from autotune.storage.digests import digest_of, remembered_sha256
 from autotune.storage.identity import Identity
 from autotune.storage.reader import StudyReader
+from autotune.storage.trust import refuse_code
 from autotune.tuning.choices import space_of
 from autotune.tuning.findings import fed
+from autotune.workload.digest import digest as inputs_digest
 from autotune.workload.workload import ModelSource
 
 T = TypeVar("T")
@@ -133,6 +135,8 @@ def prepared_on(
     facts = runner.inspect(spec.space.device, try_batch=gathers or spec.space.batch != (1,))
     refuse_unmeasurable(spec.goal.goal, facts)
     machine, earlier = runner.machine(facts), begun()
+    if earlier is None:
+        refuse_unsaid_ids(facts)
     named = _of_these(spec, facts, earlier)
     choices = space_of(named, facts, machine.hardware(facts.devices), earlier)
     return Prepared(spec=spec, runner=runner, facts=facts, machine=machine, space=choices)
@@ -160,11 +164,35 @@ def refuse_unmeasurable(goal: Goal, facts: Inspection) -> None:
         raise SpecError(f"[goal] {why}")
 
 
-def source(spec: StudySpec, folder: Path) -> ModelSource:
-    """The files that workers read; paths in the spec are relative to the study's folder.
+def refuse_unsaid_ids(facts: Inspection) -> None:
+    """Refuse random ids where nobody said what they may be, and the model says how many there are.
+
+    Words at random are what no caller asks; zeros and ones, as made for any input, are two words.
 
     Raises:
-        ModelError: one of them is missing.
+        SpecError: with the way out.
+    """
+    if facts.unsaid_ids:
+        listed = ", ".join(f"{name} ({rows} rows)" for name, rows in facts.unsaid_ids.items())
+        name, rows = next(iter(facts.unsaid_ids.items()))
+        raise SpecError(
+            f"these inputs are ids that the model looks up in a table: {listed}; give real ones as "
+            f"[workload] inputs, or at least a range: [workload] random = "
+            f"{{ {name} = {{ low = 0, high = {rows - 1} }} }}"
+        )
+
+
+def source(spec: StudySpec, folder: Path, *, trust: bool = False) -> ModelSource:
+    """The files that workers read; paths in the spec are relative to the study's folder.
+
+    Args:
+        spec: the study.
+        folder: its folder.
+        trust: whether code of the study's may run, whoever began it.
+
+    Raises:
+        ModelError, SourceError: one of them is missing.
+        StudyMismatchError: the inputs are code of another's study.
     """
     path = located(folder / spec.model.path)
     fault = fault_of(path)
@@ -176,10 +204,11 @@ def source(spec: StudySpec, folder: Path) -> ModelSource:
         raise ModelError(fault)
     if inputs is not None and not inputs.is_file():
         raise ModelError(f"{inputs}: there is no such input file")
+    workload = spec.workload.within(absolute(folder))
+    if workload is not None and workload.inputs is not None:
+        refuse_code(workload.inputs, absolute(folder), trusted=trust)
     return ModelSource(
-        path=path,
-        shapes=parse_shapes(spec.model.shape),
-        inputs=inputs,
+        path=path, shapes=parse_shapes(spec.model.shape), inputs=inputs, workload=workload
     )
 
 
@@ -211,12 +240,17 @@ def identity(spec: StudySpec, folder: Path, model: ModelSource, choices: SearchS
     except OSError as error:
         file = error.filename or model.path
         raise ModelError(f"{file}: the model cannot be read: {error.strerror}") from error
+    asked: dict[str, Any] = {"shapes": model.shapes, "data_sha256": inputs}
+    if model.workload is not None:
+        asked["workload"] = spec.workload.model_dump(mode="json", exclude_defaults=True)
+        if model.workload.inputs is not None:
+            asked["inputs_sha256"] = inputs_digest(model.workload.inputs)
     return Identity(
         name=absolute(folder).name,
         spec=to_toml(spec),
         model_sha256=digest.sha256,
         earlier_sha256=digest.earlier,
-        inputs={"shapes": model.shapes, "data_sha256": inputs},
+        inputs=asked,
         goal=spec.goal.goal,
         space=choices.to_dict(),
     )

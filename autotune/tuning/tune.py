@@ -67,7 +67,7 @@ def tune(  # noqa: PLR0913 - what a session may be told
         StorageError: the database cannot be used.
         MachineFaultError: five machine faults in a row, and nothing that could be done about it.
     """
-    model = source(spec, folder)
+    model = source(spec, folder, trust=trust)
     with contextlib.ExitStack() as database:
         with prepared(
             spec,

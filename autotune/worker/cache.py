@@ -1,13 +1,11 @@
 """Compile with a model cache: what a deployment that has started once before waits for."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import openvino as ov
 
-from autotune.worker import model
-from autotune.worker.inputs import batch_of, samples
+from autotune.worker.deployment import Deployment
 from autotune.worker.judgement import Subject
 
 
@@ -20,24 +18,18 @@ class CacheTrial:
     why_not: str | None
 
 
-def try_cache(subject: Subject, file: Path | None, cache: Path) -> CacheTrial:
+def try_cache(deployment: Deployment, cache: Path) -> CacheTrial:
     """Compile and run once, with a folder that another process may have filled.
 
     The folder is set on the runtime, as meta devices refuse it among their own properties.
     """
+    subject = deployment.subject
     subject.core.set_property({"CACHE_DIR": str(cache)})
-    network = subject.read()
-    data = samples(network, file)
-    begun = time.perf_counter()
-    compiled = subject.compiled(network)
-    compile_s = time.perf_counter() - begun
-    begun = time.perf_counter()
-    model.infer(compiled, batch_of(data, 0, subject.batch_size))
-    first_inference_ms = 1000 * (time.perf_counter() - begun)
+    compiled = deployment.compile()
     return CacheTrial(
-        compile_s=compile_s,
-        first_inference_ms=first_inference_ms,
-        why_not=_why_not(subject, compiled, cache),
+        compile_s=compiled.compile_s,
+        first_inference_ms=compiled.first_inference_ms,
+        why_not=_why_not(subject, compiled.models[-1], cache),
     )
 
 

@@ -1,21 +1,30 @@
-"""One configuration as it is deployed: its compiled models, their data, and the proof of answers."""
+"""One configuration as it is deployed: its compiled models, their data, the proof of answers."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import openvino as ov
 
+from autotune.domain.measurement import Feed
+from autotune.space.rows.workload import PREPROCESSING, SHAPE_PLAN
+from autotune.space.shape_plan import parse_plan
 from autotune.worker import model
 from autotune.worker.asked import Asked
+from autotune.worker.feeding import Feeding, bound_once, copied
+from autotune.worker.gather import image_input
 from autotune.worker.inputs import Sample, batch_of, samples
 from autotune.worker.judgement import Subject, prove
 from autotune.worker.look_at_mix import load_answers, mix_file
 from autotune.worker.mixed import MixedModels, prove_mixed
+from autotune.worker.preprocessing import with_preprocessing
 from autotune.worker.reference import GIVEN, load_reference, probes, run_key
 from autotune.worker.states import prove_sequence
+from autotune.worker.workload_feeds import in_turn, mixed, of_states, prepared
+from autotune.workload.preprocessing import Preprocessing, Where
 from autotune.workload.workload import States
 
 
@@ -45,6 +54,12 @@ class Deployment(Protocol):
         Raises:
             WrongOutputError: they are other ones.
         """
+
+    def ready(self, compiled: Compiled) -> Compiled:
+        """What is put under load, after all that was looked at."""
+
+    def feeding(self, compiled: Compiled, feed: str) -> Feeding:
+        """How requests get their inputs; `feed` is a value of the domain's `Feed`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +109,31 @@ class OneModel:
             arithmetic = model.arithmetic(one) or "f32"
             off = max(off, prove_sequence(one, self.asked.samples, exact, arithmetic))
         return off, why
+
+    def ready(self, compiled: Compiled) -> Compiled:
+        """As for every deployment; anew where the runtime makes one request of several."""
+        if not self.subject.gathers:
+            return compiled
+        return replace(compiled, models=[self.subject.compiled(self.subject.read())])
+
+    def feeding(self, compiled: Compiled, feed: str) -> Feeding:
+        """As for every deployment."""
+        (one,), batch_size = compiled.models, self.subject.batch_size
+        copies, asked = feed != Feed.BIND, self.asked
+        if asked is None:
+            data = self.data(self.subject.read())
+            return (copied if copies else bound_once)(one, data, batch_size)
+        if asked.states is not None:
+            sequence = in_turn(one, asked.samples, 1, copies=copies)
+            return of_states(sequence, resets=asked.states is States.RESET)
+        is_in_graph = self.subject.plain is not None
+        if is_in_graph and asked.images_vary:
+            return in_turn(one, asked.samples, batch_size, copies=copies)
+        if feed == Feed.END_TO_END and asked.preprocessing is not None and not is_in_graph:
+            name = image_input(self.subject.read(), asked.preprocessing)
+            return prepared(one, asked, name, batch_size)
+        data = self.data(self.subject.read())
+        return (copied if copies else bound_once)(one, data, batch_size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,3 +188,61 @@ class SeveralShapes:
             why = known.unproven_batch or why
         exact = load_answers(mix_file(subject.reference))
         return prove_mixed(self.served, compiled.models, exact, arithmetic), why
+
+    def ready(self, compiled: Compiled) -> Compiled:
+        """As for every deployment."""
+        return compiled
+
+    def feeding(self, compiled: Compiled, feed: str) -> Feeding:
+        """As for every deployment."""
+        return mixed(self.served, compiled.models, copies=feed != Feed.BIND)
+
+
+def deployment_of(
+    subject: Subject,
+    path: Path,
+    file: Path | None,
+    asked: Asked | None,
+    chosen: Mapping[str, str],
+) -> Deployment:
+    """What a compile key and a workload come to.
+
+    Args:
+        subject: the model at static shapes, and what it is compiled with.
+        path: the model file.
+        file: samples as the model takes them.
+        asked: the workload; None for these samples alone.
+        chosen: of the dimensions that decide what the model is, what is not at its default.
+
+    Raises:
+        RuntimeError: the workload knows no such choice.
+    """
+    if asked is not None and asked.mix is not None:
+        plan = parse_plan(chosen.get(SHAPE_PLAN.name, SHAPE_PLAN.default))
+        served = MixedModels(
+            read=lambda: model.load(subject.core, path),
+            asked=asked,
+            plan=plan,
+            batch_size=subject.batch_size,
+        )
+        return SeveralShapes(subject=subject, served=served)
+    where = chosen.get(PREPROCESSING.name, Where.HOST)
+    if where == Where.GRAPH and (asked is None or asked.preprocessing is None):
+        message = "nothing is said of any preprocessing: [workload.preprocessing]"
+        raise RuntimeError(message)
+    if where == Where.GRAPH and asked is not None and asked.preprocessing is not None:
+        how, plain = asked.preprocessing, subject.read
+        name = image_input(plain(), how)
+        size = None if asked.images_vary else _size(asked.samples[0][name], how)
+        subject = replace(
+            subject,
+            plain=plain,
+            read=lambda: with_preprocessing(plain(), how, size=size),
+        )
+    return OneModel(subject=subject, file=file, asked=asked)
+
+
+def _size(image: np.ndarray, how: Preprocessing) -> tuple[int, int]:
+    """Height and width of an image with a batch of one before it."""
+    at = 1 + how.layout.index("H")
+    return int(image.shape[at]), int(image.shape[at + 1])

@@ -27,8 +27,7 @@ _CHANGED = {"Select", "Add", "Less", "FloorMod", "Maximum", "Minimum", "Clamp"}
 
 
 def table_rows(network: ov.Model) -> dict[str, int]:
-    """By input, how many rows the smallest table has that it looks up; those that look up none
-    are left out.
+    """By input, how many rows the smallest table has that it looks up; left out without one.
 
     An id beyond the last row is an error, or silently another row; ids at random between 0 and 1
     are two words.
@@ -52,7 +51,7 @@ def _rows(gather: Any) -> int | None:
     if axis.get_type_name() != "Constant" or not _is_constant(table):
         return None
     shape, at = table.get_partial_shape(), int(axis.get_data().item())
-    if shape.is_dynamic or len(shape) < 2:  # noqa: PLR2004 - a vector is a list of values
+    if shape.is_dynamic or len(shape) < 2:
         return None
     return int(shape[at if at >= 0 else at + len(shape)].get_length())
 

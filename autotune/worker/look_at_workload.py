@@ -38,7 +38,7 @@ class WorkloadBench:
 
 
 def look_at_workload(bench: WorkloadBench) -> dict[str, Any]:
-    """The fields of `WorkloadFacts`; answers of a mix or a sequence are written beside the reference.
+    """The fields of `WorkloadFacts`; answers of a mix or sequence go beside the reference.
 
     Raises:
         RuntimeError: the model cannot be run in a shape of the mix.

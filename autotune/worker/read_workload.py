@@ -21,7 +21,7 @@ from autotune.workload.random_data import made_samples
 from autotune.workload.workload import Workload
 
 
-def read_workload(  # noqa: PLR0913 - a message's fields
+def read_workload(
     core: ov.Core,
     path: Path,
     shapes: dict[str, list[int]],
@@ -123,7 +123,7 @@ def _prepared_to(network: ov.Model, name: str, how: Preprocessing) -> tuple[int,
     return height, width
 
 
-def _of_tensors(  # noqa: PLR0913, PLR0917 - as above
+def _of_tensors(
     core: ov.Core,
     path: Path,
     shapes: dict[str, list[int]],

@@ -8,25 +8,37 @@ from typing import Any, Protocol
 import openvino as ov
 
 from autotune.domain.inspection import home_of
+from autotune.domain.measurement import Feed
 from autotune.space.all_devices import expanded
 from autotune.space.directed import flattened
 from autotune.worker import model, sample
 from autotune.worker.absent import absent
+from autotune.worker.asked import Asked, load_asked
 from autotune.worker.batches import WrongOutputError
 from autotune.worker.cache import try_cache
+from autotune.worker.deployment import Compiled, Deployment, deployment_of
 from autotune.worker.device import device_facts
 from autotune.worker.device_names import DeviceMissingError, check_device
+from autotune.worker.embeddings import table_rows
 from autotune.worker.examination import examine
 from autotune.worker.graph import why_random_misleads
-from autotune.worker.inputs import DataError, Sample, batch_of, input_name, samples
+from autotune.worker.inputs import DataError, input_name, samples
 from autotune.worker.inspection import Bench, inspect
 from autotune.worker.items import items_per_request
-from autotune.worker.judgement import Subject, forget, prove
-from autotune.worker.load import RequestLoop, requests_of
+from autotune.worker.judgement import Subject, forget
+from autotune.worker.load import RequestLoop, deployed
+from autotune.worker.look_at_workload import (
+    WorkloadBench,
+    look_at_workload,
+    unsaid_ids,
+    why_one_request,
+)
 from autotune.worker.memory import HighWater, give_back, rss_bytes, why_no_phases
 from autotune.worker.properties import PropertyError, check_properties
+from autotune.worker.read_workload import read_workload
 from autotune.worker.readings import meter
-from autotune.worker.reference import load_reference, probes, save_reference
+from autotune.worker.reference import load_reference, save_reference
+from autotune.workload.workload import Workload
 
 
 class Answers(Protocol):
@@ -45,9 +57,7 @@ class Session:
     def __init__(self, answers: Answers, core: ov.Core | None = None) -> None:
         self._answers = answers
         self._core = core or ov.Core()
-        self._compiled: ov.CompiledModel | None = None
-        self._data: list[Sample] = []
-        self._batch_size = 1
+        self._open: tuple[Deployment, Compiled] | None = None
         self._source: RequestLoop | None = None
         self._source_kind: tuple[int, bool, str] | None = None
         self._high_water = HighWater()
@@ -117,7 +127,6 @@ class Session:
         """Read what is to be fed, and write it where other workers find it."""
         file = None if inputs is None else Path(inputs)
         asked = Workload.from_dict(workload)
-        _unlimited_files()
         static, found = read_workload(self._core, Path(path), shapes, file, asked, Path(samples))
         self._answers.say("workload_read", shapes=static, inputs=str(found))
 
@@ -151,7 +160,7 @@ class Session:
         self._progress("counting items")
         items = items_per_request(self._core, network, samples(network, file), home_of(facts))
         warnings = [] if is_real else why_random_misleads(network)
-        ids = {} if inputs else ids_of(network)
+        ids = {} if inputs else unsaid_ids(network, table_rows(network))
         bench = Bench(
             core=self._core,
             network=network,
@@ -225,21 +234,23 @@ class Session:
 
     def open(self, **chosen: Any) -> None:
         """Compile one configuration, check its answers, and say what it became."""
-        self._source = None
+        self._source = self._open = None
         deployment = self._deployment(**chosen)
         compiled = deployment.compile()
         # What follows is ours: a deployment compares no answers, and reads no reference.
         open_peak_rss_bytes, self._opened_rss_bytes = self._high_water.whole_bytes, rss_bytes()
         error, unproven = deployment.prove(compiled)
-        self._load = deployment.ready(compiled)
+        compiled = deployment.ready(compiled)
+        self._open = deployment, compiled
         asked = flattened(chosen["properties"])
         effective = model.effective_properties(compiled.models[-1], asked)
-        give_back()
         optimal = int(effective.get("OPTIMAL_NUMBER_OF_INFER_REQUESTS", "1"))
+        is_alone = bool(model.variables(compiled.models[0]))
+        give_back()
         self._answers.say(
             "opened",
             effective=effective,
-            optimal_requests=1 if deployment.is_alone else optimal,
+            optimal_requests=1 if is_alone else optimal,
             read_s=compiled.read_s,
             compile_s=compiled.compile_s,
             first_inference_ms=compiled.first_inference_ms,
@@ -290,7 +301,7 @@ class Session:
 
     def _requests(self, num_requests: int, feed: str, *, is_blocking: bool) -> RequestLoop:
         """The requests of the last load where they fit: a turn in a race must cost no set-up."""
-        if self._compiled is None:
+        if self._open is None:
             message = "no model is open"
             raise RuntimeError(message)
         kind = (num_requests, is_blocking, feed)
@@ -298,13 +309,13 @@ class Session:
             self._source = None  # the old ones go first: two sets may not fit in memory
             give_back()
             self._high_water.begin(self._opened_rss_bytes)
-            self._source = requests_of(
-                self._compiled,
+            deployment, compiled = self._open
+            self._source = deployed(
+                compiled.models,
                 num_requests,
-                self._data,
-                self._batch_size,
+                deployment.feeding(compiled, feed),
                 is_blocking=is_blocking,
-                copies=feed == "copy",
+                times_feeding=feed == Feed.END_TO_END,
             )
             self._source_kind = kind
         return self._source

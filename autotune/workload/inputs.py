@@ -32,6 +32,8 @@ class Inputs:
     """Absolute: the study's, which is on the path while the function runs; None without one."""
     most: int = 64
     """So many samples are used."""
+    memory_bytes: int = 4 * 10**9
+    """So much memory may be taken to read them."""
 
     @property
     def runs_code(self) -> bool:
@@ -47,6 +49,7 @@ class Inputs:
             "function_file": None if self.function_file is None else str(self.function_file),
             "folder": None if self.folder is None else str(self.folder),
             "most": self.most,
+            "memory_bytes": self.memory_bytes,
         }
 
     @classmethod
@@ -60,6 +63,7 @@ class Inputs:
             function_file=None if file is None else Path(file),
             folder=None if folder is None else Path(folder),
             most=values["most"],
+            memory_bytes=values["memory_bytes"],
         )
 
 
