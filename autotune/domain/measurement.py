@@ -140,12 +140,22 @@ class Block:
     """Resident memory of the worker at the end; None where unknown, and before schema 6."""
     energy_j: float | None = None
     """Of all CPU packages of the machine, whoever used it; None where it cannot be read."""
+    prepare_s: float | None = None
+    """Time in which inputs were prepared, over all requests; None where that is no part of their
+    latency."""
+    prepare_cpu_s: float | None = None
+    """CPU time of that, which is contained in the loop's."""
+
+    @property
+    def drive_cpu_s(self) -> float:
+        """CPU time of what only drives the load: preparing inputs is work of the application."""
+        return max(0.0, self.loop_cpu_s - (self.prepare_cpu_s or 0.0))
 
     @property
     def work_cpu_s(self) -> float | None:
         """CPU time of the worker without what drives the load; None where that is unknown."""
         known = self.process_cpu_s
-        return None if known is None else max(0.0, known - self.loop_cpu_s)
+        return None if known is None else max(0.0, known - self.drive_cpu_s)
 
     @property
     def completions(self) -> int:
@@ -156,9 +166,9 @@ class Block:
     def flags(self) -> frozenset[Flag]:
         """Everything that speaks against this block."""
         found = set()
-        if self.occupancy < LEAST_OCCUPANCY:
-            found.add(Flag.LOOP_BOUND)
-        if self.loop_cpu_s > 0.05 * self.duration_s * self.cpus:
+        if self.occupancy < LEAST_OCCUPANCY and self.prepare_s is None:
+            found.add(Flag.LOOP_BOUND)  # where the loop prepares, waiting for it is what is asked
+        if self.drive_cpu_s > 0.05 * self.duration_s * self.cpus:
             found.add(Flag.LOOP_CPU)
         drifted = abs(self.clock_drift_s) > max(0.05, 1e-3 * self.duration_s)
         if self.occupancy > MOST_OCCUPANCY or drifted:
@@ -265,6 +275,8 @@ class Readings:
     """High-water mark until the first answer: reading and compiling."""
     load_peak_rss_bytes: int | None = None
     """High-water mark under load."""
+    prepare_ms: float | None = None
+    """To prepare the inputs of a request, the mean; a part of its latency. None where it is not."""
 
     @property
     def peak_rss_bytes(self) -> int | None:

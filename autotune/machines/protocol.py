@@ -219,6 +219,8 @@ class BlockDone(_Message):
     affinity_cpus: Annotated[int, Field(ge=1)] | None = None
     rss_bytes: Count | None = None
     energy_j: Amount | None = None
+    prepare_s: Seconds | None = None
+    prepare_cpu_s: Seconds | None = None
 
     def block(self, cpus: int, *, is_confined: bool = False) -> Block:
         """As a value of the domain; `cpus` are those that the worker may use.

@@ -23,7 +23,15 @@ def readings_of(model: OpenModel, blocks: Sequence[Block], items: int) -> Readin
         steady_rss_bytes=steady_rss_bytes(blocks),
         open_peak_rss_bytes=model.opening.peak_rss_bytes,
         load_peak_rss_bytes=model.load_peak_rss_bytes,
+        prepare_ms=prepare_ms(blocks),
     )
+
+
+def prepare_ms(blocks: Sequence[Block]) -> float | None:
+    """Mean time to prepare the inputs of a request; None where that is no part of it."""
+    times = [block.prepare_s for block in blocks if block.prepare_s is not None]
+    done = sum(block.completions for block in blocks)
+    return 1000 * sum(times) / done if len(times) == len(blocks) and done else None
 
 
 def steady_rss_bytes(blocks: Sequence[Block]) -> int | None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from autotune.domain.limits import BY_NAME
 from autotune.domain.measurement import Readings
 from autotune.domain.race import LaunchReadings
-from autotune.measuring.readings import steady_rss_bytes
+from autotune.measuring.readings import prepare_ms, steady_rss_bytes
 from autotune.racing.counted import CountedSlices
 
 
@@ -24,4 +24,5 @@ def readings_over(counted: CountedSlices, launches: Sequence[LaunchReadings]) ->
         steady_rss_bytes=steady_rss_bytes([taken.block for taken in counted.slices]),
         open_peak_rss_bytes=max((peak for peak in opened if peak is not None), default=None),
         load_peak_rss_bytes=max((peak for peak in loaded if peak is not None), default=None),
+        prepare_ms=prepare_ms([taken.block for taken in counted.slices]),
     )

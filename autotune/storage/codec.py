@@ -118,7 +118,7 @@ def measurement_row(measurement: Measurement) -> dict[str, Any]:
 
 
 def _readings_row(readings: Readings) -> dict[str, Any]:
-    row: dict[str, Any] = {name: getattr(readings, name) for name in _MEMORY}
+    row: dict[str, Any] = {name: getattr(readings, name) for name in _NUMBERS}
     for name in _COSTS:
         found: Interval | None = getattr(readings, name)
         row |= {
@@ -130,7 +130,7 @@ def _readings_row(readings: Readings) -> dict[str, Any]:
 
 
 def _readings_of(row: Mapping[str, Any]) -> Readings:
-    values: dict[str, Any] = {name: row[name] for name in _MEMORY}
+    values: dict[str, Any] = {name: row[name] for name in _NUMBERS}
     for name in _COSTS:
         if row[name] is not None:
             values[name] = Interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
@@ -138,7 +138,7 @@ def _readings_of(row: Mapping[str, Any]) -> Readings:
 
 
 _COSTS = ("cpu_s_per_item", "energy_j_per_item")
-_MEMORY = ("steady_rss_bytes", "open_peak_rss_bytes", "load_peak_rss_bytes")
+_NUMBERS = ("steady_rss_bytes", "open_peak_rss_bytes", "load_peak_rss_bytes", "prepare_ms")
 
 
 @lru_cache(maxsize=4096)

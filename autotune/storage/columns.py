@@ -67,6 +67,12 @@ def block() -> list[Column[Any]]:
             "Joules of all CPU packages of the machine, whoever used them; null where they cannot "
             "be read, and before schema 6.",
         ),
+        real(
+            "prepare_s",
+            "Time in which inputs were prepared, over all requests; null where that is no part of "
+            "their latency.",
+        ),
+        real("prepare_cpu_s", "CPU time of that, which is a part of the load loop's."),
     ]
 
 
@@ -119,5 +125,10 @@ def costs() -> list[Column[Any]]:
         real("cached_first_inference_ms", "First request of a model from the cache; likewise."),
         text(
             "why_not_cached", "Why a cache was of no use; null where nobody asked.", nullable=True
+        ),
+        real(
+            "prepare_ms",
+            "To prepare the inputs of a request, the mean; null where that is no part of its "
+            "latency.",
         ),
     ]

@@ -1,7 +1,7 @@
 """Older databases brought up to date: one function for each version, one transaction for all."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table, inspect, select, text, update
@@ -102,7 +102,17 @@ def _to_5(connection: Connection) -> None:
 
 def _to_6(connection: Connection) -> None:
     """What a measurement cost beside time: its CPU time as far as its blocks tell."""
-    for table in (SESSION, MEASUREMENT, BLOCK, REFERENCE, SLICE, CONTENDER):
+    _add_missing(connection, (SESSION, MEASUREMENT, BLOCK, REFERENCE, SLICE, CONTENDER))
+
+
+def _to_7(connection: Connection) -> None:
+    """What it took to prepare the inputs is on record."""
+    _add_missing(connection, (MEASUREMENT, BLOCK, REFERENCE, SLICE))
+
+
+def _add_missing(connection: Connection, tables: Iterable[Table]) -> None:
+    """Columns that may be null."""
+    for table in tables:
         known = _columns(connection, table.name)
         for column in table.columns:
             if column.name not in known:
@@ -155,5 +165,12 @@ def _columns(connection: Connection, table: str) -> set[str]:
     return {found["name"] for found in inspect(connection).get_columns(table)}
 
 
-_STEPS: dict[int, Callable[[Connection], None]] = {1: _to_2, 2: _to_3, 3: _to_4, 4: _to_5, 5: _to_6}
+_STEPS: dict[int, Callable[[Connection], None]] = {
+    1: _to_2,
+    2: _to_3,
+    3: _to_4,
+    4: _to_5,
+    5: _to_6,
+    6: _to_7,
+}
 """The step from each version to the next."""

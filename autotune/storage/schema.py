@@ -17,7 +17,8 @@ slices), `autotune_contender.dropped`, `autotune_measurement.unproven`, and `ite
 and failures; numbers of trials are unique in a study, names of studies in a database), and
 `machine_id` of measurements and failures. 6: what a measurement and a launch cost beside time
 (CPU time, energy, memory by phase, a model cache): columns of `autotune_measurement` and of blocks,
-`autotune_resident`, and `why_no_energy` of sessions.
+`autotune_resident`, and `why_no_energy` of sessions. 7: the preparation of inputs, where it is a
+part of a request (`prepare_s` and `prepare_cpu_s` of blocks, `autotune_measurement.prepare_ms`).
 """
 
 from sqlalchemy import (
@@ -33,7 +34,7 @@ from sqlalchemy import (
 
 from autotune.storage.columns import BEFORE, block, costs, real, text, whole, within
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 METADATA = MetaData()
 
