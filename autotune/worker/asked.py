@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from autotune.worker.files import of_any_size
 from autotune.worker.inputs import Sample
 from autotune.workload.gathered import Gathered, load, save
 from autotune.workload.mix import Mix
@@ -45,9 +46,10 @@ def static_file(samples: Path) -> Path:
 
 
 def save_asked(path: Path, asked: Asked) -> None:
-    """Write it, whatever the limit on a worker's files was: that one is there for logs."""
+    """Write it, and what is said beside the samples."""
     names = [str(number) for number in range(len(asked.samples))]
-    save(path, Gathered(samples=asked.samples, names=names, notes=list(asked.notes)))
+    with of_any_size():
+        save(path, Gathered(samples=asked.samples, names=names, notes=list(asked.notes)))
     said: dict[str, Any] = {
         "weights": asked.weights,
         "mix": None if asked.mix is None else asked.mix.to_dict(),
@@ -84,7 +86,7 @@ def save_static(path: Path, samples: Sequence[Sample]) -> None:
         name: np.concatenate(values) if values[0].ndim else np.stack(values)
         for name, values in columns.items()
     }
-    with path.open("wb") as file:  # a stream, as savez would add an ending to a name
+    with of_any_size(), path.open("wb") as file:  # a stream: savez would add an ending to a name
         np.savez(file, **stacked)
 
 

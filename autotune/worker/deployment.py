@@ -14,6 +14,7 @@ from autotune.space.rows.workload import PREPROCESSING, SHAPE_PLAN
 from autotune.space.shape_plan import parse_plan
 from autotune.worker import model
 from autotune.worker.asked import Asked
+from autotune.worker.asking import bound, copied_in
 from autotune.worker.feeding import Feeding, bound_once, copied
 from autotune.worker.gather import image_input
 from autotune.worker.inputs import Sample, batch_of, samples
@@ -23,7 +24,7 @@ from autotune.worker.mixed import MixedModels, prove_mixed
 from autotune.worker.preprocessing import with_preprocessing
 from autotune.worker.reference import GIVEN, load_reference, probes, run_key
 from autotune.worker.states import prove_sequence
-from autotune.worker.workload_feeds import in_turn, mixed, of_states, prepared
+from autotune.worker.workload_feeds import in_turn, of_states, prepared
 from autotune.workload.preprocessing import Preprocessing, Where
 from autotune.workload.workload import States
 
@@ -43,7 +44,9 @@ class Compiled:
 class Deployment(Protocol):
     """A configuration of a workload."""
 
-    subject: Subject
+    @property
+    def subject(self) -> Subject:
+        """What is compiled."""
 
     def compile(self) -> Compiled:
         """Read, compile, and answer once, as a deployment does when it starts."""
@@ -124,11 +127,11 @@ class OneModel:
             data = self.data(self.subject.read())
             return (copied if copies else bound_once)(one, data, batch_size)
         if asked.states is not None:
-            sequence = in_turn(one, asked.samples, 1, copies=copies)
+            sequence = in_turn(one, asked.samples, copies=copies)
             return of_states(sequence, resets=asked.states is States.RESET)
         is_in_graph = self.subject.plain is not None
         if is_in_graph and asked.images_vary:
-            return in_turn(one, asked.samples, batch_size, copies=copies)
+            return in_turn(one, asked.samples, copies=copies)
         if feed == Feed.END_TO_END and asked.preprocessing is not None and not is_in_graph:
             name = image_input(self.subject.read(), asked.preprocessing)
             return prepared(one, asked, name, batch_size)
@@ -195,7 +198,8 @@ class SeveralShapes:
 
     def feeding(self, compiled: Compiled, feed: str) -> Feeding:
         """As for every deployment."""
-        return mixed(self.served, compiled.models, copies=feed != Feed.BIND)
+        fed = bound if feed == Feed.BIND else copied_in
+        return fed(self.served.asking, compiled.models[0].inputs)
 
 
 def deployment_of(

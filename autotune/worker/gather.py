@@ -52,7 +52,8 @@ def gather(  # noqa: PLR0913 - a message's fields
         OSError: the file cannot be written.
     """
     network = model.read(core, path, shapes) if shapes else model.load(core, path)
-    image, ports = _image_input(network, preprocessing), facts_of(network, preprocessing)
+    image = None if preprocessing is None else image_input(network, preprocessing)
+    ports = facts_of(network, preprocessing)
     color = Color.RGB if preprocessing is None else preprocessing.color
     try:
         with at_most_more(memory_bytes):
@@ -82,17 +83,19 @@ def facts_of(network: ov.Model, preprocessing: Preprocessing | None = None) -> l
     Raises:
         DataError: the input that images are prepared for is none of the model's.
     """
-    image = _image_input(network, preprocessing)
+    image = None if preprocessing is None else image_input(network, preprocessing)
     return [
         _facts(port, preprocessing if input_name(port) == image else None)
         for port in network.inputs
     ]
 
 
-def _image_input(network: ov.Model, preprocessing: Preprocessing | None) -> str | None:
-    """Name of the input that is fed with images to be prepared."""
-    if preprocessing is None:
-        return None
+def image_input(network: ov.Model, preprocessing: Preprocessing) -> str:
+    """Name of the input that is fed with images to be prepared.
+
+    Raises:
+        DataError: the model has no such input.
+    """
     names = [input_name(port) for port in network.inputs]
     if not preprocessing.input and len(names) == 1:
         return names[0]

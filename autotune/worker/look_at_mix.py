@@ -20,6 +20,7 @@ from autotune.worker import model
 from autotune.worker.answers import deviation
 from autotune.worker.asked import Asked
 from autotune.worker.batches import STRICT, WrongOutputError
+from autotune.worker.files import of_any_size
 from autotune.worker.inputs import Sample
 from autotune.worker.mixed import MixedModels, open_to, prove_mixed
 from autotune.worker.parts import Answer, Part
@@ -152,8 +153,8 @@ def save_answers(path: Path, answers: Sequence[Answer]) -> None:
         f"{i}_{j}": part.values for i, answer in enumerate(answers) for j, part in enumerate(answer)
     }
     shapes = json.dumps([[list(part.shape) for part in answer] for answer in answers])
-    with path.open("wb") as file:
-        np.savez(file, shapes=np.frombuffer(shapes.encode(), np.uint8), **arrays)
+    with of_any_size(), path.open("wb") as file:
+        np.savez(file, shapes=np.frombuffer(shapes.encode(), np.uint8), **arrays)  # type: ignore[arg-type]  # its stub types one
 
 
 def load_answers(path: Path) -> list[Answer]:

@@ -15,13 +15,18 @@ from autotune.space.shape_plan import ShapePlan, Sizes
 from autotune.worker import model
 from autotune.worker.answers import TELLING, noise_of
 from autotune.worker.asked import Asked
+from autotune.worker.asking import Asking, asking
 from autotune.worker.batches import TOLERANCE, WrongOutputError
-from autotune.worker.fitting import cropped, padded
+from autotune.worker.fitting import cropped
 from autotune.worker.inputs import Sample, joined
 from autotune.worker.judgement import unlike_any_shift
 from autotune.worker.parts import Answer, finite_or_zero, is_finite, magnitude, off_by, part_of
-from autotune.workload.mix import Mix, routed
+from autotune.workload.mix import Mix
 
+_SEED = 18
+_CYCLE, _MOST_BYTES = 256, 64 * 2**20
+"""Items until the order begins again, and the most that the requests of a whole cycle take which
+are made before a load begins."""
 _FOLLOWS = 0.25
 """Where samples of one shape differ, an item may be off by this share of the difference."""
 
@@ -67,36 +72,39 @@ class MixedModels:
         return found
 
     @cached_property
-    def buckets(self) -> tuple[Sizes, ...]:
-        """Sizes of each static model; empty where items keep their shapes."""
-        if not self.plan.pads:
-            return ()
-        return self.plan.buckets or (self.mix.largest,)
+    def asking(self) -> Asking:
+        """Requests of a cycle, in their order.
 
-    @cached_property
-    def routes(self) -> list[int]:
+        Raises:
+            DataError: a sample fits no bucket.
+        """
+        samples = self.asked.samples
+        heaviest = max(sum(array.nbytes for array in one.values()) for one in samples)
+        items = _CYCLE if self.batch_size == 1 else min(_CYCLE, _MOST_BYTES // max(1, heaviest))
+        return asking(
+            self.mix,
+            self.plan,
+            samples,
+            self.asked.weights,
+            batch_size=self.batch_size,
+            length=max(items, len(samples)),
+            seed=_SEED,
+        )
+
+    @property
+    def routes(self) -> Sequence[int]:
         """For each sample, the model that it goes to."""
-        if not self.buckets:
-            return [0] * len(self.asked.samples)
-        found = [
-            routed(self.mix.sizes_of(_shapes(one)), self.buckets) for one in self.asked.samples
-        ]
-        if None in found:
-            at = found.index(None)
-            message = f"sample {at + 1} fits no bucket of {self.plan}"
-            raise model.ShapeError(message)
-        return [at for at in found if at is not None]
+        return self.asking.model_of
 
     def fitted(self, number: int) -> Sample:
         """A sample as its model takes it."""
-        sample = self.asked.samples[number]
-        if not self.buckets:
-            return sample
-        shapes = self.mix.shapes_of(self.buckets[self.routes[number]])
-        return {
-            name: padded(array, shapes[name], self.mix.pads.get(name, ()), name)
-            for name, array in sample.items()
-        }
+        return self.asking.fitted(number)
+
+    def room(self, number: int) -> Sizes | None:
+        """Sizes that a sample is padded to; None where it keeps its own."""
+        if not self.asking.shapes:
+            return None
+        return self.mix.sizes_of(self.asking.shapes[self.routes[number]])
 
     def request(self, numbers: Sequence[int]) -> Sample:
         """These samples, all of one model, as one request."""
@@ -158,7 +166,7 @@ def _check(
     for index, output in enumerate(outputs):
         for number, item in zip(numbers, _items(index, output, len(numbers)), strict=True):
             wanted = exact[number][index]
-            got = part_of(_cut(item, wanted.shape, index), wanted.values.size)
+            got = part_of(cropped(item, wanted.shape, f"output {index}"), wanted.values.size)
             scale = magnitude([wanted])
             if is_finite(wanted.values) and not is_finite(got.values):
                 message = f"output {index} of sample {number + 1} is not finite"
@@ -182,19 +190,11 @@ def _items(index: int, output: np.ndarray, count: int) -> list[np.ndarray]:
     return np.split(output, count)
 
 
-def _cut(item: np.ndarray, shape: tuple[int, ...], index: int) -> np.ndarray:
-    try:
-        return cropped(item, shape)
-    except ValueError as error:
-        message = f"output {index}: {error}"
-        raise WrongOutputError(message) from None
-
-
 def _apart(served: MixedModels, number: int, off: float, limit: float) -> str:
     said = f"the answer of sample {number + 1} is off by {off:.2g} of its largest value"
     sizes = served.mix.sizes_of(_shapes(served.asked.samples[number]))
-    if served.buckets and served.buckets[served.routes[number]] != sizes:
-        room = served.buckets[served.routes[number]]
+    room = served.room(number)
+    if room is not None and room != sizes:
         said += f" when it is padded from {_by(sizes)} to {_by(room)}"
     return f"{said}, more than {limit:g}"
 

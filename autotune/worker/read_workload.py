@@ -20,6 +20,9 @@ from autotune.workload.preprocessing import Preprocessing
 from autotune.workload.random_data import made_samples
 from autotune.workload.workload import Workload
 
+_Key = tuple[tuple[str, tuple[int, ...]], ...]
+"""Shapes by input, as a key."""
+
 
 def read_workload(
     core: ov.Core,
@@ -165,8 +168,9 @@ def _made(core: ov.Core, path: Path, shapes: dict[str, list[int]], workload: Wor
     """Random data of each shape that is said, or of the model's own."""
     several = [_named(model.load(core, path), one) for one in workload.shapes]
     found = Gathered(samples=[], names=[])
-    for one in several or [shapes]:
-        network = model.read(core, path, {n: list(s) for n, s in one.items()})
+    said = [{name: list(shape) for name, shape in one.items()} for one in several]
+    for one in said or [shapes]:
+        network = model.read(core, path, one)
         static = {input_name(port): tuple(port.get_shape()) for port in network.inputs}
         made = made_samples(facts_of(network), static, workload.ranges)
         found.samples.extend(made.samples)
@@ -207,9 +211,9 @@ def mix_of(network: ov.Model, samples: Sequence[Sample], workload: Workload) -> 
 
 
 def _said_weights(
-    said: Sequence[Shapes], counts: Mapping[tuple, int], weights: Sequence[float]
-) -> dict[tuple, float]:
-    found: dict[tuple, float] = {}
+    said: Sequence[Shapes], counts: Mapping[_Key, int], weights: Sequence[float]
+) -> dict[_Key, float]:
+    found: dict[_Key, float] = {}
     for one, weight in zip(said, weights, strict=True):
         key = tuple(sorted(one.items()))
         if key not in counts:

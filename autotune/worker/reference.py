@@ -3,7 +3,6 @@
 import bisect
 import dataclasses
 import json
-import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +14,7 @@ import openvino as ov
 
 from autotune.domain.answers import Yardstick
 from autotune.worker.answers import deviation
+from autotune.worker.files import of_any_size
 from autotune.worker.inputs import Sample, from_file, made
 from autotune.worker.parts import MOST_VALUES, Answer, Part, narrowed
 
@@ -174,10 +174,8 @@ def save_reference(path: Path, reference: ReferenceAnswers) -> None:
     values["yardsticks"] = [dataclasses.astuple(one) for one in reference.yardsticks]
     runs = [[run.device, run.requested, run.arithmetic] for run in reference.runs]
     meta = json.dumps({**values, "runs": runs, "shapes": shapes})
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-    np.savez(path, meta=np.array(meta), **arrays)  # type: ignore[arg-type]
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with of_any_size():
+        np.savez(path, meta=np.array(meta), **arrays)  # type: ignore[arg-type]
 
 
 def _room(parts: Sequence[Part]) -> int:
