@@ -109,7 +109,7 @@ def _image_input(network: ov.Model, preprocessing: Preprocessing | None) -> str 
 def _facts(port: Any, preprocessing: Preprocessing | None) -> PortFacts:
     name = input_name(port)
     if preprocessing is not None:
-        dtype = dtype_of(ov.Type(preprocessing.type))
+        dtype = dtype_of(getattr(ov.Type, preprocessing.type))
         return PortFacts(name=name, dtype=dtype, image_layout=preprocessing.layout)
     kind, shape = port.get_element_type(), port.get_partial_shape()
     sizes = None
@@ -173,7 +173,7 @@ def _as_image(values: np.ndarray[Any, Any], preprocessing: Preprocessing) -> np.
         wanted = "some pixels" if preprocessing.size is None else _words(preprocessing.size)
         message = f"is {_words(size)} (height × width); preprocessing expects {wanted}"
         raise ValueError(message)
-    return np.ascontiguousarray(converted(values, ov.Type(preprocessing.type)))
+    return np.ascontiguousarray(converted(values, getattr(ov.Type, preprocessing.type)))
 
 
 def _words(shape: Sequence[int]) -> str:

@@ -13,7 +13,7 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, TypeVar
@@ -43,6 +43,7 @@ def surroundings(folder: Path) -> Iterator[None]:
         SourceError: the folder cannot be gone to.
     """
     path, modules, hooks = list(sys.path), dict(sys.modules), list(sys.path_hooks)
+    stderr = sys.stderr
     with contextlib.ExitStack() as stack:
         stack.enter_context(_in_folder(folder))
         stack.enter_context(_no_stdin())
@@ -54,12 +55,9 @@ def surroundings(folder: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            sys.path[:], sys.path_hooks[:] = path, hooks
+            sys.path[:], sys.path_hooks[:], sys.stderr = path, hooks, stderr
             _forget_finders(folder)
-            for name, module in list(sys.modules.items()):
-                if name not in modules and _is_of(module, name, folder):
-                    del sys.modules[name]
-            sys.modules.update(modules)
+            _forget_modules(modules, folder)
 
 
 def function_of(inputs: Inputs) -> Callable[..., Any]:
@@ -253,6 +251,19 @@ def _executed(name: str, file: Path) -> ModuleType:
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def _forget_modules(before: Mapping[str, ModuleType], folder: Path) -> None:
+    """Have those that were there before be there, and none of the study's."""
+    new = {name: module for name, module in sys.modules.items() if name not in before}
+    own = {name for name, module in new.items() if _is_of(module, name, folder)}
+    packages = {name.partition(".")[0] for name in own} - {
+        name.partition(".")[0] for name in before
+    }
+    for name in new:
+        if name in own or name.partition(".")[0] in packages:
+            sys.modules.pop(name, None)
+    sys.modules.update(before)
 
 
 def _is_of(module: object, name: str, folder: Path) -> bool:

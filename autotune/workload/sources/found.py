@@ -88,10 +88,10 @@ def sample_of(value: Any, ports: Sequence[PortFacts], what: str, unknown: set[st
                 f"the model takes {names_of(ports)}"
             )
         try:
-            found[port.name] = as_array(given.pop(port.name))
+            found[port.name] = as_array(given[port.name])
         except ValueError as error:
             raise SourceError(f"{what}: {shown(port.name)!r} {error}") from None
-    unknown |= set(given)
+    unknown |= set(given) - set(found)
     return found
 
 

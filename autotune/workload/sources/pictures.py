@@ -101,8 +101,9 @@ def _pixels(image: Any, color: Color) -> _Array:
             f"pixels of 32 bits (mode {image.mode}) have no known white: save it with 8 bits, or "
             "give arrays"
         )
-    if image.mode in {"P", "PA"}:
-        image = image.convert("RGBA")
+    step = {"P": "RGBA", "PA": "RGBA", "LAB": "RGB"}.get(image.mode)
+    if step is not None:  # Pillow warns of one, and turns the other into no gray
+        image = image.convert(step)
     values = np.array(image.convert("L" if color is Color.GRAY else "RGB"), np.uint8)
     if not values.size:
         raise ValueError("it has no pixels")
