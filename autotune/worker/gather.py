@@ -1,6 +1,6 @@
 """Read the user's samples for a model, hold them against its inputs, and keep them in a file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ from autotune.worker.ceiling import at_most_more
 from autotune.worker.inputs import DataError, Sample, converted, input_name
 from autotune.worker.tensors import dtype_of, limits
 from autotune.workload.gathered import Gathered, save
-from autotune.workload.inputs import Inputs
-from autotune.workload.ports import PortFacts
+from autotune.workload.inputs import Inputs, Range
+from autotune.workload.ports import PortFacts, names_of
 from autotune.workload.preprocessing import Color, Preprocessing
+from autotune.workload.random_data import made_samples
 from autotune.workload.sources import read
 from autotune.workload.words import shown
 
@@ -30,6 +31,7 @@ def gather(  # noqa: PLR0913 - a message's fields
     file: Path,
     *,
     preprocessing: Preprocessing | None = None,
+    ranges: Mapping[str, Range] | None = None,
     memory_bytes: int | None = None,
 ) -> Gathered:
     """The samples as the model takes them, also written to `file`.
@@ -44,6 +46,8 @@ def gather(  # noqa: PLR0913 - a message's fields
         inputs: what to read.
         file: gets the samples (`workload.gathered`).
         preprocessing: of the input that is fed with images; these are kept as they come.
+        ranges: of inputs that the samples do not have, such as a scale or a sample rate; they are
+            made, of the model's own shape.
         memory_bytes: so much more than now may be taken while reading; None for no limit.
 
     Raises:
@@ -54,9 +58,11 @@ def gather(  # noqa: PLR0913 - a message's fields
     network = model.read(core, path, shapes) if shapes else model.load(core, path)
     image, ports = _image_input(network, preprocessing), facts_of(network, preprocessing)
     color = Color.RGB if preprocessing is None else preprocessing.color
+    made, ports = _parted(ports, ranges or {})
     try:
         with at_most_more(memory_bytes):
             gathered = read(inputs, ports, color)
+        gathered = _completed(gathered, made, ranges or {})
     except SourceError as error:
         raise DataError(str(error)) from None
     except MemoryError:
@@ -87,6 +93,45 @@ def facts_of(network: ov.Model, preprocessing: Preprocessing | None = None) -> l
         _facts(port, preprocessing if input_name(port) == image else None)
         for port in network.inputs
     ]
+
+
+def _parted(
+    ports: Sequence[PortFacts], ranges: Mapping[str, Range]
+) -> tuple[list[PortFacts], list[PortFacts]]:
+    """Inputs that are made, and those that are read.
+
+    Raises:
+        DataError: a range is none of an input's.
+    """
+    unknown = sorted(set(ranges) - {port.name for port in ports})
+    if unknown:
+        message = (
+            f"ranges: no input is named {shown(unknown[0])!r}; the model takes {names_of(ports)}"
+        )
+        raise DataError(message)
+    made = [port for port in ports if port.name in ranges]
+    return made, [port for port in ports if port.name not in ranges]
+
+
+def _completed(
+    gathered: Gathered, made: Sequence[PortFacts], ranges: Mapping[str, Range]
+) -> Gathered:
+    """With values for the inputs that were not read.
+
+    Raises:
+        SourceError: an input's shape is open, or its type cannot hold the range.
+    """
+    shapes = {}
+    for port in made:
+        if port.image_layout or port.shape is None or None in port.shape[1:]:
+            raise SourceError(
+                f"the range of {shown(port.name)!r} does not say its shape, which the model leaves "
+                "open: give it with the samples"
+            )
+        shapes[port.name] = [1 if size is None else size for size in port.shape]
+    more = made_samples(made, shapes, ranges, len(gathered.samples)).samples
+    samples = [{**one, **other} for one, other in zip(gathered.samples, more, strict=True)]
+    return Gathered(samples=samples, names=gathered.names, notes=gathered.notes)
 
 
 def _image_input(network: ov.Model, preprocessing: Preprocessing | None) -> str | None:

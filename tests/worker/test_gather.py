@@ -11,17 +11,19 @@ import numpy as np
 import openvino as ov
 import psutil
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from openvino import opset13 as op
 from PIL import Image
 
 from autotune.domain.failure import TrialFault
 from autotune.machines.process import WorkerProcess
-from autotune.worker.ceiling import address_space_bytes, at_most_more
+from autotune.worker.ceiling import at_most_more
 from autotune.worker.gather import facts_of, gather
-from autotune.worker.inputs import DataError
+from autotune.worker.inputs import DataError, from_file
 from autotune.worker.tensors import dtype_of
 from autotune.workload.gathered import Gathered, load
-from autotune.workload.inputs import Source
+from autotune.workload.inputs import Range, Source
 from autotune.workload.preprocessing import Color, Preprocessing
 from tests.workload.builders import of_code, of_files, saved
 
@@ -101,6 +103,19 @@ def test_what_does_not_fit_is_named_with_its_sample(
     assert "\n" not in str(caught.value)
 
 
+def test_an_unknown_rank_takes_what_comes(tmp_path: Path) -> None:
+    """Of a function as it is, of a file cut along its first axis."""
+    model = written(tmp_path, x=("...", "f32"))
+    (facts,) = facts_of(ov.Core().read_model(model))
+    assert facts.shape is None
+    code = "def f():\n    yield 1\n    yield [[[1]]]\n"
+    found = gathered(tmp_path, model, of_code(tmp_path, code))
+    assert [one["x"].shape for one in found.samples] == [(), (1, 1, 1)]
+    file = saved(tmp_path / "x.npz", x=np.zeros((2, 3)))
+    found = gathered(tmp_path, model, of_files(Source.ARRAYS, file))
+    assert [one["x"].shape for one in found.samples] == [(1, 3), (1, 3)]
+
+
 def test_bounds_are_the_models_or_those_that_were_asked_for(tmp_path: Path) -> None:
     """The file and the sample are named."""
     model = written(tmp_path, x=("[1,3,48,8..640]", "f32"))
@@ -171,10 +186,76 @@ def test_several_inputs_with_an_image_among_them(tmp_path: Path) -> None:
     assert sample["scale"].tolist() == [[1, 1]]
 
 
-def test_a_limit_of_memory_holds_while_it_is_set() -> None:
+def test_inputs_beside_the_samples_are_made_in_their_range(tmp_path: Path) -> None:
+    """A folder says nothing of a scale; what has no known shape must come with the samples."""
+    model = written(
+        tmp_path, image=("[1,3,8,8]", "f32"), scale=("[?,2]", "f32"), ids=("[1,?]", "i64")
+    )
+    (tmp_path / "photos").mkdir()
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (5, 4)).save(tmp_path / "photos" / name)
+    inputs, said = of_files(Source.IMAGES, tmp_path / "photos"), Preprocessing(input="image")
+    ranges = {"scale": Range(0.5, 0.5), "ids": Range(0, 9)}
+    with pytest.raises(DataError, match="'ids' does not say its shape"):
+        gathered(tmp_path, model, inputs, preprocessing=said, ranges=ranges)
+    ids = {"ids": [1, 3], "image": [1, 3, 8, 8], "scale": [1, 2]}
+    found = gathered(tmp_path, model, inputs, preprocessing=said, ranges=ranges, shapes=ids)
+    assert [one["scale"].tolist() for one in found.samples] == [[[0.5, 0.5]]] * 2
+    assert found.samples[0]["ids"].shape == (1, 3)
+    with pytest.raises(DataError, match="no input is named 'size'; the model takes image, sca"):
+        gathered(tmp_path, model, inputs, preprocessing=said, ranges={"size": Range(0, 1)})
+    with pytest.raises(DataError, match="pictures feed one input, and the model has 2: image, "):
+        gathered(tmp_path, model, inputs, preprocessing=said, ranges={"scale": Range(0, 1)})
+
+
+@given(
+    wanted=st.lists(st.integers(0, 3), max_size=3),
+    shape=st.lists(st.integers(0, 4), max_size=3),
+    other=st.lists(st.integers(0, 4), max_size=2),
+    kind=st.sampled_from(["i8", "f32", "boolean", "string"]),
+)
+@settings(max_examples=150, deadline=None)
+def test_arrays_mean_what_they_meant(
+    wanted: list[int], shape: list[int], other: list[int], kind: str, tmp_path_factory: Any
+) -> None:
+    """Of a model with static shapes, the samples are those of `[model] inputs`, or none are."""
+    folder = tmp_path_factory.getbasetemp()
+    kinds = {"x": ov.PartialShape(wanted), "y": ov.PartialShape([1, 2])}
+    ports = [op.parameter(one, getattr(ov.Type, kind), name=name) for name, one in kinds.items()]
+    model = ov.Model([op.result(op.shape_of(port)) for port in ports], ports)
+    for port, name in zip(ports, kinds, strict=True):
+        port.output(0).get_tensor().set_names({name})
+    values = np.arange(int(np.prod(shape))).reshape(shape) % 2
+    more = np.arange(int(np.prod(other))).reshape(other) % 2
+    pair = (values.astype(str), more.astype(str)) if kind == "string" else (values, more)
+    file = saved(folder / "both.npz", x=pair[0], y=pair[1])
+    try:
+        known = from_file(model, file)
+    except DataError:
+        with pytest.raises(DataError):
+            gather_from(model, file, folder)
+        return
+    found = gather_from(model, file, folder)
+    assert len(found) == len(known)
+    for one, sample in zip(found, known, strict=True):
+        for name in kinds:
+            assert (one[name].dtype, one[name].shape) == (sample[name].dtype, sample[name].shape)
+            assert np.array_equal(one[name], sample[name])
+
+
+def gather_from(model: ov.Model, file: Path, folder: Path) -> Any:
+    """Samples of a file, by the way of all sources."""
+
+    class Core:
+        def read_model(self, path: Path) -> ov.Model:
+            return model
+
+    inputs = of_files(Source.ARRAYS, file, most=16)
+    return gather(Core(), Path("model.xml"), {}, inputs, folder / "kept").samples
+
+
+def test_a_limit_of_memory_holds_while_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """And is as it was before afterwards."""
-    before = address_space_bytes()
-    assert before is not None
     with at_most_more(2**28):
         assert np.ones(2**20).sum() == 2**20
         with pytest.raises(MemoryError):
@@ -182,6 +263,10 @@ def test_a_limit_of_memory_holds_while_it_is_set() -> None:
     assert np.empty(2**27).nbytes == 2**30
     with at_most_more(None):
         assert np.empty(2**27).nbytes == 2**30
+    for one in (True, False):  # by either kind of limit
+        monkeypatch.setattr("autotune.worker.ceiling._is_enforced", lambda one=one: one)
+        with at_most_more(2**28), pytest.raises(MemoryError):
+            bytearray(2**30)
     with at_most_more(2**60), at_most_more(2**28), pytest.raises(MemoryError):
         bytearray(2**30)
 
@@ -218,7 +303,7 @@ from pathlib import Path
 import openvino as ov
 faulthandler.register(signal.SIGUSR1)  # as a worker does
 from autotune.worker.gather import gather
-from autotune.worker.inputs import DataError
+from autotune.worker.inputs import DataError, from_file
 from autotune.workload.locate import inputs_of
 folder = Path({str(folder)!r})
 try:

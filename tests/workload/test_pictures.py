@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from autotune.errors import SourceError
+from autotune.workload.digest import digest
 from autotune.workload.gathered import Gathered
 from autotune.workload.inputs import Source
 from autotune.workload.preprocessing import Color
@@ -129,7 +130,7 @@ def test_of_what_moves_the_first_frame_is_used(form: str, tmp_path: Path) -> Non
     frames[0].save(tmp_path / f"a.{form}", save_all=True, append_images=frames[1:])
     found = pictures(tmp_path)
     assert found.samples[0]["image"].mean() > 250
-    assert found.notes == ["1 of the pictures move: the first frame is used"]
+    assert found.notes == ["1 of the pictures has several frames: the first is used"]
 
 
 def test_only_pictures_are_looked_at_by_name(tmp_path: Path) -> None:
@@ -241,3 +242,19 @@ def test_a_name_that_is_no_text_can_be_said(tmp_path: Path) -> None:
     (note,) = pictures(tmp_path).notes
     assert r"caf\xe9\n.png" in note or r"caf\udce9\n.png" in note
     note.encode()
+
+
+def test_of_a_large_folder_only_the_first_ones_are_looked_at(tmp_path: Path) -> None:
+    """Four for each sample; the rest is neither decoded nor part of the digest."""
+    for i in range(9):
+        (tmp_path / f"{i}.png").write_bytes(b"")
+    gradient().save(tmp_path / "8.png")
+    inputs = of_files(Source.IMAGES, tmp_path, most=2)
+    with pytest.raises(SourceError, match="none of the first 8 of 9 pictures decodes: "):
+        read(inputs, [IMAGE])
+    before = digest(inputs)
+    (tmp_path / "8.png").write_bytes(b"")
+    assert digest(inputs) == before
+    gradient().save(tmp_path / "3.png")
+    assert digest(inputs) != before
+    assert read(inputs, [IMAGE]).notes[-1] == "1 of 9 pictures is used"
