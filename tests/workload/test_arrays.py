@@ -1,5 +1,6 @@
 """Samples from .npz and .npy files."""
 
+import contextlib
 import io
 import pickle
 import tempfile
@@ -223,3 +224,24 @@ def test_broken_files_are_named_and_nothing_is_unpickled(tmp_path: Path) -> None
     (tmp_path / "empty").mkdir()
     with pytest.raises(SourceError, match="no samples"):
         arrays(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("form", ["npy", "npz", "compressed"])
+def test_any_change_of_bytes_is_an_array_or_a_reason(form: str, tmp_path: Path) -> None:
+    """Nothing else comes through, whatever NumPy and zip make of it."""
+    stream = io.BytesIO()
+    values = np.arange(12.0).reshape(3, 4)
+    if form == "npy":
+        np.save(stream, values)
+    else:
+        {"npz": np.savez, "compressed": np.savez_compressed}[form](stream, x=values)
+    generator = np.random.default_rng(13)
+    for number in range(150):
+        content = bytearray(stream.getvalue())
+        for place in generator.integers(0, len(content), 1 + number % 3):
+            content[place] = int(generator.integers(0, 256))
+        file = tmp_path / "x"
+        file.write_bytes(content)
+        with contextlib.suppress(SourceError):
+            found = arrays(file, ports=[port(shape=(None, 4))])
+            assert all(one["x"].shape == (1, 4) for one in found.samples)

@@ -186,7 +186,7 @@ def _line(error: BaseException, inputs: Inputs) -> str:
     file, folder = str(inputs.function_file), home_of(inputs)
     own = ""
     for one in (error.__cause__, error):  # a generator's own StopIteration is a cause
-        for frame, number in traceback.walk_tb(one and one.__traceback__):
+        for frame, number in traceback.walk_tb(None if one is None else one.__traceback__):
             name = frame.f_code.co_filename
             if name == file or _lies_in(name, folder):
                 own = f"line {number} of {shown(Path(name).name)}"
