@@ -199,7 +199,7 @@ class WorkloadSpec(Section):
     )
     random: dict[str, Annotated[RangeSpec, BeforeValidator(_range)]] = Field(
         default={},
-        description="Ranges of random data by input, where no inputs are given: "
+        description="Ranges of random data by input, for all that is not given: "
         "{ ids = { low = 0, high = 30000 }, mask = 1 }. Guessed from names and types without it.",
     )
     states: States | None = Field(
@@ -235,9 +235,6 @@ class WorkloadSpec(Section):
     def _together(self) -> Self:
         if self.tokenizer is not None and self.inputs is None:
             message = "tokenizer: there is no text to call it with; name a file of lines as inputs"
-            raise ValueError(message)
-        if self.random and self.inputs is not None:
-            message = "random: the inputs are given; say one of both"
             raise ValueError(message)
         if self.preprocessing is not None and (self.shapes or self.pad):
             message = (

@@ -153,9 +153,8 @@ def _believed(home: Path, path: Path) -> object:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             found = os.fstat(descriptor)
-            if not (stat.S_ISREG(found.st_mode) and _is_ours(found)):
-                return None
-            return json.loads(file.read(_MOST_BYTES))
+            is_file = stat.S_ISREG(found.st_mode) and found.st_size <= _MOST_BYTES
+            return json.loads(file.read()) if is_file and _is_ours(found) else None
     except (OSError, ValueError, RecursionError):
         return None
 

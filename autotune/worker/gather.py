@@ -1,6 +1,6 @@
 """Read the user's samples for a model, hold them against its inputs, and keep them in a file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ from autotune.worker.ceiling import at_most_more
 from autotune.worker.inputs import DataError, Sample, converted, input_name
 from autotune.worker.tensors import dtype_of, limits
 from autotune.workload.gathered import Gathered, save
-from autotune.workload.inputs import Inputs
-from autotune.workload.ports import PortFacts
+from autotune.workload.inputs import Inputs, Range
+from autotune.workload.ports import PortFacts, names_of
 from autotune.workload.preprocessing import Color, Preprocessing
+from autotune.workload.random_data import made_samples
 from autotune.workload.sources import read
 from autotune.workload.words import shown
 
@@ -27,12 +28,13 @@ def gather(  # noqa: PLR0913 - a message's fields
     path: Path,
     shapes: dict[str, list[int]],
     inputs: Inputs,
-    file: Path,
+    file: Path | None = None,
     *,
     preprocessing: Preprocessing | None = None,
+    ranges: Mapping[str, Range] | None = None,
     memory_bytes: int | None = None,
 ) -> Gathered:
-    """The samples as the model takes them, also written to `file`.
+    """The samples as the model takes them, also written to `file` if one is given.
 
     A function of the user's runs here: have a process of its own do this, with a deadline, and let
     it go afterwards.
@@ -44,6 +46,8 @@ def gather(  # noqa: PLR0913 - a message's fields
         inputs: what to read.
         file: gets the samples (`workload.gathered`).
         preprocessing: of the input that is fed with images; these are kept as they come.
+        ranges: of inputs that the samples do not have, such as a scale or a sample rate; they are
+            made, of the model's own shape.
         memory_bytes: so much more than now may be taken while reading; None for no limit.
 
     Raises:
@@ -55,9 +59,11 @@ def gather(  # noqa: PLR0913 - a message's fields
     image = None if preprocessing is None else image_input(network, preprocessing)
     ports = facts_of(network, preprocessing)
     color = Color.RGB if preprocessing is None else preprocessing.color
+    made, ports = _parted(ports, ranges or {})
     try:
         with at_most_more(memory_bytes):
             gathered = read(inputs, ports, color)
+        gathered = _completed(gathered, made, ranges or {})
     except SourceError as error:
         raise DataError(str(error)) from None
     except MemoryError:
@@ -73,7 +79,8 @@ def gather(  # noqa: PLR0913 - a message's fields
         )
     ]
     fitted = Gathered(samples=samples, names=gathered.names, notes=gathered.notes)
-    save(file, fitted)
+    if file is not None:
+        save(file, fitted)
     return fitted
 
 
@@ -88,6 +95,45 @@ def facts_of(network: ov.Model, preprocessing: Preprocessing | None = None) -> l
         _facts(port, preprocessing if input_name(port) == image else None)
         for port in network.inputs
     ]
+
+
+def _parted(
+    ports: Sequence[PortFacts], ranges: Mapping[str, Range]
+) -> tuple[list[PortFacts], list[PortFacts]]:
+    """Inputs that are made, and those that are read.
+
+    Raises:
+        DataError: a range is none of an input's.
+    """
+    unknown = sorted(set(ranges) - {port.name for port in ports})
+    if unknown:
+        message = (
+            f"ranges: no input is named {shown(unknown[0])!r}; the model takes {names_of(ports)}"
+        )
+        raise DataError(message)
+    made = [port for port in ports if port.name in ranges]
+    return made, [port for port in ports if port.name not in ranges]
+
+
+def _completed(
+    gathered: Gathered, made: Sequence[PortFacts], ranges: Mapping[str, Range]
+) -> Gathered:
+    """With values for the inputs that were not read.
+
+    Raises:
+        SourceError: an input's shape is open, or its type cannot hold the range.
+    """
+    shapes = {}
+    for port in made:
+        if port.image_layout or port.shape is None or None in port.shape[1:]:
+            raise SourceError(
+                f"the range of {shown(port.name)!r} does not say its shape, which the model leaves "
+                "open: give it with the samples"
+            )
+        shapes[port.name] = [1 if size is None else size for size in port.shape]
+    more = made_samples(made, shapes, ranges, len(gathered.samples)).samples
+    samples = [{**one, **other} for one, other in zip(gathered.samples, more, strict=True)]
+    return Gathered(samples=samples, names=gathered.names, notes=gathered.notes)
 
 
 def image_input(network: ov.Model, preprocessing: Preprocessing) -> str:
@@ -112,7 +158,7 @@ def image_input(network: ov.Model, preprocessing: Preprocessing) -> str:
 def _facts(port: Any, preprocessing: Preprocessing | None) -> PortFacts:
     name = input_name(port)
     if preprocessing is not None:
-        dtype = dtype_of(ov.Type(preprocessing.type))
+        dtype = dtype_of(getattr(ov.Type, preprocessing.type))
         return PortFacts(name=name, dtype=dtype, image_layout=preprocessing.layout)
     kind, shape = port.get_element_type(), port.get_partial_shape()
     sizes = None
@@ -176,7 +222,7 @@ def _as_image(values: np.ndarray[Any, Any], preprocessing: Preprocessing) -> np.
         wanted = "some pixels" if preprocessing.size is None else _words(preprocessing.size)
         message = f"is {_words(size)} (height × width); preprocessing expects {wanted}"
         raise ValueError(message)
-    return np.ascontiguousarray(converted(values, ov.Type(preprocessing.type)))
+    return np.ascontiguousarray(converted(values, getattr(ov.Type, preprocessing.type)))
 
 
 def _words(shape: Sequence[int]) -> str:

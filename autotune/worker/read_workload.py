@@ -47,9 +47,9 @@ def read_workload(
     """
     try:
         if workload.preprocessing is not None:
-            asked, fed = _of_images(core, path, shapes, workload, samples)
+            asked, fed = _of_images(core, path, shapes, workload)
         else:
-            asked, fed = _of_tensors(core, path, shapes, inputs, workload, samples)
+            asked, fed = _of_tensors(core, path, shapes, inputs, workload)
     except (SourceError, PreparationError) as error:
         raise DataError(str(error)) from None
     save_asked(samples, asked)
@@ -58,7 +58,7 @@ def read_workload(
 
 
 def _of_images(
-    core: ov.Core, path: Path, shapes: dict[str, list[int]], workload: Workload, samples: Path
+    core: ov.Core, path: Path, shapes: dict[str, list[int]], workload: Workload
 ) -> tuple[Asked, list[Sample]]:
     """Images as they come, and as the model takes them.
 
@@ -80,8 +80,8 @@ def _of_images(
         path,
         shapes,
         workload.inputs,
-        samples,
         preprocessing=how,
+        ranges=workload.ranges,
         memory_bytes=workload.inputs.memory_bytes,
     )
     prepared = [{**one, name: prepare(one[name], how, height, width)} for one in found.samples]
@@ -132,7 +132,6 @@ def _of_tensors(
     shapes: dict[str, list[int]],
     inputs: Path | None,
     workload: Workload,
-    samples: Path,
 ) -> tuple[Asked, list[Sample]]:
     """Tensors as the model takes them, and those that stand for all where they differ in shape.
 
@@ -140,8 +139,14 @@ def _of_tensors(
         ShapeError, DataError, SourceError: they do not fit.
     """
     if workload.inputs is not None:
-        memory = workload.inputs.memory_bytes
-        found = gather(core, path, shapes, workload.inputs, samples, memory_bytes=memory)
+        found = gather(
+            core,
+            path,
+            shapes,
+            workload.inputs,
+            ranges=workload.ranges,
+            memory_bytes=workload.inputs.memory_bytes,
+        )
     elif inputs is not None:
         read = from_file(model.read(core, path, shapes), inputs)
         found = Gathered(samples=read, names=[str(n) for n in range(len(read))])

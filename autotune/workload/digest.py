@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autotune.errors import SourceError
 from autotune.workload.inputs import Inputs
-from autotune.workload.listing import SUFFIXES, files_of, why_unreadable
+from autotune.workload.listing import looked_at, why_unreadable
 from autotune.workload.source_files import code_files
 from autotune.workload.words import shown
 
@@ -26,7 +26,7 @@ def digest(inputs: Inputs) -> str:
         why = None if path.is_dir() else why_unreadable(path)
         if why is not None:
             raise SourceError(f"{shown(path)}: cannot be read: {why}")
-    files = files_of(inputs.files, SUFFIXES.get(inputs.source, frozenset()))
+    files = looked_at(inputs)
     told = [
         str(inputs.source),
         str(inputs.most),

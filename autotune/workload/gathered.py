@@ -1,6 +1,5 @@
 """Samples that were read, and the plain .npz file in which they go from process to process."""
 
-import contextlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,7 +49,8 @@ def load(path: Path) -> Gathered:
         SourceError: it cannot be read, or is something else.
     """
     try:
-        with contextlib.closing(np.load(path, allow_pickle=False)) as content:
+        # Opened here: what NumPy opens by itself it leaves open where the file is broken.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             header = json.loads(content[_HEADER].tobytes())
             return Gathered(
                 samples=[

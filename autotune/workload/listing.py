@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from autotune.errors import SourceError
-from autotune.workload.inputs import Source
+from autotune.workload.inputs import Inputs, Source
 from autotune.workload.words import shown
 
 SUFFIXES: dict[Source, frozenset[str]] = {
@@ -37,6 +37,8 @@ SUFFIXES: dict[Source, frozenset[str]] = {
     Source.TEXT: frozenset({".txt", ".text"}),
 }
 
+_FILES_A_SAMPLE = 4
+
 
 def files_of(paths: Sequence[Path], suffixes: Collection[str]) -> list[Path]:
     """These files; in the place of a folder those in it with such an ending, sorted by name.
@@ -59,6 +61,20 @@ def files_of(paths: Sequence[Path], suffixes: Collection[str]) -> list[Path]:
             raise SourceError(message) from None
         found += [entry for entry in entries if is_one(entry, suffixes) and not entry.is_dir()]
     return found
+
+
+def looked_at(inputs: Inputs) -> list[Path]:
+    """The files that may be read, in their order.
+
+    Of a folder of many pictures or sounds only the first ones: four for each sample that is wanted,
+    as some may be broken. What is not looked at is not read for a digest either.
+
+    Raises:
+        SourceError: a folder cannot be listed.
+    """
+    files = files_of(inputs.files, SUFFIXES.get(inputs.source, frozenset()))
+    is_decoded = inputs.source in {Source.IMAGES, Source.SOUNDS}
+    return files[: _FILES_A_SAMPLE * inputs.most] if is_decoded else files
 
 
 def is_one(path: Path, suffixes: Collection[str]) -> bool:

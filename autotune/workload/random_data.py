@@ -151,8 +151,8 @@ def _made(
     if kind is InputKind.TEXT:
         return generator.choice(_WORDS, shape)
     if kind is InputKind.POSITIONS:
-        low, high = _limits(port)
-        along = np.arange(shape[-1] if len(shape) else 1) % (int(high) + 1)
+        most = int(min(_limits(port)[1], 2**31))
+        along = np.arange(shape[-1] if len(shape) else 1) % (most + 1)
         return np.array(np.broadcast_to(along if len(shape) else 0, shape), port.dtype)
     if kind is not None:  # a guess must never be what the type cannot hold, such as u4
         low, high = _limits(port)

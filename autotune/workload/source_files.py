@@ -1,6 +1,7 @@
 """The files of code that decide what a function does, told without running them."""
 
 import ast
+import warnings
 from collections.abc import Iterator
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -27,7 +28,9 @@ def code_files(file: Path, folder: Path) -> list[Path]:
             continue
         found.append(path)
         try:
-            tree = ast.parse(path.read_bytes())
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                tree = ast.parse(path.read_bytes())
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
         for node in ast.walk(tree):

@@ -11,7 +11,7 @@ from autotune.workload.preprocessing import Color
 from autotune.workload.sources import arrays, function, pictures, sounds, text
 from autotune.workload.sources.found import Found
 
-_MOST_BYTES = 2 * 2**30
+_MOST_BYTES = 2**30
 """Of all samples together: every process that runs the model holds them."""
 
 

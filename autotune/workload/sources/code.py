@@ -13,7 +13,7 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, TypeVar
@@ -43,6 +43,7 @@ def surroundings(folder: Path) -> Iterator[None]:
         SourceError: the folder cannot be gone to.
     """
     path, modules, hooks = list(sys.path), dict(sys.modules), list(sys.path_hooks)
+    stderr = sys.stderr
     with contextlib.ExitStack() as stack:
         stack.enter_context(_in_folder(folder))
         stack.enter_context(_no_stdin())
@@ -54,12 +55,9 @@ def surroundings(folder: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            sys.path[:], sys.path_hooks[:] = path, hooks
+            sys.path[:], sys.path_hooks[:], sys.stderr = path, hooks, stderr
             _forget_finders(folder)
-            for name, module in list(sys.modules.items()):
-                if name not in modules and _is_of(module, name, folder):
-                    del sys.modules[name]
-            sys.modules.update(modules)
+            _forget_modules(modules, folder)
 
 
 def function_of(inputs: Inputs) -> Callable[..., Any]:
@@ -74,13 +72,15 @@ def function_of(inputs: Inputs) -> Callable[..., Any]:
     why = why_unreadable(file)
     if why is not None:
         raise SourceError(f"{shown(file)}: {why}")
-    module = guarded(lambda: _imported(file, folder), file.name, inputs, "while it was imported")
+    module = guarded(
+        lambda: _imported(file, folder), shown(file.name), inputs, "while it was imported"
+    )
     has = [name for name, one in vars(module).items() if inspect.isfunction(one)]
     if inputs.function not in vars(module):
         named = ", ".join(name for name in has if not name.startswith("_")) or "none"
         raise SourceError(f"{shown(file)}: has no function {inputs.function!r}; it has {named}")
     function = vars(module)[inputs.function]
-    label = f"{file.name}:{inputs.function}"
+    label = f"{shown(file.name)}:{inputs.function}"
     if not callable(function):
         raise SourceError(f"{label} is no function, but a {type(function).__name__}")
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
@@ -160,31 +160,37 @@ def _told(error: BaseException, label: str, inputs: Inputs, when: str) -> str:
         said = f"{label} ran out of the memory that it may take"
         way_out = "yield smaller or fewer samples, one at a time, or raise its limit"
     elif isinstance(error, ModuleNotFoundError) and error.name:
-        said = f"{label} needs the module {error.name!r}, which is not there"
+        said = f"{label} needs the module {shown(error.name)!r}, which is not there"
         way_out = "install it beside autotune, or put it into the study's folder"
     elif isinstance(error, SystemExit):
-        said, way_out = f"{label} left with sys.exit({error.code!r})", "have it return instead"
+        said = f"{label} left with sys.exit({_said(lambda: repr(error.code))})"
+        way_out = "have it return instead"
     else:
-        try:
-            text = one_line(str(error))
-        except Exception:  # noqa: BLE001 - its own __str__ raises
-            text = ""
+        text = _said(lambda: str(error))
         said = f"{label} raised {name}" + (f": {text}" if text else "")
         way_out = "the traceback is in the log"
     return f"{said}{' ' if where else ''}{where}; {way_out}"
 
 
+def _said(text: Callable[[], str]) -> str:
+    """What a strange object says of itself, if it can."""
+    with contextlib.suppress(Exception):
+        return one_line(text())
+    return ""
+
+
 def _line(error: BaseException, inputs: Inputs) -> str:
     """The innermost line of the study's own that raised it."""
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
-        return f"line {error.lineno} of {Path(error.filename).name}"
-    frames = [
-        (frame.f_code.co_filename, number)
-        for frame, number in traceback.walk_tb(error.__traceback__)
-    ]
+        return f"line {error.lineno} of {shown(Path(error.filename).name)}"
     file, folder = str(inputs.function_file), home_of(inputs)
-    own = [(name, number) for name, number in frames if name == file or _lies_in(name, folder)]
-    return f"line {own[-1][1]} of {shown(Path(own[-1][0]).name)}" if own else ""
+    own = ""
+    for one in (error.__cause__, error):  # a generator's own StopIteration is a cause
+        for frame, number in traceback.walk_tb(None if one is None else one.__traceback__):
+            name = frame.f_code.co_filename
+            if name == file or _lies_in(name, folder):
+                own = f"line {number} of {shown(Path(name).name)}"
+    return own
 
 
 def _lies_in(name: object, folder: Path) -> bool:
@@ -253,6 +259,19 @@ def _executed(name: str, file: Path) -> ModuleType:
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def _forget_modules(before: Mapping[str, ModuleType], folder: Path) -> None:
+    """Have those that were there before be there, and none of the study's."""
+    new = {name: module for name, module in sys.modules.items() if name not in before}
+    own = {name for name, module in new.items() if _is_of(module, name, folder)}
+    packages = {name.partition(".")[0] for name in own} - {
+        name.partition(".")[0] for name in before
+    }
+    for name in new:
+        if name in own or name.partition(".")[0] in packages:
+            sys.modules.pop(name, None)
+    sys.modules.update(before)
 
 
 def _is_of(module: object, name: str, folder: Path) -> bool:

@@ -1,5 +1,6 @@
 """What all sources share: a sample and its name, values of the user's, files that are broken."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from autotune.errors import SourceError
-from autotune.workload.listing import why_unreadable
+from autotune.workload.inputs import Inputs
+from autotune.workload.listing import SUFFIXES, files_of, looked_at, why_unreadable
 from autotune.workload.ports import PortFacts, names_of
 from autotune.workload.words import listed, one_line, shown
 
@@ -38,7 +40,9 @@ def as_array(value: Any) -> np.ndarray[Any, Any]:
         ValueError: it is none; the message goes on after the value's name.
     """
     try:
-        found = np.array(value, copy=True, order="C")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an old `__array__`, which does as well
+            found = np.array(value, copy=True, order="C")
     except MemoryError:
         raise
     except Exception as error:
@@ -88,10 +92,10 @@ def sample_of(value: Any, ports: Sequence[PortFacts], what: str, unknown: set[st
                 f"the model takes {names_of(ports)}"
             )
         try:
-            found[port.name] = as_array(given.pop(port.name))
+            found[port.name] = as_array(given[port.name])
         except ValueError as error:
             raise SourceError(f"{what}: {shown(port.name)!r} {error}") from None
-    unknown |= set(given)
+    unknown |= set(given) - set(found)
     return found
 
 
@@ -103,15 +107,15 @@ def note_unknown(unknown: set[str], ports: Sequence[PortFacts], notes: list[str]
 
 
 def decoded(
-    files: Sequence[Path],
+    inputs: Inputs,
     decode: Callable[[Path], np.ndarray[Any, Any]],
     noun: str,
     notes: list[str],
 ) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
-    """What these files hold, one after the other; those that are broken are named and left out.
+    """What files hold, one after the other; those that are broken are named and left out.
 
     Args:
-        files: at least one.
+        inputs: with at least one file to look at.
         decode: raises ValueError with the reason where a file is broken.
         noun: what they are, in the plural.
         notes: gets what was left out, and how many were not needed.
@@ -119,6 +123,8 @@ def decoded(
     Raises:
         SourceError: every file is broken.
     """
+    files = looked_at(inputs)
+    count = len(files_of(inputs.files, SUFFIXES[inputs.source]))
     broken: list[str] = []
     tried = 0
     try:
@@ -138,10 +144,16 @@ def decoded(
                 f"{len(broken):,} of {tried:,} {noun} {verb} not decode and {were} skipped: "
                 f"{listed(broken)}"
             )
-        if tried < len(files):
-            notes.append(f"{tried - len(broken):,} of {len(files):,} {noun} are used")
+        if tried < count:
+            used = tried - len(broken)
+            notes.append(f"{used:,} of {count:,} {noun} {'is' if used == 1 else 'are'} used")
     if len(broken) == len(files):
-        raise SourceError(f"none of {len(files):,} {noun} decodes: {listed(broken)}")
+        which = (
+            f"none of {len(files):,} {noun}"
+            if len(files) == count
+            else (f"none of the first {len(files):,} of {count:,} {noun}")
+        )
+        raise SourceError(f"{which} decodes: {listed(broken)}")
 
 
 def _decoded(file: Path, decode: Callable[[Path], np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:

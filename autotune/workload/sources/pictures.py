@@ -10,7 +10,7 @@ import numpy as np
 
 from autotune.errors import SourceError
 from autotune.workload.inputs import Inputs
-from autotune.workload.listing import SUFFIXES, files_of
+from autotune.workload.listing import looked_at
 from autotune.workload.ports import PortFacts
 from autotune.workload.preprocessing import Color
 from autotune.workload.sources.found import Found, decoded, only_input
@@ -29,7 +29,7 @@ def samples(
             several inputs.
     """
     port = only_input(ports, "pictures")
-    files = files_of(inputs.files, SUFFIXES[inputs.source])
+    files = looked_at(inputs)
     if not files:
         where = ", ".join(shown(path) for path in inputs.files)
         raise SourceError(f"{where}: has no pictures; folders in it are not looked into")
@@ -42,11 +42,14 @@ def samples(
         return values.transpose(2, 0, 1).copy() if port.image_layout == "CHW" else values
 
     try:
-        for name, values in decoded(files, decode, "pictures", notes):
+        for name, values in decoded(inputs, decode, "pictures", notes):
             yield name, {port.name: values}
     finally:
         if moving:
-            notes.append(f"{len(moving):,} of the pictures move: the first frame is used")
+            have = "have" if len(moving) > 1 else "has"
+            notes.append(
+                f"{len(moving):,} of the pictures {have} several frames: the first is used"
+            )
 
 
 def decode_picture(file: Path, color: Color) -> tuple[_Array, int]:
@@ -70,9 +73,8 @@ def decode_picture(file: Path, color: Color) -> tuple[_Array, int]:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(file) as opened:
-                frames = int(getattr(opened, "n_frames", 1))
                 opened.load()
-                return _pixels(_upright(opened), color), frames
+                return _pixels(_upright(opened), color), _frames(opened)
         except UnidentifiedImageError:
             raise ValueError("no picture that Pillow knows") from None
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -93,6 +95,14 @@ def _upright(image: Any) -> Any:
     return image
 
 
+def _frames(image: Any) -> int:
+    if image.format == "MPO":  # a camera's second picture is a preview
+        return 1
+    with contextlib.suppress(Exception):  # a later frame is broken
+        return int(getattr(image, "n_frames", 1))
+    return 2
+
+
 def _pixels(image: Any, color: Color) -> _Array:
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in {"PNG", "PPM"}):
         image = _of_16_bits(np.asarray(image))
@@ -101,8 +111,9 @@ def _pixels(image: Any, color: Color) -> _Array:
             f"pixels of 32 bits (mode {image.mode}) have no known white: save it with 8 bits, or "
             "give arrays"
         )
-    if image.mode in {"P", "PA"}:
-        image = image.convert("RGBA")
+    step = {"P": "RGBA", "PA": "RGBA", "LAB": "RGB"}.get(image.mode)
+    if step is not None:  # Pillow warns of one, and turns the other into no gray
+        image = image.convert(step)
     values = np.array(image.convert("L" if color is Color.GRAY else "RGB"), np.uint8)
     if not values.size:
         raise ValueError("it has no pixels")

@@ -14,7 +14,7 @@ import numpy as np
 
 from autotune.errors import SourceError
 from autotune.workload.inputs import Inputs
-from autotune.workload.listing import SUFFIXES, files_of
+from autotune.workload.listing import looked_at
 from autotune.workload.ports import PortFacts
 from autotune.workload.sources.found import Found, decoded, only_input
 from autotune.workload.words import shown
@@ -32,7 +32,7 @@ def samples(inputs: Inputs, ports: Sequence[PortFacts], notes: list[str]) -> Gen
         SourceError: there are no sounds, or none decodes; the model has several inputs.
     """
     port = only_input(ports, "sounds")
-    files = files_of(inputs.files, SUFFIXES[inputs.source])
+    files = looked_at(inputs)
     if not files:
         where = ", ".join(shown(path) for path in inputs.files)
         raise SourceError(f"{where}: has no .wav files; folders in it are not looked into")
@@ -44,7 +44,7 @@ def samples(inputs: Inputs, ports: Sequence[PortFacts], notes: list[str]) -> Gen
         return values
 
     try:
-        for name, values in decoded(files, decode, "sounds", notes):
+        for name, values in decoded(inputs, decode, "sounds", notes):
             yield name, {port.name: values}
     finally:
         if len(rates) > 1:

@@ -1,0 +1,143 @@
+"""Which code of other people's studies may run."""
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from autotune.errors import StorageError
+from autotune.storage.trust import is_trusted, trust
+from autotune.workload.inputs import Inputs
+from autotune.workload.locate import inputs_of
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """Somebody's, with code."""
+    folder = tmp_path / "study"
+    folder.mkdir()
+    (folder / "samples.py").write_text("import beside\ndef f(): ...\n")
+    (folder / "beside.py").write_text("")
+    (folder / "lines.txt").write_text("a\n")
+    (folder / "a.npz").touch()
+    return folder
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where it is remembered."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "autotune" / "trusted"
+
+
+def code(study: Path) -> Inputs:
+    """Its inputs."""
+    return inputs_of("samples:f", study)
+
+
+def test_only_what_was_trusted_runs(study: Path, state: Path) -> None:
+    """What runs no code needs no trust."""
+    assert is_trusted(inputs_of("a.npz", study), study)
+    assert not state.exists()
+    assert not is_trusted(code(study), study)
+    path = trust(code(study), study)
+    assert is_trusted(code(study), study)
+    assert not is_trusted(inputs_of("samples:g", study), study)
+    assert not is_trusted(inputs_of("lines.txt", study, tokenizer="beside:f"), study)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+    assert [path] == list(state.iterdir())
+    path.unlink()
+    assert not is_trusted(code(study), study)
+
+
+@pytest.mark.parametrize("name", ["samples.py", "beside.py"])
+def test_code_that_was_edited_is_trusted_no_more(name: str, study: Path, state: Path) -> None:
+    """Neither is what it imports of the study's; undone, it is again, and it can be said anew."""
+    trust(code(study), study)
+    before = (study / name).read_text()
+    (study / name).write_text(before + "# edited\n")
+    assert not is_trusted(code(study), study)
+    (study / name).write_text(before)
+    assert is_trusted(code(study), study)
+    (study / name).write_text(before + "# edited\n")
+    trust(code(study), study)
+    assert is_trusted(code(study), study)
+    assert len(list(state.iterdir())) == 1
+
+
+def test_another_folder_is_another_study(study: Path, state: Path, tmp_path: Path) -> None:
+    """A copy was not looked at; a link to the study is the study."""
+    trust(code(study), study)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("samples.py", "beside.py"):
+        (copy / name).write_bytes((study / name).read_bytes())
+    assert not is_trusted(code(copy), copy)
+    (tmp_path / "link").symlink_to(study)
+    assert is_trusted(code(tmp_path / "link"), tmp_path / "link")
+
+
+def _of_another(path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("only root gives files away")
+    os.chown(path, 12345, 12345)
+
+
+def _link(path: Path) -> None:
+    path.rename(path.parent / "x").chmod(0o600)
+    path.symlink_to("x")
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path, 0o600)
+
+
+SPOILED: dict[str, Callable[[Path], object]] = {
+    "empty": lambda path: path.write_text(""),
+    "no JSON": lambda path: path.write_bytes(b"\xff\0{"),
+    "deep": lambda path: path.write_text("[" * 60000),
+    "list": lambda path: path.write_text("[]"),
+    "other digest": lambda path: path.write_text(
+        json.dumps({**json.loads(path.read_text()), "digest": "0"})
+    ),
+    "more keys": lambda path: path.write_text(
+        json.dumps({**json.loads(path.read_text()), "more": 1})
+    ),
+    "long": lambda path: path.write_text(path.read_text() + " " * 10**6 + "x"),
+    "writable by all": lambda path: path.chmod(0o666),
+    "writable by the group": lambda path: path.chmod(0o620),
+    "folder writable by all": lambda path: path.parent.chmod(0o777),
+    "another's": _of_another,
+    "folder of another": lambda path: _of_another(path.parent),
+    "a link": _link,
+    "a pipe": _pipe,
+}
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_what_others_could_have_written_is_not_believed(
+    name: str, study: Path, state: Path
+) -> None:
+    """Nor what is broken; nothing crashes, and nothing is waited for."""
+    path = trust(code(study), study)
+    SPOILED[name](path)
+    assert not is_trusted(code(study), study)
+
+
+def test_what_would_not_be_believed_is_refused(
+    study: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the way out."""
+    state.mkdir(parents=True)
+    state.chmod(0o777)
+    with pytest.raises(StorageError, match="chmod go-w"):
+        trust(code(study), study)
+    monkeypatch.setenv("XDG_STATE_HOME", str(study / "a.npz"))
+    with pytest.raises(StorageError, match="cannot be written"):
+        trust(code(study), study)
+    assert not is_trusted(code(study), study)
