@@ -8,24 +8,23 @@ class starts the request: indexing the queue and its Python-level start cost sev
 CPU time and energy are read where the time of a block is: at the first and the last completion.
 """
 
+import contextlib
 import gc
-import itertools
 import time
 from array import array
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import openvino as ov
 
 from autotune.domain.arrival import occupancy
 from autotune.worker import readings
-from autotune.worker.inputs import Sample, batch_of, tensors_of
+from autotune.worker.feeding import Feeding, FeedTimer, bound_once, copied
+from autotune.worker.inputs import Sample
 from autotune.worker.memory import rss_bytes
-from autotune.worker.tensors import overwrite
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from autotune.worker.slots import BlockingSlot, QueuedSlots, RoutedSlots, Slots, TimedSlots
 
 _TICKS_PER_MS = 10_000
 _LAST_TICK = 2**32 - 1
@@ -54,7 +53,7 @@ class Turn:
 
 
 class RequestLoop(Protocol):
-    """Requests in flight on one compiled model."""
+    """Requests in flight on one deployment."""
 
     num_requests: int
 
@@ -69,34 +68,31 @@ class RequestLoop(Protocol):
 
 
 class AsyncLoad:
-    """`num_requests` in flight through an `AsyncInferQueue`."""
+    """A fixed number of requests in flight."""
 
-    def __init__(
-        self,
-        compiled: ov.CompiledModel,
-        num_requests: int,
-        data: list[Sample],
-        batch_size: int,
-        *,
-        copies: bool,
-    ) -> None:
-        self._queue = ov.AsyncInferQueue(compiled, num_requests)
-        self.num_requests = len(self._queue)
-        self._handles = [self._queue[i] for i in range(self.num_requests)]
-        self._start = super(ov.AsyncInferQueue, self._queue).start_async  # type: ignore[misc]  # absent from the stubs
+    def __init__(self, slots: Slots) -> None:
+        self.num_requests = len(slots.handles)
+        self._slots = slots
+        self._handles, self._copy, self._start = slots.handles, slots.feed, slots.start
         self._started = [0.0] * self.num_requests
-        bind(self._handles, compiled, data, batch_size)
-        self._copy = copier(self._handles, compiled, data, batch_size) if copies else None
 
     def fill(self) -> None:
-        """Start every request; no garbage collection from here to `drain`."""
+        """Start every request; no garbage collection from here to `drain`.
+
+        Where one cannot be started those that were are waited for, and it is as if drained.
+        """
         gc.disable()
-        for _ in range(self.num_requests):
-            slot = self._queue.get_idle_request_id()
-            if self._copy is not None:
-                self._copy(slot)
-            self._started[slot] = time.perf_counter()
-            self._start({}, None)
+        try:
+            for _ in range(self.num_requests):
+                slot = self._slots.idle()
+                if self._copy is not None:
+                    self._copy(slot)
+                self._started[slot] = time.perf_counter()
+                self._start({}, None)
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self.drain()
+            raise
 
     def block(self, least_s: float, least_completions: int) -> dict[str, Any]:
         """Completions until both minima are met, all requests in flight throughout."""
@@ -105,17 +101,21 @@ class AsyncLoad:
         latencies = array("d")
         before = readings.take()
         turn = self._turn(latencies, least_s, least_completions)
-        return block_of(latencies, turn, before, readings.take())
+        block = block_of(latencies, turn, before, readings.take())
+        self._slots.check()
+        return block | prepared(self._slots.timer, len(latencies))
 
     def drain(self) -> None:
         """Wait for every request."""
-        self._queue.wait_all()
-        gc.enable()
-        gc.collect()
+        try:
+            self._slots.wait()
+        finally:
+            gc.enable()
+            gc.collect()
 
     def _turn(self, latencies: "array[float]", least_s: float, least_completions: int) -> Turn:
         """Run until both minima are met."""
-        idle, start, handles = self._queue.get_idle_request_id, self._start, self._handles
+        idle, start, handles = self._slots.idle, self._start, self._handles
         started, clock, append = self._started, time.perf_counter, latencies.append
         copy = self._copy
         slot = idle()
@@ -153,15 +153,9 @@ class SyncLoad:
 
     num_requests = 1
 
-    def __init__(
-        self, compiled: ov.CompiledModel, data: list[Sample], batch_size: int, *, copies: bool
-    ) -> None:
-        request = compiled.create_infer_request()
-        bind([request], compiled, data, batch_size)
-        self._copy = copier([request], compiled, data, batch_size) if copies else None
-        infer = super(ov.InferRequest, request).infer  # type: ignore[misc]  # absent from the stubs
-        self._latency: Callable[[], float] = lambda: request.latency
-        self._infer: Callable[[], Any] = lambda: infer({}, share_outputs=True, decode_strings=False)
+    def __init__(self, slot: BlockingSlot) -> None:
+        self._slot = slot
+        self._copy, self._infer, self._latency = slot.feed, slot.infer, slot.latency
 
     def fill(self) -> None:
         """Nothing is in flight between calls."""
@@ -172,7 +166,10 @@ class SyncLoad:
         latencies = array("d")
         before = readings.take()
         turn = self._turn(latencies, least_s, least_completions)
-        return block_of(latencies, turn, before, readings.take())
+        after, fed = readings.take(), prepared(self._slot.timer, len(latencies))
+        # What a timed feed takes is this loop's own, and is known without looking.
+        loop_cpu_s = turn.loop_cpu_s + fed.get("prepare_cpu_s", 0.0)
+        return block_of(latencies, replace(turn, loop_cpu_s=loop_cpu_s), before, after) | fed
 
     def _turn(self, latencies: "array[float]", least_s: float, least_completions: int) -> Turn:
         """The calling thread is the one that computes, where there is one stream.
@@ -219,44 +216,48 @@ def requests_of(
     copies: bool,
 ) -> RequestLoop:
     """The requests of one load, ready to be filled; `copies` feeds them before every start."""
-    if is_blocking:
-        return SyncLoad(compiled, data, batch_size, copies=copies)
-    return AsyncLoad(compiled, num_requests, data, batch_size, copies=copies)
+    feeding = (copied if copies else bound_once)(compiled, data, batch_size)
+    return deployed([compiled], num_requests, feeding, is_blocking=is_blocking)
 
 
-def copier(
-    requests: list[Any], compiled: ov.CompiledModel, data: list[Sample], batch_size: int
-) -> "Callable[[int], None]":
-    """A function that copies the next samples into a request, as an application does.
+def deployed(
+    compiled: Sequence[ov.CompiledModel],
+    num_requests: int,
+    feeding: Feeding,
+    *,
+    is_blocking: bool,
+    times_feeding: bool = False,
+) -> RequestLoop:
+    """Requests of one or several compiled models as one deployment, ready to be filled.
 
-    Its time is the caller's: it lengthens the cycle of a request, not the latency that the runtime
-    reports.
+    Args:
+        compiled: a request runs on the one that its feed names.
+        num_requests: in flight over all of them together; one where it is waited for.
+        feeding: called once, with the requests.
+        is_blocking: whether each is waited for before the next one is fed.
+        times_feeding: whether what the feed takes is a part of each request's latency. A block
+            then also has `prepare_s` and `prepare_cpu_s`: by the clock, and of the CPU time of the
+            loop's thread, in which it is contained.
+
+    Raises:
+        ValueError: nothing feeds requests that are to be timed or routed.
     """
-    ports = compiled.inputs
-    # What is written into, looked up once; text has no view of its memory.
-    has_text = any(port.get_element_type() == ov.Type.string for port in ports)
-    write: Callable[[Any, Any], None] = overwrite if has_text else np.copyto
-    tensors = [tensors_of(ports, batch_of(data, first, batch_size)) for first in range(len(data))]
-    sources = [[t if has_text else t.data for t in filled] for filled in tensors]
-    batches = itertools.cycle(sources)
-    targets = [[request.get_input_tensor(i) for i in range(len(ports))] for request in requests]
-    places = [[t if has_text else t.data for t in mine] for mine in targets]
-
-    def copy(slot: int) -> None:
-        for place, values in zip(places[slot], next(batches), strict=True):
-            write(place, values)
-
-    return copy
+    if is_blocking:
+        return SyncLoad(BlockingSlot(compiled, feeding, times_feeding=times_feeding))
+    slots: Slots
+    if len(compiled) == 1:
+        slots = QueuedSlots(compiled[0], num_requests, feeding)
+    else:
+        slots = RoutedSlots(compiled, num_requests, feeding)
+    return AsyncLoad(TimedSlots(slots) if times_feeding else slots)
 
 
-def bind(
-    requests: list[Any], compiled: ov.CompiledModel, data: list[Sample], batch_size: int
-) -> None:
-    """Set every request's inputs once, each from other samples."""
-    for number, request in enumerate(requests):
-        sample = batch_of(data, number, batch_size)
-        for index, tensor in enumerate(tensors_of(compiled.inputs, sample)):
-            request.set_input_tensor(index, tensor)
+def prepared(timer: FeedTimer | None, count: int) -> dict[str, float]:
+    """What the feeding of so many requests took, as fields of their block; none untimed."""
+    if timer is None:
+        return {}
+    wall_s, cpu_s = timer.take(count)
+    return {"prepare_s": wall_s, "prepare_cpu_s": cpu_s}
 
 
 def block_of(

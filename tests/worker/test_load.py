@@ -11,8 +11,10 @@ import pytest
 from openvino import opset13 as op
 
 from autotune.worker import model
+from autotune.worker.feeding import bound_once, copier
 from autotune.worker.inputs import Sample, batch_of, samples
-from autotune.worker.load import AsyncLoad, RequestLoop, SyncLoad, copier, requests_of
+from autotune.worker.load import AsyncLoad, RequestLoop, SyncLoad, requests_of
+from autotune.worker.slots import QueuedSlots
 from tests import models
 
 pytestmark = pytest.mark.openvino
@@ -39,9 +41,9 @@ def load(
 ) -> RequestLoop:
     """Each loop, with fewer, as many and more requests than streams."""
     compiled, data = opened
-    if request.param == "sync":
-        return SyncLoad(compiled, data, 1, copies=copies)
-    return AsyncLoad(compiled, request.param, data, 1, copies=copies)
+    is_blocking = request.param == "sync"
+    num_requests = 1 if is_blocking else request.param
+    return requests_of(compiled, num_requests, data, 1, is_blocking=is_blocking, copies=copies)
 
 
 def blocks_of(load: RequestLoop, count: int, least_s: float, least_completions: int) -> list[Any]:
@@ -95,7 +97,7 @@ def test_cpu_time_is_that_of_the_completions_between(
 ) -> None:
     """Blocks of one request cost as much each as blocks of many: no other request is in them."""
     compiled, data = opened
-    load = SyncLoad(compiled, data, 1, copies=False)
+    load = requests_of(compiled, 1, data, 1, is_blocking=True, copies=False)
     single = sum(b["process_cpu_s"] for b in blocks_of(load, 200, 0.0, 1)) / 200
     many = blocks_of(load, 1, 0.0, 400)[0]["process_cpu_s"] / 400
     assert single < 4 * many + 2e-4
@@ -110,7 +112,8 @@ def test_a_blocking_loop_is_not_what_it_has_computed() -> None:
     compiled = core.compile_model(
         network, "CPU", {"NUM_STREAMS": "1", "INFERENCE_NUM_THREADS": "1"}
     )
-    load = SyncLoad(compiled, samples(network), 1, copies=False)
+    data = samples(network)
+    load = requests_of(compiled, 1, data, 1, is_blocking=True, copies=False)
     (block,) = blocks_of(load, 1, 0.0, 40)
     assert block["process_cpu_s"] > 0
     assert block["loop_cpu_s"] < 0.2 * block["process_cpu_s"]
@@ -121,8 +124,8 @@ def test_every_request_is_bound_to_its_own_data(
 ) -> None:
     """Neighbouring requests differ, so that no cache can serve them all."""
     compiled, data = opened
-    queue = AsyncLoad(compiled, 2, data, 1, copies=False)
-    first, second = (handle.get_input_tensor(0).data for handle in queue._handles)
+    slots = QueuedSlots(compiled, 2, bound_once(compiled, data, 1))
+    first, second = (handle.get_input_tensor(0).data for handle in slots.handles)
     assert (first == data[0]["x"]).all()
     assert (second == data[1]["x"]).all()
 
