@@ -257,13 +257,16 @@ def _behind(port: Any, pads: Sequence[Pad]) -> list[tuple[int, Any]]:
 
 
 def _places(tensors: Sequence[ov.Tensor], items: int) -> list[list[np.ndarray]]:
-    """For each item of a batch, its part of each input; an input without axes is of all of them."""
+    """For each item of a batch, its part of each input.
+
+    An input without axes has room for that of the first; what the others have is let go.
+    """
     views = [tensor.data for tensor in tensors]
-    rows = [view.shape[0] // items if view.ndim else 0 for view in views]
-    return [
-        [
-            view[at * own : (at + 1) * own] if view.ndim else view
-            for view, own in zip(views, rows, strict=True)
-        ]
-        for at in range(items)
-    ]
+    return [[_part(view, at, items) for view in views] for at in range(items)]
+
+
+def _part(view: np.ndarray, at: int, items: int) -> np.ndarray:
+    if not view.ndim:
+        return view if at == 0 else np.empty_like(view)
+    rows = view.shape[0] // items
+    return view[at * rows : (at + 1) * rows]

@@ -41,6 +41,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "agreement": agreement.run,
     "exports": exports.run,
     "buckets": mixes.buckets,
+    "routing": mixes.routing,
     "cpu_time": cpu_time.run,
     "viewers": viewers.run,
     "gain": gain.run,
