@@ -166,22 +166,33 @@ def copied_in(asked: Asking, ports: Sequence[Any], arrays_of: ArraysOf | None = 
         arrays_of = known.__getitem__
     turns = [(asked.model_of[turn[0]], tuple(turn)) for turn in asked.turns]
     if not asked.shapes:
-        return _as_they_are(turns, arrays_of)
+        return _as_they_are(ports, turns, arrays_of)
     behind = [_behind(port, asked.pads.get(input_name(port), ())) for port in ports]
     return _into_places(turns, arrays_of, behind)
 
 
-def _as_they_are(turns: Sequence[OneTurn], arrays_of: ArraysOf) -> Feeding:
-    """The request's own tensors take the shape of each sample."""
+def _as_they_are(ports: Sequence[Any], turns: Sequence[OneTurn], arrays_of: ArraysOf) -> Feeding:
+    """Each request gets a copy of its sample in a tensor of its own.
+
+    The runtime's (2026.4.1) own tensors would take another shape, too, but a request was seen to
+    read where they had been before: a crash in a worker thread, once memory was given back.
+    """
+    kinds = [port.get_element_type() for port in ports]
 
     def begin(requests: Requests) -> Feed:
-        tensors, following = _own_tensors(requests), itertools.cycle(turns).__next__
+        setters = [
+            [super(ov.InferRequest, request).set_input_tensor for request in mine]
+            for mine in requests
+        ]
+        following = itertools.cycle(turns).__next__
 
         def feed(slot: int) -> int:
             model, (number,) = following()
-            for tensor, values in zip(tensors[slot][model], arrays_of(number), strict=True):
-                tensor.shape = values.shape
+            set_input = setters[slot][model]
+            for index, (kind, values) in enumerate(zip(kinds, arrays_of(number), strict=True)):
+                tensor = ov.Tensor(kind, values.shape)
                 np.copyto(tensor.data, values)
+                set_input(index, tensor)
             return model
 
         return feed
@@ -231,10 +242,9 @@ def _copied_whole(asked: Asking, ports: Sequence[Any]) -> Feeding:
         def feed(slot: int) -> int:
             model, tensors = following()
             for index, tensor in enumerate(tensors):
-                place = requests[slot][model].get_input_tensor(index)
-                if place.shape != tensor.shape:
-                    place.shape = tensor.shape
+                place = ov.Tensor(tensor.element_type, tensor.shape)
                 overwrite(place, tensor)
+                requests[slot][model].set_input_tensor(index, place)
             return model
 
         return feed

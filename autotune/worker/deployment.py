@@ -10,19 +10,22 @@ import numpy as np
 import openvino as ov
 
 from autotune.domain.measurement import Feed
+from autotune.space.dimensions import ARITHMETIC_PROPERTY
+from autotune.space.directed import flattened
 from autotune.space.rows.workload import PREPROCESSING, SHAPE_PLAN
-from autotune.space.shape_plan import parse_plan
+from autotune.space.shape_plan import Serving, ShapePlan, parse_plan
 from autotune.worker import model
 from autotune.worker.asked import Asked
 from autotune.worker.asking import bound, copied_in
 from autotune.worker.feeding import Feeding, bound_once, copied
 from autotune.worker.gather import image_input
 from autotune.worker.inputs import Sample, batch_of, samples
-from autotune.worker.judgement import Subject, prove
+from autotune.worker.judgement import Subject, prove, trust_alone
 from autotune.worker.look_at_mix import load_answers, mix_file
 from autotune.worker.mixed import MixedModels, prove_mixed
+from autotune.worker.parts import Answer
 from autotune.worker.preprocessing import with_preprocessing
-from autotune.worker.reference import GIVEN, load_reference, probes, run_key
+from autotune.worker.reference import GIVEN, load_reference, probes
 from autotune.worker.states import prove_sequence
 from autotune.worker.workload_feeds import in_turn, of_states, prepared
 from autotune.workload.preprocessing import Preprocessing, Where
@@ -144,7 +147,10 @@ class SeveralShapes:
     """A mix of shapes, by one model with open dimensions or by static ones."""
 
     subject: Subject
+    """At the static shapes that stand for all of them."""
     served: MixedModels
+    file: Path | None
+    """Samples of those shapes."""
 
     def compile(self) -> Compiled:
         """As for every deployment."""
@@ -176,21 +182,28 @@ class SeveralShapes:
     def prove(self, compiled: Compiled) -> tuple[float, str | None]:
         """As for every deployment.
 
-        Whether a precision, or a property that was named by hand, is to be trusted was shown by
-        inspection in one of the shapes, or it is not.
+        Whether a precision, or a property that was named by hand, is to be trusted is shown in one
+        shape; then each item is held to what it is answered alone with the same.
         """
-        subject = self.subject
+        subject, asked = self.subject, flattened(self.subject.properties)
         known = load_reference(subject.reference)
-        arithmetic = model.arithmetic(compiled.models[0]) or "f32"
-        run = None if subject.doubtful else known.run(subject.device, arithmetic)
-        if run is None:
-            why: str | None = f"nothing was shown of {', '.join(sorted(subject.doubtful))}"
-        else:
-            why = known.untrusted.get(run_key(run.device, run.requested))
+        arithmetic = model.arithmetic(compiled.models[0]) or asked.get(ARITHMETIC_PROPERTY, "")
+        groups = probes(subject.read(), self.file, known.kinds)
+        why = trust_alone(subject, groups, known, arithmetic)
         if subject.batch_size > 1:
             why = known.unproven_batch or why
-        exact = load_answers(mix_file(subject.reference))
-        return prove_mixed(self.served, compiled.models, exact, arithmetic), why
+        wanted = load_answers(mix_file(subject.reference))
+        if subject.doubtful or arithmetic != known.exact.arithmetic:
+            wanted = self._alone()
+        return prove_mixed(self.served, compiled.models, wanted, arithmetic), why
+
+    def _alone(self) -> list[Answer]:
+        """Each sample's answer in its own shape, in this precision and by nothing but a request."""
+        subject = self.subject
+        alone = replace(self.served, plan=ShapePlan(Serving.DYNAMIC), batch_size=1)
+        (network,) = alone.networks()
+        single = replace(subject, read=lambda: network, batch_size=1).single()
+        return [model.answer(single, sample) for sample in self.served.asked.samples]
 
     def ready(self, compiled: Compiled) -> Compiled:
         """As for every deployment."""
@@ -229,7 +242,7 @@ def deployment_of(
             plan=plan,
             batch_size=subject.batch_size,
         )
-        return SeveralShapes(subject=subject, served=served)
+        return SeveralShapes(subject=subject, served=served, file=file)
     where = chosen.get(PREPROCESSING.name, Where.HOST)
     if where == Where.GRAPH and (asked is None or asked.preprocessing is None):
         message = "nothing is said of any preprocessing: [workload.preprocessing]"

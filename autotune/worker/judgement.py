@@ -119,6 +119,26 @@ def prove(
     return worst, why
 
 
+def trust_alone(
+    subject: Subject, groups: Sequence[Sequence[Sample]], known: ReferenceAnswers, arithmetic: str
+) -> str | None:
+    """Why single requests are in doubt with this device, precision and what else may change them.
+
+    None where they are not.
+
+    Raises:
+        RuntimeError: they cannot be run.
+    """
+    run = None if subject.doubtful else known.run(subject.device, arithmetic)
+    if run is not None:
+        return known.untrusted.get(run_key(run.device, run.requested))
+    single = subject.single()
+    answers = [[model.answer(single, sample) for sample in group] for group in groups]
+    run = Run(subject.device, arithmetic, model.arithmetic(single) or arithmetic, answers)
+    doubt = known.silent if known.is_deterministic else RANDOM
+    return distrust(known.yardsticks, errors_of(run, known.exact), doubt)
+
+
 def _tells_less(run: Run, exact: Run) -> bool:
     """Whether an output that tells samples apart in f32 does so no more, on any kind of data."""
 
