@@ -12,10 +12,10 @@ from autotune.space.dimensions import ARITHMETIC_PROPERTY
 from autotune.worker.inputs import input_name
 from autotune.worker.model import last_line
 from autotune.workload.preparing import (
+    HALF,
     PreparationError,
     Size,
-    channels_of,
-    middle,
+    crop_bounds,
     prepare,
     prepared_size,
     resized_size,
@@ -34,12 +34,6 @@ NO_NEAREST = (
     "the graph cannot resize to the nearest pixel as Pillow does: of two that are as near, the "
     "runtime takes the other; bilinear and bicubic agree"
 )
-_HALF = np.float32(0.5 + 2**-14)
-"""Half a step is rounded up; by a little less as well, as what is exact in Pillow's integers is not
-in f32. Of 720p to 320×320 one value in 5,000 is one step off; of 768×1024, where without this it
-is one in 50, one in 1,200."""
-_ALL = 2**31 - 1
-"""An end that no dimension has: to its own."""
 
 
 def with_preprocessing(network: ov.Model, how: Preprocessing, *, size: Size | None) -> ov.Model:
@@ -98,17 +92,7 @@ def _reshape(
         else:
             steps.resize(_ALGORITHMS[how.resize], *resized)
     if how.crop is not None:
-        before = resized or size
-        if before is None:
-            raise PreparationError(
-                "the graph cannot keep the middle of images that differ in size: say a resize "
-                "before the crop, or the size that all have"
-            )
-        top, left = middle(before, how.crop)
-        begin = {"H": top, "W": left}
-        end = {"H": top + how.crop[0], "W": left + how.crop[1], "C": channels_of(how.color)}
-        layout = f"N{how.layout}"
-        steps.crop([begin.get(one, 0) for one in layout], [end.get(one, _ALL) for one in layout])
+        steps.crop(*crop_bounds(how, resized or size))
 
 
 def _resized_as_bytes(images: ov.Output, *, resize: Resize, size: Size, rows: int) -> ov.Output:
@@ -143,7 +127,7 @@ def _resized_as_bytes(images: ov.Output, *, resize: Resize, size: Size, rows: in
             axes=axes,
             cube_coeff=-0.5,
         )
-        images = op.clamp(op.floor(op.add(images, op.constant(_HALF))), 0, 255)
+        images = op.clamp(op.floor(op.add(images, op.constant(np.float32(HALF)))), 0, 255)
     return images.output(0)
 
 
