@@ -144,7 +144,7 @@ def why_no_graph(
         core: the runtime.
         network: the model before anything is put before it; it is left as it is.
         how: the description.
-        images: those to compare on, as they come.
+        images: those to compare on, as they come; one or more.
         device: where the model is to run.
 
     Raises:
