@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from autotune.workload.preparing import HALF, Size, channels_of, crop_bounds, resized_size
-from autotune.workload.preprocessing import Preprocessing, Resize
+from autotune.workload.preprocessing import Preprocessing
 
 _CPP_TYPES = {"u8": "std::uint8_t", "f32": "float", "f16": "ov::float16", "f64": "double"}
 
@@ -36,11 +36,6 @@ class Preparation:
     def channels(self) -> int:
         """Of an image."""
         return channels_of(self.how.color)
-
-    @property
-    def planar(self) -> bool:
-        """Whether the model takes plane after plane."""
-        return self.how.model_layout == "NCHW"
 
     @property
     def model_size(self) -> Size:
@@ -92,21 +87,6 @@ class Preparation:
     def scale(self) -> tuple[float, ...]:
         """Likewise; empty where nothing is divided."""
         return _each(self.how.scale, self.channels)
-
-    @property
-    def as_bytes(self) -> bool:
-        """Whether Pillow rounds after each pass."""
-        return self.how.type == "u8"
-
-    @property
-    def cubic(self) -> bool:
-        """Whether the weights of a resize reach two pixels far, and overshoot."""
-        return self.how.resize is Resize.BICUBIC
-
-    @property
-    def nearest(self) -> bool:
-        """Whether each pixel becomes the nearest one."""
-        return self.how.resize is Resize.NEAREST
 
     @property
     def cpp_source(self) -> str:
