@@ -1,6 +1,7 @@
 """What an exported program does to each image: what its templates need of a description."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from autotune.workload.preparing import HALF, Size, channels_of, crop_bounds, resized_size
 from autotune.workload.preprocessing import Preprocessing
@@ -26,6 +27,9 @@ class Preparation:
     """OpenVINO's element type of the model's input."""
     size: Size | None = None
     """Height and width that every image comes in; None where they differ."""
+
+    half: ClassVar[float] = HALF
+    """What the graph adds before it rounds down."""
 
     @property
     def source(self) -> Size | None:
@@ -63,11 +67,6 @@ class Preparation:
         return [self.how.layout.index(one) + 1 for one in "HW"]
 
     @property
-    def half(self) -> float:
-        """What the graph adds before it rounds down."""
-        return HALF
-
-    @property
     def turned(self) -> bool:
         """Whether the order of the channels changes."""
         return self.how.colors[0] is not self.how.colors[1]
@@ -97,16 +96,6 @@ class Preparation:
     def cpp_type(self) -> str:
         """The type of the model's values in C++."""
         return _CPP_TYPES[self.type]
-
-    @property
-    def cpp_mean(self) -> str:
-        """Its literals."""
-        return ", ".join(f"{float(value)!r}F" for value in self.mean)
-
-    @property
-    def cpp_scale(self) -> str:
-        """Its literals."""
-        return ", ".join(f"{float(value)!r}F" for value in self.scale)
 
     @property
     def words(self) -> str:
