@@ -73,14 +73,22 @@ def main() -> None:
     kind, phase, times = os.environ["AUTOTUNE_FAULT"].split(":")
     count, duty = Path(os.environ["AUTOTUNE_FAULT_COUNT"]), getattr(Session, phase)
 
+    opened = Session.open
+    batches = [1]
+
+    def open_as_asked(self: Session, **named: Any) -> Any:
+        batches[0] = named["batch_size"]
+        return opened(self, **named)
+
     def spoilt(self: Session, *given: Any, **named: Any) -> Any:
-        batch = named["batch_size"] if phase == "open" else self._batch_size
+        batch = named["batch_size"] if phase == "open" else batches[0]
         done = len(count.read_bytes()) if count.exists() else 0
         if batch > 1 and done < int(times):
             count.write_bytes(b"x" * (done + 1))
             KINDS[kind]()
         return duty(self, *given, **named)
 
+    Session.open = open_as_asked  # type: ignore[method-assign]
     setattr(Session, phase, spoilt)
     worker.main()
 
