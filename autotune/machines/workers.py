@@ -12,7 +12,7 @@ from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.inspection import Inspection
 from autotune.domain.measurement import Cached, Opening
 from autotune.domain.paths import absolute
-from autotune.errors import AutotuneError, DeviceError, ModelError, SpecError
+from autotune.errors import ModelError
 from autotune.host.core_budget import CoreBudget
 from autotune.host.files import known
 from autotune.host.memory import available_memory
@@ -20,7 +20,6 @@ from autotune.machines.conversation import (
     ask,
     await_ready,
     expected,
-    failure_of,
     killed_on_error,
     outcome,
 )
@@ -30,17 +29,15 @@ from autotune.machines.logs import WorkerLogs
 from autotune.machines.process import WORKER, WorkerProcess
 from autotune.machines.protocol import (
     CacheTried,
-    Failed,
     Inspected,
-    Message,
     Opened,
-    WorkloadRead,
 )
 from autotune.machines.scratch import scratch_folder
 from autotune.machines.worker_model import WorkerModel
+from autotune.machines.workloads import WorkloadReader, refusal, workload_file
 from autotune.space.configuration import CompileKey, Effective
 from autotune.spec import DeadlineSpec
-from autotune.workload.workload import ModelSource, Variant, Workload
+from autotune.workload.workload import ModelSource, Variant
 
 VARIANT = "variant"
 """The name in a compile key's `model` by which one of several files is chosen."""
@@ -49,14 +46,6 @@ VARIANT = "variant"
 def reference_file(log_folder: Path) -> Path:
     """Where the reference outputs are kept, beside the workers' output."""
     return absolute(log_folder / "reference.npz")
-
-
-def workload_file(log_folder: Path) -> Path:
-    """Where the samples of a workload are kept, for workers to read.
-
-    What goes with them is in files whose names begin like this one's.
-    """
-    return absolute(log_folder / "workload.npz")
 
 
 _Steps = Generator[None, None, WorkerModel]
@@ -93,10 +82,9 @@ class SubprocessRunner:
         self._source = source
         self._variants = {variant.name: variant.source for variant in variants}
         self._reference = reference_file(log_folder)
-        self._samples = workload_file(log_folder)
-        self._read: dict[Path, WorkloadRead] = {}
         self._logs = WorkerLogs(log_folder)
         self._deadlines = deadlines or deadlines_of(DeadlineSpec(), source.path)
+        self._workloads = WorkloadReader(workload_file(log_folder), self._deadlines)
         self._command = command
         self._budget: CoreBudget | None = None
         self._named = {name: list(values) for name, values in (named or {}).items()}
@@ -109,7 +97,7 @@ class SubprocessRunner:
         the rest is to show before.
         """
         other = copy.copy(self)
-        other._budget, other._begun, other._read = budget, [], {}  # noqa: SLF001 - of its own class
+        other._budget, other._begun = budget, []  # noqa: SLF001 - of its own class
         return other
 
     def _source_of(self, key: CompileKey) -> ModelSource:
@@ -132,56 +120,16 @@ class SubprocessRunner:
         Raises:
             TrialFault: it wants what is not known here, or the inputs cannot be read.
         """
-        files = self._files(self._source_of(key))
-        if files["workload"] is not None:
-            served = {name: value for name, value in key.model if name != VARIANT}
-            files["workload"] = {**files["workload"], "served": served}
+        source = self._source_of(key)
+        served = {name: value for name, value in key.model if name != VARIANT}
+        files = self._workloads.files(source, self._start, served)
         return {
             "device": key.device,
             "properties": dict(key.properties),
             "batch_size": key.batch_size,
+            "reference": str(self._reference),
             **files,
         }
-
-    def _files(self, source: ModelSource) -> dict[str, Any]:
-        """A model, its data and the reference, as the worker's commands name them.
-
-        Raises:
-            TrialFault: the inputs of its workload cannot be read.
-        """
-        found: dict[str, Any] = {
-            "path": str(source.path),
-            "shapes": source.shapes,
-            "inputs": None if source.inputs is None else str(source.inputs),
-            "reference": str(self._reference),
-            "workload": None,
-        }
-        if source.workload is not None:
-            if source.path not in self._read:
-                self._read[source.path] = self._workload_read(found, source.workload)
-            read = self._read[source.path]
-            found |= {"shapes": read.shapes, "inputs": read.inputs}
-            found["workload"] = {"samples": str(self._samples), "served": {}}
-        return found
-
-    def _workload_read(self, files: dict[str, Any], workload: Workload) -> WorkloadRead:
-        """Have a worker of its own read what is to be fed, within limits of its own.
-
-        No code of the study's runs in any process that is measured.
-
-        Raises:
-            TrialFault: it takes too long, or too much memory.
-            ModelError: it cannot be read, or does not fit the model.
-        """
-        question = {name: files[name] for name in ("path", "shapes", "inputs")}
-        question |= {"workload": workload.to_dict(), "samples": str(self._samples)}
-        with killed_on_error(self._start()) as worker:
-            await_ready(worker, self._deadlines)
-            answer = ask(worker, self._deadlines.inputs, "read_workload", **question)
-        worker.close()
-        if isinstance(answer, Failed):
-            raise _refusal(answer, Path(files["path"]))
-        return expected(answer, "read", WorkloadRead)
 
     def clock(self) -> float:
         """The machine's monotonic clock."""
@@ -200,7 +148,8 @@ class SubprocessRunner:
         """Ask a worker of its own, which leaves afterwards."""
         asked = {"devices": list(devices), "try_batch": try_batch, "named": self._named}
         try:
-            question = {**asked, **self._files(self._source)}
+            files = self._workloads.files(self._source, self._start)
+            question = {**asked, "reference": str(self._reference), **files}
             with killed_on_error(self._start()) as worker:
                 await_ready(worker, self._deadlines)
             try:
@@ -212,7 +161,7 @@ class SubprocessRunner:
             raise ModelError(message) from None
         if isinstance(answer, Inspected):
             return answer.inspection()
-        raise _refusal(answer, self._source.path)
+        raise refusal(answer, self._source.path)
 
     def open(self, key: CompileKey) -> WorkerModel:
         """Spawn a worker and have it compile, unless that was begun."""
@@ -324,16 +273,3 @@ def _finish(steps: _Steps) -> WorkerModel:
         except StopIteration as end:
             model: WorkerModel = end.value
             return model
-
-
-def _refusal(answer: Message, path: Path) -> AutotuneError:
-    """Why a model was not inspected, for the user."""
-    said = failure_of(answer, "inspect").message
-    kind = answer.kind if isinstance(answer, Failed) else None
-    if kind == "device":
-        return DeviceError(said)
-    if kind == "property":
-        return SpecError(f"[space] properties: {said}")
-    if kind == "data":
-        return ModelError(said)  # which names the file that is to blame
-    return ModelError(f"{path}: {'' if kind == 'shape' else 'cannot be read: '}{said}")

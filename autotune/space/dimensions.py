@@ -264,6 +264,8 @@ def row(name: str) -> Dimension:
 
 BATCH = row("batch")
 REQUESTS = row("requests_per_stream")
+API = row("api")
+"""Whether requests overlap."""
 ARITHMETIC = row("precision")
 """What decides how numbers are computed: answers are compared by it."""
 ARITHMETIC_PROPERTY = ARITHMETIC.property or ""

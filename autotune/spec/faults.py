@@ -22,9 +22,9 @@ def faults_of(
 
 
 def _fault(fault: Any, model: type[BaseModel], missing: Mapping[str, str]) -> str:
-    parts = [
-        str(part) for part in fault["loc"] if not str(part).startswith("function-") and part != ""
-    ]
+    parts = [str(part) for part in fault["loc"] if not str(part).startswith("function-")]
+    # What is said of all inputs is said of the one without a name.
+    parts = [*parts[:1], *(part for part in parts[1:-1] if part), *parts[1:][-1:]]
     location = [part if part.isprintable() else repr(part) for part in parts]  # in one line
     where = f"[{location[0]}] " + ".".join(location[1:]) if location else ""
     if fault["type"] == "extra_forbidden":

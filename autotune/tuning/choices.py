@@ -8,7 +8,7 @@ from autotune.domain.measurement import Feed
 from autotune.errors import SpecError, StudyMismatchError
 from autotune.search.derive import Known, derive_space, trusted_precisions
 from autotune.search.serving import plans_of
-from autotune.space.dimensions import TABLE, Api
+from autotune.space.dimensions import API, TABLE, Api
 from autotune.space.offer import Ways
 from autotune.space.rows.workload import PREPROCESSING, SHAPE_PLAN
 from autotune.space.shape_plan import Serving
@@ -72,15 +72,16 @@ def _served(spec: StudySpec, facts: Inspection, begun: SearchSpace | None) -> Sp
         SpecError: the workload does not allow what the study names.
     """
     own, said = spec.space, spec.space.model_fields_set
+    plans, wheres = (own.choices(one.name) for one in (SHAPE_PLAN, PREPROCESSING))
     update: dict[str, Any] = {}
-    if own.shape_plan is not None and facts.workload is not None and facts.workload.shapes:
+    if plans is not None and facts.workload is not None and facts.workload.shapes:
         known = () if begun is None else begun.choices[SHAPE_PLAN.name]
-        update[SHAPE_PLAN.key] = plans_of(facts.workload, own.shape_plan, known)
+        update[SHAPE_PLAN.key] = plans_of(facts.workload, plans, known)
     why = None if facts.workload is None else facts.workload.why_no_graph
-    if why is not None and own.preprocessing is not None and Where.GRAPH in own.preprocessing:
-        raise SpecError(f"[space] preprocessing: not in the graph: {why}")
-    if spec.measure.feed is Feed.END_TO_END and "api" not in said:
-        update["api"] = (Api.ASYNC, Api.SYNC)  # with overlap, and without
+    if why is not None and wheres is not None and Where.GRAPH in wheres:
+        raise SpecError(f"[space] {PREPROCESSING.key}: not in the graph: {why}")
+    if spec.measure.feed is Feed.END_TO_END and API.key not in said:
+        update[API.key] = (Api.ASYNC, Api.SYNC)  # with overlap, and without
     if facts.why_one_request is not None:
         for name in ("streams", "requests_per_stream", "batch"):
             if getattr(own, name) not in {None, (1,)}:

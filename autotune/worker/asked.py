@@ -17,7 +17,7 @@ from autotune.workload.workload import States
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class WorkloadData:
     """What a model is asked."""
 
     samples: list[Sample]
@@ -45,7 +45,7 @@ def static_file(samples: Path) -> Path:
     return samples.with_name(f"{samples.name}.static.npz")
 
 
-def save_asked(path: Path, asked: Asked) -> None:
+def save_asked(path: Path, asked: WorkloadData) -> None:
     """Write it, and what is said beside the samples."""
     names = [str(number) for number in range(len(asked.samples))]
     with of_any_size():
@@ -60,7 +60,7 @@ def save_asked(path: Path, asked: Asked) -> None:
     _said(path).write_text(json.dumps(said), encoding="utf-8")
 
 
-def load_asked(path: Path) -> Asked:
+def load_asked(path: Path) -> WorkloadData:
     """What `save_asked` wrote.
 
     Raises:
@@ -68,7 +68,7 @@ def load_asked(path: Path) -> Asked:
     """
     gathered, said = load(path), json.loads(_said(path).read_text(encoding="utf-8"))
     mix, prepared, states = said["mix"], said["preprocessing"], said["states"]
-    return Asked(
+    return WorkloadData(
         samples=gathered.samples,
         weights=said["weights"],
         mix=None if mix is None else Mix.from_dict(mix),

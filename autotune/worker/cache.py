@@ -5,7 +5,7 @@ from pathlib import Path
 
 import openvino as ov
 
-from autotune.worker.deployment import Deployment
+from autotune.worker.deployment import DeployedModels
 from autotune.worker.judgement import Subject
 
 
@@ -18,7 +18,7 @@ class CacheTrial:
     why_not: str | None
 
 
-def try_cache(deployment: Deployment, cache: Path) -> CacheTrial:
+def try_cache(deployment: DeployedModels, cache: Path) -> CacheTrial:
     """Compile and run once, with a folder that another process may have filled.
 
     The folder is set on the runtime, as meta devices refuse it among their own properties.

@@ -15,7 +15,7 @@ from autotune.space.directed import flattened
 from autotune.space.rows.workload import PREPROCESSING, SHAPE_PLAN
 from autotune.space.shape_plan import Serving, ShapePlan, parse_plan
 from autotune.worker import model
-from autotune.worker.asked import Asked
+from autotune.worker.asked import WorkloadData
 from autotune.worker.asking import bound, copied_in
 from autotune.worker.feeding import Feeding, bound_once, copied
 from autotune.worker.gather import image_input
@@ -44,7 +44,7 @@ class Compiled:
     """Of the slowest of them."""
 
 
-class Deployment(Protocol):
+class DeployedModels(Protocol):
     """A configuration of a workload."""
 
     @property
@@ -75,7 +75,7 @@ class OneModel:
     subject: Subject
     file: Path | None
     """The user's data as the model takes them; None for random data."""
-    asked: Asked | None = None
+    asked: WorkloadData | None = None
     """None where there is nothing beside that file."""
 
     def data(self, network: ov.Model) -> list[Sample]:
@@ -219,9 +219,9 @@ def deployment_of(
     subject: Subject,
     path: Path,
     file: Path | None,
-    asked: Asked | None,
+    asked: WorkloadData | None,
     chosen: Mapping[str, str],
-) -> Deployment:
+) -> DeployedModels:
     """What a compile key and a workload come to.
 
     Args:

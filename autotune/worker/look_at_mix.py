@@ -18,7 +18,7 @@ from autotune.space.dimensions import ARITHMETIC_PROPERTY
 from autotune.space.shape_plan import Serving, ShapePlan, Sizes
 from autotune.worker import model
 from autotune.worker.answers import deviation
-from autotune.worker.asked import Asked
+from autotune.worker.asked import WorkloadData
 from autotune.worker.batches import STRICT, WrongOutputError
 from autotune.worker.files import of_any_size
 from autotune.worker.inputs import Sample
@@ -38,7 +38,7 @@ class MixBench:
     core: ov.Core
     read: Callable[[], ov.Model]
     """The model as its file has it."""
-    asked: Asked
+    asked: WorkloadData
     device: str
     arithmetic: str
     """Of the reference: f32 where the device has it."""

@@ -9,7 +9,7 @@ import openvino as ov
 
 from autotune.space.dimensions import ARITHMETIC_PROPERTY
 from autotune.worker import model
-from autotune.worker.asked import Asked
+from autotune.worker.asked import WorkloadData
 from autotune.worker.gather import image_input
 from autotune.worker.inputs import input_name
 from autotune.worker.look_at_mix import MixBench, look_at_mix, mix_file, save_answers
@@ -29,7 +29,7 @@ class WorkloadBench:
     path: Path
     network: ov.Model
     """Statically shaped, at batch 1."""
-    asked: Asked
+    asked: WorkloadData
     device: str
     arithmetic: str
     """Of the reference."""
@@ -92,7 +92,7 @@ def _mixed(bench: WorkloadBench) -> dict[str, Any]:
     }
 
 
-def why_one_request(network: ov.Model, asked: Asked | None) -> str | None:
+def why_one_request(network: ov.Model, asked: WorkloadData | None) -> str | None:
     """Why there is one request at a time, of one item; None where there may be several."""
     names = [one.get_info().variable_id for one in network.get_variables()]
     if not names:

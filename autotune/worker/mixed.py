@@ -14,7 +14,7 @@ import openvino as ov
 from autotune.space.shape_plan import ShapePlan, Sizes
 from autotune.worker import model
 from autotune.worker.answers import TELLING, noise_of
-from autotune.worker.asked import Asked
+from autotune.worker.asked import WorkloadData
 from autotune.worker.asking import Asking, asking
 from autotune.worker.batches import TOLERANCE, WrongOutputError
 from autotune.worker.fitting import cropped
@@ -51,7 +51,7 @@ class MixedModels:
 
     read: Callable[[], ov.Model]
     """The model as its file has it."""
-    asked: Asked
+    asked: WorkloadData
     plan: ShapePlan
     batch_size: int = 1
 

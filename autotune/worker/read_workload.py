@@ -9,7 +9,7 @@ import openvino as ov
 
 from autotune.errors import SourceError
 from autotune.worker import model
-from autotune.worker.asked import Asked, save_asked, save_static, static_file
+from autotune.worker.asked import WorkloadData, save_asked, save_static, static_file
 from autotune.worker.gather import facts_of, gather, image_input
 from autotune.worker.inputs import MOST_SAMPLES, DataError, Sample, from_file, input_name
 from autotune.workload.described import why_not
@@ -59,7 +59,7 @@ def read_workload(
 
 def _of_images(
     core: ov.Core, path: Path, shapes: dict[str, list[int]], workload: Workload
-) -> tuple[Asked, list[Sample]]:
+) -> tuple[WorkloadData, list[Sample]]:
     """Images as they come, and as the model takes them.
 
     Raises:
@@ -92,7 +92,7 @@ def _of_images(
             "say resize, or a size"
         )
         raise DataError(message)
-    asked = Asked(
+    asked = WorkloadData(
         samples=images,
         weights=[1.0] * len(images),
         preprocessing=how,
@@ -132,7 +132,7 @@ def _of_tensors(
     shapes: dict[str, list[int]],
     inputs: Path | None,
     workload: Workload,
-) -> tuple[Asked, list[Sample]]:
+) -> tuple[WorkloadData, list[Sample]]:
     """Tensors as the model takes them, and those that stand for all where they differ in shape.
 
     Raises:
@@ -154,7 +154,7 @@ def _of_tensors(
         found = _made(core, path, shapes, workload)
     network = model.shaped(core, path, shapes)
     mix = mix_of(network, found.samples, workload)
-    asked = Asked(
+    asked = WorkloadData(
         samples=found.samples,
         weights=_weights(found.samples, mix),
         mix=mix,

@@ -13,10 +13,10 @@ from autotune.space.all_devices import expanded
 from autotune.space.directed import flattened
 from autotune.worker import model, sample
 from autotune.worker.absent import absent
-from autotune.worker.asked import Asked, load_asked
+from autotune.worker.asked import WorkloadData, load_asked
 from autotune.worker.batches import WrongOutputError
 from autotune.worker.cache import try_cache
-from autotune.worker.deployment import Compiled, Deployment, deployment_of
+from autotune.worker.deployment import Compiled, DeployedModels, deployment_of
 from autotune.worker.device import device_facts
 from autotune.worker.device_names import DeviceMissingError, check_device
 from autotune.worker.embeddings import table_rows
@@ -57,7 +57,7 @@ class Session:
     def __init__(self, answers: Answers, core: ov.Core | None = None) -> None:
         self._answers = answers
         self._core = core or ov.Core()
-        self._open: tuple[Deployment, Compiled] | None = None
+        self._open: tuple[DeployedModels, Compiled] | None = None
         self._source: RequestLoop | None = None
         self._source_kind: tuple[int, bool, str] | None = None
         self._high_water = HighWater()
@@ -196,7 +196,7 @@ class Session:
         )
 
     def _looked_at(
-        self, asked: Asked, path: str, shapes: dict[str, list[int]], reference: str
+        self, asked: WorkloadData, path: str, shapes: dict[str, list[int]], reference: str
     ) -> dict[str, Any]:
         exact = load_reference(Path(reference)).exact
         return look_at_workload(
@@ -220,7 +220,7 @@ class Session:
         inputs: str | None,
         workload: dict[str, Any] | None = None,
         **chosen: Any,
-    ) -> Deployment:
+    ) -> DeployedModels:
         """What is to be opened."""
         asked = None if workload is None else load_asked(Path(workload["samples"]))
         served = {} if workload is None else workload["served"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from autotune.worker.asked import Asked
+from autotune.worker.asked import WorkloadData
 from autotune.worker.asking import Asking, bound, copied_in
 from autotune.worker.feeding import Feed, Feeding, Requests
 from autotune.worker.inputs import Sample, input_name
@@ -30,7 +30,9 @@ def in_turn(compiled: ov.CompiledModel, samples: Sequence[Sample], *, copies: bo
     return (copied_in if copies else bound)(asked, compiled.inputs)
 
 
-def prepared(compiled: ov.CompiledModel, asked: Asked, name: str, batch_size: int) -> Feeding:
+def prepared(
+    compiled: ov.CompiledModel, asked: WorkloadData, name: str, batch_size: int
+) -> Feeding:
     """Images are prepared by Pillow and NumPy, and written into the request's own tensors.
 
     Args:

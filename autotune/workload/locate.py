@@ -146,10 +146,10 @@ def _source_of(path: Path, *, has_tokenizer: bool) -> Source:
             raise SourceError(f"{shown(path)}: a tokenizer is for files of text, not a folder")
         return _source_of_folder(path)
     if not kind:
-        hint = ""
+        way_out = ""
         if ":" in path.name:
-            hint = "; a function is written as module:function, in letters, digits and _"
-        raise SourceError(f"{shown(path)}: no such file or folder{hint}")
+            way_out = "; a function is written as module:function, in letters, digits and _"
+        raise SourceError(f"{shown(path)}: no such file or folder{way_out}")
     if kind != stat.S_IFREG:
         raise SourceError(f"{shown(path)}: is no regular file")
     source = next((one for one in _FILES if path.suffix.lower() in SUFFIXES[one]), None)

@@ -65,14 +65,14 @@ def test_a_variable_that_is_no_duration_is_named(key: str) -> None:
 
 
 def test_defaults_grow_with_the_model_and_its_weights(tmp_path: Path) -> None:
-    """All that compile or load it; starting a process does not depend on it."""
+    """All that compile or load it; starting a process and reading inputs do not depend on it."""
     sparse(tmp_path / "other.bin", 1000 * MIB)
     (tmp_path / "m.xml").write_text("<net/>")
     small = deadlines_of(DeadlineSpec(), tmp_path / "m.xml", {})
     sparse(tmp_path / "m.bin", 4000 * MIB)
     large = deadlines_of(DeadlineSpec(), tmp_path / "m.xml", {})
-    assert [of(small, key).value_s for key in KEYS] == [60, 601, 301, 31]
-    assert [of(large, key).value_s for key in KEYS] == [60, 4601, 2301, 231]
+    assert [of(small, key).value_s for key in KEYS] == [60, 601, 120, 301, 31]
+    assert [of(large, key).value_s for key in KEYS] == [60, 4601, 120, 2301, 231]
 
 
 def test_weights_count_wherever_they_are(tmp_path: Path) -> None:

@@ -227,6 +227,23 @@ def test_what_was_inspected_is_a_value_of_the_domain() -> None:
         "fed_warnings": ["zeros"],
         "why_no_energy": "there are no counters",
         "why_no_memory": "a sandbox",
+        "why_one_request": "it keeps state",
+        "unsaid_ids": {"ids": 30522},
+        "workload": {
+            "samples": 3,
+            "is_random": True,
+            "notes": ["one was skipped"],
+            "shapes": [{"x": [1, 3]}, {"x": [1, 5]}],
+            "weights": [0.5, 0.5],
+            "pads": {"x": [[0.0, 1]]},
+            "costs_ms": [[[3], 0.5], [[5], 0.75]],
+            "why_no_padding": "it changes answers",
+            "why_no_open_shapes": "it cannot",
+            "why_no_graph": "they differ",
+            "is_prepared": True,
+            "images_vary": True,
+            "states": "carried",
+        },
     }
     answer = parse_message(json.dumps({"say": "inspected", **fields}).encode())
     assert isinstance(answer, Inspected)

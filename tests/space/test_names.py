@@ -13,15 +13,24 @@ from autotune.space.dimension import Dimension
 from autotune.space.dimensions import TABLE
 
 HOUSE = Path(autotune.__file__).parent
-SHARED = {"device", "hint", "streams", "threads_per_stream", "requests_per_stream", "batch"}
-"""Their names may stand in the modules of `REASONS`; those of all others nowhere."""
-DEVICE, HINT, STREAMS, THREADS, REQUESTS, BATCH = (
+SHARED = {
     "device",
     "hint",
     "streams",
     "threads_per_stream",
     "requests_per_stream",
     "batch",
+    "preprocessing",
+}
+"""Their names may stand in the modules of `REASONS`; those of all others nowhere."""
+DEVICE, HINT, STREAMS, THREADS, REQUESTS, BATCH, PREPROCESSING = (
+    "device",
+    "hint",
+    "streams",
+    "threads_per_stream",
+    "requests_per_stream",
+    "batch",
+    "preprocessing",
 )
 REASONS: list[tuple[str, set[str], str]] = [
     ("analysis/caps.py", {REQUESTS}, "Little's law: what a cap lets through"),
@@ -82,7 +91,14 @@ REASONS: list[tuple[str, set[str], str]] = [
     ("tuning/loop.py", {DEVICE}, "says so"),
     ("tuning/prepare.py", {DEVICE, BATCH}, "devices to inspect, whether to try a batch"),
     ("tuning/rig.py", {HINT}, "the reference is the better hint"),
-    ("worker/*.py", {DEVICE, STREAMS, REQUESTS, BATCH}, "compiles for a device, at a batch, loads"),
+    ("spec/workload.py", {PREPROCESSING}, "a workload says what is to be prepared"),
+    ("tuning/choices.py", {STREAMS, REQUESTS, BATCH, DEVICE}, "one request of one item, of states"),
+    ("workload/*.py", {PREPROCESSING, BATCH}, "what is prepared, and batches of one bucket"),
+    (
+        "worker/*.py",
+        {DEVICE, STREAMS, REQUESTS, BATCH, PREPROCESSING},
+        "compiles for a device, at a batch, prepares, loads",
+    ),
 ]
 """Modules that name some of these, which ones, and what for."""
 
