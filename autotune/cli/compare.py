@@ -65,13 +65,14 @@ def run_compare(
     anyway: bool,
     cpus: str | None = None,
     wait: str | None,
+    trust: bool = False,
     as_json: bool,
 ) -> int:
     """Race everything that was named; the exit code."""
     if len(names) < 2:
         raise UsageError("compare takes two or more: best.json, STUDY:TRIAL, LATENCY, streams=2,…")
     given = None if model is None else RacedModel(path=located(model), shapes=parse_shapes(shape))
-    named = named_contenders(names, given, device)
+    named = named_contenders(names, given, device, trust=trust)
     goal = _goal(common_goal(named), objective, max_latency, asked_percentile)
     goal = within_limits(goal, limits)
     asked = cpus_of(cpus)

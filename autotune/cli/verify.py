@@ -61,12 +61,15 @@ def run_verify(
     anyway: bool,
     cpus: str | None = None,
     wait: str | None,
+    trust: bool = False,
     as_json: bool,
 ) -> int:
     """Verify each file in turn, and race several against each other; the exit code."""
     budget_s, asked = seconds_of("--budget", budget), cpus_of(cpus)
     # Several race in the end, on the same CPUs.
-    named = [contender_of_file(path, model) for path in files] if len(files) > 1 else []
+    named = []
+    if len(files) > 1:
+        named = [contender_of_file(path, model, trust=trust) for path in files]
     if named:
         check_budgets(named, asked)
     console, found = Console(stderr=as_json), []
@@ -86,6 +89,7 @@ def run_verify(
                     on_launch=teller(console, str(path)),
                     is_stopped=stop,
                     patience=patience,
+                    trust=trust,
                 )
                 found.append(checked)
                 if not as_json:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from autotune.domain.workload_facts import WorkloadFacts
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fed:
@@ -11,6 +13,8 @@ class Fed:
 
     data: Literal["random", "real"]
     warnings: tuple[str, ...] = ()
+    workload: WorkloadFacts | None = None
+    """What else was asked of it; None for data of one static shape."""
 
     @property
     def note(self) -> str | None:
@@ -22,7 +26,8 @@ class Fed:
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""
-        return {"data": self.data, "warnings": list(self.warnings)}
+        told = {"data": self.data, "warnings": list(self.warnings)}
+        return told if self.workload is None else {**told, "workload": self.workload.to_dict()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Fed":
@@ -38,4 +43,9 @@ class Fed:
         if not isinstance(warnings, list) or not all(isinstance(w, str) for w in warnings):
             message = f"warnings are no list of texts: {warnings!r}"
             raise ValueError(message)
-        return cls(data=data, warnings=tuple(warnings))
+        asked = values.get("workload")
+        return cls(
+            data=data,
+            warnings=tuple(warnings),
+            workload=None if asked is None else WorkloadFacts.from_dict(asked),
+        )

@@ -34,6 +34,11 @@ class BestCosts(FileSection):
     steady_rss_bytes: Count | None = Field(
         default=None, description="Resident memory under load, the median over blocks."
     )
+    prepare_ms: Finite | None = Field(
+        default=None,
+        description="To prepare the inputs of a request, the mean; null where that is no part of "
+        "its latency.",
+    )
 
 
 class BestTrialCosts(BestCosts):
@@ -73,4 +78,5 @@ def _fields(seen: Readings) -> dict[str, Any]:
         "open_peak_rss_bytes": seen.open_peak_rss_bytes,
         "load_peak_rss_bytes": seen.load_peak_rss_bytes,
         "steady_rss_bytes": seen.steady_rss_bytes,
+        "prepare_ms": seen.prepare_ms,
     }

@@ -5,7 +5,8 @@ History of the format: 1, the first. 2: `certificate`, `measured.feed`, and two 
 `measured.warnings`, `unproven`, `environment`, and one more value of `status`. 5: `core_budget`;
 `measured.costs` and `certificate.costs`; limits beside latency (`limits`, `measured.limits`,
 `certificate.limits`); efficiency (one more value of `objective`, `resource`, and fields of
-`measured` and `certificate`); `portable` and `bound_to`.
+`measured` and `certificate`); `portable` and `bound_to`. 6: `model.workload`, `preprocessing` and
+`shape_plan`, one more value of `measured.feed`, and `prepare_ms` among its costs.
 """
 
 import json
@@ -23,6 +24,7 @@ from autotune.domain.paths import relative
 from autotune.domain.race import Status
 from autotune.errors import AutotuneError, ModelError
 from autotune.export.best_measured import BestBaseline, BestMeasured
+from autotune.export.best_workload import BestWorkload
 from autotune.export.certificate import BestCertificate
 from autotune.export.files import write_atomically
 from autotune.export.section import Above, Count, FileSection, Finite, Positive, Text
@@ -31,7 +33,7 @@ from autotune.space.dimension import Bound, Dimension
 from autotune.space.dimensions import BATCH, REQUESTS, TABLE
 from autotune.storage.digests import digest_of
 
-FORMAT_VERSION: Literal[5] = 5
+FORMAT_VERSION: Literal[6] = 6
 Size = Annotated[int, Field(ge=0, lt=10**9)]
 _MAX_BYTES = 2**20
 
@@ -51,6 +53,11 @@ class BestModel(FileSection):
     )
     items_per_request: Positive = Field(
         default=1, description="Items in a request at batch 1: what throughputs count."
+    )
+    workload: BestWorkload | None = Field(
+        default=None,
+        description="What else it was asked; null for data of one static shape, and before format "
+        "6.",
     )
 
 
@@ -79,7 +86,7 @@ class BestSla(FileSection):
 class _Deployed(FileSection):
     """What is deployed; a field follows for each dimension that is no property."""
 
-    format_version: Literal[1, 2, 3, 4, 5]
+    format_version: Literal[1, 2, 3, 4, 5, 6]
     created_at: Text = Field(description="UTC, ISO 8601.")
     model: BestModel
     device: Text
@@ -214,7 +221,9 @@ def write_best(file: BestFile, path: Path) -> None:
         # What a later version added is left out at its default: others read the file as well.
         absent = {one.column for one in BESIDE if not one.is_said(getattr(file, one.column))}
         absent |= {"core_budget"} if file.core_budget is None else set()
-        text = file.model_dump_json(indent=2, exclude=absent)
+        without: dict[str, Any] = dict.fromkeys(absent, True)
+        without |= {"model": {"workload"}} if file.model.workload is None else {}
+        text = file.model_dump_json(indent=2, exclude=without)
     except PydanticSerializationError as error:
         raise AutotuneError(f"{path}: cannot be written: {error}") from error
     write_atomically(path, text + "\n")

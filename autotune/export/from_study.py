@@ -11,8 +11,9 @@ from autotune.domain.race import RaceResult
 from autotune.domain.trial import Trial
 from autotune.errors import StorageError
 from autotune.export.best_file import BestFile, BestModel, relative_model_path
+from autotune.export.best_workload import best_workload
 from autotune.export.from_trial import best_file
-from autotune.spec import parse_shapes, parse_spec
+from autotune.spec import StudySpec, parse_shapes, parse_spec
 from autotune.storage.races import session_of_last_race
 from autotune.storage.reader import StudyReader
 
@@ -58,6 +59,8 @@ def _best_of_study(  # noqa: PLR0913 - as above
     identity = store.identity()
     session = store.session_of(trial.number) if race is None else session_of_last_race(store)
     spec = parse_spec(identity.spec, f"{store.name}: stored study")
+    fed = identity.fed or Fed(data="random" if spec.model.inputs is None else "real")
+    asked = best_workload(spec.workload, fed, identity.inputs.get("inputs_sha256"), folder, target)
     return best_file(
         trial=trial,
         trials=trials,
@@ -65,19 +68,28 @@ def _best_of_study(  # noqa: PLR0913 - as above
         model=BestModel(
             path=relative_model_path(folder / spec.model.path, target),
             sha256=identity.model_sha256,
-            shapes=parse_shapes(spec.model.shape),
+            shapes=_shapes(spec, fed),
             inputs=None
             if spec.model.inputs is None
             else relative_model_path(folder / spec.model.inputs, target),
             items_per_request=identity.items_per_request,
+            workload=asked,
         ),
         machine=session.machine,
         versions=session.versions,
         study=identity.name,
         race=race,
-        fed=identity.fed or Fed(data="random" if spec.model.inputs is None else "real"),
+        fed=fed,
         environment=_environment(session.machine),
     )
+
+
+def _shapes(spec: StudySpec, fed: Fed) -> dict[str, list[int]]:
+    """Static shapes: those that are said, or those of the samples where these have one."""
+    facts = fed.workload
+    if spec.model.shape is not None or facts is None or facts.shapes:
+        return parse_shapes(spec.model.shape)
+    return {name: list(shape) for name, shape in facts.stand_ins.items()}
 
 
 def _environment(machine: dict[str, Any]) -> dict[str, str]:

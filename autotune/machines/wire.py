@@ -100,6 +100,7 @@ class WireWorkload(WireValue):
 
     samples: Count
     is_random: bool
+    stand_ins: dict[str, list[Count]] = {}
     notes: list[Text] = []
     shapes: list[dict[str, list[Count]]] = []
     weights: list[Amount] = []
@@ -110,25 +111,12 @@ class WireWorkload(WireValue):
     why_no_graph: Text | None = None
     is_prepared: bool = False
     images_vary: bool = False
+    image_size: tuple[Count, Count] | None = None
     states: Text | None = None
 
     def facts(self) -> WorkloadFacts:
         """As a value of the domain."""
-        return WorkloadFacts(
-            samples=self.samples,
-            is_random=self.is_random,
-            notes=tuple(self.notes),
-            shapes=tuple({n: tuple(s) for n, s in one.items()} for one in self.shapes),
-            weights=tuple(self.weights),
-            pads={name: tuple(pads) for name, pads in self.pads.items()},
-            costs_ms=tuple((tuple(sizes), cost) for sizes, cost in self.costs_ms),
-            why_no_padding=self.why_no_padding,
-            why_no_open_shapes=self.why_no_open_shapes,
-            why_no_graph=self.why_no_graph,
-            is_prepared=self.is_prepared,
-            images_vary=self.images_vary,
-            states=self.states,
-        )
+        return WorkloadFacts.from_dict(self.model_dump())
 
 
 def device_facts(devices: Mapping[str, WireDevice]) -> dict[str, DeviceFacts]:

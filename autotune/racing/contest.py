@@ -264,4 +264,4 @@ def _subprocess_runner(budget: CoreBudget | None, model: RacedModel, folder: Pat
 
 
 def _key(model: RacedModel) -> str:
-    return repr((model.path, sorted(model.shapes.items()), model.inputs))
+    return repr((model.path, sorted(model.shapes.items()), model.inputs, model.workload))

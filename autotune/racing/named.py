@@ -18,9 +18,11 @@ from autotune.racing.nomination import contender as contender_of_trial
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
 from autotune.space.settings import configuration_in, keys
-from autotune.spec import DeadlineSpec, load_spec, parse_shapes, parse_spec
+from autotune.spec import DeadlineSpec, StudySpec, load_spec, parse_shapes, parse_spec
 from autotune.storage.reader import StudyReader
-from autotune.workload.workload import ModelSource
+from autotune.storage.trust import refuse_code
+from autotune.workload.digest import digest
+from autotune.workload.workload import ModelSource, Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,7 @@ def trial_of(text: str) -> tuple[Path, int] | None:
 
 
 def named_contenders(
-    names: Sequence[str], model: RacedModel | None, device: str
+    names: Sequence[str], model: RacedModel | None, device: str, *, trust: bool = False
 ) -> list[NamedContender]:
     """Every name that the command line takes: a file, STUDY:TRIAL, a hint, options.
 
@@ -67,7 +69,7 @@ def named_contenders(
     Raises:
         UsageError: a name that is none of these, or no model to run.
     """
-    found: list[NamedContender | None] = [_with_model(name, model) for name in names]
+    found: list[NamedContender | None] = [_with_model(name, model, trust=trust) for name in names]
     first = next((one.model for one in found if one is not None), model)
     for position, name in enumerate(names):
         if found[position] is None:
@@ -77,23 +79,27 @@ def named_contenders(
     return [one for one in found if one is not None]
 
 
-def _with_model(name: str, model: RacedModel | None) -> NamedContender | None:
+def _with_model(name: str, model: RacedModel | None, *, trust: bool) -> NamedContender | None:
     trial = trial_of(name)
     if Path(name).is_file():
-        return contender_of_file(Path(name), None if model is None else model.path)
+        moved = None if model is None else model.path
+        return contender_of_file(Path(name), moved, trust=trust)
     if trial is not None:
-        return contender_of_stored(*trial)
+        return contender_of_stored(*trial, trust=trust)
     if name.endswith(".json"):
         raise UsageError(f"{name}: there is no such file")
     return None
 
 
-def contender_of_file(path: Path, model: Path | None = None) -> NamedContender:
+def contender_of_file(
+    path: Path, model: Path | None = None, *, trust: bool = False
+) -> NamedContender:
     """A best.json.
 
     Args:
         path: the file.
         model: the model file, if it was moved.
+        trust: whether the code of its inputs may run, whoever wrote it.
 
     Raises:
         AutotuneError: no valid best.json, or its properties are none that autotune sets.
@@ -115,6 +121,7 @@ def contender_of_file(path: Path, model: Path | None = None) -> NamedContender:
             path=found,
             shapes=best.model.shapes,
             inputs=_inputs(best, path),
+            workload=_workload(best, path, trust=trust),
             deadline=_deadline(path.parent),
             items_per_request=best.model.items_per_request if best.format_version >= 4 else None,
         ),
@@ -142,6 +149,26 @@ def _inputs(best: BestFile, path: Path) -> Path | None:
     return file
 
 
+def _workload(best: BestFile, path: Path, *, trust: bool) -> Workload | None:
+    """What it was asked, the files being where they were from best.json.
+
+    Raises:
+        SourceError, ModelError: they are not there, or are other ones: these may take other time.
+        StudyMismatchError: the inputs are code that nobody trusts.
+    """
+    said = best.model.workload
+    if said is None:
+        return None
+    folder = absolute(path.parent)
+    found = said.within(folder)
+    if found is None or found.inputs is None:
+        return found
+    if digest(found.inputs) != said.inputs_sha256:
+        raise ModelError(f"{path}: its inputs have changed since it was written; put them back")
+    refuse_code(found.inputs, folder, trusted=trust, begun_here=True)
+    return found
+
+
 def _budget(best: BestFile, path: Path) -> CoreBudget | None:
     """The core budget of a file.
 
@@ -165,7 +192,20 @@ def _deadline(folder: Path) -> DeadlineSpec:
         return DeadlineSpec()
 
 
-def contender_of_stored(folder: Path, number: int) -> NamedContender:
+def _of_study(spec: StudySpec, folder: Path, *, trust: bool) -> Workload | None:
+    """What a study asks.
+
+    Raises:
+        SourceError: its files are not there.
+        StudyMismatchError: the inputs are code of another's study.
+    """
+    found = spec.workload.within(absolute(folder))
+    if found is not None and found.inputs is not None:
+        refuse_code(found.inputs, absolute(folder), trusted=trust)
+    return found
+
+
+def contender_of_stored(folder: Path, number: int, *, trust: bool = False) -> NamedContender:
     """A measured trial of a study.
 
     Raises:
@@ -192,6 +232,7 @@ def contender_of_stored(folder: Path, number: int) -> NamedContender:
             path=located(folder / spec.model.path),
             shapes=parse_shapes(spec.model.shape),
             inputs=None if spec.model.inputs is None else absolute(folder / spec.model.inputs),
+            workload=_of_study(spec, folder, trust=trust),
             deadline=_deadline(folder),
             items_per_request=identity.items_per_request,
         ),

@@ -30,6 +30,7 @@ def verify(  # noqa: PLR0913 - one argument for each option
     is_stopped: Callable[[], bool] = lambda: False,
     patience: Patience | None = None,
     runners: Callable[[RacedModel, Path], Runner] | None = None,
+    trust: bool = False,
 ) -> tuple[Verification, RaceResult, Machine]:
     """Race a file's configuration against the hint beside it, and judge the file's claims.
 
@@ -55,12 +56,13 @@ def verify(  # noqa: PLR0913 - one argument for each option
         is_stopped: asked after every round.
         patience: how long to wait while another process measures; not at all without.
         runners: how a model is run; worker processes by default.
+        trust: whether the code of its inputs may run, whoever wrote it.
 
     Raises:
         AutotuneError: no valid file; another model, machine or runtime; CPUs of the file's core
             budget that are not here.
     """
-    one = contender_of_file(path, model)
+    one = contender_of_file(path, model, trust=trust)
     best = one.best
     assert best is not None  # noqa: S101 - it comes from a file
     # Whatever the model holds: the claims were counted so.

@@ -3,7 +3,9 @@
 from autotune.domain.doubts import Doubts
 from autotune.domain.fed import Fed
 from autotune.domain.inspection import Inspection
+from autotune.search.serving import refused_plans
 from autotune.space.dimensions import ARITHMETIC
+from autotune.space.rows.workload import SHAPE_PLAN
 from autotune.space.space import SearchSpace
 from autotune.spec import StudySpec
 
@@ -24,6 +26,26 @@ def findings(
     misleads = fed(spec, facts).note
     if misleads is not None:
         found.append(("random_inputs", misleads))
+    return [*found, *_of_workload(spec, facts)]
+
+
+def _of_workload(spec: StudySpec, facts: Inspection) -> list[tuple[str, str]]:
+    """What was skipped or guessed of the samples, and what is not tried."""
+    asked = facts.workload
+    if asked is None:
+        if facts.why_one_request is not None:
+            return [("states", f"only one request of one item is tried: {facts.why_one_request}")]
+        return []
+    found = [("inputs", note) for note in asked.notes]
+    plans = refused_plans(asked, spec.space.choices(SHAPE_PLAN.name))
+    found += [
+        ("shape_plan", f"{SHAPE_PLAN.label} {name} is not tried: {why}")
+        for name, why in plans.items()
+    ]
+    if asked.why_no_graph is not None:
+        found.append(("graph", f"nothing is prepared in the graph: {asked.why_no_graph}"))
+    if facts.why_one_request is not None:
+        found.append(("states", f"only one request of one item is tried: {facts.why_one_request}"))
     return found
 
 
@@ -46,14 +68,18 @@ def _doubted(facts: Inspection, items: int) -> str | None:
 
 def fed(spec: StudySpec, facts: Inspection) -> Fed:
     """What requests are fed with, and why that may mislead."""
+    asked = facts.workload
+    is_random = spec.model.inputs is None if asked is None else asked.is_random
     return Fed(
-        data="random" if spec.model.inputs is None else "real", warnings=tuple(facts.fed_warnings)
+        data="random" if is_random else "real",
+        warnings=tuple(facts.fed_warnings),
+        workload=asked,
     )
 
 
 def doubts(spec: StudySpec, facts: Inspection, choices: SearchSpace) -> list[str]:
     """What could not be shown of the model's answers, each with its consequence and the way out."""
-    data = "the data given" if spec.model.inputs else "random data"
+    data = "the data given" if fed(spec, facts).data == "real" else "random data"
     way_out = "; give samples that tell: [model] inputs" if facts.is_deterministic else ""
     # What is known to be wrong needs no doubt.
     unproven = facts.unproven_batch if facts.why_no_batch is None else None

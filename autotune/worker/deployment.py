@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import openvino as ov
 
 from autotune.domain.measurement import Feed
@@ -28,7 +27,8 @@ from autotune.worker.preprocessing import with_preprocessing
 from autotune.worker.reference import GIVEN, load_reference, probes
 from autotune.worker.states import prove_sequence
 from autotune.worker.workload_feeds import in_turn, of_states, prepared
-from autotune.workload.preprocessing import Preprocessing, Where
+from autotune.workload.preparing import image_size
+from autotune.workload.preprocessing import Where
 from autotune.workload.workload import States
 
 
@@ -250,16 +250,10 @@ def deployment_of(
     if where == Where.GRAPH and asked is not None and asked.preprocessing is not None:
         how, plain = asked.preprocessing, subject.read
         name = image_input(plain(), how)
-        size = None if asked.images_vary else _size(asked.samples[0][name], how)
+        size = None if asked.images_vary else image_size(asked.samples[0][name][0], how)
         subject = replace(
             subject,
             plain=plain,
             read=lambda: with_preprocessing(plain(), how, size=size),
         )
     return OneModel(subject=subject, file=file, asked=asked)
-
-
-def _size(image: np.ndarray, how: Preprocessing) -> tuple[int, int]:
-    """Height and width of an image with a batch of one before it."""
-    at = 1 + how.layout.index("H")
-    return int(image.shape[at]), int(image.shape[at + 1])

@@ -15,6 +15,7 @@ from autotune.worker.inputs import input_name
 from autotune.worker.look_at_mix import MixBench, look_at_mix, mix_file, save_answers
 from autotune.worker.preprocessing import why_no_graph
 from autotune.worker.states import in_sequence
+from autotune.workload.preparing import image_size
 from autotune.workload.workload import States
 
 _MOST_IMAGES = 8
@@ -52,6 +53,7 @@ def look_at_workload(bench: WorkloadBench) -> dict[str, Any]:
         "states": asked.states,
         "is_prepared": asked.preprocessing is not None,
         "images_vary": asked.images_vary,
+        "stand_ins": {input_name(port): list(port.get_shape()) for port in bench.network.inputs},
     }
     if asked.mix is not None:
         found |= _mixed(bench)
@@ -64,6 +66,8 @@ def look_at_workload(bench: WorkloadBench) -> dict[str, Any]:
         bench.progress("comparing host and graph")
         name = image_input(bench.network, asked.preprocessing)
         images = [one[name][0] for one in asked.samples[:_MOST_IMAGES]]
+        if not asked.images_vary:
+            found["image_size"] = image_size(images[0], asked.preprocessing)
         found["why_no_graph"] = why_no_graph(
             bench.core, bench.network, asked.preprocessing, images, bench.device
         )

@@ -34,6 +34,12 @@ def channels_of(color: Color) -> int:
     return 1 if color is Color.GRAY else 3
 
 
+def image_size(image: np.ndarray, how: Preprocessing) -> Size:
+    """Height and width of an image as it comes."""
+    at = how.layout.index("H") if image.ndim == len(how.layout) else 0
+    return int(image.shape[at]), int(image.shape[at + 1])
+
+
 def prepared_size(how: Preprocessing, source: Size, model: Size) -> Size:
     """Height and width of what an image becomes.
 

@@ -12,6 +12,7 @@ from autotune.domain.fed import Fed
 from autotune.domain.race import Status
 from autotune.errors import AutotuneError
 from autotune.export.best_file import (
+    FORMAT_VERSION,
     BestFile,
     BestModel,
     json_schema,
@@ -220,7 +221,7 @@ def test_a_core_budget_is_in_the_file(tmp_path: Path) -> None:
     write_best(best, tmp_path / "best.json")
     values = json.loads((tmp_path / "best.json").read_text())
     assert values["core_budget"] == {"asked": "2", "count": 2, "cpus": [2, 3]}
-    assert values["format_version"] == 5
+    assert values["format_version"] == FORMAT_VERSION
     assert read_best(tmp_path / "best.json") == best
     assert str(best.budget) == "2 of 8 CPUs: 2-3"
     jsonschema.validate(values, json_schema())

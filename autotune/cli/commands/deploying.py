@@ -13,6 +13,7 @@ from autotune.cli.commands.options import (
     MovedModel,
     Percentile,
     TheirCpus,
+    TrustInputs,
     Wait,
     path_argument,
     path_option,
@@ -33,6 +34,7 @@ def verify(
     ] = False,
     cpus: TheirCpus = None,
     wait: Wait = None,
+    trust: TrustInputs = False,
     json: Json = False,
     limits: dict[str, str | None],
 ) -> None:
@@ -54,6 +56,7 @@ def verify(
             anyway=anyway,
             cpus=cpus,
             wait=wait,
+            trust=trust,
             as_json=json,
         )
     )
@@ -125,6 +128,7 @@ def compare(
     ] = False,
     cpus: TheirCpus = None,
     wait: Wait = None,
+    trust: TrustInputs = False,
     json: Json = False,
     limits: dict[str, str | None],
 ) -> None:
@@ -145,6 +149,7 @@ def compare(
             anyway=anyway,
             cpus=cpus,
             wait=wait,
+            trust=trust,
             as_json=json,
         )
     )

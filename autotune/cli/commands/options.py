@@ -67,6 +67,10 @@ MovedModel = Annotated[
 ItsShape = Annotated[
     str | None, typer.Option("--shape", metavar="SHAPE", help='Its input shapes: "x:1,3,48,192".')
 ]
+TrustInputs = Annotated[
+    bool,
+    typer.Option("--trust", help="Run the code of inputs that another user or machine wrote."),
+]
 OpenIt = Annotated[bool, typer.Option("--open", help="Open it in a browser.")]
 Portable = Annotated[
     bool,

@@ -92,7 +92,11 @@ Shapes = Annotated[
 ]
 Anyway = Annotated[bool, typer.Option("--anyway", help="Continue on another machine or runtime.")]
 Trust = Annotated[
-    bool, typer.Option("--trust", help="Continue a study that another user or machine began.")
+    bool,
+    typer.Option(
+        "--trust",
+        help="Continue a study that another user or machine began, and run the code of its inputs.",
+    ),
 ]
 
 
