@@ -1,5 +1,6 @@
 """What a deployment target is given, and what it gives back."""
 
+import math
 import re
 import shlex
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from autotune.domain.measurement import Feed
 from autotune.errors import AutotuneError
 from autotune.export.best_file import BestFile
 from autotune.export.core_budget import properties_of
+from autotune.export.targets.served import ServedWorkload
 from autotune.space.devices import Through, kind_of
 from autotune.space.dimensions import (
     ARITHMETIC_PROPERTY,
@@ -22,6 +24,7 @@ from autotune.space.dimensions import (
     is_blocking,
     read_back,
 )
+from autotune.workload.workload import States
 
 _PACKAGE = "autotune.export.targets"
 _LONGEST_NAME = 63
@@ -59,6 +62,8 @@ class Tuned:
     """Inputs as the model file has them where it fixes another size than what was tuned."""
     data: str | None = None
     """The file of the input data that it was measured with, likewise; None for random data."""
+    served: ServedWorkload | None = None
+    """What else was asked of it; None where requests of one shape are all there is to it."""
 
     @property
     def name(self) -> str:
@@ -119,7 +124,12 @@ class Tuned:
     @property
     def copies(self) -> bool:
         """Whether inputs were copied before every request when it was measured."""
-        return self.best.measured.feed is Feed.COPY
+        return self.best.measured.feed is not Feed.BIND
+
+    @property
+    def times_feeding(self) -> bool:
+        """Whether what precedes a request is a part of its latency."""
+        return self.best.measured.feed is Feed.END_TO_END
 
     @property
     def arithmetic(self) -> str:
@@ -190,6 +200,16 @@ def c_string(text: str) -> str:
     )
 
 
+def cpp_double(value: float) -> str:
+    """A number of C++: as long as it takes, and with names for what has no digits."""
+    if math.isfinite(value):
+        return repr(float(value))
+    limits = "std::numeric_limits<double>"
+    if math.isnan(value):
+        return f"{limits}::quiet_NaN()"
+    return f"{'-' if value < 0 else ''}{limits}::infinity()"
+
+
 def yaml_string(text: str) -> str:
     """A double-quoted scalar of YAML; whatever cannot be printed is escaped."""
     plain = {'"': '\\"', "\\": "\\\\"}
@@ -204,6 +224,26 @@ def one_line(text: str) -> str:
     """Text for a comment: it ends no line, and no comment."""
     shown = "".join(char if char.isprintable() else " " for char in text[:200])
     return shown.replace("*/", "* /").replace('"""', "'''").replace("\\", "/")
+
+
+def check_readable(target: str, served: ServedWorkload) -> None:
+    """Refuse what a program that reads the samples cannot read or feed.
+
+    Raises:
+        UnsupportedError: with the reason.
+    """
+    odd = next((one for one in served.inputs if not one.dtype), None)
+    if served.source.fault:
+        raise UnsupportedError(f"{target}: what it was measured with: {served.source.fault}")
+    if odd is not None:
+        raise UnsupportedError(
+            f"{target}: input {odd.name!r} is {odd.type}, which NumPy does not have, and the "
+            "program feeds NumPy's arrays"
+        )
+    if served.states is States.CARRIED and served.is_routed:
+        raise UnsupportedError(
+            f"{target}: a sequence cannot go on in another model, and there is one for each bucket"
+        )
 
 
 def another_runtime(tuned: Tuned, whose: str) -> Loss:
@@ -286,6 +326,7 @@ def _environment() -> Environment:
     )
     environment.filters["py"] = ascii
     environment.filters["c"] = c_string
+    environment.filters["cpp_double"] = cpp_double
     environment.filters["yaml"] = yaml_string
     environment.filters["markdown"] = markdown
     environment.filters["fence"] = fence
