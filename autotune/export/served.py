@@ -110,9 +110,7 @@ def served_of(
         raise UsageError(f"{path}: {error}") from None
 
 
-def _served(
-    best: BestFile, home: Path, ports: Sequence[Port], folder: Path
-) -> ServedWorkload:
+def _served(best: BestFile, home: Path, ports: Sequence[Port], folder: Path) -> ServedWorkload:
     asked = best.model.workload
     mix = mix_of_file(asked)
     plan = plan_of_file(best, mix)
@@ -224,9 +222,7 @@ def _read(
     )
 
 
-def _guessed(
-    ranges: dict[str, Range | None], served: ServedWorkload
-) -> dict[str, Range | None]:
+def _guessed(ranges: dict[str, Range | None], served: ServedWorkload) -> dict[str, Range | None]:
     """With a range for each input, as it was guessed when it was measured."""
     import numpy as np
 

@@ -72,7 +72,8 @@ def export(tuned: Tuned) -> Exported:
                 "the speed of models whose work depends on their data",
             )
         )
-    files, before = {PROGRAM: program, "CMakeLists.txt": render("CMakeLists.txt.jinja")}, ()
+    before: tuple[str, ...] = ()
+    files = {PROGRAM: program, "CMakeLists.txt": render("CMakeLists.txt.jinja")}
     if served is not None:
         files[SAMPLES] = render(
             "samples_of.py.jinja", model=tuned.model, s=served, modules=sorted(served.modules)

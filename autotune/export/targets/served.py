@@ -56,6 +56,11 @@ class SampleSource:
     fault: str = ""
     """Why they cannot be read, where what was measured is not there any more."""
 
+    @property
+    def is_random(self) -> bool:
+        """Whether there were no data of the user's."""
+        return self.kind is None and not self.fault
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServedInput:
@@ -131,7 +136,7 @@ class ServedWorkload:
 
     @property
     def images_vary(self) -> bool:
-        """Whether the model takes images of several sizes: each request gets a tensor of its own."""
+        """Whether the model takes images of several sizes, each in a tensor of its own."""
         return self.in_graph is not None and self.in_graph.source is None
 
     @property

@@ -85,6 +85,14 @@ class Tuned:
         return (self.model, *(str(folder / name) for name in self.weights))
 
     @property
+    def taken(self) -> dict[str, tuple[Any, ...]]:
+        """Shapes of the inputs by name, with the batch: -1 for what is open, a pair for bounds."""
+        served = self.served
+        if served is None or served.is_static:
+            return {port.name: port.shape for port in self.inputs}
+        return dict(zip([one.name for one in served.inputs], served.forms[0], strict=True))
+
+    @property
     def is_sync(self) -> bool:
         """One blocking request instead of several in flight."""
         return is_blocking(self.best.beside)
@@ -256,7 +264,8 @@ def another_runtime(tuned: Tuned, whose: str) -> Loss:
 
 def other_data(tuned: Tuned, instead: str = "random numbers") -> list[Loss]:
     """Of a target that is not fed with the data of the measurement, if there was any."""
-    if tuned.data is None:
+    served = tuned.served
+    if tuned.data is None and (served is None or served.source.is_random):
         return []
     return [
         Loss(
