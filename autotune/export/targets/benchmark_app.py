@@ -14,6 +14,7 @@ from autotune.export.targets.target import (
     UnsupportedError,
     another_runtime,
     other_data,
+    taken,
     under_environment,
 )
 from autotune.export.targets.workload_losses import (
@@ -61,7 +62,7 @@ def export(tuned: Tuned) -> Exported:
         *("-m", tuned.model),
         *("-d", best.device),
         *("-load_config", CONFIG),
-        *("-shape", _for_inputs(tuned, [_shape(tuned.taken[p.name]) for p in tuned.inputs])),
+        *("-shape", _for_inputs(tuned, [_shape(taken(tuned)[p.name]) for p in tuned.inputs])),
         *_data_shapes(tuned),
         *("-layout", _for_inputs(tuned, [_layout(tuned, p.shape) for p in tuned.inputs])),
         *("-api", "sync" if tuned.is_sync else "async"),
@@ -200,13 +201,6 @@ def _of_a_workload(tuned: Tuned) -> list[Loss]:
                     "a request takes as much longer",
                 )
             )
-    if served is not None and served.plan is not None and served.plan.pads:
-        found.append(
-            Loss(
-                "items that are padded: every request is as large as the model's shape",
-                "the values differ; the shape is what was measured",
-            )
-        )
     if served is not None and served.states is not None:
         found.append(
             Loss(

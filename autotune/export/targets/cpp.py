@@ -22,6 +22,7 @@ from autotune.export.targets.target import (
     not_blocking,
     other_data,
     render,
+    times_feeding,
     under_environment,
 )
 
@@ -97,6 +98,6 @@ def _serving(tuned: Tuned, served: ServedWorkload) -> dict[str, Any]:
         "s": served,
         "way": served.way(copies=tuned.copies),
         "pads": served.plan is not None and served.plan.pads,
-        "times_feeding": tuned.times_feeding,
+        "times_feeding": times_feeding(tuned),
         "batch_size": tuned.best.batch_size,
     }

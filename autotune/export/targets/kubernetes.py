@@ -14,6 +14,7 @@ from autotune.export.targets.target import (
     UnsupportedError,
     one_line,
     render,
+    taken,
     under_environment,
 )
 from autotune.export.targets.workload_losses import (
@@ -78,7 +79,7 @@ def _arguments(tuned: Tuned, name: str) -> list[str]:
         *("--model_name", name),
         *("--model_path", f"/models/{name}"),
         *("--target_device", tuned.best.device),
-        *("--shape", json.dumps(model_server.shapes(tuned.taken))),
+        *("--shape", json.dumps(model_server.shapes(taken(tuned)))),
         *("--nireq", str(tuned.best.num_requests)),
         *("--plugin_config", json.dumps(model_server.plugin_config(tuned))),
         *("--port", "9000", "--rest_port", "8000"),

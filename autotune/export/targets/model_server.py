@@ -14,6 +14,7 @@ from autotune.export.targets.target import (
     Tuned,
     another_runtime,
     not_blocking,
+    taken,
     under_environment,
 )
 from autotune.export.targets.workload_losses import (
@@ -72,23 +73,23 @@ def entries_of(tuned: Tuned, name: str) -> list[dict[str, Any]]:
     """The configuration of each model: one for each bucket, in the order of routing."""
     served = tuned.served
     if served is None or not served.is_routed or served.plan is None:
-        return [_entry(tuned, name, name, shapes(tuned.taken))]
+        return [_entry(tuned, name, name, shapes(taken(tuned)))]
     found = []
     for form, sizes in zip(served.forms, served.plan.buckets, strict=True):
-        taken = {
+        own = {
             one.name: (shape[0] * tuned.best.batch_size, *shape[1:]) if shape else shape
             for one, shape in zip(served.inputs, form, strict=True)
         }
         named = f"{name}-{'x'.join(map(str, sizes))}"
-        found.append(_entry(tuned, named, name, shapes(taken)))
+        found.append(_entry(tuned, named, name, shapes(own)))
     return found
 
 
-def _entry(tuned: Tuned, name: str, folder: str, taken: dict[str, str]) -> dict[str, Any]:
+def _entry(tuned: Tuned, name: str, folder: str, shape: dict[str, str]) -> dict[str, Any]:
     return {
         "name": name,
         "base_path": f"/workspace/models/{folder}",
-        "shape": taken,
+        "shape": shape,
         "target_device": tuned.best.device,
         "nireq": tuned.best.num_requests,
         "plugin_config": plugin_config(tuned),
@@ -105,9 +106,9 @@ def plugin_config(tuned: Tuned) -> dict[str, str | int | bool]:
     return found | {name: tuned.explicit[name] == "YES" for name in switches & set(found)}
 
 
-def shapes(taken: Mapping[str, Sequence[Any]]) -> dict[str, str]:
+def shapes(of: Mapping[str, Sequence[Any]]) -> dict[str, str]:
     """Shapes as the server writes them, with -1 for an open size and 80:640 for bounds."""
-    return {name: f"({','.join(_size(size) for size in shape)})" for name, shape in taken.items()}
+    return {name: f"({','.join(_size(size) for size in shape)})" for name, shape in of.items()}
 
 
 def _size(size: Any) -> str:

@@ -19,6 +19,7 @@ from autotune.export.targets.target import (
     another_runtime,
     other_data,
     render,
+    taken,
     under_environment,
 )
 from autotune.export.targets.workload_losses import (
@@ -77,7 +78,7 @@ def _bounded(tuned: Tuned) -> dict[str, tuple[Any, ...]]:
     """Shapes of the inputs, with bounds where they are open: the provider takes nothing else."""
     served = tuned.served
     if served is None or served.is_static or served.mix is None:
-        return tuned.taken
+        return taken(tuned)
     (form,) = served.mix.forms(ShapePlan(Serving.BOUNDED))
     return {one.name: form[one.name] for one in served.inputs}
 

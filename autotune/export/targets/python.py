@@ -12,6 +12,7 @@ from autotune.export.targets.target import (
     Tuned,
     check_readable,
     render,
+    times_feeding,
     under_environment,
 )
 
@@ -75,7 +76,7 @@ def _serving(tuned: Tuned, served: ServedWorkload) -> dict[str, Any]:
     return {
         "s": served,
         "way": served.way(copies=tuned.copies),
-        "times_feeding": tuned.times_feeding,
+        "times_feeding": times_feeding(tuned),
         "modules": sorted(own | served.modules),
     }
 

@@ -176,12 +176,6 @@ class ServedWorkload:
         has_text = any(one.type == "string" for one in self.inputs)
         return "new" if self.is_in_turn or has_text else "rows"
 
-    @property
-    def one_file(self) -> str | None:
-        """The only file of arrays, where that is all that is read."""
-        is_one = self.source.kind is Source.ARRAYS and len(self.source.files) == 1
-        return self.source.files[0] if is_one else None
-
     def in_turns(self, most: int) -> list[list[tuple[int, ...]]]:
         """Shapes of the mix as often as their weights say, each at least once; about `most`."""
         return [shape for shape, weight in self.shares for _ in range(_times(weight, most))]

@@ -1,6 +1,5 @@
 """What a deployment target is given, and what it gives back."""
 
-import math
 import re
 import shlex
 from collections.abc import Callable, Mapping
@@ -85,14 +84,6 @@ class Tuned:
         return (self.model, *(str(folder / name) for name in self.weights))
 
     @property
-    def taken(self) -> dict[str, tuple[Any, ...]]:
-        """Shapes of the inputs by name, with the batch: -1 for what is open, a pair for bounds."""
-        served = self.served
-        if served is None or served.is_static:
-            return {port.name: port.shape for port in self.inputs}
-        return dict(zip([one.name for one in served.inputs], served.forms[0], strict=True))
-
-    @property
     def is_sync(self) -> bool:
         """One blocking request instead of several in flight."""
         return is_blocking(self.best.beside)
@@ -135,11 +126,6 @@ class Tuned:
         return self.best.measured.feed is not Feed.BIND
 
     @property
-    def times_feeding(self) -> bool:
-        """Whether what precedes a request is a part of its latency."""
-        return self.best.measured.feed is Feed.END_TO_END
-
-    @property
     def arithmetic(self) -> str:
         """What it computes in; empty where the runtime does not say."""
         return self.explicit.get(ARITHMETIC_PROPERTY, "")
@@ -160,6 +146,19 @@ class Tuned:
         """Threads that infer; None where the runtime does not say."""
         said = self.best.effective.get("INFERENCE_NUM_THREADS", "")
         return int(said) if said.isascii() and said.isdigit() and int(said) else None
+
+
+def taken(tuned: Tuned) -> dict[str, tuple[Any, ...]]:
+    """Shapes of the inputs by name, with the batch: -1 for what is open, a pair for bounds."""
+    served = tuned.served
+    if served is None or served.is_static:
+        return {port.name: port.shape for port in tuned.inputs}
+    return dict(zip([one.name for one in served.inputs], served.forms[0], strict=True))
+
+
+def times_feeding(tuned: Tuned) -> bool:
+    """Whether what precedes a request is a part of its latency."""
+    return tuned.best.measured.feed is Feed.END_TO_END
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,16 +205,6 @@ def c_string(text: str) -> str:
         )
         + '"'
     )
-
-
-def cpp_double(value: float) -> str:
-    """A number of C++: as long as it takes, and with names for what has no digits."""
-    if math.isfinite(value):
-        return repr(float(value))
-    limits = "std::numeric_limits<double>"
-    if math.isnan(value):
-        return f"{limits}::quiet_NaN()"
-    return f"{'-' if value < 0 else ''}{limits}::infinity()"
 
 
 def yaml_string(text: str) -> str:
@@ -335,7 +324,6 @@ def _environment() -> Environment:
     )
     environment.filters["py"] = ascii
     environment.filters["c"] = c_string
-    environment.filters["cpp_double"] = cpp_double
     environment.filters["yaml"] = yaml_string
     environment.filters["markdown"] = markdown
     environment.filters["fence"] = fence

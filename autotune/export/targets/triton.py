@@ -19,6 +19,7 @@ from autotune.export.targets.target import (
     Tuned,
     UnsupportedError,
     render,
+    taken,
     under_environment,
 )
 from autotune.export.targets.workload_losses import (
@@ -65,7 +66,7 @@ def export(tuned: Tuned) -> Exported:
     name, tuned = tuned.name, graph.tuned
     _check(tuned)
     inputs = tuple(
-        replace(port, shape=tuple(map(_size, tuned.taken[port.name]))) for port in tuned.inputs
+        replace(port, shape=tuple(map(_size, taken(tuned)[port.name]))) for port in tuned.inputs
     )
     is_static = all(size >= 0 for port in inputs for size in port.shape)
     parameters = {key: tuned.explicit[key] for key in _READS if key in tuned.explicit}
@@ -147,7 +148,7 @@ def _unbounded(tuned: Tuned) -> list[Loss]:
     ]
     bounds = [
         f"{size[0]} to {size[1]}"
-        for shape in tuned.taken.values()
+        for shape in taken(tuned).values()
         for size in shape
         if isinstance(size, tuple)
     ]

@@ -3,7 +3,14 @@
 from dataclasses import dataclass, replace
 
 from autotune.export.targets.served import ServedWorkload
-from autotune.export.targets.target import Loss, Port, Tuned, UnsupportedError, render
+from autotune.export.targets.target import (
+    Loss,
+    Port,
+    Tuned,
+    UnsupportedError,
+    render,
+    times_feeding,
+)
 
 SAVED, SCRIPT = "prepared.xml", "with_preprocessing.py"
 
@@ -81,7 +88,15 @@ def fed_with_random_data(tuned: Tuned) -> list[Loss]:
     served = tuned.served
     if served is None:
         return []
-    return [*_not_prepared(served), *_not_timed(tuned)]
+    found = [*_not_prepared(served), *_not_timed(tuned)]
+    if served.plan is not None and served.plan.pads:
+        found.append(
+            Loss(
+                "items that are padded: every request is filled as far as the model's shape goes",
+                "the values differ; the shape is what was measured",
+            )
+        )
+    return found
 
 
 def _not_prepared(served: ServedWorkload) -> list[Loss]:
@@ -128,7 +143,7 @@ def _not_routed(served: ServedWorkload) -> list[Loss]:
 
 
 def _not_timed(tuned: Tuned) -> list[Loss]:
-    if not tuned.times_feeding:
+    if not times_feeding(tuned):
         return []
     return [
         Loss(

@@ -15,23 +15,26 @@ from typing import Any
 import numpy as np
 import openvino as ov
 import pytest
-from openvino import opset13 as op
-from PIL import Image
 
 from autotune.domain.measurement import Feed
 from autotune.export.to_targets import export
 from autotune.space.dimensions import Api
-from autotune.worker.asked import WorkloadData
 from autotune.worker.fitting import cropped
-from autotune.worker.inputs import Sample, input_name
 from autotune.worker.states import in_sequence
-from autotune.workload.preparing import prepare
+from tests.export.targets.workload_models import (
+    HOW,
+    PAD,
+    alone,
+    lines_of,
+    photographs,
+    prepared_alone,
+    write_models,
+)
 from tests.export.targets.workloads import look_here, write_workload
 
 pytestmark = pytest.mark.openvino
 
-WIDTHS = (3, 4, 7, 8, 11, 16)
-PAD = {"value": 0, "axis": 3}
+SIZES = {"one size": [(30, 40)] * 3, "several": [(30, 40), (60, 20), (9, 13)]}
 PLANS = ("dynamic", "bounded", "padded", "buckets:4|8|16")
 DETECTOR = Path(__file__).parents[3] / "studies" / "models" / "detector.onnx"
 
@@ -62,56 +65,12 @@ def core() -> ov.Core:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a model of each kind."""
-    folder = tmp_path_factory.mktemp("models")
-    for name, model in {
-        "line": line(),
-        "text": text(),
-        "sequence": sequence(),
-        "picture": picture(),
-    }.items():
-        for port in model.inputs:
-            port.get_tensor().set_names({port.get_node().get_friendly_name()})
-        ov.save_model(model, folder / f"{name}.xml", compress_to_fp16=False)
-    return folder
+    return write_models(tmp_path_factory.mktemp("models"))
 
 
-def line() -> ov.Model:
-    """x: f32 1x2x4xW to 1x3x4xW; zeros behind an item do not change its answer."""
-    x = op.parameter([1, 2, 4, -1], np.float32, name="x")
-    weights = np.random.default_rng(5).standard_normal((3, 2, 3, 3), dtype=np.float32)
-    same = ([1, 1], [1, 1], [1, 1], [1, 1])
-    return ov.Model([op.convolution(op.relu(x), op.constant(weights), *same)], [x])
-
-
-def text() -> ov.Model:
-    """Of ids and mask, i64 1xL, to 1xL and one number."""
-    ids = op.parameter([-1, -1], np.int64, name="ids")
-    mask = op.parameter([-1, -1], np.int64, name="mask")
-    each = op.multiply(op.convert(ids, "f32"), op.convert(mask, "f32"))
-    total = op.reduce_sum(each, op.constant([1]), keep_dims=True)
-    return ov.Model([op.multiply(each, op.constant(np.float32(0.5))), total], [ids, mask])
-
-
-def sequence() -> ov.Model:
-    """x: f32 1x4, added to what the requests before it left."""
-    x = op.parameter([1, 4], np.float32, name="x")
-    start = op.constant(np.zeros((1, 4), np.float32))
-    before = op.read_value(start, "sum", np.float32, ov.PartialShape([1, 4]))
-    added = op.add(before, x)
-    return ov.Model([op.result(op.relu(added))], [op.assign(added, "sum")], [x])
-
-
-def picture() -> ov.Model:
-    """image: f32 1x3x8x12 to 1x5."""
-    x = op.parameter([1, 3, 8, 12], np.float32, name="image")
-    weights = np.random.default_rng(6).standard_normal((5, 3, 3, 3), dtype=np.float32)
-    found = op.convolution(x, op.constant(weights), [1, 1], [0, 0], [0, 0], [1, 1])
-    return ov.Model([op.reduce_mean(found, op.constant([2, 3]), keep_dims=False)], [x])
-
-
-def program(best: Path, target: str = "python") -> ModuleType:
+def program(best: Path) -> ModuleType:
     """The exported program, imported."""
-    (made,), _ = export(best, [target], best.parent / "out")
+    (made,), _ = export(best, ["python"], best.parent / "out")
     spec = importlib.util.spec_from_file_location("exported", made.folder / "infer.py")
     assert spec is not None
     assert spec.loader is not None
@@ -158,18 +117,6 @@ def source_of(made: ModuleType) -> str:
     return Path(made.__file__).read_text()
 
 
-def alone(core: ov.Core, model: Path, samples: Sequence[Sample]) -> list[list[np.ndarray]]:
-    """What each sample is answered by itself, in its own shape."""
-    found = []
-    for sample in samples:
-        network = core.read_model(model)
-        network.reshape({name: list(values.shape) for name, values in sample.items()})
-        one = core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        outputs = one([sample[input_name(port)] for port in network.inputs])
-        found.append([outputs[at].copy() for at in range(len(outputs))])
-    return found
-
-
 def check(
     found: Sequence[tuple[int, list[np.ndarray]]], wanted: Sequence[Sequence[np.ndarray]]
 ) -> None:
@@ -178,16 +125,6 @@ def check(
         for got, expected in zip(outputs, wanted[number], strict=True):
             own = cropped(got, expected.shape)
             assert np.abs(own - expected).max() <= 1e-5 * np.abs(expected).max(), number
-
-
-def lines_of(folder: Path) -> list[str]:
-    """Files of samples of each width, with others in each."""
-    random = np.random.default_rng(1)
-    for width in WIDTHS:
-        count = 1 + width % 3
-        array = random.standard_normal((count, 2, 4, width), dtype=np.float32)
-        np.savez(folder / f"{width}.npz", x=array)
-    return [f"{width}.npz" for width in WIDTHS]
 
 
 # ----------------------------------------------------------------------------------------- a mix
@@ -412,42 +349,6 @@ def test_end_to_end_without_a_workload(tmp_path: Path, models: Path, core: ov.Co
 
 # ---------------------------------------------------------------------------------------- pictures
 
-HOW = {
-    "type": "u8",
-    "layout": "HWC",
-    "color": "RGB",
-    "model_color": "BGR",
-    "model_layout": "NCHW",
-    "resize": "bilinear",
-    "mean": [127.5],
-    "scale": [127.5, 60, 50],
-}
-
-
-def photographs(folder: Path, sizes: Sequence[tuple[int, int]]) -> str:
-    """A folder of pictures, one of which does not decode."""
-    random, home = np.random.default_rng(8), folder / "photos"
-    home.mkdir()
-    for at, (height, width) in enumerate(sizes):
-        coarse = random.integers(0, 256, (5, 7, 3), np.uint8)
-        picture = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
-        picture.save(home / f"{at}.png")
-    (home / "0-broken.jpg").write_bytes(b"none")
-    return "photos"
-
-
-def prepared_alone(
-    core: ov.Core, model: Path, asked: WorkloadData, size: tuple[int, int]
-) -> list[list[np.ndarray]]:
-    """What the plain model answers for each image that the host prepared."""
-    assert asked.preprocessing is not None
-    (name,) = asked.samples[0]
-    ready = [{name: prepare(one[name][0], asked.preprocessing, *size)} for one in asked.samples]
-    return alone(core, model, ready)
-
-
-SIZES = {"one size": [(30, 40)] * 3, "several": [(30, 40), (60, 20), (9, 13)]}
-
 
 @pytest.mark.parametrize(
     ("feed", "where", "layout", "sizes", "batch_size"),
@@ -518,8 +419,11 @@ def test_the_detector(tmp_path: Path, core: ov.Core, where: str) -> None:
     assert np.abs(output - wanted).max() <= 1e-2 * np.abs(wanted).max()
 
 
-def test_a_program_runs_as_it_is_written(tmp_path: Path, models: Path) -> None:
-    """In a process of its own, which ends: of several models."""
+def test_a_program_runs_as_it_is_written(
+    tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a process of its own, which ends: of several models. A worker looked at these."""
+    monkeypatch.undo()
     said = {"inputs": lines_of(tmp_path), "pad": PAD}
     path, _ = write_workload(tmp_path, models / "line.xml", said, shape_plan=PLANS[3])
     program(path)

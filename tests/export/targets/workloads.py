@@ -81,7 +81,7 @@ def look_here(
     core = ov.Core()
     network = model.read(core, path, shapes or {})
     model.set_batch(network, batch_size)
-    seen = {
+    seen: dict[str, Any] = {
         f"{prefix}{kind}": tuple(ModelPort(**port) for port in ports)
         for prefix, one in (("", model.load(core, path)), ("static_", network))
         for kind, ports in model.describe(one).items()
