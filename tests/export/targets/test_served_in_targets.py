@@ -71,7 +71,9 @@ def answers_in_cpp(folder: Path, batch_size: int, rank: int) -> Iterator[tuple[i
     assert count == 1
     (folder / "infer.cpp").write_text(changed)
     cmake = folder / "CMakeLists.txt"
-    cmake.write_text(cmake.read_text() + "target_compile_options(infer PRIVATE -Wall -Wextra)\n")
+    cmake.write_text(
+        cmake.read_text() + "target_compile_options(infer PRIVATE -Wall -Wextra -Werror)\n"
+    )
     run([sys.executable, "samples.py"], folder)
     build(folder)
     check(run(["build/infer", "--seconds", "0.3"], folder))
