@@ -13,6 +13,7 @@ from autotune.space.configuration import Configuration
 from autotune.space.devices import is_meta
 from autotune.space.dimension import Dimension, Kind
 from autotune.space.dimensions import (
+    API,
     BY_NAME,
     DIMENSIONS,
     PerformanceHint,
@@ -23,6 +24,7 @@ from autotune.space.dimensions import (
 from autotune.space.offer import Offer, Ways
 from autotune.space.rows.cpu import CORE_TYPE, HYPER_THREADING
 from autotune.space.rows.gpu import AUTO_BATCHING
+from autotune.space.rows.workload import PREPROCESSING
 from autotune.space.space import SearchSpace, lone_request
 from autotune.spec import SpaceSpec
 
@@ -237,11 +239,20 @@ def trusted_precisions(
 
 
 def seeds(space: SearchSpace) -> list[Configuration]:
-    """What every study measures first: both hints of each device, and a single request on each."""
+    """What every study measures first: both hints of each device, and a single request on each.
+
+    And a single request that does not overlap with its preparation, or is prepared elsewhere.
+    """
     found = [
         Configuration(device=device, hint=hint)
         for device in space.choices["device"]
         for hint in (PerformanceHint.LATENCY, PerformanceHint.THROUGHPUT)
     ]
     lone = [space.configuration(lone_request(space, device)) for device in space.choices["device"]]
+    first = lone_request(space, space.choices["device"][0])
+    for one in (API, PREPROCESSING):  # each other way once: by chance it may come late
+        at = DIMENSIONS.index(one.name)
+        others = range(1, len(space.choices[one.name]))
+        points = ((*first[:at], other, *first[at + 1 :]) for other in others)
+        lone += [space.configuration(point) for point in points]
     return [*found, *dict.fromkeys(lone)]
