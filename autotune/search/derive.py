@@ -24,7 +24,7 @@ from autotune.space.dimensions import (
 from autotune.space.offer import Offer, Ways
 from autotune.space.rows.cpu import CORE_TYPE, HYPER_THREADING
 from autotune.space.rows.gpu import AUTO_BATCHING
-from autotune.space.rows.workload import PREPROCESSING
+from autotune.space.rows.workload import PREPROCESSING, SHAPE_PLAN
 from autotune.space.space import SearchSpace, lone_request
 from autotune.spec import SpaceSpec
 
@@ -243,8 +243,11 @@ def seeds(space: SearchSpace) -> list[Configuration]:
 
     And a single request that does not overlap with its preparation, or is prepared elsewhere.
     """
+    served = {
+        one.column: space.choices[one.name][0] for one in (PREPROCESSING, SHAPE_PLAN)
+    }  # of the study's own choices, even a baseline
     found = [
-        Configuration(device=device, hint=hint)
+        Configuration(device=device, hint=hint, **served)
         for device in space.choices["device"]
         for hint in (PerformanceHint.LATENCY, PerformanceHint.THROUGHPUT)
     ]

@@ -30,6 +30,8 @@ class WorkloadData:
     preprocessing: Preprocessing | None = None
     states: States | None = None
     is_random: bool = False
+    ranged: tuple[str, ...] = ()
+    """Inputs of random data whose range was said."""
     notes: tuple[str, ...] = ()
     """What the user should know of the samples."""
 
@@ -56,6 +58,7 @@ def save_asked(path: Path, asked: WorkloadData) -> None:
         "preprocessing": None if asked.preprocessing is None else asked.preprocessing.to_dict(),
         "states": asked.states,
         "is_random": asked.is_random,
+        "ranged": list(asked.ranged),
     }
     _said(path).write_text(json.dumps(said), encoding="utf-8")
 
@@ -75,6 +78,7 @@ def load_asked(path: Path) -> WorkloadData:
         preprocessing=None if prepared is None else Preprocessing.from_dict(prepared),
         states=None if states is None else States(states),
         is_random=said["is_random"],
+        ranged=tuple(said["ranged"]),
         notes=tuple(gathered.notes),
     )
 

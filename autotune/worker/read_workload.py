@@ -160,6 +160,7 @@ def _of_tensors(
         mix=mix,
         states=workload.states,
         is_random=workload.inputs is None and inputs is None,
+        ranged=tuple(workload.ranges),
         notes=tuple(found.notes),
     )
     if mix is None:
@@ -262,6 +263,13 @@ def _pads(sample: Sample, said: Mapping[str, tuple[Pad, ...]]) -> dict[str, tupl
         message = (
             f"[workload] pad: no input is named {min(unknown)!r}; there are {', '.join(sample)}"
         )
+        raise DataError(message)
+    nowhere = next(
+        (pad.axis for pad in said.get("", ()) if all(pad.axis >= a.ndim for a in sample.values())),
+        None,
+    )
+    if nowhere is not None:
+        message = f"[workload] pad: no input has an axis {nowhere}"
         raise DataError(message)
     found = {}
     for name, array in sample.items():

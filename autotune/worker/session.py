@@ -160,7 +160,7 @@ class Session:
         self._progress("counting items")
         items = items_per_request(self._core, network, samples(network, file), home_of(facts))
         warnings = [] if is_real else why_random_misleads(network)
-        ids = {} if inputs else unsaid_ids(network, table_rows(network))
+        ids = {} if is_real else unsaid_ids(table_rows(network), asked)
         bench = Bench(
             core=self._core,
             network=network,
