@@ -34,6 +34,7 @@ from autotune.errors import (
     EXIT_NO_FEASIBLE,
     EXIT_OK,
     AutotuneError,
+    InputCodeError,
     MachineFaultError,
     StorageError,
 )
@@ -84,7 +85,8 @@ def run_tune(
             _say_how_to_go_on(console, go_on)
             return EXIT_INTERRUPTED
         except (AutotuneError, OSError) as error:
-            if text is not None and not (folder / DATABASE).exists():
+            is_code = isinstance(error, InputCodeError)  # whose log lies there
+            if text is not None and not (folder / DATABASE).exists() and not is_code:
                 # Nothing was measured: leave nothing behind.
                 take_back(folder, text, session.logged_bytes)
             elif session.is_open and isinstance(error, MachineFaultError | StorageError):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import openvino as ov
 
-from autotune.errors import SourceError
+from autotune.errors import InputCodeError, SourceError
 from autotune.worker import model
 from autotune.worker.asked import WorkloadData, save_asked, save_static, static_file
 from autotune.worker.gather import facts_of, gather, image_input
@@ -50,6 +50,8 @@ def read_workload(
             asked, fed = _of_images(core, path, shapes, workload)
         else:
             asked, fed = _of_tensors(core, path, shapes, inputs, workload)
+    except InputCodeError:
+        raise
     except (SourceError, PreparationError) as error:
         raise DataError(str(error)) from None
     save_asked(samples, asked)

@@ -9,6 +9,7 @@ import openvino as ov
 
 from autotune.domain.inspection import home_of
 from autotune.domain.measurement import Feed
+from autotune.errors import InputCodeError
 from autotune.space.all_devices import expanded
 from autotune.space.directed import flattened
 from autotune.worker import model, sample
@@ -342,6 +343,7 @@ def classify(error: Exception, phase: str) -> str:
 
 _KINDS = {
     WrongOutputError: "wrong_output",
+    InputCodeError: "code",
     model.ShapeError: "shape",
     DataError: "data",
     DeviceMissingError: "device",
