@@ -239,10 +239,7 @@ def trusted_precisions(
 
 
 def seeds(space: SearchSpace) -> list[Configuration]:
-    """What every study measures first: both hints of each device, and a single request on each.
-
-    And a single request that does not overlap with its preparation, or is prepared elsewhere.
-    """
+    """Both hints of each device, and a single request on each."""
     served = {
         one.column: space.choices[one.name][0] for one in (PREPROCESSING, SHAPE_PLAN)
     }  # of the study's own choices, even a baseline
@@ -252,10 +249,18 @@ def seeds(space: SearchSpace) -> list[Configuration]:
         for hint in (PerformanceHint.LATENCY, PerformanceHint.THROUGHPUT)
     ]
     lone = [space.configuration(lone_request(space, device)) for device in space.choices["device"]]
-    first = lone_request(space, space.choices["device"][0])
-    for one in (API, PREPROCESSING):  # each other way once: by chance it may come late
-        at = DIMENSIONS.index(one.name)
-        others = range(1, len(space.choices[one.name]))
-        points = ((*first[:at], other, *first[at + 1 :]) for other in others)
-        lone += [space.configuration(point) for point in points]
     return [*found, *dict.fromkeys(lone)]
+
+
+def openers(space: SearchSpace) -> list[Configuration]:
+    """What every study measures first: the seeds, and a single request in each other way.
+
+    That is one that does not overlap with its preparation, or is prepared elsewhere: by chance the
+    first of these may come late.
+    """
+    found, first = seeds(space), lone_request(space, space.choices["device"][0])
+    for one in (API, PREPROCESSING):
+        at = DIMENSIONS.index(one.name)
+        for other in range(1, len(space.choices[one.name])):
+            found.append(space.configuration((*first[:at], other, *first[at + 1 :])))
+    return list(dict.fromkeys(found))

@@ -206,8 +206,15 @@ class SeveralShapes:
         return [model.answer(single, sample) for sample in self.served.asked.samples]
 
     def ready(self, compiled: Compiled) -> Compiled:
-        """As for every deployment."""
-        return compiled
+        """As for every deployment; anew where the runtime makes one request of several."""
+        if not self.subject.gathers:
+            return compiled
+        subject = self.subject
+        again = [
+            subject.core.compile_model(network, subject.device, subject.properties)
+            for network in self.served.networks()
+        ]
+        return replace(compiled, models=again)
 
     def feeding(self, compiled: Compiled, feed: str) -> Feeding:
         """As for every deployment."""

@@ -86,7 +86,11 @@ REASONS: list[tuple[str, set[str], str]] = [
         "a simulated CPU is made of streams, threads, requests and items",
     ),
     ("tuning/advice.py", {DEVICE}, "what a device does not let be read back"),
-    ("tuning/findings.py", {DEVICE, BATCH}, "what could not be shown of batches and devices"),
+    (
+        "tuning/findings.py",
+        {DEVICE, BATCH, STREAMS, REQUESTS},
+        "what could not be shown of batches and devices; more requests than samples",
+    ),
     ("tuning/ledger.py", {DEVICE}, "a device that is hopeless is taken out"),
     ("tuning/loop.py", {DEVICE}, "says so"),
     ("tuning/prepare.py", {DEVICE, BATCH}, "devices to inspect, whether to try a batch"),
