@@ -40,8 +40,8 @@ def _of_workload(spec: StudySpec, facts: Inspection, choices: SearchSpace) -> li
     several = max(choices.choices["streams"]) * max(choices.choices["requests_per_stream"])
     if asked.samples < several:
         few = (
-            f"fewer samples ({asked.samples}) than requests that may be in flight ({several}): some "
-            "are fed with the same"
+            f"fewer samples ({asked.samples}) than requests that may be in flight ({several}): "
+            "some are fed with the same"
         )
         found.append(("inputs", few))
     plans = refused_plans(asked, spec.space.choices(SHAPE_PLAN.name))

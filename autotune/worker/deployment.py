@@ -81,7 +81,7 @@ class OneModel:
     def data(self, network: ov.Model) -> list[Sample]:
         """What it is fed with, as it takes it."""
         if self.asked is not None and self.subject.plain is not None:
-            return self.asked.samples  # images, which the model prepares itself
+            return list(self.asked.samples)  # images, which the model prepares itself
         return samples(network, self.file)
 
     def compile(self) -> Compiled:
@@ -105,7 +105,7 @@ class OneModel:
         if subject.plain is not None and self.asked is not None:
             known = known.of_kind(GIVEN)
             plain = probes(subject.plain(), self.file, known.kinds)
-            groups = [self.asked.samples[: len(plain[0])]]
+            groups = [list(self.asked.samples[: len(plain[0])])]
         else:
             groups = probes(subject.read(), self.file, known.kinds)
         outputs = model.infer(one, batch_of(groups[0], 0, subject.batch_size))

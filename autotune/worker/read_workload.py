@@ -100,6 +100,7 @@ def _of_images(
         preprocessing=how,
         states=workload.states,
         notes=tuple(found.notes),
+        images_vary=len({one[name].shape for one in images}) > 1,
     )
     return asked, prepared
 
