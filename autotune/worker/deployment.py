@@ -1,7 +1,7 @@
 """One configuration as it is deployed: its compiled models, their data, the proof of answers."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -42,6 +42,8 @@ class Compiled:
     """Of all of them, one after the other."""
     first_inference_ms: float
     """Of the slowest of them."""
+    data: Sequence[Sample] = ()
+    """Samples as the only model takes them."""
 
 
 class DeployedModels(Protocol):
@@ -78,7 +80,7 @@ class OneModel:
     asked: WorkloadData | None = None
     """None where there is nothing beside that file."""
 
-    def data(self, network: ov.Model) -> list[Sample]:
+    def _data(self, network: ov.Model) -> list[Sample]:
         """What it is fed with, as it takes it."""
         if self.asked is not None and self.subject.plain is not None:
             return list(self.asked.samples)  # images, which the model prepares itself
@@ -89,13 +91,15 @@ class OneModel:
         begun = time.perf_counter()
         network = self.subject.read()
         read_s = time.perf_counter() - begun
-        first = batch_of(self.data(network), 0, self.subject.batch_size)
+        data = self._data(network)
+        first = batch_of(data, 0, self.subject.batch_size)
         begun = time.perf_counter()
         compiled = self.subject.compiled(network)
         compile_s = time.perf_counter() - begun
         begun = time.perf_counter()
         model.infer(compiled, first)
-        return Compiled([compiled], read_s, compile_s, 1000 * (time.perf_counter() - begun))
+        first_ms = 1000 * (time.perf_counter() - begun)
+        return Compiled([compiled], read_s, compile_s, first_ms, data)
 
     def prove(self, compiled: Compiled) -> tuple[float, str | None]:
         """As for every deployment."""
@@ -127,8 +131,7 @@ class OneModel:
         (one,), batch_size = compiled.models, self.subject.batch_size
         copies, asked = feed != Feed.BIND, self.asked
         if asked is None:
-            data = self.data(self.subject.read())
-            return (copied if copies else bound_once)(one, data, batch_size)
+            return (copied if copies else bound_once)(one, list(compiled.data), batch_size)
         if asked.states is not None:
             sequence = in_turn(one, asked.samples, copies=copies)
             return of_states(sequence, resets=asked.states is States.RESET)
@@ -136,10 +139,9 @@ class OneModel:
         if is_in_graph and asked.images_vary:
             return in_turn(one, asked.samples, copies=copies)
         if feed == Feed.END_TO_END and asked.preprocessing is not None and not is_in_graph:
-            name = image_input(self.subject.read(), asked.preprocessing)
+            name = image_input(one, asked.preprocessing)
             return prepared(one, asked, name, batch_size)
-        data = self.data(self.subject.read())
-        return (copied if copies else bound_once)(one, data, batch_size)
+        return (copied if copies else bound_once)(one, list(compiled.data), batch_size)
 
 
 @dataclass(frozen=True, kw_only=True)

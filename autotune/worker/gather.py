@@ -138,7 +138,7 @@ def _completed(
     return Gathered(samples=samples, names=gathered.names, notes=gathered.notes)
 
 
-def image_input(network: ov.Model, preprocessing: Preprocessing) -> str:
+def image_input(network: ov.Model | ov.CompiledModel, preprocessing: Preprocessing) -> str:
     """Name of the input that is fed with images to be prepared.
 
     Raises:
