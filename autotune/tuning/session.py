@@ -16,6 +16,7 @@ from autotune.machines.process import scrubbed_note
 from autotune.racing.calibration import Calibration
 from autotune.search.search import Search
 from autotune.space.configuration import Configuration
+from autotune.spec.fed_words import fed_in_words
 from autotune.storage.writer import StudyWriter
 from autotune.tuning.advice import Adviser
 from autotune.tuning.agenda import Agenda
@@ -66,8 +67,8 @@ class Outcome:
     machine: Machine
     items_per_request: int = 1
     """At batch 1; throughput counts items."""
-    inputs: str | None = None
-    """File of the input data; None for random data."""
+    inputs: str = "random data"
+    """What requests were fed with, and how, in words."""
 
 
 def hold_session(  # noqa: PLR0913 - what a session may be told
@@ -117,7 +118,7 @@ def hold_session(  # noqa: PLR0913 - what a session may be told
         goal=tuner.goal,
         machine=study.machine,
         items_per_request=preamble.items_per_request,
-        inputs=study.spec.model.inputs,
+        inputs=fed_in_words(study.spec, store.identity().fed),
     )
 
 
@@ -201,6 +202,6 @@ def _taken_up(study: Prepared, store: StudyWriter, tuner: Tuner, preamble: Pream
         budget_trials=budget.trials,
         notes=(*notes, *(text for _, text in preamble.findings)),
         items_per_request=preamble.items_per_request,
-        inputs=study.spec.model.inputs,
+        inputs=fed_in_words(study.spec, identity.fed),
         core_budget=study.machine.budget_words,
     )

@@ -22,6 +22,8 @@ from autotune.storage.reader import StudyReader
 from tests.builders import GOAL, make_configuration, make_measurement, make_trial
 from tests.report.studies import make_study
 
+FED = "random data, bound once"
+
 
 def trial(number: int, batch: int, rate: float) -> Trial:
     """A trial of one configuration at some throughput."""
@@ -98,11 +100,11 @@ def test_what_the_numbers_are_numbers_of_is_said(side: Side) -> None:
     other = replace(side, identity=replace(side.identity, items_per_request=8), name="b")
 
     assert comparison_view([side, replace(side, name="b")], GOAL).lines[-1] == (
-        "Throughput in items/s; inputs: random."
+        "Throughput in items/s; inputs: random data, bound once."
     )
     assert comparison_view([side, other], GOAL).lines[-2:] == (
-        "a: throughput in items/s; inputs: random.",
-        "b: throughput in items/s, 8 items per request at batch 1; inputs: random.",
+        f"a: throughput in items/s; inputs: {FED}.",
+        f"b: throughput in items/s, 8 items per request at batch 1; inputs: {FED}.",
     )
     assert dict(differences([side, other]))["items per request"] == (1, 8)
 
