@@ -7,6 +7,7 @@ from datetime import datetime
 
 from autotune.domain.doubts import Doubts
 from autotune.domain.events import Event, Noted, StudyFinished, StudyOpened
+from autotune.domain.fed import Fed
 from autotune.domain.goal import Goal
 from autotune.domain.race import RaceResult
 from autotune.domain.ranking import chosen
@@ -69,6 +70,8 @@ class Outcome:
     """At batch 1; throughput counts items."""
     inputs: str = "random data"
     """What requests were fed with, and how, in words."""
+    fed: Fed | None = None
+    """The same as what a look at it found."""
 
 
 def hold_session(  # noqa: PLR0913 - what a session may be told
@@ -109,6 +112,7 @@ def hold_session(  # noqa: PLR0913 - what a session may be told
     on_event(StudyFinished(reason=reason))
     trials = tuner.ledger.history.trials
     found = chosen(trials, tuner.goal, race)
+    fed = store.identity().fed
     return Outcome(
         reason=reason,
         best=None if found is None else store.with_blocks(found),
@@ -118,7 +122,8 @@ def hold_session(  # noqa: PLR0913 - what a session may be told
         goal=tuner.goal,
         machine=study.machine,
         items_per_request=preamble.items_per_request,
-        inputs=fed_in_words(study.spec, store.identity().fed),
+        inputs=fed_in_words(study.spec, fed),
+        fed=fed,
     )
 
 
