@@ -97,11 +97,14 @@ def _overlap_in_words(trials: Sequence[Trial], race: RaceResult | None, goal: Go
     """In the race, where both raced, and in the search; why it is not known where it is not."""
     searched = overlap(trials, goal)
     raced = None if race is None else raced_overlap(race, goal)
+    each = [(raced, "in the race"), (searched, "by the search")]
     found = [
-        f"{ratio_text(one.ratio)} {where} ({one.asynchronous} against {one.synchronous})"
-        for one, where in ((raced, "in the race"), (searched, "by the search"))
+        (ratio_text(one.ratio), f"{where} ({one.asynchronous} against {one.synchronous})")
+        for one, where in each
         if one is not None
     ]
     if not found:
         return "not known: nothing that waits for each request was shown to meet the goal"
-    return f"the rate of waiting for each request, times {'; '.join(found)}"
+    (ratio, where), *others = found
+    first = f"{ratio} the rate of waiting for each request, {where}"
+    return "; ".join([first, *(f"{ratio} {where}" for ratio, where in others)])
