@@ -247,7 +247,8 @@ def _default(field: FieldInfo, kind: str) -> str:
         return "required"
     if default in (None, (), {}):
         return ""
-    return f"`{json.dumps(_WRITTEN.get(kind, lambda value: value)(default))}`"
+    written = _WRITTEN.get(kind)
+    return f"`{json.dumps(default if written is None else written(default))}`"
 
 
 def _columns(table: Table) -> list[str]:

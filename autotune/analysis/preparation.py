@@ -11,7 +11,7 @@ from autotune.domain.trial import Trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Preparation:
+class PreparationTime:
     """What preparing the inputs of a request takes, where that is a part of its latency."""
 
     prepare_ms: float
@@ -33,7 +33,7 @@ class Overlap:
     """What they are called: a trial, a hint."""
 
 
-def preparation(measurement: Measurement, items: int | None) -> Preparation | None:
+def preparation(measurement: Measurement, items: int | None) -> PreparationTime | None:
     """Of a trial; None where nothing was prepared.
 
     Args:
@@ -44,7 +44,7 @@ def preparation(measurement: Measurement, items: int | None) -> Preparation | No
     return _preparation(prepare_ms, measurement.latency, measurement.throughput_per_s, items)
 
 
-def raced_preparation(standing: Standing) -> Preparation | None:
+def raced_preparation(standing: Standing) -> PreparationTime | None:
     """Of a contender, in the race's own processes; None where nothing was prepared or measured."""
     if standing.latency is None or standing.throughput is None:
         return None
@@ -54,10 +54,10 @@ def raced_preparation(standing: Standing) -> Preparation | None:
 
 def _preparation(
     prepare_ms: float | None, latency: Latency, rate_per_s: float, items: int | None
-) -> Preparation | None:
+) -> PreparationTime | None:
     if prepare_ms is None:
         return None
-    return Preparation(
+    return PreparationTime(
         prepare_ms=prepare_ms,
         share=prepare_ms / latency.mean_ms if latency.mean_ms > 0 else None,
         busy=None if items is None else prepare_ms / 1000 * rate_per_s / items,

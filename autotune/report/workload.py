@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from autotune.analysis.mixture import plan_of
 from autotune.analysis.preparation import (
-    Preparation,
+    PreparationTime,
     overlap,
     preparation,
     raced_overlap,
@@ -84,7 +84,7 @@ def padding_in_words(share: float | None) -> str:
     return f"padding {percent(share)}" if share > 0 else "nothing is padded"
 
 
-def preparation_in_words(one: Preparation) -> str:
+def preparation_in_words(one: PreparationTime) -> str:
     """``4.67 ms for each request, 29 % of its mean latency; …``."""
     share = "" if one.share is None else f", {percent(one.share)} of its mean latency"
     said = f"{milliseconds(one.prepare_ms)} for each request{share}"

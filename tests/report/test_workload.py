@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from autotune.analysis.preparation import Preparation
+from autotune.analysis.preparation import PreparationTime
 from autotune.domain.measurement import Interval, Readings
 from autotune.domain.race import State
 from autotune.domain.trial import Trial
@@ -65,7 +65,7 @@ def test_preparation_is_said_with_what_is_known(
     share: float | None, busy: float | None, says: str
 ) -> None:
     """Its share of the latency, and how busy the thread is."""
-    words = preparation_in_words(Preparation(prepare_ms=1.5, share=share, busy=busy))
+    words = preparation_in_words(PreparationTime(prepare_ms=1.5, share=share, busy=busy))
     assert words.startswith(says)
     assert words.endswith("prepares 50 % of the time") is (busy is not None)
 
