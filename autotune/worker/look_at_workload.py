@@ -67,6 +67,7 @@ def look_at_workload(bench: WorkloadBench) -> dict[str, Any]:
         bench.progress("comparing host and graph")
         name = image_input(bench.network, asked.preprocessing)
         images = [one[name][0] for one in asked.samples[:_MOST_IMAGES]]
+        found["image_sizes"] = len({one[name].shape for one in asked.samples})
         if not asked.images_vary:
             found["image_size"] = image_size(images[0], asked.preprocessing)
         found["why_no_graph"] = why_no_graph(

@@ -181,6 +181,7 @@ def test_what_was_examined_is_a_value_of_the_domain() -> None:
         "layouts": {"x": "[N,C,H,W]"},
         "compressed": {"i8": 16},
         "operations": {"Relu": 2},
+        "tables": {"ids": 30522},
         "batch_lost": "Reshape 'r' has a constant first dimension 1",
     }
     texts = {name: [name] for name in ("foreign", "variables", "data_dependent")}
@@ -243,7 +244,8 @@ def test_what_was_inspected_is_a_value_of_the_domain() -> None:
             "why_no_graph": "they differ",
             "is_prepared": True,
             "images_vary": True,
-            "image_size": [3, 4],
+            "image_size": [480, 640],
+            "image_sizes": 4,
             "states": "carried",
         },
     }
