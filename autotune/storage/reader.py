@@ -22,7 +22,7 @@ from autotune.storage.rows import StudyRows, rows_explained
 from autotune.storage.schema import BLOCK, EVENT, FAILURE, MEASUREMENT, REFERENCE, SESSION
 from autotune.storage.sessions import SessionRow, places, session_of_row
 
-OF_WORKLOAD = ("inputs", "shape_plan", "graph", "states")
+OF_WORKLOAD = ("inputs", "plans", "graph", "states")
 """Kinds of events that say what was found of the workload."""
 FINDINGS = ("items", "no_batch", "doubt", "random_inputs", *OF_WORKLOAD)
 """Kinds of events that say what inspection found."""

@@ -36,7 +36,7 @@ REASONS: list[tuple[str, set[str], str]] = [
     ("analysis/caps.py", {REQUESTS}, "Little's law: what a cap lets through"),
     ("analysis/comparison.py", {HINT}, "the better hint is what studies are compared by"),
     ("analysis/evidence.py", {HINT}, "the better hint is part of the evidence"),
-    ("analysis/frames.py", {REQUESTS}, "the column says how many were kept in flight"),
+    ("analysis/frames.py", {REQUESTS, BATCH}, "requests in flight, and how many in a second"),
     ("analysis/answer.py", {DEVICE}, "asked of one device"),
     ("analysis/devices.py", {DEVICE, HINT}, "the best of each device, and its better hint"),
     ("analysis/importance.py", {REQUESTS}, "as they were kept in flight"),
