@@ -140,7 +140,7 @@ def test_the_table_has_padding_where_shapes_are_mixed(mix: Mix | None) -> None:
 def test_the_page_shows_mix_plans_and_buckets(study: Path) -> None:
     """Shapes with shares and costs, what each plan pads, and the sizes that were chosen."""
     found = replace(
-        of_a_mix(study, FACTS), findings=[("shape_plan", "padding is <b>bad</b>"), ("items", "no")]
+        of_a_mix(study, FACTS), findings=[("plans", "padding is <b>bad</b>"), ("items", "no")]
     )
     seen = workload_view(found)
     assert seen is not None
