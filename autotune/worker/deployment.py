@@ -22,6 +22,7 @@ from autotune.worker.inputs import Sample, batch_of, samples
 from autotune.worker.judgement import Subject, prove, trust_alone
 from autotune.worker.look_at_mix import load_answers, mix_file
 from autotune.worker.mixed import MixedModels, prove_mixed
+from autotune.worker.open_shapes import see_every_shape
 from autotune.worker.parts import Answer
 from autotune.worker.preprocessing import with_preprocessing
 from autotune.worker.reference import GIVEN, load_reference, probes
@@ -122,6 +123,8 @@ class OneModel:
 
     def ready(self, compiled: Compiled) -> Compiled:
         """As for every deployment; anew where the runtime makes one request of several."""
+        if self.subject.plain is not None and self.asked is not None and self.asked.images_vary:
+            see_every_shape(compiled.models[0], self.asked.samples)
         if not self.subject.gathers:
             return compiled
         return replace(compiled, models=[self.subject.compiled(self.subject.read())])
@@ -209,6 +212,9 @@ class SeveralShapes:
 
     def ready(self, compiled: Compiled) -> Compiled:
         """As for every deployment; anew where the runtime makes one request of several."""
+        if not self.served.plan.is_static:
+            self.subject.progress("running every shape")
+            see_every_shape(compiled.models[0], self.served.asked.samples)
         if not self.subject.gathers:
             return compiled
         subject = self.subject
