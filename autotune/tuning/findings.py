@@ -88,7 +88,8 @@ def doubts(spec: StudySpec, facts: Inspection, choices: SearchSpace) -> list[str
     data = "the data given" if fed(spec, facts).data == "real" else "random data"
     way_out = "; give samples that tell: [model] inputs" if facts.is_deterministic else ""
     # What is known to be wrong needs no doubt.
-    unproven = facts.unproven_batch if facts.why_no_batch is None else None
+    has_batch = facts.why_no_batch is None and facts.why_one_request is None
+    unproven = facts.unproven_batch if has_batch else None
     found = []
     if not facts.is_deterministic:
         found.append(
