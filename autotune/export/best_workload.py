@@ -40,6 +40,22 @@ class BestWorkload(FileSection):
         default=None, description="reset or carried, of what the model keeps between requests."
     )
 
+    @property
+    def spec(self) -> WorkloadSpec:
+        """What was said, checked.
+
+        Raises:
+            AutotuneError: the file was edited.
+        """
+        try:
+            return WorkloadSpec.model_validate(self.said)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise AutotuneError(
+                f"workload.said.{where}: {first['msg']}; restore the file"
+            ) from None
+
     def within(self, folder: Path) -> Workload | None:
         """The workload again, its files being looked for from the folder of best.json.
 
@@ -47,15 +63,7 @@ class BestWorkload(FileSection):
             SourceError: they are not there.
             AutotuneError: the file was edited.
         """
-        try:
-            spec = WorkloadSpec.model_validate(self.said)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise AutotuneError(
-                f"workload.said.{where}: {first['msg']}; restore the file"
-            ) from None
-        return spec.within(folder)
+        return self.spec.within(folder)
 
 
 def best_workload(

@@ -9,6 +9,11 @@ from autotune.errors import UsageError
 from autotune.export.best_file import BestFile, model_of, read_best
 from autotune.export.configuration import configuration_of
 from autotune.export.core_budget import properties_of
+from autotune.export.served import mix_of_file, plan_of_file
+from autotune.space.rows.workload import PREPROCESSING, SHAPE_PLAN
+from autotune.space.shape_plan import ShapePlan
+from autotune.workload.mix import Mix
+from autotune.workload.preprocessing import Preprocessing, Where
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,10 @@ class Deployment:
         return None if found is None else tuple(found.cpus)
 
     def compile(self, core: Any, model: Path | None = None) -> tuple[Any, Any]:
-        """Compile exactly what was measured.
+        """Compile exactly what was measured, where that is one model.
+
+        With preprocessing in the graph it takes images as they come. One that serves a mix of
+        shapes has open dimensions, or the one shape that all items are padded to.
 
         The process is not confined to the file's core budget: whoever wants that calls
         ``os.sched_setaffinity(0, deployment.cpus)`` before, as what is started then inherits it.
@@ -48,26 +56,93 @@ class Deployment:
         Raises:
             ModelError: the model is missing or not the one that was tuned.
             UsageError: the file was edited, so that its properties are none that autotune writes;
-                or something else was done to the model.
+                or it is several models: call `compile_mix`.
             RuntimeError: the runtime refuses the configuration.
         """
         from autotune.worker.deploy import compile_deployment
 
+        recipe = self._recipe(core, model)
+        mix, plan = self._mix()
+        if mix is not None and plan is not None:
+            if len(mix.forms(plan)) > 1:
+                raise UsageError(
+                    f"{self.path}: shape_plan: {plan} is {plan.count} models, and compile() gives "
+                    "one: call compile_mix()"
+                )
+            return self._only(recipe, mix, plan)
+        return compile_deployment(recipe, self.best.model.shapes, self._in_graph())
+
+    def compile_mix(self, core: Any, model: Path | None = None) -> Any:
+        """Compile exactly what was measured of a mix of shapes: one model, or one for each bucket.
+
+        Args:
+            core: as for `compile`.
+            model: likewise.
+
+        Returns:
+            An object with ``compiled``, the models; ``num_requests``, to be kept in flight over all
+            of them together; ``batch_size``, of items of one model; and ``fit(sample)``, which for
+            an item, an array by input name, gives its model and the arrays that this takes, padded
+            where that was said to be harmless. It raises ValueError for an item that no model
+            takes.
+
+        Raises:
+            ModelError, UsageError, RuntimeError: as for `compile`; where there is one shape, the
+                way out is `compile`.
+        """
+        from autotune.worker.deploy import compile_models
+
+        recipe = self._recipe(core, model)
+        mix, plan = self._mix()
+        if mix is None or plan is None:
+            raise UsageError(
+                f"{self.path}: there is no mix of shapes, and one model: call compile()"
+            )
+        return compile_models(recipe, mix, plan)
+
+    def _recipe(self, core: Any, moved: Path | None) -> Any:
+        """What is compiled, after all that can be checked was checked."""
+        from autotune.worker.deploy import Recipe
+
         best = self.best
-        wanted = configuration_of(best, self.path).compile_key.model
-        if wanted:
-            told = ", ".join(map("=".join, wanted))
+        wanted = dict(configuration_of(best, self.path).compile_key.model)
+        unknown = sorted(set(wanted) - {PREPROCESSING.name, SHAPE_PLAN.name})
+        if unknown:
+            told = ", ".join(f"{name}={wanted[name]}" for name in unknown)
             raise UsageError(f"{self.path}: {told}: compile() knows nothing of that")
-        path = model_of(best, self.path, model)
-        return compile_deployment(
-            core,
-            path,
-            best.model.shapes,
-            best.device,
-            properties_of(best),
-            best.batch_size,
-            best.num_requests,
+        return Recipe(
+            core=core,
+            path=model_of(best, self.path, moved),
+            device=best.device,
+            properties=properties_of(best),
+            batch_size=best.batch_size,
+            num_requests=best.num_requests,
         )
+
+    def _mix(self) -> tuple[Mix | None, ShapePlan | None]:
+        mix = mix_of_file(self.best.model.workload)
+        try:
+            return mix, plan_of_file(self.best, mix)
+        except ValueError as error:
+            raise UsageError(f"{self.path}: {error}") from None
+
+    def _only(self, recipe: Any, mix: Mix, plan: ShapePlan) -> tuple[Any, Any]:
+        from autotune.worker.deploy import compile_models, queue_of
+
+        (one,) = compile_models(recipe, mix, plan).compiled
+        return one, queue_of(one, recipe)
+
+    def _in_graph(self) -> tuple[Preprocessing, tuple[int, int] | None] | None:
+        """The preprocessing that is compiled into the model, and the size of every image."""
+        if self.best.beside[PREPROCESSING.column] != Where.GRAPH:
+            return None
+        asked = self.best.model.workload
+        said = None if asked is None else asked.spec.preprocessing
+        if asked is None or said is None:
+            raise UsageError(
+                f"{self.path}: preprocessing: graph, and workload.said has none; restore the file"
+            )
+        return said.value, asked.image_size
 
 
 def load_best(path: str | Path) -> Deployment:

@@ -11,7 +11,9 @@ from autotune.errors import AutotuneError, UsageError
 from autotune.export.best_file import BestFile, model_of, read_best
 from autotune.export.configuration import configuration_of
 from autotune.export.files import write_atomically
+from autotune.export.served import served_of, shapes_to_look_at
 from autotune.export.targets import TARGETS
+from autotune.export.targets.served import ServedWorkload
 from autotune.export.targets.target import Exported, Port, Tuned, UnsupportedError, render
 from autotune.host.core_budget import budget_in_words
 from autotune.machines.passing import look
@@ -63,7 +65,7 @@ def export(
     except ValueError as error:
         raise UsageError(f"{path}: {error}; restore the file") from None
     model = model_of(best, path, moved)
-    looked = look(model, best.model.shapes, best.batch_size)
+    looked = look(model, shapes_to_look_at(best, path), best.batch_size)
     made, refused = [], {}
     for name in targets:
         folder = out / name
@@ -82,19 +84,28 @@ def export(
 def _tuned(best: BestFile, path: Path, model: Path, looked: Overview, folder: Path) -> Tuned:
     data = None if best.model.inputs is None else path.parent / best.model.inputs
     inputs = tuple(_port(port) for port in looked.static_inputs)
-    tuned = {port.name: port for port in inputs}
+    served = served_of(best, path, inputs, folder)
     return Tuned(
         best=best,
         model=relative(model, folder),
         weights=tuple(relative(file, model.parent) for file in model_files(model)[1:]),
         inputs=inputs,
         outputs=tuple(_port(port) for port in looked.static_outputs),
-        fixed=tuple(
-            port
-            for port in map(_port, looked.inputs)
-            if port.name in tuned and not _fits(port.shape, tuned[port.name].shape)
-        ),
+        fixed=_fixed([_port(port) for port in looked.inputs], inputs, served),
         data=None if data is None else relative(data, folder),
+        served=served,
+    )
+
+
+def _fixed(
+    own: Sequence[Port], tuned: Sequence[Port], served: ServedWorkload | None
+) -> tuple[Port, ...]:
+    """Inputs as the file has them where it fixes another size than is needed, -1 for any."""
+    wanted = {port.name: port.shape for port in tuned}
+    if served is not None and not served.is_static:
+        wanted |= {one.name: one.shape for one in served.inputs}
+    return tuple(
+        port for port in own if port.name in wanted and not _fits(port.shape, wanted[port.name])
     )
 
 

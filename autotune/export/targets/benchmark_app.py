@@ -2,6 +2,8 @@
 
 import json
 import shlex
+from collections.abc import Sequence
+from typing import Any
 
 from autotune.export.core_budget import properties_of
 from autotune.export.targets.confinement import NO_QUOTA, on_its_cpus, under_budget
@@ -12,10 +14,20 @@ from autotune.export.targets.target import (
     UnsupportedError,
     another_runtime,
     other_data,
+    taken,
     under_environment,
+)
+from autotune.export.targets.workload_losses import (
+    check_one_model,
+    fed_with_random_data,
+    with_its_graph,
 )
 from autotune.space.devices import gathered_by
 
+_SHAPES = 64
+"""Of a mix, about so many shapes are listed."""
+_LONGEST_OPTION = 100_000
+"""Linux takes 131,072 bytes."""
 CONFIG = "load_config.json"
 SCRIPT = "benchmark.sh"
 
@@ -30,7 +42,14 @@ def export(tuned: Tuned) -> Exported:
         UnsupportedError: an input's name has a bracket or comma, which its options cannot quote; or
             a device that collects requests.
     """
-    best = tuned.best
+    check_one_model("benchmark_app", tuned)
+    graph = with_its_graph(tuned)
+    best, tuned = tuned.best, graph.tuned
+    if tuned.served is not None and tuned.served.images_vary:
+        raise UnsupportedError(
+            "benchmark_app: it would be told the size of each image, and they come in several that "
+            "this best.json does not list"
+        )
     if gathered_by(best.device) > 1:
         message = (
             f"benchmark_app: of {best.device} it asks for a device of the name in the middle, "
@@ -43,11 +62,12 @@ def export(tuned: Tuned) -> Exported:
         *("-m", tuned.model),
         *("-d", best.device),
         *("-load_config", CONFIG),
-        *("-shape", _for_inputs(tuned, [str(list(p.shape))[1:-1] for p in tuned.inputs])),
+        *("-shape", _for_inputs(tuned, [_shape(taken(tuned)[p.name]) for p in tuned.inputs])),
+        *_data_shapes(tuned),
         *("-layout", _for_inputs(tuned, [_layout(tuned, p.shape) for p in tuned.inputs])),
         *("-api", "sync" if tuned.is_sync else "async"),
         *(() if tuned.is_sync else ("-nireq", str(best.num_requests))),
-        f"-inference_only={'false' if tuned.copies else 'true'}",
+        f"-inference_only={'false' if tuned.copies or _is_open(tuned) else 'true'}",
         *("-latency_percentile", str(_percentile(tuned))),
         *("-t", "30"),
     ]
@@ -55,10 +75,42 @@ def export(tuned: Tuned) -> Exported:
     run = " ".join(["exec", *words])
     script = f'#!/bin/sh\ncd "$(dirname "$0")" || exit\n{run} {shlex.join(command)} "$@"\n'
     return Exported(
-        files={CONFIG: config, SCRIPT: script},
-        run=(f"sh {SCRIPT}",),
+        files={CONFIG: config, SCRIPT: script, **graph.files},
+        run=(*graph.run, f"sh {SCRIPT}"),
         losses=tuple(_losses(tuned)),
     )
+
+
+def _is_open(tuned: Tuned) -> bool:
+    return tuned.served is not None and not tuned.served.is_static
+
+
+def _shape(shape: Sequence[Any]) -> str:
+    """Sizes; ? where one is open, and 80..640 for bounds."""
+    sizes = ["..".join(map(str, one)) if isinstance(one, tuple) else str(one) for one in shape]
+    return ",".join("?" if one == "-1" else one for one in sizes)
+
+
+def _data_shapes(tuned: Tuned) -> list[str]:
+    """Shapes that are fed in turn, each as often as its weight says.
+
+    Raises:
+        UnsupportedError: they are more than a command line holds.
+    """
+    served = tuned.served
+    if served is None or served.is_static:
+        return []
+    turns = served.in_turns(_SHAPES)
+    each = [
+        f"{one.name if len(served.inputs) > 1 else ''}"
+        + "".join(f"[{','.join(map(str, shapes[at]))}]" for shapes in turns)
+        for at, one in enumerate(served.inputs)
+    ]
+    said = ",".join(each)
+    if len(said) > _LONGEST_OPTION:
+        message = f"benchmark_app: a mix of {len(served.shares)} shapes is too long for an option"
+        raise UnsupportedError(message)
+    return ["-data_shape", said]
 
 
 def _for_inputs(tuned: Tuned, values: list[str]) -> str:
@@ -101,6 +153,8 @@ def _losses(tuned: Tuned) -> list[Loss]:
         ),
         another_runtime(tuned, "whichever benchmark_app comes with"),
         *other_data(tuned, "random data"),
+        *fed_with_random_data(tuned),
+        *_of_a_workload(tuned),
         *under_environment(tuned, "the script sets it, and the file must be there"),
         *under_budget(tuned, None, NO_QUOTA),
     ]
@@ -125,6 +179,33 @@ def _losses(tuned: Tuned) -> list[Loss]:
             Loss(
                 "what an item is: it counts the first dimension",
                 f"its throughput is in other units than {best.items} items a request",
+            )
+        )
+    return found
+
+
+def _of_a_workload(tuned: Tuned) -> list[Loss]:
+    """What is peculiar to it."""
+    served, found = tuned.served, []
+    if served is not None and not served.is_static:
+        found.append(
+            Loss(
+                "the order of shapes: it goes through them one kind after the other",
+                "which of them meet in time differs from what was measured",
+            )
+        )
+        if not tuned.copies:
+            found.append(
+                Loss(
+                    "inputs that were made before: of several shapes it fills each when it comes",
+                    "a request takes as much longer",
+                )
+            )
+    if served is not None and served.states is not None:
+        found.append(
+            Loss(
+                "what the model keeps between requests: it is never reset",
+                "answers are of no item; the time for a reset is missing",
             )
         )
     return found

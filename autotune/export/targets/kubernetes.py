@@ -14,7 +14,13 @@ from autotune.export.targets.target import (
     UnsupportedError,
     one_line,
     render,
+    taken,
     under_environment,
+)
+from autotune.export.targets.workload_losses import (
+    check_one_model,
+    check_stateless,
+    with_its_graph,
 )
 from autotune.space.dimensions import CORE_BINDING
 
@@ -36,12 +42,16 @@ def export(tuned: Tuned) -> Exported:
             "how many threads infer; other devices need their plugin's resources"
         )
         raise UnsupportedError(message)
+    check_stateless("kubernetes", tuned)
+    check_one_model("kubernetes", tuned)
+    graph = with_its_graph(tuned)
+    name, source, tuned = tuned.name, tuned.model, graph.tuned
     manifest = render(
         "deployment.yaml.jinja",
-        model=tuned.model,
-        name=tuned.name,
+        model=source,
+        name=name,
         image=model_server.image(tuned),
-        arguments=_arguments(tuned),
+        arguments=_arguments(tuned, name),
         threads=threads,
         cpus=_quantity(limit_of(best) or threads),
         is_whole=(limit_of(best) or threads) % 1 == 0,
@@ -49,9 +59,10 @@ def export(tuned: Tuned) -> Exported:
         environment={name: _literal(text) for name, text in tuned.environment.items()},
     )
     return Exported(
-        files={MANIFEST: manifest},
+        files={MANIFEST: manifest, **graph.files},
         run=(
-            f"# put {_listed(tuned)} into a volume claimed as {tuned.name}, under /{tuned.name}/1/",
+            *graph.run,
+            f"# put {_listed(tuned)} into a volume claimed as {name}, under /{name}/1/",
             f"kubectl apply -f {MANIFEST}",
         ),
         losses=(*model_server.losses(tuned), *_losses(tuned, threads)),
@@ -63,12 +74,12 @@ def _listed(tuned: Tuned) -> str:
     return one_line(" and ".join([PurePosixPath(tuned.model).name, *tuned.weights]))
 
 
-def _arguments(tuned: Tuned) -> list[str]:
+def _arguments(tuned: Tuned, name: str) -> list[str]:
     plain = [
-        *("--model_name", tuned.name),
-        *("--model_path", f"/models/{tuned.name}"),
+        *("--model_name", name),
+        *("--model_path", f"/models/{name}"),
         *("--target_device", tuned.best.device),
-        *("--shape", json.dumps(model_server.shapes(tuned.inputs))),
+        *("--shape", json.dumps(model_server.shapes(taken(tuned)))),
         *("--nireq", str(tuned.best.num_requests)),
         *("--plugin_config", json.dumps(model_server.plugin_config(tuned))),
         *("--port", "9000", "--rest_port", "8000"),

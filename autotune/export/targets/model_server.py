@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -10,11 +11,16 @@ from autotune.export.targets.confinement import BY_THIS_COMMAND, of_container, u
 from autotune.export.targets.target import (
     Exported,
     Loss,
-    Port,
     Tuned,
     another_runtime,
     not_blocking,
+    taken,
     under_environment,
+)
+from autotune.export.targets.workload_losses import (
+    called_by_others,
+    check_stateless,
+    with_its_graph,
 )
 from autotune.space.dimension import Kind
 from autotune.space.dimensions import PROPERTIES
@@ -32,14 +38,19 @@ def export(tuned: Tuned) -> Exported:
 
     Its schema allows no key that it does not know, so nothing else is in there.
     """
-    config = entry(tuned)
+    check_stateless("model-server", tuned)
+    graph = with_its_graph(tuned)
+    name, tuned = tuned.name, graph.tuned
+    entries = [{"config": config} for config in entries_of(tuned, name)]
     return Exported(
         files={
-            CONFIG: _json({"model_config_list": [{"config": config}]}),
-            ENTRY: _json({"config": config}),
+            CONFIG: _json({"model_config_list": entries}),
+            ENTRY: _json(entries[0] if len(entries) == 1 else entries),
+            **graph.files,
         },
         run=(
-            *placed(tuned, f"models/{tuned.name}/1"),
+            *graph.run,
+            *placed(tuned, f"models/{name}/1"),
             _started(tuned),
         ),
         losses=(
@@ -58,12 +69,27 @@ def _started(tuned: Tuned) -> str:
     return " ".join(filter(None, words))
 
 
-def entry(tuned: Tuned) -> dict[str, Any]:
-    """The configuration of one model."""
+def entries_of(tuned: Tuned, name: str) -> list[dict[str, Any]]:
+    """The configuration of each model: one for each bucket, in the order of routing."""
+    served = tuned.served
+    if served is None or not served.is_routed or served.plan is None:
+        return [_entry(tuned, name, name, shapes(taken(tuned)))]
+    found = []
+    for form, sizes in zip(served.forms, served.plan.buckets, strict=True):
+        own = {
+            one.name: (shape[0] * tuned.best.batch_size, *shape[1:]) if shape else shape
+            for one, shape in zip(served.inputs, form, strict=True)
+        }
+        named = f"{name}-{'x'.join(map(str, sizes))}"
+        found.append(_entry(tuned, named, name, shapes(own)))
+    return found
+
+
+def _entry(tuned: Tuned, name: str, folder: str, shape: dict[str, str]) -> dict[str, Any]:
     return {
-        "name": tuned.name,
-        "base_path": f"/workspace/models/{tuned.name}",
-        "shape": shapes(tuned.inputs),
+        "name": name,
+        "base_path": f"/workspace/models/{folder}",
+        "shape": shape,
         "target_device": tuned.best.device,
         "nireq": tuned.best.num_requests,
         "plugin_config": plugin_config(tuned),
@@ -80,9 +106,13 @@ def plugin_config(tuned: Tuned) -> dict[str, str | int | bool]:
     return found | {name: tuned.explicit[name] == "YES" for name in switches & set(found)}
 
 
-def shapes(ports: tuple[Port, ...]) -> dict[str, str]:
-    """Static shapes as the server writes them; they say the batch too."""
-    return {port.name: f"({','.join(str(size) for size in port.shape)})" for port in ports}
+def shapes(of: Mapping[str, Sequence[Any]]) -> dict[str, str]:
+    """Shapes as the server writes them, with -1 for an open size and 80:640 for bounds."""
+    return {name: f"({','.join(_size(size) for size in shape)})" for name, shape in of.items()}
+
+
+def _size(size: Any) -> str:
+    return ":".join(map(str, size)) if isinstance(size, tuple) else str(size)
 
 
 def image(tuned: Tuned) -> str:
@@ -142,7 +172,7 @@ def losses(tuned: Tuned) -> list[Loss]:
                 "a caller with fewer items is refused",
             )
         )
-    return [*found, *not_blocking(tuned, "nireq 1 instead")]
+    return [*found, *not_blocking(tuned, "nireq 1 instead"), *called_by_others(tuned)]
 
 
 def _json(value: object) -> str:

@@ -1,13 +1,18 @@
 """A Python program with a pool of requests of the tuned size."""
 
+from typing import Any
+
 from autotune.export.core_budget import properties_of
 from autotune.export.targets.confinement import NO_QUOTA, command, under_budget
+from autotune.export.targets.served import ServedWorkload
 from autotune.export.targets.target import (
     BY_THE_COMMAND,
     Exported,
     Loss,
     Tuned,
+    check_readable,
     render,
+    times_feeding,
     under_environment,
 )
 
@@ -15,10 +20,16 @@ PROGRAM = "infer.py"
 
 
 def export(tuned: Tuned) -> Exported:
-    """A program that needs openvino and numpy only."""
-    best = tuned.best
+    """A program that needs openvino and numpy only, and Pillow where it has pictures.
+
+    Raises:
+        UnsupportedError: it cannot feed what was fed: a type that NumPy lacks, data that are gone.
+    """
+    best, served = tuned.best, tuned.served
+    if served is not None:
+        check_readable("python", served)
     program = render(
-        "infer.py.jinja",
+        "infer.py.jinja" if served is None else "serve.py.jinja",
         model=tuned.model,
         device=best.device,
         properties=properties_of(best),
@@ -32,6 +43,7 @@ def export(tuned: Tuned) -> Exported:
         is_sync=tuned.is_sync,
         copies=tuned.copies,
         data=tuned.data,
+        **({} if served is None else _serving(tuned, served)),
     )
     losses = [
         *under_environment(tuned, BY_THE_COMMAND),
@@ -45,7 +57,7 @@ def export(tuned: Tuned) -> Exported:
             )
         )
     return Exported(
-        files={PROGRAM: program, "requirements.txt": _requirements(tuned.release)},
+        files={PROGRAM: program, "requirements.txt": _requirements(tuned)},
         run=(
             "pip install -r requirements.txt",
             command(tuned, [f"python {PROGRAM} --seconds 10"]),
@@ -54,6 +66,23 @@ def export(tuned: Tuned) -> Exported:
     )
 
 
-def _requirements(release: str) -> str:
+def _serving(tuned: Tuned, served: ServedWorkload) -> dict[str, Any]:
+    """What the program of a workload is made from, beside the rest."""
+    own = {"argparse", "itertools", "json", "time"}
+    if tuned.best.core_budget is not None:
+        own.add("os")
+    if served.is_routed and not tuned.is_sync:
+        own |= {"queue", "sys"}
+    return {
+        "s": served,
+        "way": served.way(copies=tuned.copies),
+        "times_feeding": times_feeding(tuned),
+        "modules": sorted(own | served.modules),
+    }
+
+
+def _requirements(tuned: Tuned) -> str:
     """The runtime that was measured: another one may choose other kernels."""
-    return f"numpy\nopenvino{f'=={release}' if release else ''}\n"
+    more = () if tuned.served is None else tuned.served.packages
+    openvino = f"openvino{f'=={tuned.release}' if tuned.release else ''}"
+    return "\n".join(["numpy", openvino, *more]) + "\n"

@@ -14,6 +14,7 @@ from autotune.domain.measurement import Feed
 from autotune.errors import AutotuneError
 from autotune.export.best_file import BestFile
 from autotune.export.core_budget import properties_of
+from autotune.export.targets.served import ServedWorkload
 from autotune.space.devices import Through, kind_of
 from autotune.space.dimensions import (
     ARITHMETIC_PROPERTY,
@@ -22,6 +23,7 @@ from autotune.space.dimensions import (
     is_blocking,
     read_back,
 )
+from autotune.workload.workload import States
 
 _PACKAGE = "autotune.export.targets"
 _LONGEST_NAME = 63
@@ -59,6 +61,8 @@ class Tuned:
     """Inputs as the model file has them where it fixes another size than what was tuned."""
     data: str | None = None
     """The file of the input data that it was measured with, likewise; None for random data."""
+    served: ServedWorkload | None = None
+    """What else was asked of it; None where requests of one shape are all there is to it."""
 
     @property
     def name(self) -> str:
@@ -119,7 +123,7 @@ class Tuned:
     @property
     def copies(self) -> bool:
         """Whether inputs were copied before every request when it was measured."""
-        return self.best.measured.feed is Feed.COPY
+        return self.best.measured.feed is not Feed.BIND
 
     @property
     def arithmetic(self) -> str:
@@ -142,6 +146,19 @@ class Tuned:
         """Threads that infer; None where the runtime does not say."""
         said = self.best.effective.get("INFERENCE_NUM_THREADS", "")
         return int(said) if said.isascii() and said.isdigit() and int(said) else None
+
+
+def taken(tuned: Tuned) -> dict[str, tuple[Any, ...]]:
+    """Shapes of the inputs by name, with the batch: -1 for what is open, a pair for bounds."""
+    served = tuned.served
+    if served is None or served.is_static:
+        return {port.name: port.shape for port in tuned.inputs}
+    return dict(zip([one.name for one in served.inputs], served.forms[0], strict=True))
+
+
+def times_feeding(tuned: Tuned) -> bool:
+    """Whether what precedes a request is a part of its latency."""
+    return tuned.best.measured.feed is Feed.END_TO_END
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +223,26 @@ def one_line(text: str) -> str:
     return shown.replace("*/", "* /").replace('"""', "'''").replace("\\", "/")
 
 
+def check_readable(target: str, served: ServedWorkload) -> None:
+    """Refuse what a program that reads the samples cannot read or feed.
+
+    Raises:
+        UnsupportedError: with the reason.
+    """
+    odd = next((one for one in served.inputs if not one.dtype), None)
+    if served.source.fault:
+        raise UnsupportedError(f"{target}: what it was measured with: {served.source.fault}")
+    if odd is not None:
+        raise UnsupportedError(
+            f"{target}: input {odd.name!r} is {odd.type}, which NumPy does not have, and the "
+            "program feeds NumPy's arrays"
+        )
+    if served.states is States.CARRIED and served.is_routed:
+        raise UnsupportedError(
+            f"{target}: a sequence cannot go on in another model, and there is one for each bucket"
+        )
+
+
 def another_runtime(tuned: Tuned, whose: str) -> Loss:
     """Of a target that does not come with the runtime that was measured."""
     return Loss(
@@ -216,7 +253,8 @@ def another_runtime(tuned: Tuned, whose: str) -> Loss:
 
 def other_data(tuned: Tuned, instead: str = "random numbers") -> list[Loss]:
     """Of a target that is not fed with the data of the measurement, if there was any."""
-    if tuned.data is None:
+    served = tuned.served
+    if tuned.data is None and (served is None or served.source.is_random):
         return []
     return [
         Loss(
