@@ -52,7 +52,11 @@ REASONS: list[tuple[str, set[str], str]] = [
     ("domain/race.py", {BATCH}, "items of a request"),
     ("domain/ranking.py", {DEVICE, HINT}, "hints are the baselines of each device"),
     ("export/core_budget.py", {THREADS}, "a hint's threads are said where it had some CPUs only"),
-    ("export/*.py", {DEVICE, HINT, REQUESTS, BATCH}, "best.json names them beside its properties"),
+    (
+        "export/*.py",
+        {DEVICE, HINT, REQUESTS, BATCH, PREPROCESSING},
+        "best.json names them beside its properties",
+    ),
     (
         "export/targets/*.py",
         {DEVICE, HINT, STREAMS, THREADS, REQUESTS, BATCH},
