@@ -34,6 +34,10 @@ class SourceError(AutotuneError):
     """Inputs of the user's own that are missing, broken, or do not fit the model."""
 
 
+class InputCodeError(SourceError):
+    """The study's own code failed; its folder is left, with the traceback in a log."""
+
+
 class DeviceError(AutotuneError):
     """A device that this machine or runtime does not have."""
 

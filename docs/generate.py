@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,7 +13,7 @@ from sqlalchemy import MetaData, Table
 
 from autotune.analysis.frames import COLUMNS, TYPES
 from autotune.domain.measurement import FLAGS, Flag
-from autotune.domain.units import format_duration
+from autotune.domain.units import format_bytes, format_duration
 from autotune.export.best_file import BestFile, json_schema
 from autotune.report.columns import ALL, LATENCY, TERMINAL, Column
 from autotune.space.devices import KINDS, OTHER
@@ -58,15 +58,25 @@ def generated() -> Iterator[tuple[Path, str]]:
 def study_toml() -> str:
     """One table for each section of study.toml."""
     parts = []
-    for name, section in StudySpec.model_fields.items():
-        model = _inner_model(section.annotation)
-        if model is None:
-            raise TypeError(f"{name} is no section")
+    for name, model in _sections():
         parts.append(f"## [{name}]\n\n{model.__doc__}\n\n| key | value | default | meaning |")
         parts.append("| --- | --- | --- | --- |")
         parts += [_spec_row(model, key, field) for key, field in model.model_fields.items()]
         parts.append("")
     return "\n".join(parts)
+
+
+def _sections() -> Iterator[tuple[str, type[BaseModel]]]:
+    """Every section of study.toml by its name, each followed by the tables in it."""
+    for name, section in StudySpec.model_fields.items():
+        model = _inner_model(section.annotation)
+        if model is None:
+            raise TypeError(f"{name} is no section")
+        yield name, model
+        for key, field in model.model_fields.items():
+            inner = _inner_model(field.annotation)
+            if inner is not None and type(None) in get_args(field.annotation):  # one, not a list
+                yield f"{name}.{key}", inner
 
 
 def dimensions() -> str:
@@ -198,7 +208,7 @@ def _inner_model(annotation: Any) -> type[BaseModel] | None:
 def _spec_row(section: type[BaseModel], key: str, field: FieldInfo) -> str:
     definitions = StudySpec.model_json_schema()["$defs"]
     kind = _kind(definitions[section.__name__]["properties"][key], definitions)
-    default = _default(field, is_duration=kind == "duration")
+    default = _default(field, kind)
     return f"| `{key}` | {kind} | {default} | {field.description} |"
 
 
@@ -214,21 +224,31 @@ def _kind(values: dict[str, Any], definitions: dict[str, Any]) -> str:
     if words:
         return ", ".join(f'"{word}"' for word in words)
     if values.get("type") == "array":
-        return f"one or a list of: {_kind(values['items'], definitions)}"
-    if values.get("format") == "duration":
-        return "duration"
-    return {"integer": "whole number", "number": "number", "string": "text"}.get(
-        values.get("type", ""), str(values.get("type", ""))
-    )
+        kind = _kind(values["items"], definitions)
+        return "list of tables" if kind == "table" else f"one or a list of: {kind}"
+    if values.get("format") in {"duration", "bytes"}:
+        return str(values["format"])
+    kind = str(values.get("type", ""))
+    return _KINDS.get(kind, kind)
 
 
-def _default(field: FieldInfo, *, is_duration: bool) -> str:
+_KINDS = {
+    "integer": "whole number",
+    "number": "number",
+    "string": "text",
+    "object": "table",
+}
+_WRITTEN: dict[str, Callable[[Any], object]] = {"duration": format_duration, "bytes": format_bytes}
+
+
+def _default(field: FieldInfo, kind: str) -> str:
     default = field.default
     if default is PydanticUndefined:
         return "required"
-    if default is None:
+    if default in (None, (), {}):
         return ""
-    return f"`{json.dumps(format_duration(default) if is_duration else default)}`"
+    written = _WRITTEN.get(kind)
+    return f"`{json.dumps(default if written is None else written(default))}`"
 
 
 def _columns(table: Table) -> list[str]:

@@ -143,7 +143,10 @@ def test_what_is_no_longer_found_is_no_longer_shown(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("inputs", "said", "data"),
-    [(None, "inputs: random", "random"), ("data.npz", "inputs: real (data.npz)", "real")],
+    [
+        (None, "inputs: random data, bound once", "random"),
+        ("data.npz", "inputs: samples of data.npz, bound once", "real"),
+    ],
 )
 @pytest.mark.parametrize("share", [0.0, 0.2])
 def test_what_was_fed_stands_where_numbers_stand(
@@ -164,19 +167,19 @@ def test_what_was_fed_stands_where_numbers_stand(
     assert ("figures", line) in view(folder).facts
     best = json.loads(autotune("best", folder, "--json").out)
     if share:
-        assert f", {data} inputs bound once;" in best["certificate"]["load"]
+        assert f", {said};" in best["certificate"]["load"]
 
 
 @pytest.mark.parametrize(
     ("items", "said"),
     [
-        (1, "throughput in items/s; inputs: random"),
-        (8, "throughput in items/s, 8 items per request at batch 1; inputs: random"),
+        (1, "throughput in items/s; inputs: random data"),
+        (8, "throughput in items/s, 8 items per request at batch 1; inputs: random data"),
     ],
 )
 def test_the_unit_is_said_once(items: int, said: str) -> None:
     """With the items in a request, where there are several."""
-    assert terms_in_words(items, None) == said
+    assert terms_in_words(items, "random data") == said
 
 
 def test_a_study_of_an_older_version_says_what_its_file_says(folder: Path) -> None:
@@ -191,5 +194,5 @@ def test_a_study_of_an_older_version_says_what_its_file_says(folder: Path) -> No
         )
         trials = tuple(store.trials())
         best = best_of_study(store, folder, trials[0], trials, old.goal)
-    assert terms_of(old, {}) == "throughput in items/s; inputs: real (data.npz)"
+    assert terms_of(old, {}) == "throughput in items/s; inputs: samples of data.npz, bound once"
     assert best.measured.data == "real"

@@ -1,6 +1,6 @@
 """Several studies side by side: machines, versions or models, under one goal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, Self
@@ -12,6 +12,8 @@ from autotune.domain.race import RaceResult
 from autotune.domain.ranking import better_hint
 from autotune.domain.trial import Trial
 from autotune.space.configuration import Configuration
+from autotune.spec import parse_spec
+from autotune.spec.fed_words import fed_in_words
 from autotune.storage.identity import Identity
 from autotune.storage.reader import StudyReader
 from autotune.storage.sessions import last_machine
@@ -20,6 +22,9 @@ _MACHINE = (
     *("cpu_model", "usable_cpus", "core_budget", "quota_cpus", "memory_bytes", "system"),
     *("devices", "environment"),
 )
+_DATA = {"inputs", "tokenizer", "states"}
+"""Of a workload, what the words for its inputs say."""
+_MOST_LISTED = 4
 _VERSIONS = ("openvino", "autotune", "python")
 
 
@@ -89,7 +94,7 @@ def differences(sides: Sequence[Side]) -> list[tuple[str, tuple[object, ...]]]:
     """What is not the same in all studies: a term, and its value in each."""
     rows: list[tuple[str, Sequence[object]]] = [
         ("model", [side.identity.model_sha256[:12] for side in sides]),
-        ("shapes and inputs", [side.identity.inputs for side in sides]),
+        *_workload(sides),
         ("items per request", [side.identity.items_per_request for side in sides]),
         ("goal", [str(side.identity.goal) for side in sides]),
         *((name, [side.machine.get(name) for side in sides]) for name in _MACHINE),
@@ -101,6 +106,41 @@ def differences(sides: Sequence[Side]) -> list[tuple[str, tuple[object, ...]]]:
         for name, values in rows
         if any(one != values[0] for one in values)
     ]
+
+
+def _workload(sides: Sequence[Side]) -> list[tuple[str, Sequence[object]]]:
+    """What they were asked, in words: shapes, data, and what is said of a workload."""
+    asked = [side.identity.inputs for side in sides]
+    said = [one.get("workload") or {} for one in asked]
+    keys = dict.fromkeys(key for one in said for key in one if key not in _DATA)
+    fed = [fed_in_words(parse_spec(one.identity.spec), one.identity.fed) for one in sides]
+    return [
+        ("shapes", [_words(one.get("shapes")) for one in asked]),
+        ("inputs", fed),
+        ("input data", [_digest(one) for one in asked]),
+        *((f"workload {key}", [_words(one.get(key)) for one in said]) for key in keys),
+    ]
+
+
+def _digest(asked: Mapping[str, Any]) -> str | None:
+    """The begin of that of the user's data; None without any."""
+    found = asked.get("inputs_sha256") or asked.get("data_sha256")
+    return None if found is None else str(found)[:12]
+
+
+def _words(value: object) -> str | None:
+    """A value of study.toml without its brackets, such as ``value 0, axis 3``; None for nothing."""
+    if value is None or value == {}:
+        return None
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_words(one)}".strip() for key, one in value.items())
+    if isinstance(value, list | tuple):
+        if all(isinstance(one, int) for one in value) and len(value) > 1:
+            return "x".join(map(str, value))
+        listed = [str(_words(one)) for one in value]
+        more = len(listed) - _MOST_LISTED
+        return "; ".join([*listed[:_MOST_LISTED], *([f"and {more} more"] if more > 0 else [])])
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _layout(sides: Sequence[Side]) -> list[tuple[str, Sequence[object]]]:

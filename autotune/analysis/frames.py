@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pandas as pd
 
+from autotune.analysis.mixture import mix_fed, padding_of
+from autotune.analysis.preparation import preparation
 from autotune.domain.measurement import Measurement
 from autotune.domain.trial import Trial
 from autotune.errors import UsageError
 from autotune.space.dimension import Dimension
 from autotune.space.dimensions import REQUESTS, TABLE
+from autotune.storage.identity import Identity
 from autotune.storage.reader import StudyReader
+from autotune.workload.mix import Mix
 
 COLUMNS = {
     "trial": "number of the trial",
@@ -49,6 +53,12 @@ COLUMNS = {
     "open_peak_rss_bytes": "memory at most until the first answer: reading and compiling",
     "load_peak_rss_bytes": "memory at most under load",
     "steady_rss_bytes": "memory under load, the median over the blocks",
+    "padding_share": "volume that is computed beyond that of the items, over theirs: 0.25 for a "
+    "quarter more; missing where there is one shape",
+    "prepare_ms": "to prepare the inputs of a request, the mean; missing unless `[measure] feed` "
+    "is end-to-end",
+    "prepare_share": "of the mean latency, what preparing takes; likewise",
+    "prepare_busy": "share of the time in which the feeding thread prepares inputs; likewise",
     "flags": "reasons to doubt, separated by spaces",
     "unproven": "why the answers could not be shown to be those of single requests",
     "reused_from": "trial that measured the same effective configuration",
@@ -79,11 +89,15 @@ TYPES = {
 """Every column's type, also where a study has no row."""
 
 
-def frame(study: str | Path | StudyReader | Sequence[Trial]) -> pd.DataFrame:
+def frame(
+    study: str | Path | StudyReader | Sequence[Trial], identity: Identity | None = None
+) -> pd.DataFrame:
     """One row for each trial with a measurement, columns as in `COLUMNS`.
 
     Args:
         study: its folder, its open store, or some of its trials.
+        identity: with some trials, their study, without which nothing is known of its mix of shapes
+            and of the items in a request.
 
     Raises:
         StorageError: there is no readable study in the folder.
@@ -91,8 +105,11 @@ def frame(study: str | Path | StudyReader | Sequence[Trial]) -> pd.DataFrame:
     if isinstance(study, str | Path):
         with closing(StudyReader.read_only(Path(study))) as store:
             return frame(store)
-    trials = study.trials() if isinstance(study, StudyReader) else study
-    rows = [_row(trial) for trial in trials if trial.measurement]
+    if isinstance(study, StudyReader):
+        return frame(study.trials(), study.identity())
+    mix = None if identity is None else mix_fed(identity.fed)
+    items = None if identity is None else identity.items_per_request
+    rows = [_row(trial) | _workload(trial, mix, items) for trial in study if trial.measurement]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(TYPES)
 
 
@@ -160,6 +177,21 @@ def _row(trial: Trial) -> dict[str, object]:
         "flags": " ".join(sorted(measurement.flags)),
         "unproven": measurement.opening.unproven,
         "reused_from": trial.reused_from,
+    }
+
+
+def _workload(trial: Trial, mix: Mix | None, items: int | None) -> dict[str, object]:
+    """What is of items, of padding, and of preparing them."""
+    configuration = trial.configuration
+    assert trial.measurement is not None  # noqa: S101 - filtered by the caller
+    found = preparation(
+        trial.measurement, None if items is None else items * configuration.batch_size
+    )
+    return {
+        "padding_share": None if mix is None else padding_of(configuration, mix),
+        "prepare_ms": found and found.prepare_ms,
+        "prepare_share": found and found.share,
+        "prepare_busy": found and found.busy,
     }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.cli.output import cpus_of
+from autotune.cli.workload import NAMED, workload_of
 from autotune.domain.limits import TABLE
 from autotune.domain.model_file import fault_of, located, model_in
 from autotune.domain.paths import relative
@@ -45,6 +46,7 @@ _OPTIONS = {
     "[space] device": "--device",
     "[model] shape": "--shape",
     "[machine] cpus": "--cpus",
+    **NAMED,
 }
 
 
@@ -95,13 +97,16 @@ def new_study(
     except SpecError as error:
         raise UsageError(str(error).replace("[model] shape", "--shape")) from None
     cpus_of(given["cpus"])  # what cannot be held here is said before a folder is made
+    workload = workload_of(given, folder)
     goal = {key: given[key] for key in GoalSpec.model_fields}
     values = {
         "model": _given({"path": relative_model_path(model, folder), "shape": given["shape"]}),
+        "workload": workload,
         "goal": _given(goal),
         "budget": _given(limits),
         "machine": _given({"cpus": given["cpus"]}),
         "space": _given({"device": given["device"]}),
+        "measure": _given({"feed": given["feed"]}),
         "search": _given({"sampler": given["sampler"], "warm_start": _relative(given, folder)}),
     }
     spec = _from_options(values)

@@ -91,14 +91,14 @@ def run_compare(
 
 
 def _feed(named: Sequence[NamedContender]) -> Feed:
-    """How all files were fed; one race has one way.
+    """How all files and trials were fed; one race has one way.
 
     Raises:
         UsageError: they were fed in different ways.
     """
-    feeds = {one.best.measured.feed for one in named if one.best is not None}
+    feeds = {one.feed for one in named if one.feed is not None}
     if len(feeds) > 1:
-        raise UsageError("these files were tuned with different [measure] feed: tune one anew")
+        raise UsageError("these were tuned with different [measure] feed: tune one anew")
     return feeds.pop() if feeds else Feed.BIND
 
 
@@ -171,12 +171,8 @@ def terms_lines(named: Sequence[NamedContender], result: RaceResult, machine: Ma
 
 
 def _terms(standing: Standing, one: NamedContender, machine: Machine) -> str:
-    inputs = one.model.inputs
-    return terms_in_words(
-        standing.contender.items_per_request,
-        None if inputs is None else str(inputs),
-        machine.budget_words,
-    )
+    items = standing.contender.items_per_request
+    return terms_in_words(items, one.model.fed, machine.budget_words)
 
 
 def comparison(standing: Standing, margin: float, goal: Goal) -> str:
@@ -211,7 +207,8 @@ def comparison_json(
                 "name": standing.contender.name,
                 "configuration": str(standing.contender.configuration),
                 "model": str(one.model.path),
-                "data": "random" if one.model.inputs is None else "real",
+                "data": "random" if one.model.is_random else "real",
+                "inputs": one.model.fed,
                 "failed": standing.state is State.FAILED,
                 "ratio_to_first": ratio_json(standing.ratio),
                 **standing_json(standing),

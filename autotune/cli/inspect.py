@@ -1,5 +1,7 @@
 """`inspect`: what a model is, and whether it can be batched."""
 
+import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +28,12 @@ _MOST_TYPES = 8
 _LEAST_SHARE = 0.001
 """Of the weights that a type must have to be named."""
 _NOT_TRIED = "not tried"
+_ANY_ROWS = 2
+"""Of a table with so many, data at random between 0 and 1 are any."""
+_STATES = (
+    'say [workload] states: "reset" where each item begins anew, "carried" where items are parts '
+    "of one sequence"
+)
 
 
 def show_model(
@@ -70,7 +78,7 @@ def _tried(
 ) -> tuple[Inspection | None, str]:
     """What running it shows; None with the reason where it was not run."""
     if facts.has_open_shapes:
-        return None, "its dynamic dimensions need --shape"
+        return None, "its dynamic dimensions need --shape, or samples"
     if quick:
         return None, "--quick compiles nothing"
     try:
@@ -135,11 +143,27 @@ def _rows(
     if tried is not None:
         yield "computes in", _arithmetic(tried)
     if facts.variables:
-        yield "state", f"kept from request to request: {', '.join(facts.variables)}"
+        yield "state", f"kept from request to request: {', '.join(facts.variables)}; {_STATES}"
     if facts.foreign:
         yield "unknown", f"operations that are none of OpenVINO's own: {', '.join(facts.foreign)}"
+    for name, rows in facts.tables.items():
+        yield "ids", _looked_up(name, rows)
     for line in facts.data_dependent:
-        yield "data", f"{line}; give real data with [model] inputs"
+        yield "data", f"{line}; give real data with [workload] inputs"
+
+
+def _looked_up(name: str, rows: int) -> str:
+    """What an input may hold that is the number of a row."""
+    found = f"{name} is looked up in a table of {rows:,} rows: 0 to {rows - 1}"
+    if rows <= _ANY_ROWS:
+        return found
+    said = f"{{ {_quoted(name)} = {{ low = 0, high = {rows - 1} }} }}"
+    return f"{found}; give real ones, or [workload] random = {said}"
+
+
+def _quoted(key: str) -> str:
+    """A key of TOML, in quotes where it needs them."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key)
 
 
 def _size(size_bytes: int) -> str:
@@ -196,6 +220,10 @@ def _say_what_is_open(console: Console, facts: ModelFacts) -> None:
             _plain(console, f"dynamic dimensions of {port.name}: {', '.join(found)}")
     shapes = example(ports)
     _plain(console, f'dynamic dimensions need --shape, for instance --shape "{shapes}"')
+    _plain(
+        console,
+        "or samples of your own, in one shape or several: [workload] inputs (docs/workload.md)",
+    )
 
 
 def _plain(console: Console, text: str) -> None:
@@ -223,6 +251,7 @@ def _as_json(
         "operations": dict(facts.operations),
         "unknown_operations": list(facts.foreign),
         "variables": list(facts.variables),
+        "tables": dict(facts.tables),
         "data_dependent": list(facts.data_dependent),
         "items_per_request": None if tried is None else tried.items_per_request,
         "default_precision": None if tried is None else tried.default_precision,

@@ -10,6 +10,7 @@ from autotune.domain.limits import BY_NAME
 from autotune.domain.units import parse_duration, parse_percent
 from autotune.errors import SpecError, UsageError
 from autotune.host.core_budget import budget_in_words
+from autotune.report.words import inputs_of
 from autotune.spec import STUDY_FILE, parse_spec
 from autotune.storage.backup import SUFFIX
 from autotune.storage.database import DATABASE
@@ -93,10 +94,11 @@ def within_limits(goal: Goal, limits: Mapping[str, str | None]) -> Goal:
 def terms_json(identity: Identity, machine: Mapping[str, Any]) -> dict[str, Any]:
     """What the numbers are numbers of, for JSON output; `machine` is a fingerprint."""
     fed = identity.fed
-    inputs = parse_spec(identity.spec).model.inputs
+    said = parse_spec(identity.spec).model.inputs
     return {
         "items_per_request": identity.items_per_request,
-        "data": "random" if inputs is None else "real",
+        "data": fed.data if fed is not None else "random" if said is None else "real",
+        "inputs": inputs_of(identity),
         "data_warnings": [] if fed is None else list(fed.warnings),
         "core_budget": budget_in_words(machine),
     }

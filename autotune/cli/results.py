@@ -9,6 +9,7 @@ from rich.console import Console
 
 from autotune.analysis.answer import Answer, answer, raced, trials_under
 from autotune.analysis.devices import by_device
+from autotune.analysis.mixture import mix_fed
 from autotune.analysis.pareto import NOISE, pareto_front
 from autotune.analysis.what_if import is_allowed, lowest_cap
 from autotune.cli.output import STDOUT, csv_to, goal_json, must_end_with, print_json, say, show
@@ -25,8 +26,10 @@ from autotune.report.race import held_lines, race_lines
 from autotune.report.race_table import race_table
 from autotune.report.tables import distinct, trials_table
 from autotune.report.words import limit_lines, relaxed_in_words, terms_of, why_nothing
+from autotune.report.workload import workload_lines
 from autotune.storage.reader import StudyReader
 from autotune.storage.sessions import last_machine
+from autotune.workload.mix import Mix
 
 
 def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_json: bool) -> None:
@@ -39,7 +42,7 @@ def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_
     goal = asked_goal(stored, None, percentile)
     trials = trials_under(store, stored, goal)
     measured = [t for t in trials if t.measurement is not None and t.reused_from is None]
-    table = frame([trial for trial in latest(measured) if is_allowed(trial, goal)])
+    table = frame([one for one in latest(measured) if is_allowed(one, goal)], identity)
     on_front = pareto_front(table["throughput_per_s"], table["latency_goal_ms"], NOISE)
     table = table[on_front].sort_values("throughput_per_s")
     if csv is not None:
@@ -69,7 +72,8 @@ def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_
         + (", and all keep the limits beside latency" if goal.limits else "")
     )
     race = raced(store, store.trials()) if goal == stored else None  # of no other goal
-    show(console, trials_table(rows, goal, better_hint(trials, goal, race), title))
+    mix = mix_fed(identity.fed)
+    show(console, trials_table(rows, goal, better_hint(trials, goal, race), title, mix=mix))
     say(console, terms_of(identity, last_machine(store.sessions())))
     if csv is not None:
         say(console, f"wrote {csv}")
@@ -114,8 +118,10 @@ def show_best(
     if as_json:
         print_json(file.model_dump(mode="json"))
         return code
-    _tell_best(console, found, file, goal, device)
+    _tell_best(console, found, file, goal, device, mix_fed(store.identity().fed))
     _tell_devices(console, store, found, goal, device)
+    for line in _of_workload(store, found, goal):
+        say(console, line)
     say(console, terms_of(store.identity(), last_machine(store.sessions())))
     if out is not None:
         say(console, f"wrote {out}")
@@ -123,7 +129,12 @@ def show_best(
 
 
 def _tell_best(
-    console: Console, found: Answer, file: BestFile, goal: Goal, device: str | None
+    console: Console,
+    found: Answer,
+    file: BestFile,
+    goal: Goal,
+    device: str | None,
+    mix: Mix | None,
 ) -> None:
     """The race that chose it, or what the search saw of it beside the hints."""
     say(console, f"{goal_in_words(goal)}{_on(device)}:")
@@ -134,7 +145,7 @@ def _tell_best(
         return
     assert found.best is not None  # noqa: S101 - the caller has looked
     shown = distinct([found.best, *baselines(found.trials).values()])
-    show(console, trials_table(shown, goal, better_hint(found.trials, goal)))
+    show(console, trials_table(shown, goal, better_hint(found.trials, goal), mix=mix))
     for line in limit_lines(found.best, goal):
         say(console, line)
     say(console, _never_raced(file))
@@ -153,6 +164,22 @@ def _tell_devices(
     each = devices_table(by_device(judged, goal), goal, better_hint(judged, goal, found.race))
     if each is not None:
         show(console, each)
+
+
+def _of_workload(store: StudyReader, found: Answer, goal: Goal) -> list[str]:
+    """How it serves a mix, what preparing takes, and what overlap brings."""
+    identity, trials = store.identity(), found.trials
+    if any(t.measurement and t.measurement.readings.prepare_ms is not None for t in trials):
+        # Of another goal, only what decides it over all has been judged so far.
+        trials = trials_under(store, identity.goal, goal)
+    return workload_lines(
+        found.best,
+        trials,
+        found.race,
+        goal,
+        items=identity.items_per_request,
+        mix=mix_fed(identity.fed),
+    )
 
 
 def _never_raced(file: BestFile) -> str:

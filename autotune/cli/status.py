@@ -10,6 +10,7 @@ from rich.console import Console
 
 from autotune.analysis.answer import raced, space_size
 from autotune.analysis.devices import DeviceSummary, by_device
+from autotune.analysis.mixture import mix_fed
 from autotune.analysis.story import story
 from autotune.cli.output import goal_json, print_json, say, show
 from autotune.cli.questions import opened, terms_json
@@ -121,12 +122,13 @@ def _status_json(study: StudyStatus) -> dict[str, Any]:
         "devices": devices_json(study.devices, identity.goal),
         "race": None if race is None else race_json(race),
         "drift": drift_json(study.reference, identity.items_per_request),
-        "measurements": to_records(frame(trials)),
+        "measurements": to_records(frame(trials, identity)),
     }
 
 
 def _tell_status(console: Console, study: StudyStatus) -> None:
     identity, trials, goal = study.identity, study.trials, study.identity.goal
+    mix = mix_fed(identity.fed)
     say(console, f"study {identity.name}: {goal_in_words(goal)}")
     say(console, terms_of(identity, study.machine))
     sessions = f"{len(study.sessions)} session(s)"
@@ -140,14 +142,14 @@ def _tell_status(console: Console, study: StudyStatus) -> None:
     for line in drift_lines(study.reference, identity.items_per_request):
         say(console, line)
     shown = [trial for trial in (study.leader, *baselines(trials).values()) if trial is not None]
-    show(console, trials_table(distinct(shown), goal, study.hint, "best and hints"))
+    show(console, trials_table(distinct(shown), goal, study.hint, "best and hints", mix=mix))
     if (each := devices_table(study.devices, goal, study.hint)) is not None:
         show(console, each)
     if study.race is not None:
         show(console, race_table(study.race, goal))
         for line in race_lines(study.race, goal):
             say(console, line)
-    show(console, trials_table(trials[-_RECENT:], goal, study.hint, "last trials"))
+    show(console, trials_table(trials[-_RECENT:], goal, study.hint, "last trials", mix=mix))
     for trial in trials[-_RECENT:]:
         if trial.failure is not None:
             failure = f"{trial.failure.kind}: {trial.failure.message}"

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from autotune.analysis.answer import answer
 from autotune.analysis.devices import by_device
+from autotune.analysis.mixture import mix_fed
 from autotune.cli.begin import LOG, known_study, new_study, take_back
 from autotune.cli.output import patience_of, say, show
 from autotune.cli.progress import Log, Progress
@@ -34,6 +35,7 @@ from autotune.errors import (
     EXIT_NO_FEASIBLE,
     EXIT_OK,
     AutotuneError,
+    InputCodeError,
     MachineFaultError,
     StorageError,
 )
@@ -46,6 +48,7 @@ from autotune.report.race import race_lines
 from autotune.report.race_table import race_table
 from autotune.report.tables import trials_table
 from autotune.report.words import limit_lines, search_in_words, terms_in_words, why_nothing
+from autotune.report.workload import workload_lines
 from autotune.spec import STUDY_FILE, StudySpec
 from autotune.storage.database import DATABASE
 from autotune.storage.reader import StudyReader
@@ -84,7 +87,8 @@ def run_tune(
             _say_how_to_go_on(console, go_on)
             return EXIT_INTERRUPTED
         except (AutotuneError, OSError) as error:
-            if text is not None and not (folder / DATABASE).exists():
+            is_code = isinstance(error, InputCodeError)  # whose log lies there
+            if text is not None and not (folder / DATABASE).exists() and not is_code:
                 # Nothing was measured: leave nothing behind.
                 take_back(folder, text, session.logged_bytes)
             elif session.is_open and isinstance(error, MachineFaultError | StorageError):
@@ -261,11 +265,14 @@ def _show(outcome: Outcome, folder: Path, console: Console) -> None:
         hint = better_hint(outcome.trials, outcome.goal)
         leader = [] if outcome.best is None else [outcome.best]
         rows = {t.number: t for t in (*leader, *baselines(outcome.trials).values())}
-        console.print(trials_table(list(rows.values()), outcome.goal, hint))
+        mix = mix_fed(outcome.fed)
+        console.print(trials_table(list(rows.values()), outcome.goal, hint, mix=mix))
     hint = better_hint(outcome.trials, outcome.goal, outcome.race)
     each = devices_table(by_device(outcome.trials, outcome.goal), outcome.goal, hint)
     if each is not None:
         show(console, each)
+    for line in _of_workload(outcome):
+        say(console, line)
     say(console, _terms(outcome))
     say(console, search_in_words(outcome.trials, outcome.goal, outcome.space_size))
     if outcome.best is None:
@@ -281,6 +288,17 @@ def _show(outcome: Outcome, folder: Path, console: Console) -> None:
 def _terms(outcome: Outcome) -> str:
     budget = outcome.machine.budget_words
     return terms_in_words(outcome.items_per_request, outcome.inputs, budget)
+
+
+def _of_workload(outcome: Outcome) -> list[str]:
+    return workload_lines(
+        outcome.best,
+        outcome.trials,
+        outcome.race,
+        outcome.goal,
+        items=outcome.items_per_request,
+        mix=mix_fed(outcome.fed),
+    )
 
 
 def _say_how_to_go_on(console: Console, go_on: str) -> None:

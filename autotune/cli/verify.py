@@ -33,7 +33,7 @@ from autotune.racing.claims import (
     claimed_latency_ms,
 )
 from autotune.racing.contest import check_budgets, common_goal
-from autotune.racing.named import contender_of_file
+from autotune.racing.named import contender_of_file, data_of_file, inputs_of_file
 from autotune.racing.verify import verify
 from autotune.report.format import (
     cap_in_words,
@@ -129,8 +129,8 @@ def _show_verification(
     if differences:
         say(console, f"another machine or runtime than the file's: {'; '.join(differences)}")
     console.print(race_table(result, goal, states=False))
-    items, inputs = standing.contender.items_per_request, best.model.inputs
-    say(console, terms_in_words(items, inputs, machine.budget_words))
+    items = standing.contender.items_per_request
+    say(console, terms_in_words(items, inputs_of_file(best), machine.budget_words))
     if standing.failure is not None:
         say(console, f"{found.path}: {standing.failure.kind}: {standing.failure.message}")
     if found.answers is not Finding.HOLDS:
@@ -275,7 +275,8 @@ def _verification_json(found: Verification, result: RaceResult, machine: Machine
         "headroom": found.headroom,
         "ratio_to_hint": ratio_json(found.ratio),
         "claimed_ratio_to_hint": ratio_json(found.claim_ratio),
-        "data": "random" if found.best.model.inputs is None else "real",
+        "data": data_of_file(found.best),
+        "inputs": inputs_of_file(found.best),
         **standing_json(standing),
         "limits": [
             {**one, "finding": finding.value}

@@ -23,8 +23,8 @@ class StudyOpened:
     notes: tuple[str, ...]
     items_per_request: int = 1
     """At batch 1."""
-    inputs: str | None = None
-    """File of the input data; None for random data."""
+    inputs: str = "random data"
+    """What requests are fed with, and how, in words."""
     core_budget: str | None = None
     """What of the machine is used, in words; None for all of it."""
 

@@ -1,7 +1,7 @@
 """What a model file holds, as far as can be told without running it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from autotune.domain.inspection import ModelPort
 
@@ -40,6 +40,8 @@ class ModelFacts:
     """Operations that are none of OpenVINO's own."""
     variables: tuple[str, ...]
     """What is kept from one request to the next."""
+    tables: Mapping[str, int] = field(default_factory=dict)
+    """By input of numbers that are looked up in a table: the rows of the smallest one."""
     data_dependent: tuple[str, ...]
     """What of its work depends on the data; empty where nothing does, or shapes are open."""
     batch_lost: str | None

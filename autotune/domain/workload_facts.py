@@ -39,6 +39,8 @@ class WorkloadFacts:
     """Whether images come in several sizes: then no batch of them is one tensor."""
     image_size: tuple[int, int] | None = None
     """Height and width of every image; None where they vary, or nothing is prepared."""
+    image_sizes: int = 0
+    """In how many sizes images come; 0 where nothing is prepared, and where it was not counted."""
     states: str | None = None
     """`reset` or `carried` where the model keeps something from one request to the next."""
 

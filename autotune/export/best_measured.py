@@ -32,7 +32,8 @@ class BestMeasured(FileSection):
     )
     feed: Feed = Field(
         default=Feed.BIND,
-        description="bind: inputs set once for each request; copy: copied before every request.",
+        description="bind: inputs set once for each request; copy: copied before every request; "
+        "end-to-end: prepared before every request, as a part of its latency.",
     )
     flags: list[Flag] = Field(description="Reasons to doubt the measurement.")
     peak_rss_bytes: Count | None = Field(
@@ -41,6 +42,9 @@ class BestMeasured(FileSection):
     costs: BestTrialCosts | None = Field(default=None, description="Null before format 5.")
     data: Literal["random", "real"] | None = Field(
         default=None, description="What the model was fed with; null before format 4."
+    )
+    inputs: Text | None = Field(
+        default=None, description="What that was, and how, in words; null before format 6."
     )
     warnings: list[Text] = Field(
         default=[], description="Why random data may mislead for this model."

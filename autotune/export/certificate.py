@@ -5,7 +5,7 @@ from typing import TypedDict
 from pydantic import Field
 
 from autotune.domain.goal import Verdict
-from autotune.domain.measurement import Feed, Flag, Interval, Latency
+from autotune.domain.measurement import Flag, Interval, Latency
 from autotune.domain.race import (
     Advantage,
     Choice,
@@ -164,13 +164,13 @@ class BestCertificate(FileSection):
 def certificate(
     race: RaceResult,
     hint: Configuration | None = None,
-    data: str = "random",
+    inputs: str = "random data, bound once",
     cap_ms: float | None = None,
 ) -> BestCertificate:
     """What a race proved of the contender that it chose.
 
-    `hint` is the better hint for the goal in question; the race's own without one. `data` says
-    whether random or real data were fed, and `cap_ms` what latency the goal allows.
+    `hint` is the better hint for the goal in question; the race's own without one. `inputs` says
+    what was fed, and how, and `cap_ms` what latency the goal allows.
 
     Raises:
         ValueError: it chose none.
@@ -203,7 +203,7 @@ def certificate(
         end=race.end,
         search_throughput_per_s=winner.contender.search_per_s,
         search_latency_ms=winner.contender.search_latency_ms,
-        load=load_in_words(winner, race.feed, data),
+        load=load_in_words(winner, inputs),
         conditions=_conditions(race.conditions),
         contenders=[_contender(s) for s in race.standings if s.state is not State.CHOSEN],
         flags=sorted(winner.flags),
@@ -264,15 +264,14 @@ def best_ratio(ratio: Interval | None) -> BestRatio | None:
     return BestRatio(mean=ratio.mean, low=ratio.low, high=ratio.high)
 
 
-def load_in_words(standing: Standing, feed: Feed, data: str) -> str:
-    """The load model: what the numbers are numbers of; `data` is random or real."""
+def load_in_words(standing: Standing, inputs: str) -> str:
+    """The load model: what the numbers are numbers of; `inputs` is what was fed, and how."""
     effective, configuration = standing.effective, standing.contender.configuration
     requests = effective.requests(configuration) if effective else configuration.num_requests
     how = "sync" if configuration.is_blocking else "async"
-    fed = "inputs copied before every request" if feed is Feed.COPY else "inputs bound once"
     return (
         f"closed loop: {requests} request(s) of {standing.contender.items} item(s) always in "
-        f"flight, {how} API, {data} {fed}; "
+        f"flight, {how} API, inputs: {inputs}; "
         "not the rate that independent callers may send"
     )
 

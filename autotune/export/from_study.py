@@ -14,6 +14,7 @@ from autotune.export.best_file import BestFile, BestModel, relative_model_path
 from autotune.export.best_workload import best_workload
 from autotune.export.from_trial import best_file
 from autotune.spec import StudySpec, parse_shapes, parse_spec
+from autotune.spec.fed_words import fed_in_words
 from autotune.storage.races import session_of_last_race
 from autotune.storage.reader import StudyReader
 
@@ -80,6 +81,7 @@ def _best_of_study(  # noqa: PLR0913 - as above
         study=identity.name,
         race=race,
         fed=fed,
+        inputs=fed_in_words(spec, fed),
         environment=_environment(session.machine),
     )
 

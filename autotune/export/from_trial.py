@@ -24,6 +24,7 @@ from autotune.export.certificate import BestLimit, best_latency, certificate
 from autotune.export.section import not_below_zero
 from autotune.host.core_budget import budget_of
 from autotune.space.dimensions import bound_to
+from autotune.spec.fed_words import fed_of_file
 
 
 def best_file(  # noqa: PLR0913 - the parts of the file
@@ -37,6 +38,7 @@ def best_file(  # noqa: PLR0913 - the parts of the file
     study: str,
     race: RaceResult | None = None,
     fed: Fed | None = None,
+    inputs: str | None = None,
     environment: dict[str, str] | None = None,
 ) -> BestFile:
     """The file for one trial of a study, with what `race` proved if it chose that trial."""
@@ -66,13 +68,13 @@ def best_file(  # noqa: PLR0913 - the parts of the file
         portable=goal.portable,
         bound_to=bound_to(trial.configuration),
         sla=_sla(goal),
-        measured=_measured(measurement, fed, goal),
+        measured=_measured(measurement, fed, inputs, goal),
         certificate=None
         if race is None
         else certificate(
             race,
             None if hint is None else hint.configuration,
-            "random" if fed is None else fed.data,
+            inputs or fed_of_file(model.inputs, measurement.feed),
             goal.given_cap_ms,
         ),
         baselines=[_baseline(name, known) for name, known in baselines(trials).items()],
@@ -108,7 +110,9 @@ def _status(race: RaceResult | None, unproven: str | None) -> Status:
     return Status.UNCONFIRMED if unproven is None else Status.UNPROVEN
 
 
-def _measured(measurement: Measurement, fed: Fed | None, goal: Goal) -> BestMeasured:
+def _measured(
+    measurement: Measurement, fed: Fed | None, inputs: str | None, goal: Goal
+) -> BestMeasured:
     latency, throughput = measurement.latency, measurement.throughput
     efficiency = None
     if goal.objective is Objective.EFFICIENCY:
@@ -127,6 +131,7 @@ def _measured(measurement: Measurement, fed: Fed | None, goal: Goal) -> BestMeas
         peak_rss_bytes=measurement.peak_rss_bytes,
         costs=best_trial_costs(measurement.readings, measurement.opening),
         data=None if fed is None else fed.data,
+        inputs=inputs,
         warnings=[] if fed is None else list(fed.warnings),
         limits=[_limit(one) for one in judged(measurement, goal)],
         efficiency=None if efficiency is None else efficiency.mean,

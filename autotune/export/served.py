@@ -19,6 +19,7 @@ from autotune.export.targets.served import (
     ServedWorkload,
 )
 from autotune.export.targets.target import Port
+from autotune.space.rows.workload import SHAPE_PLAN
 from autotune.space.shape_plan import Serving, ShapePlan, parse_plan
 from autotune.workload.guesses import InputKind, guessed
 from autotune.workload.inputs import Inputs, Range, Source
@@ -52,7 +53,7 @@ def plan_of_file(best: BestFile, mix: Mix | None) -> ShapePlan | None:
     """
     if mix is None:
         return None
-    plan = parse_plan(best.beside["shape_plan"])
+    plan = parse_plan(best.beside[SHAPE_PLAN.column])
     if plan.serving is Serving.BUCKETS:
         wanted = len(mix.varying)
         if not plan.buckets or any(len(sizes) != wanted for sizes in plan.buckets):

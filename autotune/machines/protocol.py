@@ -86,6 +86,7 @@ class Examined(_Message):
     operations: dict[str, Count]
     foreign: list[Text]
     variables: list[Text]
+    tables: dict[str, Count] = {}
     data_dependent: list[Text]
     batch_lost: Text | None
 
@@ -103,6 +104,7 @@ class Examined(_Message):
             operations=self.operations,
             foreign=tuple(self.foreign),
             variables=tuple(self.variables),
+            tables=self.tables,
             data_dependent=tuple(self.data_dependent),
             batch_lost=self.batch_lost,
         )

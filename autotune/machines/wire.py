@@ -112,6 +112,7 @@ class WireWorkload(WireValue):
     is_prepared: bool = False
     images_vary: bool = False
     image_size: tuple[Count, Count] | None = None
+    image_sizes: Count = 0
     states: Text | None = None
 
     def facts(self) -> WorkloadFacts:

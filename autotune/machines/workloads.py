@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from autotune.domain.failure import TrialFault
 from autotune.domain.paths import absolute
-from autotune.errors import AutotuneError, DeviceError, ModelError, SpecError
+from autotune.errors import AutotuneError, DeviceError, InputCodeError, ModelError, SpecError
 from autotune.machines.conversation import (
     ask,
     await_ready,
@@ -54,8 +55,8 @@ class WorkloadReader:
             served: how, by the dimensions that are not at their default.
 
         Raises:
-            TrialFault: reading takes too long, or too much memory.
             ModelError: the inputs cannot be read, or do not fit the model.
+            InputCodeError: the study's own code failed.
         """
         found: dict[str, Any]
         if source.workload is None:
@@ -71,22 +72,31 @@ class WorkloadReader:
 
     def _asked(self, source: ModelSource, start: Callable[[], WorkerProcess]) -> WorkloadRead:
         assert source.workload is not None  # noqa: S101 - for the type checker
-        with killed_on_error(start()) as worker:
-            await_ready(worker, self._deadlines)
-            answer = ask(
-                worker,
-                self._deadlines.inputs,
-                "read_workload",
-                path=str(source.path),
-                shapes=source.shapes,
-                inputs=None if source.inputs is None else str(source.inputs),
-                workload=source.workload.to_dict(),
-                samples=str(self._samples),
-            )
+        try:
+            with killed_on_error(start()) as worker:
+                await_ready(worker, self._deadlines)
+                answer = ask(
+                    worker,
+                    self._deadlines.inputs,
+                    "read_workload",
+                    path=str(source.path),
+                    shapes=source.shapes,
+                    inputs=None if source.inputs is None else str(source.inputs),
+                    workload=source.workload.to_dict(),
+                    samples=str(self._samples),
+                )
+                if isinstance(answer, Failed):  # its log is kept then
+                    raise refusal(answer, source.path)
+                found = expected(answer, "read", WorkloadRead)
+        except TrialFault as fault:
+            message = f"the inputs of the workload cannot be read: {fault.failure.message}"
+            raise ModelError(message) from None
+        except InputCodeError as error:
+            logs = sorted(self._samples.parent.glob("failed-*.log"))
+            said = str(error).removesuffix("the log") + str(logs[-1]) if logs else str(error)
+            raise InputCodeError(said) from None
         worker.close()
-        if isinstance(answer, Failed):
-            raise refusal(answer, source.path)
-        return expected(answer, "read", WorkloadRead)
+        return found
 
 
 def refusal(answer: Message, path: Path) -> AutotuneError:
@@ -97,6 +107,8 @@ def refusal(answer: Message, path: Path) -> AutotuneError:
         return DeviceError(said)
     if kind == "property":
         return SpecError(f"[space] properties: {said}")
+    if kind == "code":
+        return InputCodeError(said)
     if kind == "data":
         return ModelError(said)  # which names the file that is to blame
     return ModelError(f"{path}: {'' if kind == 'shape' else 'cannot be read: '}{said}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.domain.goal import Goal
+from autotune.domain.measurement import Feed
 from autotune.domain.model_file import located
 from autotune.domain.paths import absolute, unwritable_name
 from autotune.domain.race import Contender
@@ -19,6 +20,7 @@ from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
 from autotune.space.settings import configuration_in, keys
 from autotune.spec import DeadlineSpec, StudySpec, load_spec, parse_shapes, parse_spec
+from autotune.spec.fed_words import fed_in_words, fed_of_file
 from autotune.storage.reader import StudyReader
 from autotune.storage.trust import refuse_code
 from autotune.workload.digest import digest
@@ -33,6 +35,14 @@ class RacedModel(ModelSource):
     """Of the study that it is from."""
     items_per_request: int | None = None
     """At batch 1, as the file or the study counts them; None where nobody has said."""
+    fed: str = "random data, bound once"
+    """What it is fed with, and how, in words."""
+
+    @property
+    def is_random(self) -> bool:
+        """Whether that is no data of the user's."""
+        own = None if self.workload is None else self.workload.inputs
+        return self.inputs is None and own is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +55,8 @@ class NamedContender:
     """The goal that it was tuned for; None for hints and options."""
     best: BestFile | None = None
     """The file with its claim, if it comes from one."""
+    feed: Feed | None = None
+    """How its requests got their inputs then; None for hints and options."""
     machine: dict[str, Any] | None = None
     """Fingerprint of the machine that it was tuned on, if known."""
     budget: CoreBudget | None = None
@@ -124,12 +136,24 @@ def contender_of_file(
             workload=_workload(best, path, trust=trust),
             deadline=_deadline(path.parent),
             items_per_request=best.model.items_per_request if best.format_version >= 4 else None,
+            fed=inputs_of_file(best),
         ),
         goal=best.goal,
         best=best,
+        feed=best.measured.feed,
         machine=best.machine,
         budget=_budget(best, path),
     )
+
+
+def inputs_of_file(best: BestFile) -> str:
+    """What a best.json was measured with, and how, in words."""
+    return best.measured.inputs or fed_of_file(best.model.inputs, best.measured.feed)
+
+
+def data_of_file(best: BestFile) -> str:
+    """Whether that was random or real."""
+    return best.measured.data or ("random" if best.model.inputs is None else "real")
 
 
 def _inputs(best: BestFile, path: Path) -> Path | None:
@@ -235,8 +259,10 @@ def contender_of_stored(folder: Path, number: int, *, trust: bool = False) -> Na
             workload=_of_study(spec, folder, trust=trust),
             deadline=_deadline(folder),
             items_per_request=identity.items_per_request,
+            fed=fed_in_words(spec, identity.fed),
         ),
         goal=identity.goal,
+        feed=spec.measure.feed,
         machine=machine,
         budget=None if machine is None else budget_of(machine),
     )

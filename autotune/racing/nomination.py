@@ -10,11 +10,14 @@ from autotune.domain.ranking import baselines, better_hint, merit
 from autotune.domain.trial import Trial
 from autotune.domain.verdicts import LATENCY, Judged, judged, worth
 from autotune.racing.plan import SLICE_S, WARM_ROUNDS, WARM_UP_S, longer_slice_s
+from autotune.space.dimensions import API
+from autotune.space.rows.workload import PREPROCESSING, SHAPE_PLAN
 
 MOST_SEATED = 7
 """Most that have a seat beside the hints."""
 _RESERVES = 6
 """How many more wait in line for a seat that becomes free."""
+_MOST_RIVALS = 4
 _LEADERS = 3
 """Of so many of the most promising, the better hint of the device races."""
 _NEAR = 1.02
@@ -30,7 +33,8 @@ def contenders(
 ) -> tuple[list[Contender], int | None]:
     """Everyone who may race, in order of promise, the hints last; and the better hint's position.
 
-    First the two best by what they can claim, then the best that leaves a quarter of the cap free
+    First the two best by what they can claim, then the best that serves the workload in each other
+    way, as one would ask for those by name; then the best that leaves a quarter of the cap free
     and has room below every limit, in case the others turn out to be too near to it (or where there
     is none, the best with room below each), then the next best. Only trials whose verdicts are met,
     or open with a value at the limit at most; none that repeats another's measurement.
@@ -40,7 +44,7 @@ def contenders(
     )
     # A configuration that was measured twice races once, for its better measurement.
     able = list({trial.configuration: trial for trial in able}.values())[::-1]
-    ranked = [*able[:2], *_with_room(able, goal), *able[2:]]
+    ranked = [*able[:2], *_rivals(able), *_with_room(able, goal), *able[2:]]
     chosen = {t.number: t for t in ranked if not t.configuration.is_hint}
     better = better_hint(trials, goal)
     hints = _hints(trials, goal, better, [t.configuration.device for t in ranked[:_LEADERS]])
@@ -50,6 +54,21 @@ def contenders(
     return [
         contender(trial, items_per_request, _efficiency(trial, goal)) for trial in entered
     ], baseline
+
+
+def _rivals(able: Sequence[Trial]) -> list[Trial]:
+    """The best that prepares elsewhere, serves shapes otherwise, or does not overlap requests.
+
+    What a study of these was begun to know is not left to what happens to look fast.
+    """
+    found: list[Trial] = []
+    for one in (PREPROCESSING, SHAPE_PLAN, API):
+        seen = {one.of(trial.configuration) for trial in able[:1]}
+        for trial in able:
+            if one.of(trial.configuration) not in seen:
+                seen.add(one.of(trial.configuration))
+                found.append(trial)
+    return found[:_MOST_RIVALS]
 
 
 def _hints(

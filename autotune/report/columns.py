@@ -45,6 +45,18 @@ PRECISION = Column(
     narrow="preci-\nsion",
     holds="as requested, else as the runtime chose",
 )
+PADDING = Column(
+    name="padding",
+    narrow="pad-\nding",
+    holds="what is computed beyond the items, where shapes are mixed, over what they are: 25 % is "
+    "a quarter more, which no throughput counts",
+    is_number=True,
+)
+PREPARATION = Column(
+    name="preparation",
+    holds="to prepare the inputs of a request, the mean, where that is a part of its latency",
+    is_number=True,
+)
 THROUGHPUT = Column(
     name="throughput",
     narrow="through-\nput",
@@ -97,14 +109,17 @@ ON_THE_PAGE = {
     "latency": LATENCY,
     "verdict": SLA,
     "seen": SEEN,
+    "padding": PADDING,
+    "preparation": PREPARATION,
     "cpu": CPU_TIME,
     "memory": MEMORY,
     "origin": ORIGIN,
     "remarks": REMARKS,
 }
-"""The page's table of all trials, by the names of its cells in page.js."""
-TERMINAL = (TRIAL, STREAMS, REQUESTS, BATCH, PRECISION, THROUGHPUT, LATENCY, SLA, GAIN)
-"""The terminal's tables of trials."""
+"""The page's table of all trials, by the names of its cells in page.js; without those of padding
+and preparation where there is none."""
+TERMINAL = (TRIAL, STREAMS, REQUESTS, BATCH, PRECISION, PADDING, THROUGHPUT, LATENCY, SLA, GAIN)
+"""The terminal's tables of trials; without padding where shapes are not mixed."""
 COMPARED = (STUDY, CONFIGURATION, THROUGHPUT, LATENCY, SLA, BETTER_HINT, GAIN)
 """The best of each study, on the page of several."""
 ALL = tuple(dict.fromkeys((*TERMINAL, *ON_THE_PAGE.values(), *COMPARED)))

@@ -6,15 +6,17 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from autotune.analysis.mixture import padding_of
 from autotune.domain.goal import Goal, Verdict, together
 from autotune.domain.limits import LimitRow
 from autotune.domain.measurement import FLAGS, Flag, Measurement
 from autotune.domain.ranking import ratio
 from autotune.domain.trial import Trial
 from autotune.domain.verdicts import judged
-from autotune.report.columns import LATENCY, STREAMS, TERMINAL
-from autotune.report.format import milliseconds, per_second, percentile, times
+from autotune.report.columns import LATENCY, PADDING, STREAMS, TERMINAL
+from autotune.report.format import milliseconds, per_second, percent, percentile, times
 from autotune.space.dimensions import ARITHMETIC
+from autotune.workload.mix import Mix
 
 STYLES = {Verdict.MET: "green", Verdict.MISSED: "red", Verdict.UNCLEAR: "yellow", None: ""}
 SIGNS = {Verdict.MET: "+", Verdict.MISSED: "x", Verdict.UNCLEAR: "?", None: " "}
@@ -41,15 +43,22 @@ def verdict_cell(sla: Verdict | None, limits: Iterable[tuple[LimitRow, Verdict]]
 
 
 def trials_table(
-    trials: Sequence[Trial], goal: Goal, baseline: Trial | None, title: str | None = None
+    trials: Sequence[Trial],
+    goal: Goal,
+    baseline: Trial | None,
+    title: str | None = None,
+    *,
+    mix: Mix | None = None,
 ) -> Table:
-    """Measured trials, one line each; ratios are to `baseline`."""
+    """Measured trials, one line each; ratios are to `baseline`, and padding is of `mix`."""
     measured = [trial for trial in trials if trial.measurement is not None]
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     table.padding = (0, 1, 0, 0)
     several = len({trial.configuration.device for trial in measured}) > 1
     for column in TERMINAL:
-        may_fold = column is STREAMS and several
+        if column is PADDING and mix is None:
+            continue
+        may_fold = column is STREAMS  # the only one with words, some of them many
         table.add_column(
             percentile(goal.percentile) if column is LATENCY else column.heading,
             justify="right" if column.is_number else "left",
@@ -57,7 +66,7 @@ def trials_table(
             overflow="fold" if column is STREAMS else "ellipsis",
         )
     for trial in measured:
-        table.add_row(*_cells(trial, baseline, goal, with_device=several))
+        table.add_row(*_cells(trial, baseline, goal, mix, with_device=several))
     table.caption = _flags(measured)
     table.caption_justify = "left"
     return table
@@ -95,8 +104,13 @@ def doubt_in_words(doubt: str) -> str:
     return "unproven answers" if doubt == UNPROVEN else FLAGS[Flag(doubt)].words
 
 
+def share_or_dash(share: float | None) -> str:
+    """A share in percent; a dash where it is not known."""
+    return "-" if share is None else percent(share)
+
+
 def _cells(
-    trial: Trial, baseline: Trial | None, goal: Goal, *, with_device: bool
+    trial: Trial, baseline: Trial | None, goal: Goal, mix: Mix | None, *, with_device: bool
 ) -> list[Text | str]:
     measurement, configuration = trial.measurement, trial.configuration
     assert measurement is not None  # noqa: S101 - filtered by the caller
@@ -104,7 +118,7 @@ def _cells(
     layout = (
         f"{configuration.hint} hint"
         if streams is None
-        else " ".join([f"{streams} x {threads}", *configuration.extras(but=ARITHMETIC)])
+        else ", ".join([f"{streams} x {threads}", *configuration.extras(but=ARITHMETIC)])
     )
     effective = measurement.opening.effective
     return [
@@ -113,6 +127,7 @@ def _cells(
         "sync" if configuration.is_blocking else str(measurement.num_requests),
         str(configuration.batch_size),
         ARITHMETIC.of(configuration) or effective.arithmetic or "-",
+        *([] if mix is None else [share_or_dash(padding_of(configuration, mix))]),
         per_second(measurement.throughput_per_s),
         milliseconds(measurement.latency.goal_ms),
         verdict_cell(

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
 from typing import Any
 
 from autotune.domain.goal import Goal, Objective, Verdict
@@ -30,6 +29,7 @@ from autotune.report.format import (
     percentile,
 )
 from autotune.spec import parse_spec
+from autotune.spec.fed_words import fed_in_words
 from autotune.stats.latency import cap_ticks
 from autotune.stats.tail_test import requests_needed
 from autotune.storage.identity import Identity
@@ -37,32 +37,30 @@ from autotune.storage.identity import Identity
 _MOST_RULED_OUT = 5
 
 
-def terms_in_words(
-    items_per_request: int, inputs: str | None, core_budget: str | None = None
-) -> str:
+def terms_in_words(items_per_request: int, inputs: str, core_budget: str | None = None) -> str:
     """What the numbers are numbers of: the unit of throughput, what requests were fed, the CPUs.
 
     Said once where numbers stand.
 
     Args:
         items_per_request: at batch 1.
-        inputs: file of the input data; None for random data.
+        inputs: what was fed, and how, in words.
         core_budget: what of the machine was used, in words; None for all of it.
     """
     own = f", {items_per_request} items per request at batch 1" if items_per_request > 1 else ""
     budget = "" if core_budget is None else f"; core budget: {core_budget}"
-    return f"throughput in items/s{own}; inputs: {inputs_in_words(inputs)}{budget}"
+    return f"throughput in items/s{own}; inputs: {inputs}{budget}"
 
 
 def terms_of(identity: Identity, machine: Mapping[str, Any]) -> str:
     """The same of a stored study, and the machine that it last ran on."""
-    inputs = parse_spec(identity.spec).model.inputs
+    inputs = inputs_of(identity)
     return terms_in_words(identity.items_per_request, inputs, budget_in_words(machine))
 
 
-def inputs_in_words(inputs: str | None) -> str:
-    """``random``, or ``real (data.npz)``."""
-    return "random" if inputs is None else f"real ({PurePath(inputs).name})"
+def inputs_of(identity: Identity) -> str:
+    """What a stored study feeds, in words."""
+    return fed_in_words(parse_spec(identity.spec), identity.fed)
 
 
 def ruled_out(trials: Sequence[Trial]) -> list[str]:

@@ -13,6 +13,7 @@ from autotune.space.configuration import Configuration
 from autotune.space.devices import is_meta
 from autotune.space.dimension import Dimension, Kind
 from autotune.space.dimensions import (
+    API,
     BY_NAME,
     DIMENSIONS,
     PerformanceHint,
@@ -23,6 +24,7 @@ from autotune.space.dimensions import (
 from autotune.space.offer import Offer, Ways
 from autotune.space.rows.cpu import CORE_TYPE, HYPER_THREADING
 from autotune.space.rows.gpu import AUTO_BATCHING
+from autotune.space.rows.workload import PREPROCESSING, SHAPE_PLAN
 from autotune.space.space import SearchSpace, lone_request
 from autotune.spec import SpaceSpec
 
@@ -237,11 +239,28 @@ def trusted_precisions(
 
 
 def seeds(space: SearchSpace) -> list[Configuration]:
-    """What every study measures first: both hints of each device, and a single request on each."""
+    """Both hints of each device, and a single request on each."""
+    served = {
+        one.column: space.choices[one.name][0] for one in (PREPROCESSING, SHAPE_PLAN)
+    }  # of the study's own choices, even a baseline
     found = [
-        Configuration(device=device, hint=hint)
+        Configuration(device=device, hint=hint, **served)
         for device in space.choices["device"]
         for hint in (PerformanceHint.LATENCY, PerformanceHint.THROUGHPUT)
     ]
     lone = [space.configuration(lone_request(space, device)) for device in space.choices["device"]]
     return [*found, *dict.fromkeys(lone)]
+
+
+def openers(space: SearchSpace) -> list[Configuration]:
+    """What every study measures first: the seeds, and a single request in each other way.
+
+    That is one that does not overlap with its preparation, or is prepared elsewhere: by chance the
+    first of these may come late.
+    """
+    found, first = seeds(space), lone_request(space, space.choices["device"][0])
+    for one in (API, PREPROCESSING):
+        at = DIMENSIONS.index(one.name)
+        for other in range(1, len(space.choices[one.name])):
+            found.append(space.configuration((*first[:at], other, *first[at + 1 :])))
+    return list(dict.fromkeys(found))

@@ -7,23 +7,12 @@ from autotune.errors import SpecError
 from autotune.space.shape_plan import Serving, ShapePlan, parse_plan
 from autotune.workload.buckets import choose
 from autotune.workload.costs import interpolated
-from autotune.workload.mix import Mix, Pad, fits
+from autotune.workload.mix import Mix, fits, mix_of
 
 _COUNTS = (2, 3, 4)
 """Of buckets that are tried where a study names none, beside one for each shape."""
 _MOST_EXACT = 8
 """Shapes, up to which each may have a bucket of its own without being asked for."""
-
-
-def mix_of(facts: WorkloadFacts) -> Mix | None:
-    """The mix of shapes; None where there is one shape."""
-    if not facts.shapes:
-        return None
-    return Mix(
-        shapes=facts.shapes,
-        weights=facts.weights,
-        pads={name: tuple(Pad(*pad) for pad in pads) for name, pads in facts.pads.items()},
-    )
 
 
 def plans_of(

@@ -30,7 +30,7 @@ def in_words(configuration: "Configuration") -> str:
     """What tells a configuration from any other."""
     device = configuration.device
     if configuration.is_hint:
-        return f"{device} {configuration.hint} hint"
+        return ", ".join([f"{device} {configuration.hint} hint", *extras(configuration)])
     parts = [f"{device} {layout(configuration)}"]
     requests = configuration.num_requests
     if configuration.is_blocking:

@@ -22,7 +22,9 @@ from autotune.storage.rows import StudyRows, rows_explained
 from autotune.storage.schema import BLOCK, EVENT, FAILURE, MEASUREMENT, REFERENCE, SESSION
 from autotune.storage.sessions import SessionRow, places, session_of_row
 
-FINDINGS = ("items", "no_batch", "doubt", "random_inputs")
+OF_WORKLOAD = ("inputs", "plans", "graph", "states")
+"""Kinds of events that say what was found of the workload."""
+FINDINGS = ("items", "no_batch", "doubt", "random_inputs", *OF_WORKLOAD)
 """Kinds of events that say what inspection found."""
 UNPROVEN = "unproven"
 """The kind of event that says what a session could not show of answers, its own and older ones."""

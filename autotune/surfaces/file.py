@@ -208,6 +208,7 @@ def _identity(engine: Engine, path: Path) -> SurfaceIdentity:
         space=SearchSpace.from_dict(json.loads(row["space"])),
         plan=RecordPlan(**{**plan, "feed": Feed(plan["feed"])}),
         started_at=row["started_at"],
+        workload=None if row["workload"] is None else json.loads(row["workload"]),
     )
 
 
@@ -217,6 +218,8 @@ def _refuse_another(stored: SurfaceIdentity, current: SurfaceIdentity, path: Pat
         faults.append("the model file is another one")
     if dict(stored.shapes) != dict(current.shapes):
         faults.append(f"shapes: {stored.shapes} then, {current.shapes} now")
+    if stored.workload != current.workload:
+        faults.append(f"workload: {stored.workload} then, {current.workload} now")
     if stored.plan != current.plan:
         faults.append(f"plan: {stored.plan} then, {current.plan} now")
     then, now = stored.space.to_dict(), current.space.to_dict()
@@ -252,6 +255,7 @@ def _create(
             space=json.dumps(identity.space.to_dict()),
             record_plan=json.dumps(asdict(identity.plan)),
             levels=json.dumps(LEVELS),
+            workload=None if identity.workload is None else json.dumps(dict(identity.workload)),
         )
     )
     numbers = {key: number for number, key in enumerate(cells_by_key(cells))}

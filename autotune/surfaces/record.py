@@ -19,6 +19,7 @@ from autotune.surfaces.file import SurfaceFile, load_surface
 from autotune.surfaces.recording import Headway, Recording
 from autotune.surfaces.surface import RecordPlan, Surface, SurfaceIdentity
 from autotune.tuning.prepare import Prepared, prepared, source
+from autotune.workload.digest import digest
 from autotune.workload.workload import ModelSource
 
 SURFACE_FILE = "surface.db"
@@ -101,7 +102,18 @@ def _identity(
         space=study.space,
         plan=plan,
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        workload=_workload(study, model),
     )
+
+
+def _workload(study: Prepared, model: ModelSource) -> dict[str, Any] | None:
+    if model.workload is None:
+        return None
+    inputs = model.workload.inputs
+    return {
+        "said": study.spec.workload.model_dump(mode="json", exclude_defaults=True),
+        "inputs_sha256": None if inputs is None else digest(inputs),
+    }
 
 
 def _begun(out: Path) -> SearchSpace | None:

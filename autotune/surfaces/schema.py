@@ -1,14 +1,14 @@
 """The tables of a surface file, documented by their comments.
 
 History: 1, the first. 2: what a slice cost beside time (`cpu_s`, `rss_bytes`, `peak_rss_bytes`,
-`energy_j`); null in a file of before.
+`energy_j`); null in a file of before. 3: `surface.workload`.
 """
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, UniqueConstraint
 
 from autotune.storage.columns import packed, real, text, whole, within
 
-SURFACE_SCHEMA_VERSION = 2
+SURFACE_SCHEMA_VERSION = 3
 APPLICATION_ID = 0x61757466
 """Reads "autf": what tools such as file(1) see."""
 
@@ -29,6 +29,12 @@ SURFACE = Table(
     text("space", "JSON: choices of every dimension, and CPUs."),
     text("record_plan", "JSON: launches, rounds, slices."),
     text("levels", "JSON: shares at which latencies are kept."),
+    text(
+        "workload",
+        "JSON: what the model was asked, and the digest of its inputs; null for data of one static "
+        "shape.",
+        nullable=True,
+    ),
     comment="What was recorded, where and how; one row.",
 )
 

@@ -89,6 +89,9 @@ class SurfaceIdentity:
     plan: RecordPlan
     started_at: str
     """UTC, ISO 8601."""
+    workload: Mapping[str, Any] | None = None
+    """What the model was asked (`said`, as the study has it), and the digest of its inputs
+    (`inputs_sha256`); None for data of one static shape."""
     earlier_sha256: tuple[str, ...] = ()
     """What earlier versions called this model; not stored."""
 

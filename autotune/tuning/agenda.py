@@ -9,7 +9,7 @@ from autotune.domain.history import History, is_noisy
 from autotune.domain.ranking import best
 from autotune.domain.trial import Origin, Trial
 from autotune.search import sweep
-from autotune.search.derive import seeds
+from autotune.search.derive import openers
 from autotune.search.search import Proposal, Search
 from autotune.space.configuration import Configuration
 from autotune.space.space import Point, SearchSpace
@@ -52,7 +52,7 @@ class Agenda:
     @property
     def seeds(self) -> int:
         """How many configurations every study of this space begins with."""
-        return len(seeds(self._space))
+        return len(openers(self._space))
 
     @property
     def missing_seeds(self) -> int:
@@ -77,7 +77,7 @@ class Agenda:
         """
         tried = {trial.configuration for trial in history.trials}
         for configurations, origin in (
-            (seeds(self._space), Origin.SEED),
+            (openers(self._space), Origin.SEED),
             (warm, Origin.WARM),
             (lost, Origin.SAMPLED),
         ):

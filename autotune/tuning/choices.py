@@ -82,7 +82,8 @@ def _served(spec: StudySpec, facts: Inspection, begun: SearchSpace | None) -> Sp
         raise SpecError(f"[space] {PREPROCESSING.key}: not in the graph: {why}")
     if spec.measure.feed is Feed.END_TO_END and API.key not in said:
         update[API.key] = (Api.ASYNC, Api.SYNC)  # with overlap, and without
-    if facts.why_one_request is not None:
+    # One that was begun before anything was said of states goes on as it was.
+    if facts.why_one_request is not None and (begun is None or spec.workload.is_said):
         for name in ("streams", "requests_per_stream", "batch"):
             if getattr(own, name) not in {None, (1,)}:
                 raise SpecError(f"[space] {name}: only 1: {facts.why_one_request}")

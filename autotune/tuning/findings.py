@@ -26,10 +26,10 @@ def findings(
     misleads = fed(spec, facts).note
     if misleads is not None:
         found.append(("random_inputs", misleads))
-    return [*found, *_of_workload(spec, facts)]
+    return [*found, *_of_workload(spec, facts, choices)]
 
 
-def _of_workload(spec: StudySpec, facts: Inspection) -> list[tuple[str, str]]:
+def _of_workload(spec: StudySpec, facts: Inspection, choices: SearchSpace) -> list[tuple[str, str]]:
     """What was skipped or guessed of the samples, and what is not tried."""
     asked = facts.workload
     if asked is None:
@@ -37,10 +37,16 @@ def _of_workload(spec: StudySpec, facts: Inspection) -> list[tuple[str, str]]:
             return [("states", f"only one request of one item is tried: {facts.why_one_request}")]
         return []
     found = [("inputs", note) for note in asked.notes]
+    several = max(choices.choices["streams"]) * max(choices.choices["requests_per_stream"])
+    if asked.samples < several:
+        few = (
+            f"fewer samples ({asked.samples}) than requests that may be in flight ({several}): "
+            "some are fed with the same"
+        )
+        found.append(("inputs", few))
     plans = refused_plans(asked, spec.space.choices(SHAPE_PLAN.name))
     found += [
-        ("shape_plan", f"{SHAPE_PLAN.label} {name} is not tried: {why}")
-        for name, why in plans.items()
+        ("plans", f"{SHAPE_PLAN.label} {name} is not tried: {why}") for name, why in plans.items()
     ]
     if asked.why_no_graph is not None:
         found.append(("graph", f"nothing is prepared in the graph: {asked.why_no_graph}"))
@@ -82,7 +88,8 @@ def doubts(spec: StudySpec, facts: Inspection, choices: SearchSpace) -> list[str
     data = "the data given" if fed(spec, facts).data == "real" else "random data"
     way_out = "; give samples that tell: [model] inputs" if facts.is_deterministic else ""
     # What is known to be wrong needs no doubt.
-    unproven = facts.unproven_batch if facts.why_no_batch is None else None
+    has_batch = facts.why_no_batch is None and facts.why_one_request is None
+    unproven = facts.unproven_batch if has_batch else None
     found = []
     if not facts.is_deterministic:
         found.append(

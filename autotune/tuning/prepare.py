@@ -19,6 +19,7 @@ from autotune.machines.fingerprint import Machine
 from autotune.machines.locks import Patience, machine_lock, study_lock
 from autotune.machines.ports import Runner
 from autotune.machines.workers import SubprocessRunner, reference_file
+from autotune.machines.workloads import workload_file
 from autotune.space.all_devices import ALL, expanded
 from autotune.space.devices import Through, kind_of
 from autotune.space.named import texts_of
@@ -84,6 +85,7 @@ def prepared(  # noqa: PLR0913 - what is known of an earlier session
         study_lock(folder, patience),
         machine_lock(patience),
         no_longer_than_this(reference_file(folder / "logs")),
+        no_longer_than_this(workload_file(folder / "logs")),
     ):
         chosen, notes = start()
         yield replace(prepared_on(chosen, spec, begun), notes=tuple(notes))
@@ -260,7 +262,7 @@ def identity(spec: StudySpec, folder: Path, model: ModelSource, choices: SearchS
 def no_longer_than_this(file: Path) -> Iterator[None]:
     """Remove a file at the end, and what was remembered beside it.
 
-    Reference answers may be large, and are made anew each time.
+    Samples and reference answers may be large, and are made anew each time.
     """
     try:
         yield

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from autotune.domain.doubts import Doubts
 from autotune.domain.events import Event, Noted, StudyFinished, StudyOpened
+from autotune.domain.fed import Fed
 from autotune.domain.goal import Goal
 from autotune.domain.race import RaceResult
 from autotune.domain.ranking import chosen
@@ -16,6 +17,7 @@ from autotune.machines.process import scrubbed_note
 from autotune.racing.calibration import Calibration
 from autotune.search.search import Search
 from autotune.space.configuration import Configuration
+from autotune.spec.fed_words import fed_in_words
 from autotune.storage.writer import StudyWriter
 from autotune.tuning.advice import Adviser
 from autotune.tuning.agenda import Agenda
@@ -66,8 +68,10 @@ class Outcome:
     machine: Machine
     items_per_request: int = 1
     """At batch 1; throughput counts items."""
-    inputs: str | None = None
-    """File of the input data; None for random data."""
+    inputs: str = "random data"
+    """What requests were fed with, and how, in words."""
+    fed: Fed | None = None
+    """The same as what a look at it found."""
 
 
 def hold_session(  # noqa: PLR0913 - what a session may be told
@@ -108,6 +112,7 @@ def hold_session(  # noqa: PLR0913 - what a session may be told
     on_event(StudyFinished(reason=reason))
     trials = tuner.ledger.history.trials
     found = chosen(trials, tuner.goal, race)
+    fed = store.identity().fed
     return Outcome(
         reason=reason,
         best=None if found is None else store.with_blocks(found),
@@ -117,7 +122,8 @@ def hold_session(  # noqa: PLR0913 - what a session may be told
         goal=tuner.goal,
         machine=study.machine,
         items_per_request=preamble.items_per_request,
-        inputs=study.spec.model.inputs,
+        inputs=fed_in_words(study.spec, fed),
+        fed=fed,
     )
 
 
@@ -201,6 +207,6 @@ def _taken_up(study: Prepared, store: StudyWriter, tuner: Tuner, preamble: Pream
         budget_trials=budget.trials,
         notes=(*notes, *(text for _, text in preamble.findings)),
         items_per_request=preamble.items_per_request,
-        inputs=study.spec.model.inputs,
+        inputs=fed_in_words(study.spec, identity.fed),
         core_budget=study.machine.budget_words,
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 from autotune.domain.ranking import is_feasible, merit
 from autotune.errors import SpecError, StorageError
 from autotune.racing.stored import result_of
-from autotune.search.derive import seeds
+from autotune.search.derive import openers
 from autotune.space.configuration import Configuration
 from autotune.space.space import SearchSpace
 from autotune.spec import StudySpec
@@ -60,5 +60,5 @@ def _best_of_another(spec: StudySpec, folder: Path, choices: SearchSpace) -> lis
     found += [trial.configuration for trial in ranked]
     points = [choices.nearest(configuration) for configuration in found]
     distinct = dict.fromkeys(choices.configuration(p) for p in points if p is not None)
-    known = set(seeds(choices))  # every study begins with them anyhow
+    known = set(openers(choices))  # every study begins with them anyhow
     return [configuration for configuration in distinct if configuration not in known][:_MOST_WARM]

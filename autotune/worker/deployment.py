@@ -1,7 +1,7 @@
 """One configuration as it is deployed: its compiled models, their data, the proof of answers."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +22,7 @@ from autotune.worker.inputs import Sample, batch_of, samples
 from autotune.worker.judgement import Subject, prove, trust_alone
 from autotune.worker.look_at_mix import load_answers, mix_file
 from autotune.worker.mixed import MixedModels, prove_mixed
+from autotune.worker.open_shapes import see_every_shape
 from autotune.worker.parts import Answer
 from autotune.worker.preprocessing import with_preprocessing
 from autotune.worker.reference import GIVEN, load_reference, probes
@@ -42,6 +43,8 @@ class Compiled:
     """Of all of them, one after the other."""
     first_inference_ms: float
     """Of the slowest of them."""
+    data: Sequence[Sample] = ()
+    """Samples as the only model takes them."""
 
 
 class DeployedModels(Protocol):
@@ -78,10 +81,10 @@ class OneModel:
     asked: WorkloadData | None = None
     """None where there is nothing beside that file."""
 
-    def data(self, network: ov.Model) -> list[Sample]:
+    def _data(self, network: ov.Model) -> list[Sample]:
         """What it is fed with, as it takes it."""
         if self.asked is not None and self.subject.plain is not None:
-            return self.asked.samples  # images, which the model prepares itself
+            return list(self.asked.samples)  # images, which the model prepares itself
         return samples(network, self.file)
 
     def compile(self) -> Compiled:
@@ -89,13 +92,15 @@ class OneModel:
         begun = time.perf_counter()
         network = self.subject.read()
         read_s = time.perf_counter() - begun
-        first = batch_of(self.data(network), 0, self.subject.batch_size)
+        data = self._data(network)
+        first = batch_of(data, 0, self.subject.batch_size)
         begun = time.perf_counter()
         compiled = self.subject.compiled(network)
         compile_s = time.perf_counter() - begun
         begun = time.perf_counter()
         model.infer(compiled, first)
-        return Compiled([compiled], read_s, compile_s, 1000 * (time.perf_counter() - begun))
+        first_ms = 1000 * (time.perf_counter() - begun)
+        return Compiled([compiled], read_s, compile_s, first_ms, data)
 
     def prove(self, compiled: Compiled) -> tuple[float, str | None]:
         """As for every deployment."""
@@ -105,7 +110,7 @@ class OneModel:
         if subject.plain is not None and self.asked is not None:
             known = known.of_kind(GIVEN)
             plain = probes(subject.plain(), self.file, known.kinds)
-            groups = [self.asked.samples[: len(plain[0])]]
+            groups = [list(self.asked.samples[: len(plain[0])])]
         else:
             groups = probes(subject.read(), self.file, known.kinds)
         outputs = model.infer(one, batch_of(groups[0], 0, subject.batch_size))
@@ -118,6 +123,8 @@ class OneModel:
 
     def ready(self, compiled: Compiled) -> Compiled:
         """As for every deployment; anew where the runtime makes one request of several."""
+        if self.subject.plain is not None and self.asked is not None and self.asked.images_vary:
+            see_every_shape(compiled.models[0], self.asked.samples)
         if not self.subject.gathers:
             return compiled
         return replace(compiled, models=[self.subject.compiled(self.subject.read())])
@@ -127,8 +134,7 @@ class OneModel:
         (one,), batch_size = compiled.models, self.subject.batch_size
         copies, asked = feed != Feed.BIND, self.asked
         if asked is None:
-            data = self.data(self.subject.read())
-            return (copied if copies else bound_once)(one, data, batch_size)
+            return (copied if copies else bound_once)(one, list(compiled.data), batch_size)
         if asked.states is not None:
             sequence = in_turn(one, asked.samples, copies=copies)
             return of_states(sequence, resets=asked.states is States.RESET)
@@ -136,10 +142,9 @@ class OneModel:
         if is_in_graph and asked.images_vary:
             return in_turn(one, asked.samples, copies=copies)
         if feed == Feed.END_TO_END and asked.preprocessing is not None and not is_in_graph:
-            name = image_input(self.subject.read(), asked.preprocessing)
+            name = image_input(one, asked.preprocessing)
             return prepared(one, asked, name, batch_size)
-        data = self.data(self.subject.read())
-        return (copied if copies else bound_once)(one, data, batch_size)
+        return (copied if copies else bound_once)(one, list(compiled.data), batch_size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,8 +211,18 @@ class SeveralShapes:
         return [model.answer(single, sample) for sample in self.served.asked.samples]
 
     def ready(self, compiled: Compiled) -> Compiled:
-        """As for every deployment."""
-        return compiled
+        """As for every deployment; anew where the runtime makes one request of several."""
+        if not self.served.plan.is_static:
+            self.subject.progress("running every shape")
+            see_every_shape(compiled.models[0], self.served.asked.samples)
+        if not self.subject.gathers:
+            return compiled
+        subject = self.subject
+        again = [
+            subject.core.compile_model(network, subject.device, subject.properties)
+            for network in self.served.networks()
+        ]
+        return replace(compiled, models=again)
 
     def feeding(self, compiled: Compiled, feed: str) -> Feeding:
         """As for every deployment."""

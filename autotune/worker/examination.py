@@ -10,6 +10,7 @@ import openvino as ov
 
 from autotune.worker import model
 from autotune.worker.culprit import culprit, refused_by, shapes_of
+from autotune.worker.embeddings import table_rows
 from autotune.worker.graph import why_random_misleads
 from autotune.worker.inputs import input_name
 
@@ -40,6 +41,7 @@ def examine(core: ov.Core, path: Path, shapes: dict[str, list[int]]) -> dict[str
         "operations": dict(_operations(network)),
         "foreign": sorted(set(_foreign(network))),
         "variables": sorted(one.get_info().variable_id for one in network.get_variables()),
+        "tables": table_rows(network),
         "data_dependent": [],
         "batch_lost": None,
     }

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from autotune.errors import SourceError
+from autotune.errors import InputCodeError, SourceError
 from autotune.worker import model
 from autotune.worker.ceiling import at_most_more
 from autotune.worker.inputs import DataError, Sample, converted, input_name
@@ -64,6 +64,8 @@ def gather(  # noqa: PLR0913 - a message's fields
         with at_most_more(memory_bytes):
             gathered = read(inputs, ports, color)
         gathered = _completed(gathered, made, ranges or {})
+    except InputCodeError:
+        raise
     except SourceError as error:
         raise DataError(str(error)) from None
     except MemoryError:
@@ -136,7 +138,7 @@ def _completed(
     return Gathered(samples=samples, names=gathered.names, notes=gathered.notes)
 
 
-def image_input(network: ov.Model, preprocessing: Preprocessing) -> str:
+def image_input(network: ov.Model | ov.CompiledModel, preprocessing: Preprocessing) -> str:
     """Name of the input that is fed with images to be prepared.
 
     Raises:

@@ -18,6 +18,7 @@ from autotune.worker.states import in_sequence
 from autotune.workload.preparing import image_size
 from autotune.workload.workload import States
 
+_ANY = 2
 _MOST_IMAGES = 8
 """On which host and graph are compared."""
 
@@ -66,6 +67,7 @@ def look_at_workload(bench: WorkloadBench) -> dict[str, Any]:
         bench.progress("comparing host and graph")
         name = image_input(bench.network, asked.preprocessing)
         images = [one[name][0] for one in asked.samples[:_MOST_IMAGES]]
+        found["image_sizes"] = len({one[name].shape for one in asked.samples})
         if not asked.images_vary:
             found["image_size"] = image_size(images[0], asked.preprocessing)
         found["why_no_graph"] = why_no_graph(
@@ -110,7 +112,15 @@ def why_one_request(network: ov.Model, asked: WorkloadData | None) -> str | None
     return f"{kept}, and each item begins with it reset"
 
 
-def unsaid_ids(network: ov.Model, rows: dict[str, int]) -> dict[str, int]:
-    """Of inputs that are looked up in a table, those with more than two rows: two are any data."""
-    known = {input_name(port) for port in network.inputs}
-    return {name: count for name, count in rows.items() if name in known and count > 2}
+def unsaid_ids(rows: dict[str, int], asked: WorkloadData | None) -> dict[str, int]:
+    """Of inputs that are looked up in a table, those whose ids are made and nobody said how.
+
+    Of two rows any data will do.
+
+    Args:
+        rows: by input, of its table.
+        asked: the workload, of random data.
+    """
+    said = () if asked is None else asked.ranged
+    is_said = set(said) >= {""} and len(rows) == 1
+    return {n: count for n, count in rows.items() if count > _ANY and n not in said and not is_said}

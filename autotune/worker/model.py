@@ -75,7 +75,8 @@ def read(core: ov.Core, path: Path, shapes: dict[str, list[int]]) -> ov.Model:
             f"{p['name']}: {p['shape']} {p['type']}" for p in describe(model)["inputs"]
         )
         message = (
-            "the model has dynamic dimensions; give static ones with --shape. "
+            "the model has dynamic dimensions; give static ones with --shape, or inputs of one "
+            "shape or several with --inputs. "
             f"Its inputs are {listed}"
         )
         raise ShapeError(message)

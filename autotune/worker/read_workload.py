@@ -7,7 +7,7 @@ from pathlib import Path
 
 import openvino as ov
 
-from autotune.errors import SourceError
+from autotune.errors import InputCodeError, SourceError
 from autotune.worker import model
 from autotune.worker.asked import WorkloadData, save_asked, save_static, static_file
 from autotune.worker.gather import facts_of, gather, image_input
@@ -50,6 +50,8 @@ def read_workload(
             asked, fed = _of_images(core, path, shapes, workload)
         else:
             asked, fed = _of_tensors(core, path, shapes, inputs, workload)
+    except InputCodeError:
+        raise
     except (SourceError, PreparationError) as error:
         raise DataError(str(error)) from None
     save_asked(samples, asked)
@@ -98,6 +100,7 @@ def _of_images(
         preprocessing=how,
         states=workload.states,
         notes=tuple(found.notes),
+        images_vary=len({one[name].shape for one in images}) > 1,
     )
     return asked, prepared
 
@@ -160,6 +163,7 @@ def _of_tensors(
         mix=mix,
         states=workload.states,
         is_random=workload.inputs is None and inputs is None,
+        ranged=tuple(workload.ranges),
         notes=tuple(found.notes),
     )
     if mix is None:
@@ -262,6 +266,13 @@ def _pads(sample: Sample, said: Mapping[str, tuple[Pad, ...]]) -> dict[str, tupl
         message = (
             f"[workload] pad: no input is named {min(unknown)!r}; there are {', '.join(sample)}"
         )
+        raise DataError(message)
+    nowhere = next(
+        (pad.axis for pad in said.get("", ()) if all(pad.axis >= a.ndim for a in sample.values())),
+        None,
+    )
+    if nowhere is not None:
+        message = f"[workload] pad: no input has an axis {nowhere}"
         raise DataError(message)
     found = {}
     for name, array in sample.items():

@@ -9,6 +9,7 @@ import openvino as ov
 
 from autotune.domain.inspection import home_of
 from autotune.domain.measurement import Feed
+from autotune.errors import InputCodeError
 from autotune.space.all_devices import expanded
 from autotune.space.directed import flattened
 from autotune.worker import model, sample
@@ -160,7 +161,7 @@ class Session:
         self._progress("counting items")
         items = items_per_request(self._core, network, samples(network, file), home_of(facts))
         warnings = [] if is_real else why_random_misleads(network)
-        ids = {} if inputs else unsaid_ids(network, table_rows(network))
+        ids = {} if is_real else unsaid_ids(table_rows(network), asked)
         bench = Bench(
             core=self._core,
             network=network,
@@ -342,6 +343,7 @@ def classify(error: Exception, phase: str) -> str:
 
 _KINDS = {
     WrongOutputError: "wrong_output",
+    InputCodeError: "code",
     model.ShapeError: "shape",
     DataError: "data",
     DeviceMissingError: "device",

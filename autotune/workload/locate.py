@@ -84,7 +84,7 @@ def inputs_of(
             source=Source.FUNCTION,
             function=function,
             function_file=file,
-            folder=folder,
+            folder=_root(words[0], file, folder),
             most=most,
         )
     kinds = {path: _source_of(path, has_tokenizer=tokenizer is not None) for path in paths}
@@ -108,9 +108,17 @@ def inputs_of(
         files=tuple(paths),
         function=function,
         function_file=file,
-        folder=folder,
+        folder=_root(tokenizer, file, folder),
         most=most,
     )
+
+
+def _root(word: str, file: Path, folder: Path) -> Path:
+    """The folder that is on the path while a function runs: that of its file, if that is named.
+
+    So it has the same neighbours wherever the words are read from. A module is of the study's.
+    """
+    return file.parent if word.rpartition(":")[0].endswith(".py") else folder
 
 
 def _placed(word: str, folder: Path) -> Path:

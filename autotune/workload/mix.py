@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from autotune.domain.workload_facts import WorkloadFacts
 from autotune.space.shape_plan import Serving, ShapePlan, Sizes
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -118,6 +119,17 @@ class Mix:
                 for name, pads in values["pads"].items()
             },
         )
+
+
+def mix_of(facts: WorkloadFacts) -> Mix | None:
+    """The mix of shapes; None where there is one shape."""
+    if not facts.shapes:
+        return None
+    return Mix(
+        shapes=facts.shapes,
+        weights=facts.weights,
+        pads={name: tuple(Pad(*pad) for pad in pads) for name, pads in facts.pads.items()},
+    )
 
 
 def fits(sizes: Sizes, bucket: Sizes) -> bool:

@@ -14,13 +14,17 @@ from autotune.analysis.comparison import (
     shared,
 )
 from autotune.cli.report import names, show_comparison
+from autotune.domain.fed import Fed
 from autotune.domain.measurement import Interval
 from autotune.domain.trial import Trial
+from autotune.domain.workload_facts import WorkloadFacts
 from autotune.errors import UsageError
 from autotune.report.page.comparison import comparison_view
 from autotune.storage.reader import StudyReader
 from tests.builders import GOAL, make_configuration, make_measurement, make_trial
 from tests.report.studies import make_study
+
+FED = "random data, bound once"
 
 
 def trial(number: int, batch: int, rate: float) -> Trial:
@@ -98,13 +102,56 @@ def test_what_the_numbers_are_numbers_of_is_said(side: Side) -> None:
     other = replace(side, identity=replace(side.identity, items_per_request=8), name="b")
 
     assert comparison_view([side, replace(side, name="b")], GOAL).lines[-1] == (
-        "Throughput in items/s; inputs: random."
+        "Throughput in items/s; inputs: random data, bound once."
     )
     assert comparison_view([side, other], GOAL).lines[-2:] == (
-        "a: throughput in items/s; inputs: random.",
-        "b: throughput in items/s, 8 items per request at batch 1; inputs: random.",
+        f"a: throughput in items/s; inputs: {FED}.",
+        f"b: throughput in items/s, 8 items per request at batch 1; inputs: {FED}.",
     )
     assert dict(differences([side, other]))["items per request"] == (1, 8)
+
+
+SAID = """
+[model]
+path = "m.onnx"
+shape = "x:1,3,8,8"
+[goal]
+max_latency = "9ms"
+[workload]
+inputs = "data.npz"
+[measure]
+feed = "copy"
+"""
+
+
+def test_differences_of_a_workload_are_said_in_words(side: Side) -> None:
+    """What was fed, the data by their digest, and each thing that is said; no brackets."""
+    facts = WorkloadFacts(samples=8, is_random=False)
+    asked = {
+        "shapes": {"x": [1, 3, 8, 8]},
+        "data_sha256": None,
+        "inputs_sha256": "a" * 64,
+        "workload": {
+            "inputs": "data.npz",
+            "pad": {"value": 0.0, "axis": 1},
+            "preprocessing": {"size": [480, 640], "mean": [127.5]},
+            "shapes": [{"shape": f"1,{n}", "weight": 1.0} for n in range(9)],
+        },
+    }
+    fed = Fed(data="real", workload=facts)
+    identity = replace(side.identity, spec=SAID, inputs=asked, fed=fed)
+    found = dict(differences([side, replace(side, identity=identity)]))
+    assert found["shapes"] == (None, "x 1x3x8x8")
+    assert found["inputs"] == (FED, "8 samples of data.npz, copied before each request")
+    assert found["input data"] == (None, "a" * 12)
+    assert found["workload pad"] == (None, "value 0, axis 1")
+    assert found["workload preprocessing"] == (None, "size 480x640, mean 127.5")
+    shapes = str(found["workload shapes"][1])
+    assert shapes.startswith("shape 1,0, weight 1; shape 1,1, weight 1;")
+    assert shapes.endswith("; and 5 more")
+    other = replace(identity, inputs={**asked, "inputs_sha256": "b" * 64})
+    both = differences([replace(side, identity=one) for one in (identity, other)])
+    assert both == [("input data", ("a" * 12, "b" * 12))]
 
 
 def test_a_side_without_a_best_is_named(side: Side) -> None:

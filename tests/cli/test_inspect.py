@@ -104,7 +104,26 @@ def said_of(
         ({"operations": {}}, {}, "operations none"),
         ({}, {}, "computes in bf16 unless asked otherwise; bf16 is off f32 by 1 %"),
         ({}, {"untrusted": {"f16": "it overflows"}}, "f16 is not trusted: it overflows"),
-        ({"variables": ("a", "b")}, {}, "state kept from request to request: a, b"),
+        (
+            {"variables": ("a", "b")},
+            {},
+            "state kept from request to request: a, b; say [workload] states",
+        ),
+        (
+            {"tables": {"ids": 30522}},
+            {},
+            "30,522 rows: 0 to 30521; give real ones, or [workload] random = { ids = { low = 0,",
+        ),
+        (
+            {"tables": {"a b.0": 3}},
+            {},
+            'real ones, or [workload] random = { "a b.0" = { low = 0, high = 2 } }',
+        ),
+        (
+            {"tables": {"kind": 2}},
+            {},
+            "bf16 is off f32 by 1 % ids kind is looked up in a table of 2 rows: 0 to 1",
+        ),
         ({"foreign": ("Mine (own)",)}, {}, "none of OpenVINO's own: Mine (own)"),
         ({"data_dependent": ("Loop: it varies",)}, {}, "data Loop: it varies; give real data"),
         ({}, {}, "input x [1,3,32,32] f32 looks like NCHW"),
@@ -134,9 +153,10 @@ def test_open_dimensions_are_listed_with_what_to_give(
     """Nothing is run then; what can be said without shapes is said."""
     facts = replace(FACTS, inputs=(OPEN,))
     shown = said_of(monkeypatch, capsys, file, facts, ModelError("must not be tried"))
-    assert "batch not tried: its dynamic dimensions need --shape" in shown
+    assert "batch not tried: its dynamic dimensions need --shape, or samples" in shown
     assert "dynamic dimensions of x: 0 any, 2 at least 32, 3 16 to 64" in shown
     assert '--shape "x:1,3,224,64"' in shown
+    assert "or samples of your own, in one shape or several: [workload] inputs" in shown
     assert "computes in" not in shown
 
 

@@ -162,7 +162,7 @@ def test_real_data_are_named_and_need_no_warning(
     real = make_study(tmp_path / "studies" / "real", model, inputs="../../data.npz")
     said = autotune("tune", real).out
     assert "mislead" not in said
-    assert said.count("inputs: real (data.npz)") == 2
+    assert said.count("inputs: samples of data.npz, bound once") == 2
     best = json.loads((real / "best.json").read_text())
     assert (best["measured"]["data"], best["measured"]["warnings"]) == ("real", [])
     assert autotune("export", real, "--to", "triton", "--out", tmp_path / "out").code == 0

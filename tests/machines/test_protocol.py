@@ -181,6 +181,7 @@ def test_what_was_examined_is_a_value_of_the_domain() -> None:
         "layouts": {"x": "[N,C,H,W]"},
         "compressed": {"i8": 16},
         "operations": {"Relu": 2},
+        "tables": {"ids": 30522},
         "batch_lost": "Reshape 'r' has a constant first dimension 1",
     }
     texts = {name: [name] for name in ("foreign", "variables", "data_dependent")}
@@ -232,6 +233,7 @@ def test_what_was_inspected_is_a_value_of_the_domain() -> None:
         "workload": {
             "samples": 3,
             "is_random": True,
+            "stand_ins": {"x": [1, 5]},
             "notes": ["one was skipped"],
             "shapes": [{"x": [1, 3]}, {"x": [1, 5]}],
             "weights": [0.5, 0.5],
@@ -242,6 +244,8 @@ def test_what_was_inspected_is_a_value_of_the_domain() -> None:
             "why_no_graph": "they differ",
             "is_prepared": True,
             "images_vary": True,
+            "image_size": [480, 640],
+            "image_sizes": 4,
             "states": "carried",
         },
     }

@@ -277,8 +277,10 @@ def test_a_trial_of_a_study_enters_by_its_number(tmp_path: Path) -> None:
         shapes={"x": [1, 3, 8, 8]},
         inputs=tmp_path / "data.npz",
         items_per_request=1,
+        fed="samples of data.npz, bound once",
     )
-    assert (found.goal, found.machine) == (GOAL, MACHINE)
+    assert (found.goal, found.machine, found.feed) == (GOAL, MACHINE, Feed.BIND)
+    assert not found.model.is_random
 
 
 @pytest.mark.parametrize(

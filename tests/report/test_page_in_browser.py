@@ -18,8 +18,12 @@ from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 from autotune.analysis.answer import answer
 from autotune.cli.questions import asked_goal
 from autotune.cli.report import show_comparison, show_report
+from autotune.domain.measurement import Readings
 from autotune.report import format as formats
+from autotune.report.page import render
+from autotune.report.page.view import view_of
 from autotune.storage.reader import StudyReader
+from tests.report.mixes import FACTS, of_a_mix
 from tests.report.studies import BrokenRunner, make_study, page
 
 HOSTILE = "</script><img src=x onerror=hacked=1><script>hacked=1</script>'\"\n&lt;b&gt; 🎈 =1+1"
@@ -234,6 +238,26 @@ def check_that_it_can_be_read(browser: Browser, file: Path, width: int) -> None:
 def test_everybody_can_read_it(browser: Browser, raced: Path, width: int) -> None:
     """On a phone and on a desk."""
     check_that_it_can_be_read(browser, page(raced), width)
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_everybody_can_read_how_a_mix_was_served(
+    browser: Browser, study: Path, tmp_path: Path, width: int
+) -> None:
+    """Its shapes, plans and buckets, and the padding and preparation of every trial."""
+    found = of_a_mix(study, FACTS, "end-to-end", readings=Readings(prepare_ms=0.5))
+    file = tmp_path / "report.html"
+    file.write_text(render(view_of(found)), encoding="utf-8")
+    check_that_it_can_be_read(browser, file, width)
+    with closing(browser.new_context(viewport={"width": width, "height": 900})) as context:
+        opened = Shown(context.new_page()).visit(file)
+        heads = opened.page.locator("#trials thead th").all_inner_texts()
+        rows = opened.page.locator("#trials tbody tr").all()[:3]
+        for row, padding in zip(rows, ("0 %", "100 %", "25 %"), strict=True):
+            cells = row.locator("td").all_inner_texts()
+            assert cells[heads.index("padding")] == padding
+            assert cells[heads.index("preparation")] == "0.5 ms"
+        assert opened.page.locator("#mix .bars .point").count() == 3
 
 
 def test_it_can_be_read_where_it_was_dark_from_the_start(browser: Browser, raced: Path) -> None:

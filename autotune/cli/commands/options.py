@@ -108,6 +108,68 @@ def with_limits(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+WORKLOAD = "workload"
+"""The parameter by which a command gets its workload."""
+_PANEL = "Workload"
+_WORKLOAD_OPTIONS: dict[str, tuple[Any, str, str]] = {
+    "inputs": (
+        list[str] | None,
+        "PATH",
+        (
+            "What to feed: .npz, .npy, a folder of pictures or .wav files, a file of text lines "
+            "(with --tokenizer), or file.py:function; may be repeated for files of several shapes."
+        ),
+    ),
+    "tokenizer": (str | None, "FILE:FUNC", "Called with each line of text; gives its arrays."),
+    "random": (
+        str | None,
+        "RANGES",
+        "Ranges of random data: ids=0:30000;mask=1.",
+    ),
+    "mix": (
+        list[str] | None,
+        "SHAPE=WEIGHT",
+        "A shape of a mix, and how often it comes: 1,3,48,80=3; to be repeated.",
+    ),
+    "pad": (str | None, "VALUE@AXIS", "Padding that changes no answer: 0@3; ids:0@1;mask:0@1."),
+    "states": (str | None, "NAME", "What becomes of the model's states: reset or carried."),
+    "feed": (
+        str | None,
+        "NAME",
+        "bind inputs once, copy them before each request, or prepare them end-to-end.",
+    ),
+}
+"""By option: its type, how its value is called, and what it is."""
+
+
+def with_workload(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with the options of a workload; it gets them by name as `workload`."""
+    signature = inspect.signature(command)
+    own = [one for one in signature.parameters.values() if one.name != WORKLOAD]
+    options = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[
+                kind,
+                typer.Option(f"--{name}", metavar=metavar, help=told, rich_help_panel=_PANEL),
+            ],
+        )
+        for name, (kind, metavar, told) in _WORKLOAD_OPTIONS.items()
+    ]
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        workload = {name: given.pop(name) for name in _WORKLOAD_OPTIONS}
+        command(**given, workload=workload)
+
+    parameters = [*own, *options]
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    return run
+
+
 def _option_of(row: LimitRow) -> Any:
     shown = row.examples.replace('"', "")
     return Annotated[

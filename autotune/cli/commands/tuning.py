@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,6 +16,7 @@ from autotune.cli.commands.options import (
     path_argument,
     path_option,
     with_limits,
+    with_workload,
 )
 
 ModelOrStudy = Annotated[
@@ -101,6 +102,7 @@ Trust = Annotated[
 
 
 @with_limits
+@with_workload
 def tune(
     target: ModelOrStudy,
     max_latency: MaxLatency = None,
@@ -124,6 +126,7 @@ def tune(
     wait: Wait = None,
     *,
     limits: dict[str, str | None],
+    workload: dict[str, Any],
 ) -> None:
     """Tune a model, or run or continue a study.
 
@@ -145,6 +148,7 @@ def tune(
         "shape": shape,
         "cpus": cpus,
         "sampler": sampler,
+        **{name: value or None for name, value in workload.items()},
         "from": warm_start,
         "name": name,
     }

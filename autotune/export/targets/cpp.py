@@ -79,7 +79,8 @@ def export(tuned: Tuned) -> Exported:
         files[SAMPLES] = render(
             "samples_of.py.jinja", model=tuned.model, s=served, modules=sorted(served.modules)
         )
-        before = (f"pip install {' '.join(('numpy', *served.packages))}", f"python {SAMPLES}")
+        files["requirements.txt"] = "\n".join(["numpy", *served.packages]) + "\n"
+        before = ("pip install -r requirements.txt", f"python {SAMPLES}")
     return Exported(
         files=files,
         run=(

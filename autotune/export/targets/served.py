@@ -150,9 +150,14 @@ class ServedWorkload:
         return self.plan is None or self.plan.is_static
 
     @property
+    def is_open(self) -> bool:
+        """Whether a model meets shapes that it was not compiled for."""
+        return not self.is_static or self.images_vary
+
+    @property
     def is_in_turn(self) -> bool:
         """Whether each item is a request with tensors of its own, whose shape is the item's."""
-        return not self.is_static or self.states is not None or self.images_vary
+        return self.is_open or self.states is not None
 
     @cached_property
     def shares(self) -> list[tuple[list[tuple[int, ...]], float]]:

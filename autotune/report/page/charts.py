@@ -14,6 +14,7 @@ from autotune.domain.trial import Trial
 from autotune.report.format import per_resource, percentile
 from autotune.report.page.drawing import Figure, across, down, plain, rate_of, rounded, trace_of
 from autotune.report.page.settings import mattered, slices, together
+from autotune.report.page.workload import mix_figure
 from autotune.report.race_table import figure_of, state_in_words
 
 
@@ -199,6 +200,7 @@ def all_figures(study: Evidence) -> dict[str, Figure]:
     single = {
         "race": race(study),
         "latency": latency(study),
+        "mix": mix_figure(study),
         "progress": progress(study),
         "mattered": mattered(study),
         "drift": drift(study),

@@ -54,5 +54,5 @@ const draw = (id, figure) => {
   if (figure.layout.height) place.style.minHeight = `${figure.layout.height}px`;
   return Plotly.react(place, colored(figure.data), colored(layoutOf(figure.layout)), config);
 };
-return { number, escaped, color, layoutOf, config, draw };
+return { number, whole, escaped, color, layoutOf, config, draw };
 })();

@@ -4,10 +4,15 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const trials = data.trials, count = trials.number.length, goal = data.goal;
 const TICK_MS = 1e-4, PAGE = 50;
 const $ = (id) => document.getElementById(id);
-const { number, escaped, color, layoutOf, config, draw } = drawing;
+const { number, whole, escaped, color, layoutOf, config, draw } = drawing;
 
 const perSecond = (value) => (value === null ? "-" : `${number(value)}/s`);
 const milliseconds = (value) => (value === null ? "-" : `${number(value, 3)} ms`);
+const percent = (value) => {
+  if (value === null) return "-";
+  const shown = 100 * value;
+  return Math.abs(shown) >= 10 || shown === 0 ? `${whole(shown)} %` : `${number(shown, 2)} %`;
+};
 const times = (value) => `${value.toFixed(2)}x`;
 const memory = (value) => {
   if (value === null) return "-";
@@ -263,6 +268,8 @@ const CELLS = {
   latency: { of: latency, text: (i) => milliseconds(latency(i)) },
   verdict: { of: (i) => (isFree() ? null : verdict(i)), isVerdict: true },
   seen: { of: (i) => trials.seen[i] },
+  padding: { of: (i) => trials.padding[i], text: (i) => percent(trials.padding[i]) },
+  preparation: { of: (i) => trials.preparation[i], text: (i) => milliseconds(trials.preparation[i]) },
   cpu: { of: (i) => trials.cpu[i], text: (i) => milliseconds(trials.cpu[i]) },
   memory: { of: (i) => trials.memory[i], text: (i) => memory(trials.memory[i]) },
   origin: { of: (i) => trials.origin[i] },
@@ -280,6 +287,8 @@ const CSV = {
   throughput_high_per_s: (i) => trials.high[i], latency_ms: latency, requests: (i) => trials.seen[i],
   verdict: (i) => (isFree() ? null : verdict(i)), peak_rss_bytes: (i) => trials.peak[i], memory_bytes: (i) => trials.memory[i],
   cpu_ms_per_item: (i) => trials.cpu[i],
+  ...(trials.padding && { padding_share: (i) => trials.padding[i] }),
+  ...(trials.preparation && { prepare_ms: (i) => trials.preparation[i] }),
   flags: (i) => trials.flags[i], failure: (i) => trials.failure[i],
 };
 const SIGNS = { met: "●", unclear: "▲", missed: "✕" };

@@ -1,19 +1,16 @@
 """What the page shows, in words and numbers; no markup here."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from autotune.analysis.caps import lowest_met
 from autotune.analysis.evidence import Evidence
-from autotune.analysis.pareto import NOISE
+from autotune.analysis.mixture import mix_fed
 from autotune.domain.goal import Goal
-from autotune.domain.measurement import Measurement
 from autotune.domain.race import Status
-from autotune.domain.ranking import latest, ratio
+from autotune.domain.ranking import ratio
 from autotune.domain.trial import Trial
-from autotune.report.columns import ON_THE_PAGE
 from autotune.report.devices import device_rows
 from autotune.report.drift import drift_lines
 from autotune.report.format import (
@@ -22,7 +19,6 @@ from autotune.report.format import (
     goal_in_words,
     memory,
     milliseconds,
-    per_resource,
     per_second,
     percentile,
     seconds,
@@ -30,7 +26,8 @@ from autotune.report.format import (
 )
 from autotune.report.page.charts import all_figures
 from autotune.report.page.drawing import Figure
-from autotune.report.page.limits import limit_columns, needed_bytes, worths
+from autotune.report.page.program import data_of
+from autotune.report.page.workload import WorkloadView, workload_view
 from autotune.report.race import race_lines, ratio_text
 from autotune.report.tables import doubt_in_words, names_of_doubts
 from autotune.report.words import (
@@ -41,7 +38,7 @@ from autotune.report.words import (
     terms_of,
     why_nothing,
 )
-from autotune.stats.tail_test import requests_needed
+from autotune.report.workload import labelled_workload
 
 _LONGEST_NAME = 200
 _BADGES = {
@@ -73,6 +70,8 @@ class View:
     """What the race says, or why there was none."""
     devices: tuple[tuple[str, str, str], ...]
     """Each device, its best or why it has none, and that against the better hint; empty for one."""
+    workload: WorkloadView | None
+    """None where there is nothing to say of it."""
     notes: tuple[str, ...]
     """What bears on every number."""
     failures: tuple[tuple[str, int, str], ...]
@@ -111,6 +110,7 @@ def view_of(study: Evidence, asked: Goal | None = None) -> View:
         facts=tuple(_facts(study)),
         lines=tuple(_lines(study)),
         devices=tuple(device_rows(study.devices, study.goal, study.hint)),
+        workload=workload_view(study),
         notes=tuple(_notes(study)),
         failures=tuple(
             (kind.replace("_", " "), count, _example(failed, kind))
@@ -132,7 +132,7 @@ def view_of(study: Evidence, asked: Goal | None = None) -> View:
         versions=tuple(_pairs(last.versions if last else {})),
         flags=tuple((doubt_in_words(flag), count) for flag, count in flags.most_common()),
         figures=frozenset(figures),
-        data=_data(study, figures, status, asked or study.goal),
+        data=data_of(study, figures, status, asked or study.goal),
     )
 
 
@@ -190,6 +190,14 @@ def _facts(study: Evidence) -> list[tuple[str, str]]:
             )
         )
     found += labelled_lines(leader, goal)
+    found += labelled_workload(
+        leader,
+        study.trials,
+        study.race,
+        goal,
+        items=study.identity.items_per_request,
+        mix=mix_fed(study.identity.fed),
+    )
     spent = sum(session.elapsed_s for session in study.sessions)
     found.append(("search", search_in_words(study.trials, goal, study.space_size)))
     found.append(("figures", terms_of(study.identity, study.machine)))
@@ -215,21 +223,6 @@ def _of_hint(study: Evidence) -> tuple[float | None, float | None]:
     return (
         (None, None) if measured is None else (measured.throughput_per_s, measured.latency.goal_ms)
     )
-
-
-def _raced(study: Evidence) -> dict[str, Any]:
-    """What the race saw of each contender, for the page's answers at other caps."""
-    if study.race is None:
-        return {}
-    return {
-        str(one.contender.trial): {
-            "rate": one.throughput.mean,
-            "latency": one.latency.goal_ms,
-            "upper": one.latency_upper_ms,
-        }
-        for one in study.race.standings
-        if one.contender.trial is not None and one.latency and one.throughput
-    }
 
 
 def _lines(study: Evidence) -> list[str]:
@@ -259,82 +252,6 @@ def _pair(name: str, value: object) -> tuple[str, str]:
     if name.endswith("_bytes") and isinstance(value, int):
         return name.removesuffix("_bytes").replace("_", " "), memory(value)
     return name.replace("_", " "), str(value)
-
-
-def _data(study: Evidence, figures: dict[str, Figure], status: str, asked: Goal) -> dict[str, Any]:
-    """Columns of all trials, verdicts for every cap, and the figures."""
-    goal, trials = study.goal, study.trials
-    caps: dict[str, dict[str, list[int | None]]] = {}
-    for wanted in study.percentiles:
-        ranges = [study.caps.get(_source(trial), {}).get(wanted) for trial in trials]
-        caps[f"{wanted:g}"] = {
-            "at": [None if one is None else one.percentile for one in ranges],
-            "met": [None if one is None else one.met_from for one in ranges],
-            "missed": [None if one is None else one.missed_below for one in ranges],
-        }
-    return {
-        "goal": {
-            "percentile": f"{goal.percentile:g}",
-            "cap_ms": goal.cap_ms,
-            "objective": goal.objective.value,
-            "resource": per_resource(goal),
-            "limits": {limit.name: limit.value for limit in goal.limits},
-        },
-        "asked": {limit.name: limit.value for limit in asked.limits},
-        "limits": limit_columns(trials, [one.name for one in (*goal.limits, *asked.limits)]),
-        "worth": worths(trials, goal),
-        "chosen": None if study.leader is None else study.leader.number,
-        "is_raced": study.race is not None,
-        "noise": NOISE,
-        "raced": _raced(study),
-        "status": status,
-        "needed": {f"{wanted:g}": requests_needed(0, wanted) for wanted in study.percentiles},
-        "caps": caps,
-        "columns": [
-            {"key": key, "name": column.name, "number": column.is_number}
-            for key, column in ON_THE_PAGE.items()
-        ],
-        "trials": _cells(trials),
-        "figures": figures,
-    }
-
-
-def _cells(trials: Sequence[Trial]) -> dict[str, list[Any]]:
-    """Columns of equal length, one cell for each trial."""
-    measured = [trial.measurement for trial in trials]
-    last = {trial.number for trial in latest(t for t in trials if t.reused_from is None)}
-    return {
-        "number": [trial.number for trial in trials],
-        "origin": [trial.origin.value for trial in trials],
-        "words": [str(trial.configuration) for trial in trials],
-        "hint": [trial.configuration.is_hint for trial in trials],
-        "own": [trial.reused_from is None for trial in trials],
-        "again": [trial.number not in last for trial in trials],
-        "streams": [trial.configuration.streams for trial in trials],
-        "threads": [trial.configuration.threads_per_stream for trial in trials],
-        "batch": [trial.configuration.batch_size for trial in trials],
-        "requests": [one and one.num_requests for one in measured],
-        "rate": [one and one.throughput_per_s for one in measured],
-        "low": [one and one.throughput.low for one in measured],
-        "high": [one and one.throughput.high for one in measured],
-        "seen": [one and one.latency.requests for one in measured],
-        "cpu": [one and _cpu_ms(one) for one in measured],
-        "peak": [one and one.peak_rss_bytes for one in measured],
-        "memory": [one and needed_bytes(one) for one in measured],
-        "flags": [one and " ".join(names_of_doubts(one)) for one in measured],
-        "failure": [t.failure and t.failure.kind.value.replace("_", " ") for t in trials],
-    }
-
-
-def _cpu_ms(measurement: Measurement) -> float | None:
-    """CPU time for each item."""
-    found = measurement.readings.cpu_s_per_item
-    return None if found is None else 1000 * found.mean
-
-
-def _source(trial: Trial) -> int:
-    """The trial whose blocks a trial's measurement is made of."""
-    return trial.number if trial.reused_from is None else trial.reused_from
 
 
 def _short(text: str) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, TypeVar
 
-from autotune.errors import SourceError
+from autotune.errors import InputCodeError, SourceError
 from autotune.workload.inputs import Inputs
 from autotune.workload.listing import why_unreadable
 from autotune.workload.ports import PortFacts
@@ -26,6 +26,8 @@ from autotune.workload.sources.found import Sample, sample_of
 from autotune.workload.words import one_line, shown
 
 T = TypeVar("T")
+IN_LOG = "its traceback is in the log"
+"""Ends what is said of code that raised; whoever knows the log says which one."""
 _PREFIX = "_study_"
 """Before the name under which the study's module is loaded, which so hides nobody else's."""
 
@@ -120,8 +122,9 @@ def guarded(call: Callable[[], T], label: str, inputs: Inputs, when: str = "") -
     try:
         return call()
     except BaseException as error:  # noqa: BLE001 - also SystemExit and the like: it is the user's
-        failure = _told(error, label, inputs, when)
-    raise SourceError(failure)  # here, so that it holds nothing of what the code had in memory
+        failure, is_traced = _told(error, label, inputs, when), not isinstance(error, MemoryError)
+    kind = InputCodeError if is_traced else SourceError
+    raise kind(failure)  # here, so that it holds nothing of what the code had in memory
 
 
 def made_sample(
@@ -168,7 +171,7 @@ def _told(error: BaseException, label: str, inputs: Inputs, when: str) -> str:
     else:
         text = _said(lambda: str(error))
         said = f"{label} raised {name}" + (f": {text}" if text else "")
-        way_out = "the traceback is in the log"
+        way_out = IN_LOG
     return f"{said}{' ' if where else ''}{where}; {way_out}"
 
 

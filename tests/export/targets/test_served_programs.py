@@ -92,6 +92,8 @@ def answers(made: ModuleType, count: int) -> list[tuple[int, list[np.ndarray]]]:
     models, items = made.load(), made.samples()
     if hasattr(made, "prepared") and not made_while_timed(made):
         items = [made.prepared(item) for item in items]
+    if hasattr(made, "see_every_shape"):
+        made.see_every_shape(models[0], items)
     latencies, _ = made.run(
         models, items, itertools.islice(itertools.cycle(made.turns(items)), count), math.inf
     )
