@@ -236,6 +236,9 @@ class WorkloadSpec(Section):
         if self.tokenizer is not None and self.inputs is None:
             message = "tokenizer: there is no text to call it with; name a file of lines as inputs"
             raise ValueError(message)
+        if self.preprocessing is not None and self.states is not None:
+            message = "states: items of a sequence are fed as they are; leave preprocessing out"
+            raise ValueError(message)
         if self.preprocessing is not None and (self.shapes or self.pad):
             message = (
                 "preprocessing: makes one shape of all images, and shapes and pad are of a mix; "

@@ -157,6 +157,9 @@ def _of_tensors(
         found = _made(core, path, shapes, workload)
     network = model.shaped(core, path, shapes)
     mix = mix_of(network, found.samples, workload)
+    if mix is not None and workload.states is not None:
+        message = "[workload] states: items of a sequence have one shape, and these have several"
+        raise DataError(message)
     asked = WorkloadData(
         samples=found.samples,
         weights=_weights(found.samples, mix),

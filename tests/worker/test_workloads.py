@@ -305,6 +305,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "1x3x4x6",
     ),
     "range": ({"shapes": [{"shape": "1,3,4,4"}], "random": {"z": 1}}, "'z'"),
+    "states of several shapes": (
+        {"inputs": ["w4.npy", "w6.npy"], "states": "carried"},
+        "have one shape",
+    ),
     "not of images": (
         {"inputs": "w4.npy", "preprocessing": {"resize": "bilinear"}},
         "shape|image|u8",
