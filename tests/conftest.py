@@ -1,5 +1,6 @@
 """What every test may use; none touches the lock and the state of real measurements here."""
 
+import ctypes
 import gc
 import itertools
 import os
@@ -135,3 +136,23 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, models.__file__, str(folder)]
     subprocess.run(command, check=True, timeout=100)
     return folder
+
+
+class _SignalStack(ctypes.Structure):
+    """`stack_t` of sigaltstack(2)."""
+
+    _fields_ = (("pointer", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+_NO_STACK_OF_ITS_OWN = 2
+
+
+@pytest.hookimpl
+def pytest_runtest_setup() -> None:
+    """Signals are handled on the usual stack.
+
+    What the runtime has run in this process before may leave a signal no room on the other one:
+    SIGINT was then seen to end the process (SIGSEGV as it is delivered).
+    """
+    usual = _SignalStack(None, _NO_STACK_OF_ITS_OWN, 0)
+    ctypes.CDLL(None).sigaltstack(ctypes.byref(usual), None)
