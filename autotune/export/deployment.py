@@ -9,11 +9,11 @@ from autotune.errors import UsageError
 from autotune.export.best_file import BestFile, model_of, read_best
 from autotune.export.configuration import configuration_of
 from autotune.export.core_budget import properties_of
-from autotune.export.served import mix_of_file, plan_of_file
+from autotune.export.served import in_graph, mix_and_plan
 from autotune.space.rows.workload import PREPROCESSING, SHAPE_PLAN
 from autotune.space.shape_plan import ShapePlan
 from autotune.workload.mix import Mix
-from autotune.workload.preprocessing import Preprocessing, Where
+from autotune.workload.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,9 @@ class Deployment:
         from autotune.worker.deploy import compile_deployment
 
         recipe = self._recipe(core, model)
-        mix, plan = self._mix()
-        if mix is not None and plan is not None:
+        mixed = mix_and_plan(self.best, self.path)
+        if mixed is not None:
+            mix, plan = mixed
             if len(mix.forms(plan)) > 1:
                 raise UsageError(
                     f"{self.path}: shape_plan: {plan} is {plan.count} models, and compile() gives "
@@ -93,12 +94,12 @@ class Deployment:
         from autotune.worker.deploy import compile_models
 
         recipe = self._recipe(core, model)
-        mix, plan = self._mix()
-        if mix is None or plan is None:
+        mixed = mix_and_plan(self.best, self.path)
+        if mixed is None:
             raise UsageError(
                 f"{self.path}: there is no mix of shapes, and one model: call compile()"
             )
-        return compile_models(recipe, mix, plan)
+        return compile_models(recipe, *mixed)
 
     def _recipe(self, core: Any, moved: Path | None) -> Any:
         """What is compiled, after all that can be checked was checked."""
@@ -119,13 +120,6 @@ class Deployment:
             num_requests=best.num_requests,
         )
 
-    def _mix(self) -> tuple[Mix | None, ShapePlan | None]:
-        mix = mix_of_file(self.best.model.workload)
-        try:
-            return mix, plan_of_file(self.best, mix)
-        except ValueError as error:
-            raise UsageError(f"{self.path}: {error}") from None
-
     def _only(self, recipe: Any, mix: Mix, plan: ShapePlan) -> tuple[Any, Any]:
         from autotune.worker.deploy import compile_models, queue_of
 
@@ -134,15 +128,12 @@ class Deployment:
 
     def _in_graph(self) -> tuple[Preprocessing, tuple[int, int] | None] | None:
         """The preprocessing that is compiled into the model, and the size of every image."""
-        if self.best.beside[PREPROCESSING.column] != Where.GRAPH:
-            return None
+        try:
+            how = in_graph(self.best)
+        except ValueError as error:
+            raise UsageError(f"{self.path}: {error}") from None
         asked = self.best.model.workload
-        said = None if asked is None else asked.spec.preprocessing
-        if asked is None or said is None:
-            raise UsageError(
-                f"{self.path}: preprocessing: graph, and workload.said has none; restore the file"
-            )
-        return said.value, asked.image_size
+        return None if how is None or asked is None else (how, asked.image_size)
 
 
 def load_best(path: str | Path) -> Deployment:

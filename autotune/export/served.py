@@ -19,11 +19,11 @@ from autotune.export.targets.served import (
     ServedWorkload,
 )
 from autotune.export.targets.target import Port
-from autotune.space.rows.workload import SHAPE_PLAN
+from autotune.space.rows.workload import PREPROCESSING, SHAPE_PLAN
 from autotune.space.shape_plan import Serving, ShapePlan, parse_plan
 from autotune.workload.guesses import InputKind, guessed
 from autotune.workload.inputs import Inputs, Range, Source
-from autotune.workload.mix import Mix, Pad
+from autotune.workload.mix import Mix
 from autotune.workload.preprocessing import Preprocessing, Where
 from autotune.workload.workload import States
 
@@ -31,28 +31,45 @@ _MOST_OF_ONE_SHAPE = 16
 """Of samples of one shape that need no preparation, so many were fed."""
 
 
-def mix_of_file(asked: BestWorkload | None) -> Mix | None:
+def _mix(asked: BestWorkload | None) -> Mix | None:
     """The mix of shapes that was measured; None for one shape."""
     if asked is None or not asked.shapes:
         return None
-    return Mix(
-        shapes=tuple({n: tuple(s) for n, s in one.items()} for one in asked.shapes),
-        weights=tuple(asked.weights),
-        pads={
-            name: tuple(Pad(value, axis) for value, axis in pads)
-            for name, pads in asked.pads.items()
-        },
-    )
+    return Mix.from_dict({"shapes": asked.shapes, "weights": asked.weights, "pads": asked.pads})
 
 
-def plan_of_file(best: BestFile, mix: Mix | None) -> ShapePlan | None:
-    """How the mix is served; None for one shape.
+def mix_and_plan(best: BestFile, path: Path) -> tuple[Mix, ShapePlan] | None:
+    """The mix of shapes, and how it is served; None for one shape.
 
     Raises:
-        ValueError: it was edited: there is no such plan of that mix.
+        UsageError: the file, which was read from this path, was edited.
     """
+    mix = _mix(best.model.workload)
     if mix is None:
         return None
+    try:
+        return mix, _plan(best, mix)
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
+def in_graph(best: BestFile) -> Preprocessing | None:
+    """Preprocessing that is compiled into the model; None for none.
+
+    Raises:
+        ValueError: the file was edited: nothing is said of any.
+    """
+    if best.beside[PREPROCESSING.column] != Where.GRAPH:
+        return None
+    asked = best.model.workload
+    said = None if asked is None else asked.spec.preprocessing
+    if said is None:
+        message = "preprocessing: graph, and workload.said has none; restore the file"
+        raise ValueError(message)
+    return said.value
+
+
+def _plan(best: BestFile, mix: Mix) -> ShapePlan:
     plan = parse_plan(best.beside[SHAPE_PLAN.column])
     if plan.serving is Serving.BUCKETS:
         wanted = len(mix.varying)
@@ -62,7 +79,7 @@ def plan_of_file(best: BestFile, mix: Mix | None) -> ShapePlan | None:
                 "dimensions that vary; restore the file"
             )
             raise ValueError(message)
-    if plan.pads and not mix.may_pad and plan.serving is Serving.PADDED:
+    if plan.serving is Serving.PADDED and not mix.may_pad:
         message = f"shape_plan: {plan} pads, and workload.pads does not say how; restore the file"
         raise ValueError(message)
     return plan
@@ -74,17 +91,12 @@ def shapes_to_look_at(best: BestFile, path: Path) -> dict[str, list[int]]:
     Raises:
         UsageError: the file was edited.
     """
-    mix = mix_of_file(best.model.workload)
-    if mix is None:
+    found = mix_and_plan(best, path)
+    if found is None:
         return best.model.shapes
-    try:
-        plan = plan_of_file(best, mix)
-    except ValueError as error:
-        raise UsageError(f"{path}: {error}") from None
-    if plan is not None and plan.is_static:
-        form = max(mix.forms(plan), key=lambda one: sum(map(math.prod, one.values())))
-        return {name: list(shape) for name, shape in form.items()}
-    largest = max(mix.shapes, key=lambda one: sum(map(math.prod, one.values())))
+    mix, plan = found
+    items = mix.forms(plan) if plan.is_static else mix.shapes
+    largest = max(items, key=lambda one: sum(map(math.prod, one.values())))
     return {name: list(shape) for name, shape in largest.items()}
 
 
@@ -105,16 +117,22 @@ def served_of(
     asked = best.model.workload
     if asked is None and best.measured.feed is not Feed.END_TO_END:
         return None
+    mixed = mix_and_plan(best, path)
     try:
-        return _served(best, path.parent, ports, folder)
+        return _served(best, path.parent, ports, folder, mixed)
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from None
 
 
-def _served(best: BestFile, home: Path, ports: Sequence[Port], folder: Path) -> ServedWorkload:
+def _served(
+    best: BestFile,
+    home: Path,
+    ports: Sequence[Port],
+    folder: Path,
+    mixed: tuple[Mix, ShapePlan] | None,
+) -> ServedWorkload:
     asked = best.model.workload
-    mix = mix_of_file(asked)
-    plan = plan_of_file(best, mix)
+    mix, plan = mixed or (None, None)
     states = None if asked is None or asked.states is None else States(asked.states)
     inputs = _inputs(ports, best.batch_size, mix)
     said = None if asked is None else asked.spec.preprocessing
@@ -123,10 +141,7 @@ def _served(best: BestFile, home: Path, ports: Sequence[Port], folder: Path) -> 
         preparation = _preparation(said.value, inputs, asked.image_size)
         at = preparation.at
         inputs = (*inputs[:at], replace(inputs[at], is_image=True), *inputs[at + 1 :])
-    where = Where(best.beside["preprocessing"])
-    if where is Where.GRAPH and preparation is None:
-        message = "preprocessing: graph, and workload.said has none; restore the file"
-        raise ValueError(message)
+    where = Where.HOST if in_graph(best) is None else Where.GRAPH
     found = ServedWorkload(
         inputs=inputs,
         source=SampleSource(),

@@ -6,7 +6,7 @@ from autotune.domain.workload_facts import WorkloadFacts
 from autotune.errors import SpecError
 from autotune.space.shape_plan import Serving, ShapePlan, parse_plan
 from autotune.workload.buckets import choose
-from autotune.workload.costs import interpolated
+from autotune.workload.costs import in_words, interpolated
 from autotune.workload.mix import Mix, fits, mix_of
 
 _COUNTS = (2, 3, 4)
@@ -70,7 +70,7 @@ def why_not(plan: ShapePlan, facts: WorkloadFacts, mix: Mix) -> str | None:
         return f"a bucket has as many sizes as dimensions vary: {len(mix.varying)}"
     apart = [s for s in mix.sizes if not any(fits(s, bucket) for bucket in plan.buckets)]
     if plan.buckets and apart:
-        return f"no bucket holds {'x'.join(map(str, apart[0]))}"
+        return f"no bucket holds {in_words(apart[0])}"
     if set(mix.sizes) <= set(plan.buckets):
         return None
     return facts.why_no_padding
@@ -105,10 +105,10 @@ def _settled(plan: ShapePlan, facts: WorkloadFacts, mix: Mix) -> ShapePlan:
         return plan
     if plan.count == 1:
         return ShapePlan(Serving.PADDED)
-    cost = interpolated(dict(facts.costs_ms))
     if plan.count >= len(mix.shapes):  # cheapest first: an item finds its own before a larger one
         found = tuple(sorted(set(mix.sizes), key=lambda one: (sum(one), one)))
     else:
+        cost = interpolated(dict(facts.costs_ms))
         found = choose(mix.sizes, mix.weights, cost, plan.count)
     if len(found) == 1:
         return ShapePlan(Serving.PADDED)

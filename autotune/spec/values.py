@@ -1,5 +1,7 @@
 """What a value of a study file may be: durations, shares, counts, names, lists of choices."""
 
+import math
+from collections.abc import Callable
 from datetime import time
 from typing import Annotated, TypeVar
 
@@ -14,27 +16,40 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from autotune.domain.units import format_duration, format_percent, parse_duration, parse_percent
+from autotune.domain.units import (
+    format_bytes,
+    format_duration,
+    format_percent,
+    parse_bytes,
+    parse_duration,
+    parse_percent,
+)
 from autotune.host.core_budget import CpuRequest, parse_request
 
 T = TypeVar("T")
 
 
-def _seconds(value: object) -> float:
-    if not isinstance(value, str):
-        message = f'{value!r} has no unit; write a text such as "2.5ms", "800us" or "10m"'
-        raise ValueError(message)  # noqa: TRY004 - pydantic collects ValueErrors only
-    return parse_duration(value)
+def _of_text(parse: Callable[[str], T], lacks: str) -> Callable[[object], T]:
+    """What reads a value that is written with its unit."""
+
+    def read(value: object) -> T:
+        if not isinstance(value, str):
+            message = f"{value!r} has {lacks}"
+            raise ValueError(message)  # noqa: TRY004 - pydantic collects ValueErrors only
+        return parse(value)
+
+    return read
 
 
-def _share(value: object) -> float:
-    if not isinstance(value, str):
-        message = f'{value!r} has no percent sign; write a text such as "15%"'
-        raise ValueError(message)  # noqa: TRY004 - pydantic collects ValueErrors only
-    return parse_percent(value)
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        message = "is no finite number"
+        raise ValueError(message)
+    return value
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
+    """A lone value as a list."""
     return value if isinstance(value, list | tuple) else [value]
 
 
@@ -65,15 +80,23 @@ def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
 
 Duration = Annotated[
     float,
-    BeforeValidator(_seconds),
+    BeforeValidator(
+        _of_text(parse_duration, 'no unit; write a text such as "2.5ms", "800us" or "10m"')
+    ),
     PlainSerializer(format_duration),
     WithJsonSchema({"type": "string", "format": "duration"}),
 ]
 Share = Annotated[
     float,
-    BeforeValidator(_share),
+    BeforeValidator(_of_text(parse_percent, 'no percent sign; write a text such as "15%"')),
     PlainSerializer(format_percent),
     WithJsonSchema({"type": "string", "format": "percent"}),
+]
+Memory = Annotated[
+    int,
+    BeforeValidator(_of_text(parse_bytes, 'no unit; write a text such as "4GB"')),
+    PlainSerializer(format_bytes),
+    WithJsonSchema({"type": "string", "format": "bytes"}),
 ]
 CpuChoice = Annotated[
     CpuRequest,
@@ -83,9 +106,10 @@ CpuChoice = Annotated[
 ]
 # Strict: neither true nor "5" is a number, and "yes" is no boolean.
 Positive = Annotated[int, Field(strict=True, ge=1, le=65536)]
+Number = Annotated[float, Field(strict=True), AfterValidator(_finite)]
 Switch = Annotated[bool, Field(strict=True)]
 Name = Annotated[str, Field(min_length=1)]
-Choices = Annotated[tuple[T, ...], BeforeValidator(_listed), AfterValidator(_distinct)]
+Choices = Annotated[tuple[T, ...], BeforeValidator(listed), AfterValidator(_distinct)]
 LocalTime = Annotated[str, BeforeValidator(_local_time)]
 
 

@@ -1,12 +1,10 @@
 """[workload]: what the model is asked, where that is more than one static shape of random data."""
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Field,
     PlainSerializer,
@@ -15,10 +13,9 @@ from pydantic import (
     model_validator,
 )
 
-from autotune.domain.units import format_bytes, parse_bytes
 from autotune.errors import SpecError
 from autotune.spec.shapes import parse_shapes
-from autotune.spec.values import Name, Positive, Section
+from autotune.spec.values import Memory, Name, Number, Positive, Section, listed
 from autotune.workload.inputs import Range
 from autotune.workload.locate import inputs_of
 from autotune.workload.mix import Pad
@@ -28,33 +25,8 @@ from autotune.workload.workload import States, Workload
 _MOST_SHAPES = 4096
 
 
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        message = "is no finite number"
-        raise ValueError(message)
-    return value
-
-
-def _bytes(value: object) -> int:
-    if not isinstance(value, str):
-        message = f'{value!r} has no unit; write a text such as "4GB"'
-        raise ValueError(message)  # noqa: TRY004 - pydantic collects ValueErrors only
-    return parse_bytes(value)
-
-
-def _listed(value: object) -> object:
-    return value if isinstance(value, list | tuple) else [value]
-
-
-Number = Annotated[float, Field(strict=True), AfterValidator(_finite)]
-Numbers = Annotated[tuple[Number, ...], BeforeValidator(_listed)]
+Numbers = Annotated[tuple[Number, ...], BeforeValidator(listed)]
 HeightWidth = Annotated[tuple[Positive, Positive], WithJsonSchema({"type": "[height, width]"})]
-Memory = Annotated[
-    int,
-    BeforeValidator(_bytes),
-    PlainSerializer(format_bytes),
-    WithJsonSchema({"type": "string", "format": "bytes"}),
-]
 
 
 class RangeSpec(Section):
@@ -91,7 +63,7 @@ def _pads(value: object) -> object:
     if isinstance(value, list):
         return {"": value}
     if isinstance(value, dict):
-        return {name: _listed(one) for name, one in value.items()}
+        return {name: listed(one) for name, one in value.items()}
     return value
 
 

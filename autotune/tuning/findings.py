@@ -45,14 +45,16 @@ def _of_workload(spec: StudySpec, facts: Inspection, choices: SearchSpace) -> li
         )
         found.append(("inputs", few))
     plans = refused_plans(asked, spec.space.choices(SHAPE_PLAN.name))
-    found += [
-        ("plans", f"{SHAPE_PLAN.label} {name} is not tried: {why}") for name, why in plans.items()
-    ]
+    found += [("plans", f"{_plans(names)} not tried: {why}") for names, why in plans.items()]
     if asked.why_no_graph is not None:
         found.append(("graph", f"nothing is prepared in the graph: {asked.why_no_graph}"))
     if facts.why_one_request is not None:
         found.append(("states", f"only one request of one item is tried: {facts.why_one_request}"))
     return found
+
+
+def _plans(names: str) -> str:
+    return f"{SHAPE_PLAN.label}s {names} are" if ", " in names else f"{SHAPE_PLAN.label} {names} is"
 
 
 def _doubted(facts: Inspection, items: int) -> str | None:

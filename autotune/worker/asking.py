@@ -11,8 +11,9 @@ import openvino as ov
 from autotune.space.shape_plan import ShapePlan
 from autotune.worker.feeding import Feed, Feeding, Requests
 from autotune.worker.fitting import fill, padded
-from autotune.worker.inputs import DataError, Sample, input_name, joined, tensors_of
+from autotune.worker.inputs import DataError, Sample, input_name, joined, shapes_of, tensors_of
 from autotune.worker.tensors import dtype_of, encode, overwrite
+from autotune.workload.costs import in_words
 from autotune.workload.mix import Mix, Pad, Shapes, routed
 from autotune.workload.order import batches, order
 
@@ -89,7 +90,7 @@ def asking(  # noqa: PLR0913 - what a load consists of
     model_of = [0] * len(samples)
     if plan.is_static:
         rooms = [mix.sizes_of(form) for form in forms]
-        sizes = [mix.sizes_of({name: a.shape for name, a in one.items()}) for one in samples]
+        sizes = [mix.sizes_of(shapes_of(one)) for one in samples]
         model_of = [_routed(one, rooms, number) for number, one in enumerate(sizes)]
     asked = order(weights, length, seed)
     return Asking(
@@ -104,8 +105,8 @@ def asking(  # noqa: PLR0913 - what a load consists of
 def _routed(sizes: tuple[int, ...], rooms: Sequence[tuple[int, ...]], number: int) -> int:
     found = routed(sizes, rooms)
     if found is None:
-        own, listed = ("x".join(map(str, one)) for one in (sizes, max(rooms)))
-        message = f"sample {number} has the size {own}, and no bucket holds it (up to {listed})"
+        own, largest = in_words(sizes), in_words(max(rooms))
+        message = f"sample {number} has the size {own}, and no bucket holds it (up to {largest})"
         raise DataError(message)
     return found
 

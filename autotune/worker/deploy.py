@@ -14,6 +14,7 @@ from autotune.worker.fitting import padded
 from autotune.worker.inputs import DataError
 from autotune.worker.mixed import MixedModels
 from autotune.worker.preprocessing import with_preprocessing
+from autotune.workload.costs import in_words
 from autotune.workload.mix import Mix, routed
 from autotune.workload.preparing import Size
 from autotune.workload.preprocessing import Preprocessing
@@ -77,8 +78,8 @@ class MixRouter:
         sizes = self._sizes(known)
         at = routed(sizes, [self.mix.sizes_of(form) for form in forms])
         if at is None:
-            listed = ", ".join("x".join(map(str, self.mix.sizes_of(form))) for form in forms)
-            message = f"an item of {'x'.join(map(str, sizes))} fits none of the models: {listed}"
+            listed = ", ".join(in_words(self.mix.sizes_of(form)) for form in forms)
+            message = f"an item of {in_words(sizes)} fits none of the models: {listed}"
             raise DataError(message)
         return self.compiled[at], {
             name: padded(values, forms[at][name], self.mix.pads.get(name, ()), name)

@@ -20,9 +20,9 @@ from autotune.worker.feeding import Feeding, bound_once, copied
 from autotune.worker.gather import image_input
 from autotune.worker.inputs import Sample, batch_of, samples
 from autotune.worker.judgement import Subject, prove, trust_alone
-from autotune.worker.look_at_mix import load_answers, mix_file
 from autotune.worker.mixed import MixedModels, prove_mixed
 from autotune.worker.open_shapes import see_every_shape
+from autotune.worker.own_answers import load_own_answers
 from autotune.worker.parts import Answer
 from autotune.worker.preprocessing import with_preprocessing
 from autotune.worker.reference import GIVEN, load_reference, probes
@@ -116,18 +116,18 @@ class OneModel:
         outputs = model.infer(one, batch_of(groups[0], 0, subject.batch_size))
         off, why = prove(subject, one, outputs, groups, known, plain)
         if self.asked is not None and self.asked.states is States.CARRIED:
-            exact = load_answers(mix_file(subject.reference))
+            exact = load_own_answers(subject.reference)
             arithmetic = model.arithmetic(one) or "f32"
             off = max(off, prove_sequence(one, self.asked.samples, exact, arithmetic))
         return off, why
 
     def ready(self, compiled: Compiled) -> Compiled:
         """As for every deployment; anew where the runtime makes one request of several."""
+        if self.subject.gathers:
+            return replace(compiled, models=[self.subject.compiled(self.subject.read())])
         if self.subject.plain is not None and self.asked is not None and self.asked.images_vary:
             see_every_shape(compiled.models[0], self.asked.samples)
-        if not self.subject.gathers:
-            return compiled
-        return replace(compiled, models=[self.subject.compiled(self.subject.read())])
+        return compiled
 
     def feeding(self, compiled: Compiled, feed: str) -> Feeding:
         """As for every deployment."""
@@ -197,7 +197,7 @@ class SeveralShapes:
         why = trust_alone(subject, groups, known, arithmetic)
         if subject.batch_size > 1:
             why = known.unproven_batch or why
-        wanted = load_answers(mix_file(subject.reference))
+        wanted = load_own_answers(subject.reference)
         if subject.doubtful or arithmetic != known.exact.arithmetic:
             wanted = self._alone()
         return prove_mixed(self.served, compiled.models, wanted, arithmetic), why
@@ -212,17 +212,17 @@ class SeveralShapes:
 
     def ready(self, compiled: Compiled) -> Compiled:
         """As for every deployment; anew where the runtime makes one request of several."""
-        if not self.served.plan.is_static:
-            self.subject.progress("running every shape")
-            see_every_shape(compiled.models[0], self.served.asked.samples)
-        if not self.subject.gathers:
-            return compiled
         subject = self.subject
-        again = [
-            subject.core.compile_model(network, subject.device, subject.properties)
-            for network in self.served.networks()
-        ]
-        return replace(compiled, models=again)
+        if subject.gathers:
+            again = [
+                subject.core.compile_model(network, subject.device, subject.properties)
+                for network in self.served.networks()
+            ]
+            return replace(compiled, models=again)
+        if not self.served.plan.is_static:
+            subject.progress("running every shape")
+            see_every_shape(compiled.models[0], self.served.asked.samples)
+        return compiled
 
     def feeding(self, compiled: Compiled, feed: str) -> Feeding:
         """As for every deployment."""

@@ -104,6 +104,11 @@ def joined(chosen: Sequence[Sample]) -> Sample:
     }
 
 
+def shapes_of(sample: Sample) -> dict[str, tuple[int, ...]]:
+    """By input name."""
+    return {name: array.shape for name, array in sample.items()}
+
+
 def tensors_of(ports: Sequence[Any], sample: Sample) -> list[ov.Tensor]:
     """A tensor for each input, in their order."""
     return [encode(sample[input_name(port)], port.get_element_type()) for port in ports]

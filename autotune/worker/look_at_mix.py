@@ -3,15 +3,12 @@
 The reference is the plainest form: a static model of an item's own shape, one request, in f32.
 """
 
-import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import openvino as ov
 
 from autotune.space.dimensions import ARITHMETIC_PROPERTY
@@ -20,11 +17,10 @@ from autotune.worker import model
 from autotune.worker.answers import deviation
 from autotune.worker.asked import WorkloadData
 from autotune.worker.batches import STRICT, WrongOutputError
-from autotune.worker.files import of_any_size
-from autotune.worker.inputs import Sample
+from autotune.worker.inputs import Sample, shapes_of
 from autotune.worker.mixed import MixedModels, open_to, prove_mixed
-from autotune.worker.parts import Answer, Part
-from autotune.workload.costs import to_measure
+from autotune.worker.parts import Answer
+from autotune.workload.costs import in_words, to_measure
 from autotune.workload.mix import Mix
 
 _LEAST_RUNS, _MOST_RUNS, _LONGEST_S = 5, 50, 0.3
@@ -64,21 +60,18 @@ def look_at_mix(bench: MixBench) -> tuple[list[Answer], dict[str, Any]]:
         RuntimeError: the model cannot be run in a shape of the mix.
     """
     mix = bench.mix
-    own = [mix.sizes_of({n: a.shape for n, a in one.items()}) for one in bench.asked.samples]
-    measured = to_measure(mix.sizes, mix.weights)
+    own = [mix.sizes_of(shapes_of(one)) for one in bench.asked.samples]
     answers: dict[int, Answer] = {}
     costs = []
-    for sizes in measured:
-        mine = [number for number, found in enumerate(own) if found == sizes]
-        compiled = _static(bench, sizes)
+    for sizes in to_measure(mix.sizes, mix.weights):
+        compiled, mine = _static(bench, sizes), _of_size(own, sizes)
         answers |= {n: model.answer(compiled, bench.asked.samples[n]) for n in mine}
         costs.append((sizes, _cost_ms(compiled, bench.asked.samples[mine[0]])))
     why_open, more = _open_shapes(bench, answers)
-    for number, sizes in enumerate(own):
-        if number not in answers:
-            found = more.get(number)
-            sample = bench.asked.samples[number]
-            answers[number] = found or model.answer(_static(bench, sizes), sample)
+    answers = more | answers
+    for sizes in dict.fromkeys(one for number, one in enumerate(own) if number not in answers):
+        compiled = _static(bench, sizes)
+        answers |= {n: model.answer(compiled, bench.asked.samples[n]) for n in _of_size(own, sizes)}
     exact = [answers[number] for number in range(len(own))]
     return exact, {
         "costs_ms": costs,
@@ -87,10 +80,15 @@ def look_at_mix(bench: MixBench) -> tuple[list[Answer], dict[str, Any]]:
     }
 
 
+def _of_size(own: Sequence[Sizes], sizes: Sizes) -> list[int]:
+    """Samples, by number."""
+    return [number for number, found in enumerate(own) if found == sizes]
+
+
 def _static(bench: MixBench, sizes: Sizes) -> ov.CompiledModel:
     network = bench.read()
     open_to(network, bench.mix.shapes_of(sizes))
-    return bench.compiled(network, "x".join(map(str, sizes)))
+    return bench.compiled(network, in_words(sizes))
 
 
 def _cost_ms(compiled: ov.CompiledModel, sample: Sample) -> float:
@@ -140,28 +138,3 @@ def _why_no_padding(bench: MixBench, exact: Sequence[Answer]) -> str | None:
     except RuntimeError as error:
         return f"the padded model cannot be run: {model.last_line(error)}"
     return None
-
-
-def mix_file(reference: Path) -> Path:
-    """Where the answers of a mix lie, beside the reference."""
-    return reference.with_name(f"{reference.name}.mix.npz")
-
-
-def save_answers(path: Path, answers: Sequence[Answer]) -> None:
-    """One answer for each sample."""
-    arrays = {
-        f"{i}_{j}": part.values for i, answer in enumerate(answers) for j, part in enumerate(answer)
-    }
-    shapes = json.dumps([[list(part.shape) for part in answer] for answer in answers])
-    with of_any_size(), path.open("wb") as file:
-        np.savez(file, shapes=np.frombuffer(shapes.encode(), np.uint8), **arrays)  # type: ignore[arg-type]  # its stub types one
-
-
-def load_answers(path: Path) -> list[Answer]:
-    """What `save_answers` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
-        shapes = json.loads(arrays["shapes"].tobytes())
-        return [
-            [Part(tuple(shape), arrays[f"{i}_{j}"]) for j, shape in enumerate(answer)]
-            for i, answer in enumerate(shapes)
-        ]

@@ -12,7 +12,8 @@ from autotune.worker import model
 from autotune.worker.asked import WorkloadData
 from autotune.worker.gather import image_input
 from autotune.worker.inputs import input_name
-from autotune.worker.look_at_mix import MixBench, look_at_mix, mix_file, save_answers
+from autotune.worker.look_at_mix import MixBench, look_at_mix
+from autotune.worker.own_answers import save_own_answers
 from autotune.worker.preprocessing import why_no_graph
 from autotune.worker.states import in_sequence
 from autotune.workload.preparing import image_size
@@ -62,7 +63,7 @@ def look_at_workload(bench: WorkloadBench) -> dict[str, Any]:
         bench.progress("running the sequence")
         chosen = {ARITHMETIC_PROPERTY: bench.arithmetic} if bench.arithmetic else {}
         compiled = bench.core.compile_model(bench.network, bench.device, chosen)
-        save_answers(mix_file(bench.reference), in_sequence(compiled, asked.samples))
+        save_own_answers(bench.reference, in_sequence(compiled, asked.samples))
     if asked.preprocessing is not None:
         bench.progress("comparing host and graph")
         name = image_input(bench.network, asked.preprocessing)
@@ -89,13 +90,8 @@ def _mixed(bench: WorkloadBench) -> dict[str, Any]:
             progress=bench.progress,
         )
     )
-    save_answers(mix_file(bench.reference), answers)
-    return {
-        **found,
-        "shapes": [{name: list(shape) for name, shape in one.items()} for one in mix.shapes],
-        "weights": list(mix.weights),
-        "pads": {name: [[pad.value, pad.axis] for pad in pads] for name, pads in mix.pads.items()},
-    }
+    save_own_answers(bench.reference, answers)
+    return {**found, **mix.to_dict()}
 
 
 def why_one_request(network: ov.Model, asked: WorkloadData | None) -> str | None:

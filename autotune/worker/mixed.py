@@ -18,9 +18,10 @@ from autotune.worker.asked import WorkloadData
 from autotune.worker.asking import Asking, asking
 from autotune.worker.batches import TOLERANCE, WrongOutputError
 from autotune.worker.fitting import cropped
-from autotune.worker.inputs import Sample, joined
+from autotune.worker.inputs import Sample, joined, shapes_of
 from autotune.worker.judgement import unlike_any_shift
 from autotune.worker.parts import Answer, finite_or_zero, is_finite, magnitude, off_by, part_of
+from autotune.workload.costs import in_words
 from autotune.workload.mix import Mix
 
 _SEED = 18
@@ -111,10 +112,6 @@ class MixedModels:
         return joined([self.fitted(number) for number in numbers])
 
 
-def _shapes(sample: Sample) -> dict[str, tuple[int, ...]]:
-    return {name: array.shape for name, array in sample.items()}
-
-
 def prove_mixed(
     served: MixedModels,
     compiled: Sequence[ov.CompiledModel],
@@ -192,15 +189,11 @@ def _items(index: int, output: np.ndarray, count: int) -> list[np.ndarray]:
 
 def _apart(served: MixedModels, number: int, off: float, limit: float) -> str:
     said = f"the answer of sample {number + 1} is off by {off:.2g} of its largest value"
-    sizes = served.mix.sizes_of(_shapes(served.asked.samples[number]))
+    sizes = served.mix.sizes_of(shapes_of(served.asked.samples[number]))
     room = served.room(number)
     if room is not None and room != sizes:
-        said += f" when it is padded from {_by(sizes)} to {_by(room)}"
+        said += f" when it is padded from {in_words(sizes)} to {in_words(room)}"
     return f"{said}, more than {limit:g}"
-
-
-def _by(sizes: Sequence[int]) -> str:
-    return "x".join(map(str, sizes))
 
 
 def _check_that_it_follows(

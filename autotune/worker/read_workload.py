@@ -11,13 +11,14 @@ from autotune.errors import InputCodeError, SourceError
 from autotune.worker import model
 from autotune.worker.asked import WorkloadData, save_asked, save_static, static_file
 from autotune.worker.gather import facts_of, gather, image_input
-from autotune.worker.inputs import MOST_SAMPLES, DataError, Sample, from_file, input_name
+from autotune.worker.inputs import MOST_SAMPLES, DataError, Sample, from_file, input_name, shapes_of
 from autotune.workload.described import why_not
 from autotune.workload.gathered import Gathered
 from autotune.workload.mix import Mix, Pad, Shapes
 from autotune.workload.preparing import PreparationError, prepare, source_of
 from autotune.workload.preprocessing import Preprocessing
 from autotune.workload.random_data import made_samples
+from autotune.workload.weights import shapes_in_words
 from autotune.workload.workload import Workload
 
 _Key = tuple[tuple[str, tuple[int, ...]], ...]
@@ -173,7 +174,7 @@ def _of_tensors(
         return asked, found.samples
     pairs = zip(mix.shapes, mix.weights, strict=True)
     usual, _ = max(pairs, key=lambda pair: (pair[1], sum(map(math.prod, pair[0].values()))))
-    return asked, [one for one in found.samples if _shapes(one) == usual]
+    return asked, [one for one in found.samples if shapes_of(one) == usual]
 
 
 def _made(core: ov.Core, path: Path, shapes: dict[str, list[int]], workload: Workload) -> Gathered:
@@ -197,7 +198,7 @@ def mix_of(network: ov.Model, samples: Sequence[Sample], workload: Workload) -> 
     Raises:
         DataError: what is said of shapes or padding is none of the model's or of the samples'.
     """
-    counts = Counter(tuple(sorted(_shapes(one).items())) for one in samples)
+    counts = Counter(tuple(sorted(shapes_of(one).items())) for one in samples)
     said = [_named(network, one) for one in workload.shapes]
     if said:
         weights = _said_weights(said, counts, workload.weights)
@@ -229,14 +230,14 @@ def _said_weights(
     for one, weight in zip(said, weights, strict=True):
         key = tuple(sorted(one.items()))
         if key not in counts:
-            message = f"[workload] shapes: no sample has the shape {_by(one)}; leave it out"
+            message = f"[workload] shapes: no sample has the {shapes_in_words(one)}; leave it out"
             raise DataError(message)
         found[key] = found.get(key, 0.0) + weight
     left = next((dict(key) for key in counts if key not in found), None)
     if left is not None:
         message = (
-            f"[workload] shapes: samples have the shape {_by(left)}, which is none of the mix; "
-            "give it a weight, or leave shapes out for those of the inputs"
+            f"[workload] shapes: samples have the {shapes_in_words(left)}, which is none of the "
+            "mix; give it a weight, or leave shapes out for those of the inputs"
         )
         raise DataError(message)
     return found
@@ -293,23 +294,10 @@ def _weights(samples: Sequence[Sample], mix: Mix | None) -> list[float]:
     """Of each sample: its share of the weight of its shape."""
     if mix is None:
         return [1.0] * len(samples)
-    keys = [tuple(sorted(_shapes(one).items())) for one in samples]
+    keys = [tuple(sorted(shapes_of(one).items())) for one in samples]
     counts = Counter(keys)
     shares = {
         tuple(sorted(shape.items())): weight
         for shape, weight in zip(mix.shapes, mix.weights, strict=True)
     }
     return [shares[key] / counts[key] for key in keys]
-
-
-def _shapes(sample: Sample) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(array.shape) for name, array in sample.items()}
-
-
-def _by(shapes: Shapes) -> str:
-    each = ["x".join(map(str, shape)) for shape in shapes.values()]
-    return (
-        each[0]
-        if len(each) == 1
-        else ", ".join(f"{n} {t}" for n, t in zip(shapes, each, strict=True))
-    )

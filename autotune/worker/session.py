@@ -9,21 +9,20 @@ import openvino as ov
 
 from autotune.domain.inspection import home_of
 from autotune.domain.measurement import Feed
-from autotune.errors import InputCodeError
 from autotune.space.all_devices import expanded
 from autotune.space.directed import flattened
 from autotune.worker import model, sample
 from autotune.worker.absent import absent
 from autotune.worker.asked import WorkloadData, load_asked
-from autotune.worker.batches import WrongOutputError
 from autotune.worker.cache import try_cache
 from autotune.worker.deployment import Compiled, DeployedModels, deployment_of
 from autotune.worker.device import device_facts
-from autotune.worker.device_names import DeviceMissingError, check_device
+from autotune.worker.device_names import check_device
 from autotune.worker.embeddings import table_rows
 from autotune.worker.examination import examine
+from autotune.worker.faults import classify
 from autotune.worker.graph import why_random_misleads
-from autotune.worker.inputs import DataError, input_name, samples
+from autotune.worker.inputs import input_name, samples
 from autotune.worker.inspection import Bench, inspect
 from autotune.worker.items import items_per_request
 from autotune.worker.judgement import Subject, forget
@@ -35,7 +34,7 @@ from autotune.worker.look_at_workload import (
     why_one_request,
 )
 from autotune.worker.memory import HighWater, give_back, rss_bytes, why_no_phases
-from autotune.worker.properties import PropertyError, check_properties
+from autotune.worker.properties import check_properties
 from autotune.worker.read_workload import read_workload
 from autotune.worker.readings import meter
 from autotune.worker.reference import load_reference, save_reference
@@ -320,44 +319,6 @@ class Session:
             )
             self._source_kind = kind
         return self._source
-
-
-def classify(error: Exception, phase: str) -> str:
-    """The kind of failure, from the exception's type and OpenVINO's wording."""
-    text = str(error)
-    known = next((kind for cause, kind in _KINDS.items() if isinstance(error, cause)), None)
-    if known is not None:
-        return known
-    if isinstance(error, MemoryError) or any(
-        sign in text
-        for sign in ("bad_alloc", "Failed to allocate", "OUT_OF_RESOURCES", "out of GPU resources")
-    ):
-        return "out_of_memory"
-    if any(
-        sign in text
-        for sign in ("Unsupported property", "Wrong value", "is not registered", "Invalid value")
-    ):
-        return "invalid_configuration"
-    return _OTHERS.get(phase, "runtime_error")
-
-
-_KINDS = {
-    WrongOutputError: "wrong_output",
-    InputCodeError: "code",
-    model.ShapeError: "shape",
-    DataError: "data",
-    DeviceMissingError: "device",
-    PropertyError: "property",
-}
-"""Failures that we tell apart ourselves."""
-_OTHERS = {
-    "look": "model",
-    "examine": "model",
-    "inspect": "model",
-    "open": "compile_error",
-    "cached": "compile_error",
-}
-"""What any other failure is, by the command."""
 
 
 def _nothing(**_: Any) -> None:

@@ -21,10 +21,6 @@ class Pad:
     value: float
     axis: int
 
-    def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready dictionary."""
-        return {"value": self.value, "axis": self.axis}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Mix:
@@ -101,7 +97,7 @@ class Mix:
         return {
             "shapes": [{n: list(s) for n, s in one.items()} for one in self.shapes],
             "weights": list(self.weights),
-            "pads": {name: [pad.to_dict() for pad in pads] for name, pads in self.pads.items()},
+            "pads": pairs_of(self.pads),
         }
 
     @classmethod
@@ -114,11 +110,18 @@ class Mix:
         return cls(
             shapes=tuple({n: tuple(s) for n, s in one.items()} for one in values["shapes"]),
             weights=tuple(values["weights"]),
-            pads={
-                name: tuple(Pad(pad["value"], pad["axis"]) for pad in pads)
-                for name, pads in values["pads"].items()
-            },
+            pads=pads_of(values["pads"]),
         )
+
+
+def pairs_of(pads: Mapping[str, Sequence[Pad]]) -> dict[str, list[list[float]]]:
+    """By input, value and axis of each, JSON-ready; `pads_of` reads it back."""
+    return {name: [[pad.value, pad.axis] for pad in ones] for name, ones in pads.items()}
+
+
+def pads_of(pairs: Mapping[str, Sequence[Any]]) -> dict[str, tuple[Pad, ...]]:
+    """From value and axis of each, by input."""
+    return {name: tuple(Pad(*pair) for pair in ones) for name, ones in pairs.items()}
 
 
 def mix_of(facts: WorkloadFacts) -> Mix | None:
@@ -128,7 +131,7 @@ def mix_of(facts: WorkloadFacts) -> Mix | None:
     return Mix(
         shapes=facts.shapes,
         weights=facts.weights,
-        pads={name: tuple(Pad(*pad) for pad in pads) for name, pads in facts.pads.items()},
+        pads=pads_of(facts.pads),
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.workload.inputs import Inputs, Range
-from autotune.workload.mix import Pad, Shapes
+from autotune.workload.mix import Pad, Shapes, pads_of, pairs_of
 from autotune.workload.preprocessing import Preprocessing
 
 
@@ -43,7 +43,7 @@ class Workload:
             "preprocessing": None if self.preprocessing is None else self.preprocessing.to_dict(),
             "shapes": [{n: list(s) for n, s in one.items()} for one in self.shapes],
             "weights": list(self.weights),
-            "pads": {name: [pad.to_dict() for pad in pads] for name, pads in self.pads.items()},
+            "pads": pairs_of(self.pads),
             "states": self.states,
         }
         return {name: value for name, value in said.items() if value is not None and value != []}
@@ -63,10 +63,7 @@ class Workload:
             preprocessing=None if prepared is None else Preprocessing.from_dict(prepared),
             shapes=tuple({n: tuple(s) for n, s in one.items()} for one in values.get("shapes", ())),
             weights=tuple(values.get("weights", ())),
-            pads={
-                name: tuple(Pad(pad["value"], pad["axis"]) for pad in pads)
-                for name, pads in values.get("pads", {}).items()
-            },
+            pads=pads_of(values.get("pads", {})),
             states=None if states is None else States(states),
         )
 

@@ -81,12 +81,6 @@ def test_another_folder_is_another_study(study: Path, state: Path, tmp_path: Pat
     assert is_trusted(code(tmp_path / "link"), tmp_path / "link")
 
 
-def _of_another(path: Path) -> None:
-    if os.geteuid():
-        pytest.skip("only root gives files away")
-    os.chown(path, 12345, 12345)
-
-
 def _link(path: Path) -> None:
     path.rename(path.parent / "x").chmod(0o600)
     path.symlink_to("x")
@@ -112,8 +106,6 @@ SPOILED: dict[str, Callable[[Path], object]] = {
     "writable by all": lambda path: path.chmod(0o666),
     "writable by the group": lambda path: path.chmod(0o620),
     "folder writable by all": lambda path: path.parent.chmod(0o777),
-    "another's": _of_another,
-    "folder of another": lambda path: _of_another(path.parent),
     "a link": _link,
     "a pipe": _pipe,
 }
@@ -127,6 +119,31 @@ def test_what_others_could_have_written_is_not_believed(
     path = trust(code(study), study)
     SPOILED[name](path)
     assert not is_trusted(code(study), study)
+
+
+@pytest.mark.parametrize("which", ["file", "folder"])
+def test_what_another_owns_is_not_believed(
+    which: str, study: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given away where that is allowed; otherwise said to be another's."""
+    path = trust(code(study), study)
+    theirs = path if which == "file" else path.parent
+    if os.geteuid() == 0:
+        os.chown(theirs, 12345, 12345)
+    else:
+        _say_of_another(theirs, monkeypatch)
+    assert not is_trusted(code(study), study)
+
+
+def _say_of_another(theirs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inode, fstat, stat_path = theirs.stat().st_ino, os.fstat, Path.stat
+
+    def told(found: os.stat_result) -> os.stat_result:
+        is_theirs = found.st_ino == inode
+        return os.stat_result([*found[:4], 12345, *found[5:10]]) if is_theirs else found
+
+    monkeypatch.setattr(os, "fstat", lambda descriptor: told(fstat(descriptor)))
+    monkeypatch.setattr(Path, "stat", lambda self, **chosen: told(stat_path(self, **chosen)))
 
 
 def test_what_would_not_be_believed_is_refused(

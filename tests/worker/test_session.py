@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from autotune.worker.batches import WrongOutputError
+from autotune.worker.faults import classify
 from autotune.worker.load import AsyncLoad, SyncLoad
 from autotune.worker.model import ShapeError
-from autotune.worker.session import Session, classify
+from autotune.worker.session import Session
 from tests import models
 
 pytestmark = pytest.mark.openvino

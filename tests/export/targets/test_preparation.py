@@ -159,12 +159,14 @@ def test_a_cpp_program_refuses_an_image_of_another_size(tmp_path: Path) -> None:
     (one, _), *_ = cases(({"crop": MODEL},))
     made = partial_of("prepare.cpp.jinja", one)
     main = (
-        "int main() { try { prepare(nullptr, 9, 99, nullptr); } catch (const std::exception&) {} }"
+        "int main() { try { prepare(nullptr, 9, 99, nullptr); } "
+        "catch (const std::exception& fault) { std::cout << fault.what(); } }"
     )
-    (tmp_path / "program.cpp").write_text(f"{made.imports}{made.functions}{main}")
+    includes = f"{made.imports}#include <iostream>\n"
+    (tmp_path / "program.cpp").write_text(f"{includes}{made.functions}{main}")
 
     run(["g++", "-std=c++17", "-o", "program", "program.cpp"], tmp_path)
-    run(["./program"], tmp_path)
+    assert "another size" in run(["./program"], tmp_path)
 
 
 def test_a_cpp_program_puts_the_same_before_the_model(tmp_path: Path) -> None:
