@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from autotune.domain.paths import relative
 from autotune.errors import SourceError, UsageError
+from autotune.workload.locate import seen_from
 from autotune.workload.random_data import parse_ranges
 
 OPTIONS = ("inputs", "tokenizer", "random", "states", "pad", "mix", "feed")
@@ -28,26 +28,17 @@ def workload_of(given: dict[str, Any], folder: Path) -> dict[str, Any]:
     Raises:
         UsageError: a value has another form.
     """
-    inputs = [_placed(word, folder) for word in given["inputs"] or ()]
+    inputs = [seen_from(word, Path.cwd(), folder) for word in given["inputs"] or ()]
     tokenizer = given["tokenizer"]
     found = {
         "inputs": inputs[0] if len(inputs) == 1 else inputs or None,
-        "tokenizer": None if tokenizer is None else _placed(tokenizer, folder),
+        "tokenizer": None if tokenizer is None else seen_from(tokenizer, Path.cwd(), folder),
         "random": _ranges(given["random"]),
         "states": given["states"],
         "pad": None if given["pad"] is None else _pads(given["pad"]),
         "shapes": [_shape(text) for text in given["mix"] or ()] or None,
     }
     return {key: value for key, value in found.items() if value is not None}
-
-
-def _placed(word: str, folder: Path) -> str:
-    """A path, or the file of a function, as seen from the study's folder."""
-    module, colon, function = word.rpartition(":")
-    if not colon or Path(word).exists():
-        return relative(Path(word), folder)
-    file = module if module.endswith(".py") else f"{module.replace('.', '/')}.py"
-    return f"{relative(Path(file), folder)}:{function}"
 
 
 def _ranges(text: str | None) -> dict[str, Any] | None:

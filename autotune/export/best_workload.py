@@ -6,11 +6,11 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from autotune.domain.fed import Fed
-from autotune.domain.paths import relative
 from autotune.domain.workload_facts import WorkloadFacts
 from autotune.errors import AutotuneError
 from autotune.export.section import Count, FileSection, Finite, Text
 from autotune.spec.workload import WorkloadSpec
+from autotune.workload.locate import seen_from
 from autotune.workload.workload import Workload
 
 
@@ -100,16 +100,7 @@ def _moved(said: dict[str, Any], folder: Path, target: Path) -> dict[str, Any]:
     found = dict(said)
     for key in ("inputs", "tokenizer"):
         if isinstance(said.get(key), list):
-            found[key] = [_seen(one, folder, target) for one in said[key]]
+            found[key] = [seen_from(one, folder, target) for one in said[key]]
         elif said.get(key) is not None:
-            found[key] = _seen(said[key], folder, target)
+            found[key] = seen_from(said[key], folder, target)
     return found
-
-
-def _seen(word: str, folder: Path, target: Path) -> str:
-    """A path, or a function of a file, from another folder."""
-    module, colon, function = word.rpartition(":")
-    if not colon or (folder / word).exists():
-        return relative(folder / word, target)
-    file = module if module.endswith(".py") else f"{module.replace('.', '/')}.py"
-    return f"{relative(folder / file, target)}:{function}"

@@ -17,6 +17,7 @@ from autotune.machines.conversation import (
 from autotune.machines.deadlines import Deadlines
 from autotune.machines.process import WorkerProcess
 from autotune.machines.protocol import Failed, Message, WorkloadRead
+from autotune.workload.words import IN_LOG
 from autotune.workload.workload import ModelSource
 
 
@@ -93,10 +94,18 @@ class WorkloadReader:
             raise ModelError(message) from None
         except InputCodeError as error:
             logs = sorted(self._samples.parent.glob("failed-*.log"))
-            said = str(error).removesuffix("the log") + str(logs[-1]) if logs else str(error)
-            raise InputCodeError(said) from None
+            raise InputCodeError(with_log(str(error), logs[-1] if logs else None)) from None
         worker.close()
         return found
+
+
+def with_log(said: str, log: Path | None) -> str:
+    """What is said of a study's code, and in which log there is more of it."""
+    if log is None:
+        return said
+    if said.endswith(IN_LOG):
+        return f"{said.removesuffix(IN_LOG)}its traceback is in {log}"
+    return f"{said} (its log: {log})"
 
 
 def refusal(answer: Message, path: Path) -> AutotuneError:

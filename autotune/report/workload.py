@@ -72,8 +72,7 @@ def plan_in_words(plan: ShapePlan, mix: Mix) -> str:
     """``3 buckets (80, 160, 320), padding 12 %``."""
     if not plan.pads:
         return f"{plan.in_words}, nothing is padded"
-    sizes = plan.buckets or (mix.largest,)
-    listed = ", ".join(map(in_words, sizes))
+    listed = ", ".join(map(in_words, mix.buckets_of(plan)))
     return f"{plan.in_words} ({listed}), {padding_in_words(padding_share(mix, plan))}"
 
 
@@ -104,7 +103,10 @@ def _overlap_in_words(trials: Sequence[Trial], race: RaceResult | None, goal: Go
         if one is not None
     ]
     if not found:
-        return "not known: nothing that waits for each request was shown to meet the goal"
+        return (
+            "not known: one that waits for each request and one that does not must be shown to "
+            "meet the goal"
+        )
     (ratio, where), *others = found
     first = f"{ratio} the rate of waiting for each request, {where}"
     return "; ".join([first, *(f"{ratio} {where}" for ratio, where in others)])

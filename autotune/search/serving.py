@@ -1,13 +1,14 @@
 """How a mix of shapes may be served here, and the sizes of the buckets that are asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from autotune.domain.workload_facts import WorkloadFacts
 from autotune.errors import SpecError
-from autotune.space.shape_plan import Serving, ShapePlan, parse_plan
+from autotune.space.shape_plan import Serving, ShapePlan, Sizes, parse_plan
 from autotune.workload.buckets import choose
 from autotune.workload.costs import in_words, interpolated
-from autotune.workload.mix import Mix, fits, mix_of
+from autotune.workload.mix import Mix, mix_of, routed
 
 _COUNTS = (2, 3, 4)
 """Of buckets that are tried where a study names none, beside one for each shape."""
@@ -33,7 +34,7 @@ def plans_of(
     if facts is None or mix is None:
         return ()
     known = [parse_plan(text) for text in begun]
-    plans = _usual(len(mix.shapes)) if asked is None else [parse_plan(text) for text in asked]
+    plans = _plans(mix, asked)
     if known:
         kept = [one for one in known if any(_is_meant(plan, one) for plan in plans)]
         return tuple(map(str, kept))
@@ -51,7 +52,7 @@ def refused_plans(facts: WorkloadFacts, asked: Sequence[str] | None) -> dict[str
     mix = mix_of(facts)
     if mix is None:
         return {}
-    plans = _usual(len(mix.shapes)) if asked is None else [parse_plan(text) for text in asked]
+    plans = _plans(mix, asked)
     found: dict[str, list[str]] = {}
     for plan in plans:
         why = why_not(plan, facts, mix)
@@ -60,20 +61,39 @@ def refused_plans(facts: WorkloadFacts, asked: Sequence[str] | None) -> dict[str
     return {", ".join(names): why for why, names in found.items()}
 
 
+def _plans(mix: Mix, asked: Sequence[str] | None) -> list[ShapePlan]:
+    """Those that are asked for, an item of each finding its own bucket before a larger one."""
+    if asked is None:
+        return _usual(len(mix.shapes))
+    plans = [parse_plan(text) for text in asked]
+    return [replace(plan, buckets=_smallest_first(plan.buckets)) for plan in plans]
+
+
+def _smallest_first(buckets: Iterable[Sizes]) -> tuple[Sizes, ...]:
+    return tuple(sorted(buckets, key=lambda one: (sum(one), one)))
+
+
 def why_not(plan: ShapePlan, facts: WorkloadFacts, mix: Mix) -> str | None:
     """Why a mix is not to be served so; None where it may be."""
     if not plan.pads:
         return facts.why_no_open_shapes
     if plan.serving is Serving.BUCKETS and not plan.buckets and plan.count >= len(mix.shapes):
         return None  # each shape has its own: nothing is padded
-    if any(len(sizes) != len(mix.varying) for sizes in plan.buckets):
-        return f"a bucket has as many sizes as dimensions vary: {len(mix.varying)}"
-    apart = [s for s in mix.sizes if not any(fits(s, bucket) for bucket in plan.buckets)]
-    if plan.buckets and apart:
-        return f"no bucket holds {in_words(apart[0])}"
-    if set(mix.sizes) <= set(plan.buckets):
-        return None
+    fault = _why_no_buckets(plan.buckets, mix) if plan.buckets else None
+    if fault is not None or set(mix.sizes) <= set(plan.buckets):
+        return fault
     return facts.why_no_padding
+
+
+def _why_no_buckets(buckets: Sequence[Sizes], mix: Mix) -> str | None:
+    """Why a mix cannot go into these; None where it can."""
+    if any(len(sizes) != len(mix.varying) for sizes in buckets):
+        return f"a bucket has as many sizes as dimensions vary: {len(mix.varying)}"
+    routes = [routed(sizes, buckets) for sizes in mix.sizes]
+    if None in routes:
+        return f"no bucket holds {in_words(mix.sizes[routes.index(None)])}"
+    idle = [bucket for at, bucket in enumerate(buckets) if at not in routes]
+    return f"no item goes to the bucket {in_words(idle[0])}; leave it out" if idle else None
 
 
 def _usual(shapes: int) -> list[ShapePlan]:
@@ -105,8 +125,8 @@ def _settled(plan: ShapePlan, facts: WorkloadFacts, mix: Mix) -> ShapePlan:
         return plan
     if plan.count == 1:
         return ShapePlan(Serving.PADDED)
-    if plan.count >= len(mix.shapes):  # cheapest first: an item finds its own before a larger one
-        found = tuple(sorted(set(mix.sizes), key=lambda one: (sum(one), one)))
+    if plan.count >= len(mix.shapes):
+        found = _smallest_first(set(mix.sizes))
     else:
         cost = interpolated(dict(facts.costs_ms))
         found = choose(mix.sizes, mix.weights, cost, plan.count)

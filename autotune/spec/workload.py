@@ -16,7 +16,7 @@ from pydantic import (
 from autotune.errors import SpecError
 from autotune.spec.shapes import parse_shapes
 from autotune.spec.values import Memory, Name, Number, Positive, Section, listed
-from autotune.workload.inputs import Range
+from autotune.workload.inputs import MOST_SAMPLES, Range
 from autotune.workload.locate import inputs_of
 from autotune.workload.mix import Pad
 from autotune.workload.preprocessing import Color, Preprocessing, Resize
@@ -163,7 +163,7 @@ class WorkloadSpec(Section):
         "arrays.",
     )
     samples: Positive = Field(
-        default=64, description="So many samples are used at most, in their order."
+        default=MOST_SAMPLES, description="So many samples are used at most, in their order."
     )
     memory: Memory = Field(
         default=4 * 10**9,

@@ -17,6 +17,7 @@ from autotune.storage.owner import owner
 from autotune.storage.state import state_folder
 from autotune.workload.digest import code_digest
 from autotune.workload.inputs import Inputs
+from autotune.workload.source_files import code_files
 
 _MOST_BYTES = 65536
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -46,7 +47,7 @@ def refuse_code(inputs: Inputs, folder: Path, *, trusted: bool, begun_here: bool
         trust(inputs, folder)
         return
     begun = owner_of(folder)
-    is_own = begun == owner() if begun is not None else not begun_here and _are_ours(folder, file)
+    is_own = begun == owner() if begun is not None else not begun_here and _are_ours(folder, inputs)
     if not is_own and not is_trusted(inputs, folder):
         whose = "another user or machine began" if begun is not None else "nobody began here"
         raise StudyMismatchError(
@@ -55,10 +56,19 @@ def refuse_code(inputs: Inputs, folder: Path, *, trusted: bool, begun_here: bool
         )
 
 
-def _are_ours(folder: Path, file: Path) -> bool:
-    """Whether this user owns the code and what names it, and no other one may write them."""
+def _are_ours(folder: Path, inputs: Inputs) -> bool:
+    """Whether this user owns the code and what names it, and no other one may write them.
+
+    Code is also what it imports of the study's, and the folders in which that is looked for.
+    """
+    file = inputs.function_file
+    if file is None:
+        return True
+    home = inputs.folder or file.parent
     try:
-        return all(_is_ours(path.stat()) for path in (folder, file))
+        files = code_files(file, home)
+        paths = {folder, home, *files, *(one.parent for one in files)}
+        return all(_is_ours(path.stat()) for path in paths)
     except OSError:
         return False
 

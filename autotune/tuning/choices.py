@@ -34,8 +34,9 @@ def space_of(
         spec: the study.
         facts: what inspection found out.
         hardware: of the machine.
-        begun: of the study, if it was begun: it keeps its choices of batch and precision where the
-            spec names none, whatever is known of them by now.
+        begun: of the study, if it was begun: where the spec names none, it keeps its choices of
+            what may change answers, such as batch and precision, whatever is known of them by
+            now, and those of what came later.
 
     Raises:
         SpecError: the spec's overrides contradict them.
@@ -58,7 +59,7 @@ def space_of(
         cap_ms=spec.goal.goal.cap_ms,
         ways=Ways(
             preparers=_preparers(facts),
-            plans=plans_of(facts.workload, None),
+            plans=_plans(facts, overrides),
             alone=_alone(facts),
         ),
     )
@@ -89,6 +90,14 @@ def _served(spec: StudySpec, facts: Inspection, begun: SearchSpace | None) -> Sp
                 raise SpecError(f"[space] {name}: only 1: {facts.why_one_request}")
             update[name] = (1,)
     return own.model_copy(update=update)
+
+
+def _plans(facts: Inspection, overrides: SpaceSpec) -> tuple[str, ...]:
+    """Ways to serve a mix: those that are settled, or all that may be used."""
+    if facts.workload is None or not facts.workload.shapes:
+        return ()
+    named = overrides.choices(SHAPE_PLAN.name)
+    return plans_of(facts.workload, None) if named is None else named
 
 
 def _preparers(facts: Inspection) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from autotune.space.shape_plan import ShapePlan
 from autotune.worker.feeding import Feed, Feeding, Requests
 from autotune.worker.fitting import fill, padded
 from autotune.worker.inputs import DataError, Sample, input_name, joined, shapes_of, tensors_of
-from autotune.worker.tensors import dtype_of, encode, overwrite
+from autotune.worker.tensors import dtype_of, encode, is_addressable, overwrite
 from autotune.workload.costs import in_words
 from autotune.workload.mix import Mix, Pad, Shapes, routed
 from autotune.workload.order import batches, order
@@ -52,10 +52,6 @@ class Asking:
             name: padded(values, shapes[name], self.pads.get(name, ()), name)
             for name, values in sample.items()
         }
-
-    def routes(self) -> list[int]:
-        """Of each request, which model it runs on."""
-        return [self.model_of[turn[0]] for turn in self.turns]
 
 
 def asking(  # noqa: PLR0913 - what a load consists of
@@ -160,7 +156,7 @@ def copied_in(asked: Asking, ports: Sequence[Any], arrays_of: ArraysOf | None = 
     """
     for number in sorted({number for turn in asked.turns for number in turn}):
         asked.fitted(number)  # refused before anything runs
-    if arrays_of is None and not all(_is_addressable(port) for port in ports):
+    if arrays_of is None and not all(is_addressable(port.get_element_type()) for port in ports):
         return _copied_whole(asked, ports)
     if arrays_of is None:
         known = [[tensor.data for tensor in tensors_of(ports, one)] for one in asked.samples]
@@ -208,7 +204,7 @@ def _into_places(
 
     def begin(requests: Requests) -> Feed:
         items = len(turns[0][1])
-        places = [[_places(inputs, items) for inputs in mine] for mine in _own_tensors(requests)]
+        places = [[parts_of(inputs, items) for inputs in mine] for mine in own_tensors(requests)]
         following = itertools.cycle(turns).__next__
 
         def feed(slot: int) -> int:
@@ -223,8 +219,8 @@ def _into_places(
     return begin
 
 
-def _own_tensors(requests: Requests) -> list[list[list[ov.Tensor]]]:
-    """Of each slot, model and input."""
+def own_tensors(requests: Requests) -> list[list[list[ov.Tensor]]]:
+    """Those that requests were made with, of each slot, model and input."""
     return [
         [
             [request.get_input_tensor(at) for at in range(len(request.input_tensors))]
@@ -253,11 +249,6 @@ def _copied_whole(asked: Asking, ports: Sequence[Any]) -> Feeding:
     return begin
 
 
-def _is_addressable(port: Any) -> bool:
-    kind = port.get_element_type()
-    return bool(kind != ov.Type.string and kind.bitwidth >= 8)
-
-
 def _behind(port: Any, pads: Sequence[Pad]) -> list[tuple[int, Any]]:
     """What is written behind an item along each axis, as the tensor's memory shows it."""
     kind = port.get_element_type()
@@ -267,7 +258,7 @@ def _behind(port: Any, pads: Sequence[Pad]) -> list[tuple[int, Any]]:
     ]
 
 
-def _places(tensors: Sequence[ov.Tensor], items: int) -> list[list[np.ndarray]]:
+def parts_of(tensors: Sequence[ov.Tensor], items: int) -> list[list[np.ndarray]]:
     """For each item of a batch, its part of each input.
 
     An input without axes has room for that of the first; what the others have is let go.

@@ -263,12 +263,13 @@ def deployment_of(
         message = "nothing is said of any preprocessing: [workload.preprocessing]"
         raise RuntimeError(message)
     if where == Where.GRAPH and asked is not None and asked.preprocessing is not None:
-        how, plain = asked.preprocessing, subject.read
-        name = image_input(plain(), how)
-        size = None if asked.images_vary else image_size(asked.samples[0][name][0], how)
-        subject = replace(
-            subject,
-            plain=plain,
-            read=lambda: with_preprocessing(plain(), how, size=size),
-        )
+        how, plain, first = asked.preprocessing, subject.read, asked.samples[0]
+        varies = asked.images_vary
+
+        def read() -> ov.Model:
+            network = plain()
+            image = first[image_input(network, how)][0]
+            return with_preprocessing(network, how, size=None if varies else image_size(image, how))
+
+        subject = replace(subject, plain=plain, read=read)
     return OneModel(subject=subject, file=file, asked=asked)

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from autotune.worker.inputs import Sample, batch_of, tensors_of
-from autotune.worker.tensors import overwrite
+from autotune.worker.inputs import Sample, batch_of, input_name, tensors_of
+from autotune.worker.tensors import encode, is_addressable, overwrite
 
 Requests = Sequence[Sequence[Any]]
 """Of each slot, one for each compiled model."""
@@ -58,9 +58,8 @@ def copier(
     # What is written into, looked up once; text has no view of its memory.
     has_text = any(port.get_element_type() == ov.Type.string for port in ports)
     write: Callable[[Any, Any], None] = overwrite if has_text else np.copyto
-    tensors = [tensors_of(ports, batch_of(data, first, batch_size)) for first in range(len(data))]
-    sources = [[t if has_text else t.data for t in filled] for filled in tensors]
-    batches = itertools.cycle(sources)
+    columns = [_column(port, data, batch_size, has_text=has_text) for port in ports]
+    batches = itertools.cycle(list(zip(*columns, strict=True)))
     targets = [[request.get_input_tensor(i) for i in range(len(ports))] for request in requests]
     places = [[t if has_text else t.data for t in mine] for mine in targets]
 
@@ -69,6 +68,21 @@ def copier(
             write(place, values)
 
     return copy
+
+
+def _column(port: Any, data: list[Sample], batch_size: int, *, has_text: bool) -> list[Any]:
+    """What is copied into an input for requests that begin with each of the samples.
+
+    Where it can be, parts of one tensor: a batch for each would be held `batch_size` times.
+    """
+    name, kind, count = input_name(port), port.get_element_type(), len(data)
+    if has_text or batch_size == 1 or not data[0][name].ndim or not is_addressable(kind):
+        alone = [encode(batch_of(data, at, batch_size)[name], kind) for at in range(count)]
+        return alone if has_text else [tensor.data for tensor in alone]
+    in_turn = [data[at % count][name] for at in range(count + batch_size - 1)]
+    whole = encode(np.concatenate(in_turn), kind).data
+    rows = data[0][name].shape[0]
+    return [whole[at * rows : (at + batch_size) * rows] for at in range(count)]
 
 
 def bind(

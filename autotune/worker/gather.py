@@ -1,4 +1,4 @@
-"""Read the user's samples for a model, hold them against its inputs, and keep them in a file."""
+"""Read the user's samples for a model, and hold them against its inputs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from autotune.worker import model
 from autotune.worker.ceiling import at_most_more
 from autotune.worker.inputs import DataError, Sample, converted, input_name
 from autotune.worker.tensors import dtype_of, limits
-from autotune.workload.gathered import Gathered, save
+from autotune.workload.gathered import Gathered
 from autotune.workload.inputs import Inputs, Range
 from autotune.workload.ports import PortFacts, names_of
 from autotune.workload.preprocessing import Color, Preprocessing
@@ -28,13 +28,12 @@ def gather(  # noqa: PLR0913 - a message's fields
     path: Path,
     shapes: dict[str, list[int]],
     inputs: Inputs,
-    file: Path | None = None,
     *,
     preprocessing: Preprocessing | None = None,
     ranges: Mapping[str, Range] | None = None,
     memory_bytes: int | None = None,
 ) -> Gathered:
-    """The samples as the model takes them, also written to `file` if one is given.
+    """The samples as the model takes them.
 
     A function of the user's runs here: have a process of its own do this, with a deadline, and let
     it go afterwards.
@@ -44,7 +43,6 @@ def gather(  # noqa: PLR0913 - a message's fields
         path: the model.
         shapes: static shapes by input; empty for the model's own, which may be open.
         inputs: what to read.
-        file: gets the samples (`workload.gathered`).
         preprocessing: of the input that is fed with images; these are kept as they come.
         ranges: of inputs that the samples do not have, such as a scale or a sample rate; they are
             made, of the model's own shape.
@@ -53,9 +51,8 @@ def gather(  # noqa: PLR0913 - a message's fields
     Raises:
         DataError: the samples cannot be read or do not fit; one line.
         ShapeError: the shapes are none of the model's.
-        OSError: the file cannot be written.
     """
-    network = model.read(core, path, shapes) if shapes else model.load(core, path)
+    network = model.shaped(core, path, shapes)
     image = None if preprocessing is None else image_input(network, preprocessing)
     ports = facts_of(network, preprocessing)
     color = Color.RGB if preprocessing is None else preprocessing.color
@@ -80,10 +77,7 @@ def gather(  # noqa: PLR0913 - a message's fields
             zip(gathered.names, gathered.samples, strict=True), 1
         )
     ]
-    fitted = Gathered(samples=samples, names=gathered.names, notes=gathered.notes)
-    if file is not None:
-        save(file, fitted)
-    return fitted
+    return Gathered(samples=samples, names=gathered.names, notes=gathered.notes)
 
 
 def facts_of(network: ov.Model, preprocessing: Preprocessing | None = None) -> list[PortFacts]:

@@ -17,8 +17,8 @@ Sample = dict[str, np.ndarray]
 
 KINDS = ("uniform", "normal", "wide")
 """Kinds of made data: floats from 0 to 1, around 0, and from 0 to 255."""
-MOST_SAMPLES = 16
-"""Of a file, as many are fed and looked at."""
+MOST_OF_ONE_SHAPE = 16
+"""Of a file of one shape, as many are fed and looked at."""
 
 _SEED = 20260101
 _SAMPLES = 4
@@ -82,7 +82,7 @@ def from_file(model: ov.Model, file: Path) -> list[Sample]:
             raise DataError(message)
     return [
         {name: column[min(i, len(column) - 1)] for name, column in columns.items()}
-        for i in range(min(most, MOST_SAMPLES))
+        for i in range(min(most, MOST_OF_ONE_SHAPE))
     ]
 
 

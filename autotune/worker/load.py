@@ -21,8 +21,7 @@ import openvino as ov
 
 from autotune.domain.arrival import occupancy
 from autotune.worker import readings
-from autotune.worker.feeding import Feeding, FeedTimer, bound_once, copied
-from autotune.worker.inputs import Sample
+from autotune.worker.feeding import Feeding, FeedTimer
 from autotune.worker.memory import rss_bytes
 from autotune.worker.slots import BlockingSlot, QueuedSlots, RoutedSlots, Slots, TimedSlots
 
@@ -204,20 +203,6 @@ class SyncLoad:
         """Nothing to wait for."""
         gc.enable()
         gc.collect()
-
-
-def requests_of(
-    compiled: ov.CompiledModel,
-    num_requests: int,
-    data: list[Sample],
-    batch_size: int,
-    *,
-    is_blocking: bool,
-    copies: bool,
-) -> RequestLoop:
-    """The requests of one load, ready to be filled; `copies` feeds them before every start."""
-    feeding = (copied if copies else bound_once)(compiled, data, batch_size)
-    return deployed([compiled], num_requests, feeding, is_blocking=is_blocking)
 
 
 def deployed(

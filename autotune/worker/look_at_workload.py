@@ -11,7 +11,7 @@ from autotune.space.dimensions import ARITHMETIC_PROPERTY
 from autotune.worker import model
 from autotune.worker.asked import WorkloadData
 from autotune.worker.gather import image_input
-from autotune.worker.inputs import input_name
+from autotune.worker.inputs import MOST_OF_ONE_SHAPE, input_name
 from autotune.worker.look_at_mix import MixBench, look_at_mix
 from autotune.worker.own_answers import save_own_answers
 from autotune.worker.preprocessing import why_no_graph
@@ -49,7 +49,7 @@ def look_at_workload(bench: WorkloadBench) -> dict[str, Any]:
     """
     asked = bench.asked
     found: dict[str, Any] = {
-        "samples": len(asked.samples),
+        "samples": fed_of(asked),
         "is_random": asked.is_random,
         "notes": list(asked.notes),
         "states": asked.states,
@@ -75,6 +75,12 @@ def look_at_workload(bench: WorkloadBench) -> dict[str, Any]:
             bench.core, bench.network, asked.preprocessing, images, bench.device
         )
     return found
+
+
+def fed_of(asked: WorkloadData) -> int:
+    """How many samples are fed in turn: of one shape, as the model takes them, so many will do."""
+    is_plain = asked.mix is None and asked.preprocessing is None and asked.states is None
+    return min(len(asked.samples), MOST_OF_ONE_SHAPE) if is_plain else len(asked.samples)
 
 
 def _mixed(bench: WorkloadBench) -> dict[str, Any]:

@@ -5,17 +5,32 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import openvino as ov
 
 from autotune.errors import InputCodeError, SourceError
 from autotune.worker import model
 from autotune.worker.asked import WorkloadData, save_asked, save_static, static_file
 from autotune.worker.gather import facts_of, gather, image_input
-from autotune.worker.inputs import MOST_SAMPLES, DataError, Sample, from_file, input_name, shapes_of
+from autotune.worker.inputs import (
+    MOST_OF_ONE_SHAPE,
+    DataError,
+    Sample,
+    from_file,
+    input_name,
+    shapes_of,
+)
 from autotune.workload.described import why_not
 from autotune.workload.gathered import Gathered
 from autotune.workload.mix import Mix, Pad, Shapes
-from autotune.workload.preparing import PreparationError, prepare, source_of
+from autotune.workload.preparing import (
+    PreparationError,
+    Size,
+    image_size,
+    prepare,
+    prepared_size,
+    source_of,
+)
 from autotune.workload.preprocessing import Preprocessing
 from autotune.workload.random_data import made_samples
 from autotune.workload.weights import shapes_in_words
@@ -56,7 +71,7 @@ def read_workload(
     except (SourceError, PreparationError) as error:
         raise DataError(str(error)) from None
     save_asked(samples, asked)
-    save_static(static_file(samples), fed[:MOST_SAMPLES])
+    save_static(static_file(samples), fed[:MOST_OF_ONE_SHAPE])
     return {name: list(array.shape) for name, array in fed[0].items()}, static_file(samples)
 
 
@@ -71,7 +86,7 @@ def _of_images(
     how, network = workload.preprocessing, model.shaped(core, path, shapes)
     assert how is not None  # noqa: S101 - for the type checker
     name = image_input(network, how)
-    height, width = _prepared_to(network, name, how)
+    model_size = _size_of(network, name, how)
     if workload.inputs is None:
         message = (
             "[workload] preprocessing: there are no images to prepare; name a folder of them as "
@@ -87,7 +102,7 @@ def _of_images(
         ranges=workload.ranges,
         memory_bytes=workload.inputs.memory_bytes,
     )
-    prepared = [{**one, name: prepare(one[name], how, height, width)} for one in found.samples]
+    prepared = [{**one, name: _prepared(one[name], how, model_size)} for one in found.samples]
     images = [{**one, name: source_of(one[name], how)} for one in found.samples]
     if len({one[name].shape for one in prepared}) > 1:
         message = (
@@ -106,7 +121,11 @@ def _of_images(
     return asked, prepared
 
 
-def _prepared_to(network: ov.Model, name: str, how: Preprocessing) -> tuple[int, int]:
+def _prepared(image: np.ndarray, how: Preprocessing, model_size: Size) -> np.ndarray:
+    return prepare(image, how, *prepared_size(how, image_size(image, how), model_size))
+
+
+def _size_of(network: ov.Model, name: str, how: Preprocessing) -> Size:
     """Height and width of the model's input; -1 for an open one.
 
     Raises:
@@ -121,12 +140,6 @@ def _prepared_to(network: ov.Model, name: str, how: Preprocessing) -> tuple[int,
         raise DataError(message)
     at = 2 if how.model_layout == "NCHW" else 1
     height, width = shape[at : at + 2]
-    if -1 in (height, width) and how.resize is not None and how.resize_to is None:
-        message = (
-            f"[workload] preprocessing: input {name!r} is {dimensions}, so that nothing says what "
-            "size images get; give [model] shape"
-        )
-        raise DataError(message)
     return height, width
 
 
@@ -215,10 +228,11 @@ def mix_of(network: ov.Model, samples: Sequence[Sample], workload: Workload) -> 
             f"input {odd!r} comes with {sorted(ranks[odd])} axes; a mix has one number of them"
         )
         raise DataError(message)
-    total = math.fsum(weights.values())
+    largest = max(weights.values())  # the sum of the largest floats is none
+    total = math.fsum(weight / largest for weight in weights.values())
     return Mix(
         shapes=tuple(dict(key) for key in weights),
-        weights=tuple(weight / total for weight in weights.values()),
+        weights=tuple(weight / largest / total for weight in weights.values()),
         pads=_pads(samples[0], workload.pads),
     )
 

@@ -39,6 +39,11 @@ def dtype_of(kind: ov.Type) -> np.dtype[Any]:
     return np.dtype(np.float32 if _is_real(kind) else np.int64)
 
 
+def is_addressable(kind: ov.Type) -> bool:
+    """Whether a tensor's memory shows each value by itself: no text, and nothing packed."""
+    return bool(kind != ov.Type.string and kind.bitwidth >= 8)
+
+
 def limits(kind: ov.Type) -> tuple[int, int] | None:
     """Least and largest value of a type of whole numbers; None for all others."""
     if kind in {ov.Type.boolean, ov.Type.string} or _is_real(kind):

@@ -6,15 +6,15 @@ start, in the thread of the loop.
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import openvino as ov
 
 from autotune.worker.asked import WorkloadData
-from autotune.worker.asking import Asking, bound, copied_in
+from autotune.worker.asking import Asking, bound, copied_in, own_tensors, parts_of
 from autotune.worker.feeding import Feed, Feeding, Requests
 from autotune.worker.inputs import Sample, input_name
+from autotune.worker.tensors import encode
 from autotune.workload.preparing import into
 
 
@@ -43,32 +43,36 @@ def prepared(
     """
     how = asked.preprocessing
     assert how is not None  # noqa: S101 - for the type checker
-    names = [input_name(port) for port in compiled.inputs]
+    at = [input_name(port) for port in compiled.inputs].index(name)
+    images = [one[name][0] for one in asked.samples]
+    others = [_as_written(compiled, one, name) for one in asked.samples]
 
     def begin(requests: Requests) -> Feed:
-        following = itertools.cycle(asked.samples).__next__
-        places = [
-            [_rows(mine[0], index, batch_size) for index in range(len(names))] for mine in requests
-        ]
+        following = itertools.cycle(zip(images, others, strict=True)).__next__
+        places = [parts_of(mine[0], batch_size) for mine in own_tensors(requests)]
 
         def feed(slot: int) -> None:
-            for item in range(batch_size):
-                sample = following()
-                for input_, rows in zip(names, places[slot], strict=True):
-                    if input_ == name:
-                        into(sample[input_][0], how, rows[item])
-                    else:
-                        rows[item][...] = sample[input_]
+            for item in places[slot]:
+                image, values = following()
+                into(image, how, item[at])
+                for index, array in values:
+                    item[index][...] = array
 
         return feed
 
     return begin
 
 
-def _rows(request: Any, index: int, batch_size: int) -> list[np.ndarray]:
-    """The part of an input that each item of a batch has; all of one without axes."""
-    data = request.get_input_tensor(index).data
-    return np.split(data, batch_size) if data.ndim else [data] * batch_size
+def _as_written(
+    compiled: ov.CompiledModel, sample: Sample, image: str
+) -> list[tuple[int, np.ndarray]]:
+    """What a sample has beside the image, by the number of its input, as tensors hold it."""
+    names = [input_name(port) for port in compiled.inputs]
+    return [
+        (index, encode(sample[name], port.get_element_type()).data)
+        for index, (name, port) in enumerate(zip(names, compiled.inputs, strict=True))
+        if name != image
+    ]
 
 
 def of_states(feeding: Feeding, *, resets: bool) -> Feeding:

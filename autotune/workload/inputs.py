@@ -6,6 +6,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+MOST_SAMPLES = 64
+"""So many are used where nothing else is said."""
+
 
 class Source(StrEnum):
     """What samples are read from."""
@@ -30,7 +33,7 @@ class Inputs:
     """Absolute: where that function is; None without one."""
     folder: Path | None = None
     """Absolute: the study's, which is on the path while the function runs; None without one."""
-    most: int = 64
+    most: int = MOST_SAMPLES
     """So many samples are used."""
     memory_bytes: int = 4 * 10**9
     """So much memory may be taken to read them."""

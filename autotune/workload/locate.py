@@ -5,13 +5,12 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from autotune.domain.paths import absolute, unwritable_name
+from autotune.domain.paths import absolute, relative, unwritable_name
 from autotune.errors import SourceError
-from autotune.workload.inputs import Inputs, Source
+from autotune.workload.inputs import MOST_SAMPLES, Inputs, Source
 from autotune.workload.listing import SUFFIXES, is_one
 from autotune.workload.words import listed, shown
 
-MOST_SAMPLES = 64
 _KNOWN = (
     ".npz or .npy files, a folder of pictures or of .wav files, .txt files with a tokenizer, or "
     "module:function"
@@ -116,9 +115,34 @@ def inputs_of(
 def _root(word: str, file: Path, folder: Path) -> Path:
     """The folder that is on the path while a function runs: that of its file, if that is named.
 
-    So it has the same neighbours wherever the words are read from. A module is of the study's.
+    So it has the same neighbours wherever the words are read from; the file of a package is
+    imported as a part of it. A module is of the study's.
     """
-    return file.parent if word.rpartition(":")[0].endswith(".py") else folder
+    if not word.rpartition(":")[0].endswith(".py"):
+        return folder
+    home = file.parent
+    while (home / "__init__.py").is_file() and home != home.parent:
+        home = home.parent
+    return home
+
+
+def seen_from(word: str, folder: Path, target: Path) -> str:
+    """A path, or a function in the file that it is in, as another folder's study says it.
+
+    Args:
+        word: what a study in `folder` says.
+        folder: where it is said.
+        target: the other folder.
+    """
+    module, colon, function = word.rpartition(":")
+    if not colon or (folder / word).exists():
+        return relative(folder / word, target)
+    try:
+        file, function = resolve(word, folder)
+    except SourceError:  # whoever reads it says what is wrong with it
+        named = module if module.endswith(".py") else f"{module.replace('.', '/')}.py"
+        file = folder / named
+    return f"{relative(file, target)}:{function}"
 
 
 def _placed(word: str, folder: Path) -> Path:

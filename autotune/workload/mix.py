@@ -92,6 +92,10 @@ class Mix:
                 found[name][axis] = -1 if plan.serving is Serving.DYNAMIC else (low, high)
         return ({name: tuple(shape) for name, shape in found.items()},)
 
+    def buckets_of(self, plan: ShapePlan) -> tuple[Sizes, ...]:
+        """Of each static model of a plan; none where it has none, or they are to be chosen."""
+        return (self.largest,) if plan.serving is Serving.PADDED else plan.buckets
+
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""
         return {

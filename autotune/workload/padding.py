@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autotune.space.shape_plan import Serving, ShapePlan, Sizes
+from autotune.space.shape_plan import ShapePlan, Sizes
 from autotune.workload.costs import volume
 from autotune.workload.mix import Mix, routed
 
@@ -44,7 +44,7 @@ def bucket_uses(mix: Mix, plan: ShapePlan) -> tuple[BucketUse, ...]:
     if placed is None:
         return ()
     found = []
-    for place, bucket in enumerate(_buckets(mix, plan)):
+    for place, bucket in enumerate(mix.buckets_of(plan)):
         rows = [(weight, one, into) for weight, one, into, at in placed if at == place]
         share = math.fsum(weight for weight, _, _ in rows)
         found.append(BucketUse(sizes=bucket, share=share, padding=_padding(rows)))
@@ -53,7 +53,7 @@ def bucket_uses(mix: Mix, plan: ShapePlan) -> tuple[BucketUse, ...]:
 
 def _placed(mix: Mix, plan: ShapePlan) -> list[tuple[float, Sizes, Sizes, int]] | None:
     """Of each shape its share of the items, its sizes, its bucket, and the place of that."""
-    buckets = _buckets(mix, plan)
+    buckets = mix.buckets_of(plan)
     if not buckets or any(len(one) != len(mix.varying) for one in buckets):
         return None
     largest = max(mix.weights)  # the sum of the largest floats is none
@@ -65,10 +65,6 @@ def _placed(mix: Mix, plan: ShapePlan) -> list[tuple[float, Sizes, Sizes, int]] 
             return None
         found.append((weight / largest / total, one, buckets[at], at))
     return found
-
-
-def _buckets(mix: Mix, plan: ShapePlan) -> Sequence[Sizes]:
-    return (mix.largest,) if plan.serving is Serving.PADDED else plan.buckets
 
 
 def _padding(rows: Sequence[tuple[float, Sizes, Sizes]]) -> float | None:

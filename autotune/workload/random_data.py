@@ -37,7 +37,7 @@ def parse_ranges(text: str) -> dict[str, Range]:
             raise SourceError(f"ranges: {shown(text)!r} gives {shown(name)!r} two ranges")
         try:
             one = Range(_number(low), _number(high if colon else low))
-        except ValueError:
+        except (ValueError, OverflowError):
             raise SourceError(
                 f"ranges: {shown(part.strip())!r} is no range; write name=low:high, or name=value, "
                 "with ';' between inputs"
@@ -173,4 +173,8 @@ def _limits(port: PortFacts) -> tuple[float, float]:
 
 def _number(text: str) -> float:
     text = text.strip()
-    return int(text) if re.fullmatch(r"[+-]?\d+", text) else float(text)
+    if not re.fullmatch(r"[+-]?\d+", text):
+        return float(text)
+    whole = int(text)
+    float(whole)  # refused where no float is as large
+    return whole

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _MOST_CHARACTERS = 300
+IN_LOG = "its traceback is in the log"
+"""Ends what is said of code that raised; whoever knows the log says which one."""
 
 
 def shown(name: str | Path) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from autotune.errors import StorageError
-from autotune.storage.trust import is_trusted, trust
+from autotune.errors import StorageError, StudyMismatchError
+from autotune.storage.trust import is_trusted, refuse_code, trust
 from autotune.workload.inputs import Inputs
 from autotune.workload.locate import inputs_of
 
@@ -158,3 +158,38 @@ def test_what_would_not_be_believed_is_refused(
     with pytest.raises(StorageError, match="cannot be written"):
         trust(code(study), study)
     assert not is_trusted(code(study), study)
+
+
+OTHERS = stat.S_IWGRP, stat.S_IWOTH
+
+
+def test_what_this_user_owns_runs_without_a_word(study: Path, state: Path) -> None:
+    """A study that nobody has begun yet."""
+    refuse_code(code(study), study, trusted=False)
+    assert not state.exists()
+    with pytest.raises(StudyMismatchError, match=r"nobody began here.*--trust"):
+        refuse_code(code(study), study, trusted=False, begun_here=True)
+
+
+@pytest.mark.parametrize("bit", OTHERS)
+@pytest.mark.parametrize("path", [".", "samples.py", "beside.py", "pack", "pack/deep.py"])
+def test_what_others_may_write_is_looked_at_first(
+    path: str, bit: int, study: Path, state: Path
+) -> None:
+    """Also what the code imports of the study's, and the folders that it is looked for in."""
+    (study / "pack").mkdir()
+    (study / "pack" / "deep.py").write_text("")
+    (study / "beside.py").write_text("import pack.deep\n")
+    (study / path).chmod((study / path).stat().st_mode | bit)
+    with pytest.raises(StudyMismatchError, match=r"look at .*samples.py, and go on with --trust"):
+        refuse_code(code(study), study, trusted=False)
+    refuse_code(code(study), study, trusted=True)
+    refuse_code(code(study), study, trusted=False)
+
+
+def test_files_that_are_not_imported_do_not_matter(study: Path, state: Path) -> None:
+    """Data among them."""
+    for name in ("lines.txt", "a.npz"):
+        (study / name).chmod(0o666)
+    refuse_code(code(study), study, trusted=False)
+    refuse_code(inputs_of("a.npz", study), study, trusted=False, begun_here=True)

@@ -22,7 +22,7 @@ from autotune.worker.ceiling import at_most_more
 from autotune.worker.gather import facts_of, gather
 from autotune.worker.inputs import DataError, from_file
 from autotune.worker.tensors import dtype_of
-from autotune.workload.gathered import Gathered, load
+from autotune.workload.gathered import Gathered, load, save
 from autotune.workload.inputs import Range, Source
 from autotune.workload.preprocessing import Color, Preprocessing
 from tests.workload.builders import of_code, of_files, saved
@@ -46,7 +46,8 @@ def written(folder: Path, **inputs: Any) -> Path:
 
 def gathered(folder: Path, model: Path, inputs: Any, **more: Any) -> Gathered:
     """What is read, also from the file in which it is kept."""
-    found = gather(ov.Core(), model, more.pop("shapes", {}), inputs, folder / "kept", **more)
+    found = gather(ov.Core(), model, more.pop("shapes", {}), inputs, **more)
+    save(folder / "kept", found)
     kept = load(folder / "kept")
     assert (kept.names, kept.notes) == (found.names, found.notes)
     for one, other in zip(kept.samples, found.samples, strict=True):
@@ -251,7 +252,7 @@ def gather_from(model: ov.Model, file: Path, folder: Path) -> Any:
             return model
 
     inputs = of_files(Source.ARRAYS, file, most=16)
-    return gather(Core(), Path("model.xml"), {}, inputs, folder / "kept").samples
+    return gather(Core(), Path("model.xml"), {}, inputs).samples
 
 
 def test_a_limit_of_memory_holds_while_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,7 +309,7 @@ from autotune.workload.locate import inputs_of
 folder = Path({str(folder)!r})
 try:
     inputs = inputs_of("samples:f", folder)
-    gather(ov.Core(), Path({str(model)!r}), {{}}, inputs, folder / "kept", {more})
+    gather(ov.Core(), Path({str(model)!r}), {{}}, inputs, {more})
 except DataError as error:
     print(error)
     sys.exit(3)

@@ -11,11 +11,13 @@ import pytest
 from openvino import opset13 as op
 
 from autotune.worker import model
-from autotune.worker.feeding import bound_once, copier
+from autotune.worker.feeding import _column, bound_once, copied, copier
 from autotune.worker.inputs import Sample, batch_of, samples
-from autotune.worker.load import AsyncLoad, RequestLoop, SyncLoad, requests_of
+from autotune.worker.load import AsyncLoad, RequestLoop, SyncLoad, deployed
 from autotune.worker.slots import QueuedSlots
+from autotune.worker.tensors import decode
 from tests import models
+from tests.worker.test_asking import NUMBERS
 
 pytestmark = pytest.mark.openvino
 
@@ -44,6 +46,20 @@ def load(
     is_blocking = request.param == "sync"
     num_requests = 1 if is_blocking else request.param
     return requests_of(compiled, num_requests, data, 1, is_blocking=is_blocking, copies=copies)
+
+
+def requests_of(
+    compiled: ov.CompiledModel,
+    num_requests: int,
+    data: list[Sample],
+    batch_size: int,
+    *,
+    is_blocking: bool,
+    copies: bool,
+) -> RequestLoop:
+    """The requests of one load, ready to be filled; `copies` feeds them before every start."""
+    feeding = (copied if copies else bound_once)(compiled, data, batch_size)
+    return deployed([compiled], num_requests, feeding, is_blocking=is_blocking)
 
 
 def blocks_of(load: RequestLoop, count: int, least_s: float, least_completions: int) -> list[Any]:
@@ -195,6 +211,42 @@ def test_batches_are_copied_whole(model_folder: Path) -> None:
     for turn in range(2 * len(data)):
         copy(0)
         assert np.array_equal(request.get_input_tensor(0).data, batch_of(data, turn, 3)["x"])
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_batches_of_every_type_are_copied(kind: str, rows: int) -> None:
+    """Of as many samples as there are or more, in one row or several; a number is the first's."""
+    element = getattr(ov.Type, kind)
+    dtype = decode(ov.Tensor(element, ov.Shape([1]))).dtype
+    data: list[Sample] = [
+        {"x": (np.arange(4 * rows).reshape(rows, 4) + n) % 2, "n": np.array(n)} for n in range(3)
+    ]
+    data = [{**one, "x": one["x"].astype(dtype)} for one in data]
+    for batch_size in (1, 2, 3, 7):
+        x = op.parameter([batch_size * rows, 4], element, name="x")
+        n = op.parameter([], np.int64, name="n")
+        for one, name in ((x, "x"), (n, "n")):
+            one.output(0).get_tensor().set_names({name})
+        compiled = ov.Core().compile_model(ov.Model([op.result(x), op.result(n)], [x, n]), "CPU")
+        request = compiled.create_infer_request()
+        copy = copier([request], compiled, data, batch_size)
+        for turn in range(7):
+            copy(0)
+            wanted = batch_of(data, turn, batch_size)
+            assert np.array_equal(decode(request.get_input_tensor(0)), wanted["x"])
+            assert int(request.get_input_tensor(1).data) == turn % 3
+
+
+def test_batches_are_held_once() -> None:
+    """Sixteen samples in batches of 16 take the memory of two batches, not of 16."""
+    port = op.parameter([16, 3], np.float32, name="x").output(0)
+    port.get_tensor().set_names({"x"})
+    data = [{"x": np.full((1, 3), n, np.float32)} for n in range(16)]
+    column = _column(port, data, 16, has_text=False)
+    assert {part.shape for part in column} == {(16, 3)}
+    assert all(np.shares_memory(one, other) for one, other in pairwise(column))
+    assert column[15].ctypes.data - column[0].ctypes.data == 15 * 3 * 4
 
 
 @pytest.mark.parametrize("api", ["async", "sync"])

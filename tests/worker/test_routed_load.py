@@ -219,7 +219,7 @@ def test_shares_of_the_mix_are_exact_over_a_cycle(core: ov.Core, samples: list[S
     blocks_of(deployed(models, 3, begin, is_blocking=False), 3, 0.0, 60)
     # 3 fill; each block begins with a round of 1 + 3 that is not recorded, and 1 + 60 that are.
     assert len(fed) == 3 + 3 * (4 + 61)
-    assert fed[:180] == asked.routes() * 3
+    assert fed[:180] == [asked.model_of[turn[0]] for turn in asked.turns] * 3
     assert Counter(fed[:60]) == {0: 18, 1: 24, 2: 18}  # weights 3, 4 and 3 of 10
 
 

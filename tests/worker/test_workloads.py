@@ -1,6 +1,7 @@
 """Workloads from end to end in one worker: read, looked at, opened in every way, put under load."""
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -57,9 +58,9 @@ def encoder(folder: Path) -> Path:
     return _saved(ov.Model([op.tanh(kept)], [ids, mask]), folder / "encoder.xml")
 
 
-def pictures_model(folder: Path, *, layout: str = "NCHW") -> Path:
-    """x: f32 of 16x20 pictures."""
-    shape = [1, 3, 16, 20] if layout == "NCHW" else [1, 16, 20, 3]
+def pictures_model(folder: Path, *, layout: str = "NCHW", size: tuple[int, int] = (16, 20)) -> Path:
+    """x: f32 of pictures; -1 is an open size."""
+    shape = [1, 3, *size] if layout == "NCHW" else [1, *size, 3]
     x = op.parameter(shape, np.float32, name="x")
     planes = x if layout == "NCHW" else op.transpose(x, op.constant([0, 3, 1, 2]))
     y = op.relu(op.convolution(planes, _weights(4, 3, 3, 3), [1, 1], [0, 0], [0, 0], [1, 1]))
@@ -219,6 +220,12 @@ def test_inputs_that_vary_together_are_one_size(tmp_path: Path) -> None:
     assert life.opened(4, shape_plan="buckets:2|5")["say"] == "opened"
 
 
+def blocks(number: int, size: tuple[int, int]) -> Any:
+    """A picture of plain areas, which every filter makes nearly the same of."""
+    few = np.random.default_rng(number).integers(0, 2, (4, 5, 3), np.uint8) * 255
+    return Image.fromarray(few).resize((size[1], size[0]), Image.Resampling.NEAREST)
+
+
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 @pytest.mark.parametrize("sizes", [[(40, 50)] * 3, [(40, 50), (30, 20), (16, 60)]])
 def test_pictures_are_prepared_on_the_host_and_in_the_graph(
@@ -227,9 +234,7 @@ def test_pictures_are_prepared_on_the_host_and_in_the_graph(
     """Of one size or of several, into a batch where that can be."""
     (tmp_path / "photos").mkdir()
     for number, size in enumerate(sizes):
-        blocks = np.random.default_rng(number).integers(0, 2, (4, 5, 3), np.uint8) * 255
-        picture = Image.fromarray(blocks).resize((size[1], size[0]), Image.Resampling.NEAREST)
-        picture.save(tmp_path / "photos" / f"{number}.png")
+        blocks(number, size).save(tmp_path / "photos" / f"{number}.png")
     how = {"model_layout": layout, "resize": "bilinear", "mean": [120, 110, 100], "scale": 60}
     said = {"inputs": "photos", "preprocessing": how}
     life = Life(tmp_path, pictures_model(tmp_path, layout=layout), said)
@@ -246,6 +251,49 @@ def test_pictures_are_prepared_on_the_host_and_in_the_graph(
     if len(set(sizes)) == 1:
         assert life.opened(3, preprocessing="graph")["say"] == "opened"
         life.under_every_load()
+
+
+OPEN = (-1, -1)
+
+
+@pytest.mark.parametrize(
+    ("how", "size", "prepared"),
+    [
+        ({"scale": 60}, (40, 50), (40, 50)),
+        ({"crop": [30, 20]}, (40, 50), (30, 20)),
+        ({"resize": "bilinear", "resize_to": [24, 32]}, (40, 50), (24, 32)),
+        ({"resize": "bilinear", "resize_to": [24, 32], "crop": [20, 20]}, (40, 50), (20, 20)),
+    ],
+)
+def test_pictures_give_an_open_model_its_size(
+    tmp_path: Path, how: dict[str, Any], size: tuple[int, int], prepared: tuple[int, int]
+) -> None:
+    """What comes of them by their description is the shape that is deployed."""
+    (tmp_path / "photos").mkdir()
+    for number in range(2):
+        blocks(number, size).save(tmp_path / "photos" / f"{number}.png")
+    model = pictures_model(tmp_path, size=OPEN)
+    life = Life(tmp_path, model, {"inputs": "photos", "preprocessing": how})
+    assert life.answers.said[-1]["shapes"] == {"x": [1, 3, *prepared]}
+    assert life.inspected()["workload"]["why_no_graph"] is None
+    for where in ("host", "graph"):
+        opened = life.opened(preprocessing=where)
+        assert opened["say"] == "opened", opened
+        assert opened["output_error"] < 1e-2
+        life.under_every_load()
+
+
+def test_an_open_model_does_not_say_what_to_resize_to(tmp_path: Path) -> None:
+    """Nor do pictures of several sizes."""
+    (tmp_path / "photos").mkdir()
+    for number, size in enumerate(((20, 30), (30, 20))):
+        Image.new("RGB", size).save(tmp_path / "photos" / f"{number}.png")
+    model = pictures_model(tmp_path, size=OPEN)
+    for how, words in (({"resize": "bilinear"}, "resize_to"), ({"scale": 2}, "several|sizes")):
+        life = Life(tmp_path, model, {"inputs": "photos", "preprocessing": how})
+        answer = life.answers.said[-1]
+        assert (answer["say"], answer["kind"]) == ("failed", "data"), answer
+        assert re.search(words, answer["message"]), answer["message"]
 
 
 @pytest.mark.parametrize("states", ["reset", "carried"])
@@ -280,6 +328,23 @@ def test_random_ids_are_refused_without_a_range(tmp_path: Path) -> None:
         3: 0.25,
         5: 0.75,
     }
+
+
+@pytest.mark.parametrize("weights", [(1.7e308, 1.7e308, 8e307), (5e-324, 5e-324, 5e-324)])
+def test_weights_of_any_size_have_the_sum_1(
+    tmp_path: Path, weights: tuple[float, float, float]
+) -> None:
+    """The sum of the largest floats is none."""
+    shapes = [
+        {"shape": f"1,3,4,{width}", "weight": weight}
+        for width, weight in zip((4, 5, 6), weights, strict=True)
+    ]
+    Life(tmp_path, pointwise(tmp_path), {"inputs": widths(tmp_path, 4, 5, 6), "shapes": shapes})
+    asked = load_asked(tmp_path / "workload.npz")
+    assert asked.mix is not None
+    assert math.fsum(asked.mix.weights) == pytest.approx(1)
+    of_largest = [weight / max(weights) for weight in weights]
+    assert [one / max(asked.mix.weights) for one in asked.mix.weights] == pytest.approx(of_largest)
 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {

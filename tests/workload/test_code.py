@@ -253,6 +253,8 @@ def f():
     assert found.notes == ["the first 5 samples of samples.py:f are used"]
     found = samples(tmp_path, "def f():\n    return [[i] for i in range(1000)]\n", most=5)
     assert found.notes == ["5 of 1,000 samples are used"]
+    for one in ("[[i] for i in range(5)]", "[[i] for i in range(4)]"):
+        assert samples(tmp_path, f"def f():\n    return {one}\n", most=5).notes == []
 
 
 def test_a_generator_that_will_not_end_has_given_its_samples(tmp_path: Path) -> None:
@@ -423,6 +425,9 @@ def test_every_line_is_a_sample(tmp_path: Path) -> None:
     found = text(tmp_path, "a\nb\nc\n", most=2)
     assert found.notes == ["the first 2 lines are used"]
     assert text(tmp_path, "a\nb\n", most=2).notes == []
+    found = text(tmp_path, b"a\nb\ncaf\xe9\n", most=2)  # the broken one is not used
+    assert found.notes == ["the first 2 lines are used"]
+    assert len(found.samples) == 2
 
 
 def test_a_list_does_for_the_only_input(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from autotune.errors import SourceError
 from autotune.workload.inputs import Inputs, Source
 from autotune.workload.listing import SUFFIXES
-from autotune.workload.locate import inputs_of, resolve
+from autotune.workload.locate import inputs_of, resolve, seen_from
 
 
 @pytest.fixture
@@ -31,6 +31,9 @@ def study(tmp_path: Path) -> Path:
         "samples.py",
         "pack/near.py",
         "pack/__init__.py",
+        "pack/deep/__init__.py",
+        "pack/deep/far.py",
+        "other/loose.py",
         "data:v2.npz",
         "odd:name",
         "my:code.py",
@@ -169,3 +172,57 @@ def test_a_function_is_where_it_is_said_to_be(study: Path) -> None:
     assert resolve(" pack.near : f ".replace(" ", ""), study) == (study / "pack" / "near.py", "f")
     with pytest.raises(SourceError, match="no such file"):
         resolve("samples:f", study / "pack")
+
+
+@pytest.mark.parametrize(
+    ("said", "home"),
+    [
+        ("samples:f", "."),
+        ("samples.py:f", "."),
+        ("pack:f", "."),
+        ("pack.near:f", "."),
+        ("pack/near.py:f", "."),
+        ("pack/__init__.py:f", "."),
+        ("pack/deep/far.py:f", "."),
+        ("pack.deep.far:f", "."),
+        ("other.loose:f", "."),
+        ("other/loose.py:f", "other"),
+        ("other/../samples.py:f", "other/.."),
+    ],
+)
+def test_the_path_of_a_function_starts_above_its_package(said: str, home: str, study: Path) -> None:
+    """Then it is imported as a part of that; a file by itself has its neighbours."""
+    found = inputs_of(said, study).folder
+    assert found is not None
+    assert found.resolve() == (study / home).resolve()
+
+
+@pytest.mark.parametrize(
+    ("said", "seen"),
+    [
+        ("a.npz", "../a.npz"),
+        ("absent.npz", "../absent.npz"),
+        ("data:v2.npz", "../data:v2.npz"),
+        ("samples:f", "../samples.py:f"),
+        ("samples.py:f", "../samples.py:f"),
+        ("pack:f", "../pack/__init__.py:f"),
+        ("pack.near:f", "../pack/near.py:f"),
+        ("pack.deep:f", "../pack/deep/__init__.py:f"),
+        ("pack.deep.far:f", "../pack/deep/far.py:f"),
+        ("my:code.py:f", "../my:code.py:f"),
+    ],
+)
+def test_words_mean_the_same_from_another_folder(said: str, seen: str, study: Path) -> None:
+    """Files and functions, packages among them; what is nowhere is still named."""
+    target = study / "elsewhere"
+    target.mkdir()
+    assert seen_from(said, study, target) == seen
+    if "absent" not in said:
+        there, here = inputs_of(seen, target), inputs_of(said, study)
+        assert [one.resolve() for one in there.files] == [one.resolve() for one in here.files]
+        assert there.function == here.function
+        if here.function_file is not None:
+            assert there.function_file is not None
+            assert there.function_file.resolve() == here.function_file.resolve()
+    assert seen_from("absent.near:f", study, target) == "../absent/near.py:f"
+    assert seen_from("absent.py:f", study, target) == "../absent.py:f"

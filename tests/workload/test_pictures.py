@@ -19,8 +19,10 @@ from autotune.workload.sources import read
 from tests.workload.builders import IMAGE, of_files, port
 
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "I;16", "F")
-FORMATS = ("png", "jpg", "bmp", "gif", "tiff", "webp")
-LOSSLESS = {"png", "bmp", "gif", "tiff"}
+FORMATS = ("png", "jpg", "bmp", "gif", "tiff", "webp", "pgm", "ppm")
+WRITER = {"jpg": "jpeg", "pgm": "ppm"}
+"""Of a format, where its name is not what files end with."""
+LOSSLESS = {"png", "bmp", "gif", "tiff", "pgm", "ppm"}
 
 
 def gradient() -> Any:
@@ -52,7 +54,7 @@ def savable() -> list[tuple[str, str]]:
     for mode in MODES:
         for form in FORMATS:
             try:
-                in_mode(mode).save(io.BytesIO(), {"jpg": "jpeg"}.get(form, form))
+                in_mode(mode).save(io.BytesIO(), WRITER.get(form, form))
             except (OSError, ValueError, KeyError):
                 continue
             found.append((mode, form))
@@ -94,10 +96,11 @@ def test_every_mode_in_every_format(mode: str, form: str, color: Color, tmp_path
     assert np.array_equal(values, known.reshape(values.shape))
 
 
-def test_sixteen_bits_keep_their_upper_ones(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["png", "pgm", "tiff"])
+def test_sixteen_bits_keep_their_upper_ones(form: str, tmp_path: Path) -> None:
     """Not clipped at 255, as a conversion by Pillow's would."""
     values = (np.arange(12 * 16).reshape(12, 16) * 341).astype(np.uint16)
-    Image.fromarray(values).save(tmp_path / "a.png")
+    Image.fromarray(values).save(tmp_path / f"a.{form}")
     (sample,) = pictures(tmp_path, Color.GRAY).samples
     assert np.array_equal(sample["image"][:, :, 0], values >> 8)
 
@@ -167,7 +170,7 @@ def broken_pictures() -> dict[str, bytes]:
     for form in FORMATS:
         stream = io.BytesIO()
         noise = np.random.default_rng(3).integers(0, 256, (64, 64, 3), np.uint8)
-        Image.fromarray(noise).save(stream, {"jpg": "jpeg"}.get(form, form))
+        Image.fromarray(noise).save(stream, WRITER.get(form, form))
         found[f"cut.{form}"] = stream.getvalue()[: len(stream.getvalue()) // 2]
     return found
 
@@ -197,7 +200,7 @@ def test_any_change_of_bytes_is_a_picture_or_a_reason(tmp_path: Path) -> None:
     generator = np.random.default_rng(11)
     for form in FORMATS:
         stream = io.BytesIO()
-        gradient().save(stream, {"jpg": "jpeg"}.get(form, form))
+        gradient().save(stream, WRITER.get(form, form))
         for number in range(20):
             content = bytearray(stream.getvalue())
             for place in generator.integers(0, len(content), 4):

@@ -133,6 +133,9 @@ def test_ranges_are_read_from_an_option(text: str, known: dict[str, Range]) -> N
         ("ids=2:1", "is empty"),
         ("ids=nan", "is not finite"),
         ("ids=0:inf", "is not finite"),
+        (f"ids=0:{'9' * 400}", "is no range"),
+        (f"ids=-{'9' * 5000}", "is no range"),
+        ("ids=0:1e999", "is not finite"),
         ("ids=1;ids=2", "gives 'ids' two ranges"),
     ],
 )

@@ -96,7 +96,7 @@ def mix_figure(study: Evidence) -> Figure | None:
 def _chosen_buckets(study: Evidence, mix: Mix) -> tuple[Sizes, ...]:
     """Sizes of the static models of what was chosen; none where it has none."""
     plan = None if study.leader is None else plan_of(study.leader.configuration)
-    return () if plan is None or not plan.pads else plan.buckets or (mix.largest,)
+    return () if plan is None else mix.buckets_of(plan)
 
 
 def _bars(rows: list[ShapeRow]) -> dict[str, Any]:

@@ -23,11 +23,9 @@ from autotune.workload.inputs import Inputs
 from autotune.workload.listing import why_unreadable
 from autotune.workload.ports import PortFacts
 from autotune.workload.sources.found import Sample, sample_of
-from autotune.workload.words import one_line, shown
+from autotune.workload.words import IN_LOG, one_line, shown
 
 T = TypeVar("T")
-IN_LOG = "its traceback is in the log"
-"""Ends what is said of code that raised; whoever knows the log says which one."""
 _PREFIX = "_study_"
 """Before the name under which the study's module is loaded, which so hides nobody else's."""
 

@@ -44,7 +44,7 @@ def samples(inputs: Inputs, ports: Sequence[PortFacts], notes: list[str]) -> Gen
         finally:
             note_unknown(unknown, ports, notes)
             if given == inputs.most:
-                notes.append(_used(given, result, label))
+                notes += _used(given, result, label)
             _close(iterator, label, inputs)
     if not given:
         raise SourceError(f"{label} gives no samples: have it yield dictionaries of arrays")
@@ -59,13 +59,13 @@ def _iterator(result: Any, label: str, ports: Sequence[PortFacts], inputs: Input
     return guarded(lambda: iter(result), label, inputs)
 
 
-def _used(given: int, result: Any, label: str) -> str:
+def _used(given: int, result: Any, label: str) -> list[str]:
     count = None
     with contextlib.suppress(Exception):  # most things that can be iterated have no length
         count = len(result)
     if count is None:
-        return f"the first {given:,} samples of {label} are used"
-    return f"{given:,} of {count:,} samples are used"
+        return [f"the first {given:,} samples of {label} are used"]
+    return [] if count == given else [f"{given:,} of {count:,} samples are used"]
 
 
 def _close(iterator: Iterator[Any], label: str, inputs: Inputs) -> None:

@@ -74,7 +74,7 @@ def decode_picture(file: Path, color: Color) -> tuple[_Array, int]:
         try:
             with Image.open(file) as opened:
                 opened.load()
-                return _pixels(_upright(opened), color), _frames(opened)
+                return _pixels(_upright(opened), opened.format, color), _frames(opened)
         except UnidentifiedImageError:
             raise ValueError("no picture that Pillow knows") from None
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -103,8 +103,9 @@ def _frames(image: Any) -> int:
     return 2
 
 
-def _pixels(image: Any, color: Color) -> _Array:
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in {"PNG", "PPM"}):
+def _pixels(image: Any, kind: str | None, color: Color) -> _Array:
+    """Values of an upright image, which does not say any more what kind of file it was."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and kind in {"PNG", "PPM"}):
         image = _of_16_bits(np.asarray(image))
     elif image.mode in {"I", "F"}:
         raise ValueError(

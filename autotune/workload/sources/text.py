@@ -43,12 +43,20 @@ def samples(inputs: Inputs, ports: Sequence[PortFacts], notes: list[str]) -> Gen
                 yield name, made_sample(value, ports, what, inputs, unknown)
         finally:
             note_unknown(unknown, ports, notes)
-            if given == inputs.most and next(lines, None) is not None:
+            if given == inputs.most and _has_more(lines):
                 notes.append(f"the first {given:,} lines are used")
     if not given:
         raise SourceError(
             f"{', '.join(shown(file) for file in inputs.files)}: has no lines of text"
         )
+
+
+def _has_more(lines: Iterator[tuple[str, str]]) -> bool:
+    """Also where the next one is broken: it is not used."""
+    try:
+        return next(lines, None) is not None
+    except SourceError:
+        return True
 
 
 def lines_of(files: Sequence[Path]) -> Iterator[tuple[str, str]]:
