@@ -22,13 +22,10 @@ from autotune.export.targets.target import Port
 from autotune.space.rows.workload import PREPROCESSING, SHAPE_PLAN
 from autotune.space.shape_plan import Serving, ShapePlan, parse_plan
 from autotune.workload.guesses import InputKind, guessed
-from autotune.workload.inputs import Inputs, Range, Source
+from autotune.workload.inputs import MOST_OF_ONE_SHAPE, Inputs, Range, Source
 from autotune.workload.mix import Mix
 from autotune.workload.preprocessing import Preprocessing, Where
 from autotune.workload.workload import States
-
-_MOST_OF_ONE_SHAPE = 16
-"""Of samples of one shape that need no preparation, so many were fed."""
 
 
 def _mix(asked: BestWorkload | None) -> Mix | None:
@@ -217,7 +214,7 @@ def _source(best: BestFile, home: Path, folder: Path, served: ServedWorkload) ->
         return _read(inputs, folder, served, ranges)
     if best.model.inputs is not None:
         file = relative(home / best.model.inputs, folder)
-        return SampleSource(kind=Source.ARRAYS, files=(file,), most=_MOST_OF_ONE_SHAPE)
+        return SampleSource(kind=Source.ARRAYS, files=(file,), most=MOST_OF_ONE_SHAPE)
     return SampleSource(ranges=_guessed(ranges, served))
 
 
@@ -225,7 +222,7 @@ def _read(
     inputs: Inputs, folder: Path, served: ServedWorkload, ranges: dict[str, Range | None]
 ) -> SampleSource:
     is_plain = served.preparation is None and served.mix is None and served.states is None
-    most = min(inputs.most, _MOST_OF_ONE_SHAPE) if is_plain else inputs.most
+    most = min(inputs.most, MOST_OF_ONE_SHAPE) if is_plain else inputs.most
     file, home = inputs.function_file, inputs.folder
     return SampleSource(
         kind=inputs.source,

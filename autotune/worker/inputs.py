@@ -11,14 +11,13 @@ import numpy as np
 import openvino as ov
 
 from autotune.worker.tensors import dtype_of, encode, limits
+from autotune.workload.inputs import MOST_OF_ONE_SHAPE
 
 Sample = dict[str, np.ndarray]
 """One item by input name, of the input's own shape; values as `tensors` writes them."""
 
 KINDS = ("uniform", "normal", "wide")
 """Kinds of made data: floats from 0 to 1, around 0, and from 0 to 255."""
-MOST_OF_ONE_SHAPE = 16
-"""Of a file of one shape, as many are fed and looked at."""
 
 _SEED = 20260101
 _SAMPLES = 4

@@ -11,11 +11,12 @@ from autotune.space.dimensions import ARITHMETIC_PROPERTY
 from autotune.worker import model
 from autotune.worker.asked import WorkloadData
 from autotune.worker.gather import image_input
-from autotune.worker.inputs import MOST_OF_ONE_SHAPE, input_name
+from autotune.worker.inputs import input_name
 from autotune.worker.look_at_mix import MixBench, look_at_mix
 from autotune.worker.own_answers import save_own_answers
 from autotune.worker.preprocessing import why_no_graph
 from autotune.worker.states import in_sequence
+from autotune.workload.inputs import MOST_OF_ONE_SHAPE
 from autotune.workload.preparing import image_size
 from autotune.workload.workload import States
 

@@ -19,6 +19,7 @@ from autotune.workload.preparing import (
     prepare,
     prepared_size,
     resized_size,
+    size_in,
     source_of,
 )
 from autotune.workload.preprocessing import Preprocessing, Resize
@@ -221,11 +222,7 @@ def _place(network: ov.Model, how: Preprocessing) -> int:
 def _size_of(port: ov.Output, how: Preprocessing) -> Size:
     """Height and width that an input takes; -1 where one is open."""
     shape = port.get_partial_shape()
-    height, width = (shape[how.model_layout.index(one)] for one in "HW")
-    return (
-        height.get_length() if height.is_static else -1,
-        width.get_length() if width.is_static else -1,
-    )
+    return size_in([one.get_length() if one.is_static else -1 for one in shape], how)
 
 
 def _size_in(source: np.ndarray, how: Preprocessing) -> Size:

@@ -13,7 +13,6 @@ from autotune.worker import model
 from autotune.worker.asked import WorkloadData, save_asked, save_static, static_file
 from autotune.worker.gather import facts_of, gather, image_input
 from autotune.worker.inputs import (
-    MOST_OF_ONE_SHAPE,
     DataError,
     Sample,
     from_file,
@@ -22,6 +21,7 @@ from autotune.worker.inputs import (
 )
 from autotune.workload.described import why_not
 from autotune.workload.gathered import Gathered
+from autotune.workload.inputs import MOST_OF_ONE_SHAPE
 from autotune.workload.mix import Mix, Pad, Shapes
 from autotune.workload.preparing import (
     PreparationError,
@@ -29,6 +29,7 @@ from autotune.workload.preparing import (
     image_size,
     prepare,
     prepared_size,
+    size_in,
     source_of,
 )
 from autotune.workload.preprocessing import Preprocessing
@@ -138,9 +139,7 @@ def _size_of(network: ov.Model, name: str, how: Preprocessing) -> Size:
     if fault is not None:
         message = f"[workload] preprocessing: {fault}"
         raise DataError(message)
-    at = 2 if how.model_layout == "NCHW" else 1
-    height, width = shape[at : at + 2]
-    return height, width
+    return size_in(shape, how)
 
 
 def _of_tensors(

@@ -5,12 +5,11 @@ An item runs in the cheapest bucket that it fits, so buckets cost together
     Σ over items of  weight · (least cost of a bucket that it fits).
 
 Only componentwise maxima of items can be worth having: any other bucket can be made smaller until
-it is one, and serves the same. Costs need not grow with size: they are measured, and noisy; a
-vector width or a cache line can make the larger shape truly the cheaper one. Then the larger one
-also serves smaller items, and is asked first.
+it is one, and serves the same. Costs need not grow with size (`costs.interpolated` makes some that
+do): a vector width or a cache line can make the larger shape truly the cheaper one. Then the larger
+one also serves smaller items, and is asked first.
 """
 
-import math
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -19,7 +18,7 @@ import numpy as np
 
 from autotune.space.shape_plan import Sizes
 from autotune.workload.costs import Cost, Costs, in_words, volume
-from autotune.workload.mix import fits, routed
+from autotune.workload.mix import fits
 from autotune.workload.weights import check_weights
 
 _EXACT = 12
@@ -49,7 +48,7 @@ def choose(
         k: how many models there may be, at least 1. Fewer are returned where fewer suffice.
 
     Raises:
-        ValueError: a weight or a cost is not above 0, a mapping lacks a cost, or `k` is below 1.
+        ValueError: a weight or a cost is not above 0, or `k` is below 1.
     """
     check_weights(weights, [f"shape {in_words(one)}" for one in sizes])
     if k < 1:
@@ -66,20 +65,6 @@ def choose(
             groups, merged = items, shares
         found = groups if most > _EXACT else _of_subsets(groups, merged, costs, most)
     return _settled([tuple(map(int, one)) for one in found], items, costs)
-
-
-def mean_cost(
-    buckets: Sequence[Sizes],
-    sizes: Sequence[Sizes],
-    weights: Sequence[float],
-    cost: Cost,
-) -> float:
-    """Of an item of the mix in the first bucket that it fits; infinite where one fits none."""
-    costs, total, largest = Costs(cost), 0.0, max(weights)
-    for one, weight in zip(sizes, weights, strict=True):
-        at = routed(one, buckets)
-        total += math.inf if at is None else weight / largest * costs.of(buckets[at])
-    return total / math.fsum(weight / largest for weight in weights)
 
 
 def _distinct(sizes: Sequence[Sizes], weights: Sequence[float]) -> tuple[Any, Any]:

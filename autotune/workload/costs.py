@@ -10,7 +10,7 @@ import numpy as np
 from autotune.space.shape_plan import Sizes
 from autotune.workload.weights import check_weights
 
-Cost = Callable[[Sizes], float] | Mapping[Any, float]
+Cost = Callable[[Sizes], float]
 """Of one request by its sizes."""
 
 
@@ -35,10 +35,10 @@ class Costs:
         """Of one request.
 
         Raises:
-            ValueError: there is none, or it is not a number above 0.
+            ValueError: it is not a number above 0.
         """
         if sizes not in self._known:
-            self._known[sizes] = _checked(self._asked(sizes), sizes)
+            self._known[sizes] = _checked(self._cost(sizes), sizes)
         return self._known[sizes]
 
     def many(self, sizes: Any) -> Any:
@@ -46,14 +46,6 @@ class Costs:
         if isinstance(self._cost, InterpolatedCost):
             return self._cost.many(sizes)
         return np.array([self.of(tuple(one)) for one in sizes.tolist()])
-
-    def _asked(self, sizes: Sizes) -> float:
-        if not isinstance(self._cost, Mapping):
-            return self._cost(sizes)
-        if sizes not in self._cost:
-            message = f"the cost of {in_words(sizes)} is not known; measure it, or interpolate"
-            raise ValueError(message)
-        return self._cost[sizes]
 
 
 def _checked(cost: float, sizes: Sizes) -> float:

@@ -8,6 +8,8 @@ from typing import Any
 
 MOST_SAMPLES = 64
 """So many are used where nothing else is said."""
+MOST_OF_ONE_SHAPE = 16
+"""Of tensors that have one shape, as many are fed and looked at."""
 
 
 class Source(StrEnum):

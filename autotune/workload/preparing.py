@@ -4,6 +4,7 @@ The order of the steps is that of the graph (`worker/preprocessing.py`): resize,
 mean, scale, layout. Pillow resizes images of bytes in bytes, those of f32 channel by channel.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -49,6 +50,12 @@ def prepared_size(how: Preprocessing, source: Size, model: Size) -> Size:
         model: those that the model takes; -1 where one is open.
     """
     return how.crop or resized_size(how, model) or source
+
+
+def size_in(shape: Sequence[int], how: Preprocessing) -> Size:
+    """Height and width among the sizes of the input that images are prepared for; -1 is open."""
+    height, width = (shape[how.model_layout.index(one)] for one in "HW")
+    return height, width
 
 
 def resized_size(how: Preprocessing, model: Size) -> Size | None:

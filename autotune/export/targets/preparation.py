@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from autotune.workload.preparing import HALF, Size, channels_of, crop_bounds, resized_size
+from autotune.workload.preparing import HALF, Size, channels_of, crop_bounds, resized_size, size_in
 from autotune.workload.preprocessing import Preprocessing
 
 _CPP_TYPES = {"u8": "std::uint8_t", "f32": "float", "f16": "ov::float16", "f64": "double"}
@@ -44,8 +44,7 @@ class Preparation:
     @property
     def model_size(self) -> Size:
         """Height and width that the model takes; -1 where one is open."""
-        height, width = (self.shape[self.how.model_layout.index(one)] for one in "HW")
-        return height, width
+        return size_in(self.shape, self.how)
 
     @property
     def resized(self) -> Size | None:
