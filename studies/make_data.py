@@ -156,19 +156,37 @@ def sentences(folder: Path) -> None:
 # --------------------------------------------------------------------------------------- pictures
 
 
+def frames(folder: Path) -> None:
+    """JPEG pictures of a camera before which signs and pages are held."""
+    generator = np.random.default_rng(720)
+    taken = photographs()
+    pictures = [with_signs(filling(taken[n % 4], HD), generator) for n in range(10)]
+    pictures += [page(HD, generator) for _ in range(6)]
+    keep(pictures, folder / "frames")
+
+
 def photos(folder: Path) -> None:
     """JPEG pictures as people send them to a text detector: of several sizes, most with text."""
     generator = np.random.default_rng(18)
-    names = ("astronaut.png", "coffee.png", "chelsea.png", "rocket.jpg")
-    taken = [Image.open(SOURCES / name).convert("RGB") for name in names]
+    taken = photographs()
     pictures = [with_signs(filling(taken[n % 4], HD), generator) for n in range(12)]
     pictures += [with_signs(filling(taken[n % 4], (600, 400)), generator) for n in range(4)]
     pictures += [page(VGA, generator) for _ in range(4)]
-    pictures += taken
-    (folder / "photos").mkdir()
+    keep([*pictures, *taken], folder / "photos")
+
+
+def photographs() -> list[Image.Image]:
+    """As they were taken."""
+    names = ("astronaut.png", "coffee.png", "chelsea.png", "rocket.jpg")
+    return [Image.open(SOURCES / name).convert("RGB") for name in names]
+
+
+def keep(pictures: list[Image.Image], folder: Path) -> None:
+    """Write them into a new folder, each with its number and size as its name."""
+    folder.mkdir()
     for number, picture in enumerate(pictures):
         name = f"{number:02}-{picture.width}x{picture.height}.jpg"
-        picture.save(folder / "photos" / name, quality=92)
+        picture.save(folder / name, quality=92)
 
 
 def filling(image: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -271,6 +289,7 @@ def write_sound(path: Path, sound: Floats) -> None:
 
 
 DATA: dict[str, Callable[[Path], None]] = {
+    "frames": frames,
     "landmarks": landmarks,
     "lines": lines,
     "photos": photos,

@@ -78,8 +78,8 @@ FLAGS = {
     ),
     Flag.PRESSURE: Suspicion(
         sign="tasks of the worker's cgroup waited for a CPU over half of the time (of the machine, "
-        "where no cgroup of version 2 accounts it); under a core budget, others ran on its CPUs "
-        "over half of the time",
+        "where no cgroup of version 2 accounts it), and others had one as long; under a core "
+        "budget, others ran on its CPUs over half of the time",
         words="tasks waited for a CPU, or others had it, over half of the time",
         meaning="another program wants the CPUs",
     ),
@@ -126,8 +126,9 @@ class Block:
     does not tell."""
     pressure_s: float | None = None
     """Time in which some task of the worker's cgroup, or where none accounts it of the machine,
-    waited for a CPU (PSI); under a core budget, for which others ran on its CPUs, mean over them;
-    None where unknown."""
+    waited for a CPU (PSI), and at most the CPU time of others meanwhile: it may have waited for
+    other tasks of the worker. Under a core budget, for which others ran on its CPUs, mean over
+    them. None where unknown."""
     throttled: int | None = None
     """Periods in which a CPU quota of the worker's cgroups ran out, its own and all above; None
     without cgroup accounting."""

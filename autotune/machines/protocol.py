@@ -227,6 +227,9 @@ class BlockDone(_Message):
     def block(self, cpus: int, *, is_confined: bool = False) -> Block:
         """As a value of the domain; `cpus` are those that the worker may use.
 
+        Tasks of the worker wait for each other, too: streams of several models, and the thread that
+        feeds them. Only as long as others had CPUs it was they who were waited for.
+
         Where the worker is confined to a core budget, tasks of its cgroup wait for CPUs that are
         none of its own, the application's beside it for instance, and nothing tells the two apart.
         What others took of its own CPUs counts instead.
@@ -234,6 +237,8 @@ class BlockDone(_Message):
         values = self.model_dump(exclude={"say", "others_s", "affinity_cpus"})
         if is_confined:
             values["pressure_s"] = self._others_s()
+        elif self.pressure_s is not None and self.others_s is not None:
+            values["pressure_s"] = min(self.pressure_s, self.others_s)
         return Block(cpus=cpus, **values)
 
     def _others_s(self) -> float | None:

@@ -52,7 +52,11 @@ def block() -> list[Column[Any]]:
         real("loop_cpu_s", "CPU time of the load loop.", nullable=False),
         real("process_cpu_s", "CPU time of the worker; null where a recording has none."),
         real("steal_s", "CPU time taken by the hypervisor from the CPUs that the worker may use."),
-        real("pressure_s", "Time in which some task of the worker's cgroup waited for a CPU."),
+        real(
+            "pressure_s",
+            "Time in which some task of the worker's cgroup waited for a CPU, and at most the CPU "
+            "time of others meanwhile; versions before 0.2 count waits for its own tasks, too.",
+        ),
         whole("throttled", "Periods in which a quota of the worker's cgroups ran out."),
         whole("major_faults", "Pages that came from disk.", nullable=False),
         real("clock_drift_s", "Wall clock against monotonic clock.", nullable=False),

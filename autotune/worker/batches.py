@@ -63,8 +63,9 @@ def check(
         for got, part in zip(items, wanted, strict=True):
             worst = max(worst, off_by(got, part.values, scale))
         if not worst <= limit:
+            known_as = "batch 1" if len(expected) > 1 else "the reference"
             message = (
-                f"outputs deviate from batch 1 by {worst:.2g} of their largest value, "
+                f"outputs deviate from {known_as} by {worst:.3g} of their largest value, "
                 f"more than {limit:g}"
             )
             raise WrongOutputError(message)
@@ -174,8 +175,9 @@ def _check_that_items_follow(
         wrong = int((off > allowed).sum())
         # Of labels, a few among many may turn where two were as good as equal.
         if wrong > (_LABELS * off.size if part.values.dtype.kind in "ui" else 0):
+            what = f"item {position} of a batch" if len(items) > 1 else "the answer"
             message = (
-                f"item {position} of a batch does not follow its sample: in output {index} "
+                f"{what} does not follow its sample: in output {index} "
                 f"{wrong} values are off by a quarter or more of the differences between samples"
             )
             raise WrongOutputError(message)

@@ -16,6 +16,7 @@ from autotune.space.shape_plan import Serving, ShapePlan, parse_plan
 from autotune.worker import model
 from autotune.worker.asked import WorkloadData
 from autotune.worker.asking import bound, copied_in
+from autotune.worker.batches import check
 from autotune.worker.feeding import Feeding, bound_once, copied
 from autotune.worker.gather import image_input
 from autotune.worker.inputs import Sample, batch_of, samples
@@ -28,7 +29,7 @@ from autotune.worker.preprocessing import with_preprocessing
 from autotune.worker.reference import GIVEN, load_reference, probes
 from autotune.worker.states import prove_sequence
 from autotune.worker.workload_feeds import in_turn, of_states, prepared
-from autotune.workload.preparing import image_size
+from autotune.workload.preparing import image_size, prepare, size_in
 from autotune.workload.preprocessing import Where
 from autotune.workload.workload import States
 
@@ -115,11 +116,31 @@ class OneModel:
             groups = probes(subject.read(), self.file, known.kinds)
         outputs = model.infer(one, batch_of(groups[0], 0, subject.batch_size))
         off, why = prove(subject, one, outputs, groups, known, plain)
+        if plain is not None and self.asked is not None:
+            off = max(off, self._prove_others(one, self.asked, len(plain[0])))
         if self.asked is not None and self.asked.states is States.CARRIED:
             exact = load_own_answers(subject.reference)
             arithmetic = model.arithmetic(one) or "f32"
             off = max(off, prove_sequence(one, self.asked.samples, exact, arithmetic))
         return off, why
+
+    def _prove_others(self, compiled: ov.CompiledModel, asked: WorkloadData, first: int) -> float:
+        """Images that the reference does not have, by single requests of the plain model."""
+        how, images = asked.preprocessing, asked.samples[first:]
+        if how is None or not images:
+            return 0.0
+        alone = self.subject.single()
+        name = image_input(alone, how)
+        size = size_in(list(alone.input(name).shape), how)
+        plain = [{**one, name: prepare(one[name][0], how, *size)} for one in images]
+        wanted = [model.answer(alone, one) for one in plain]
+        arithmetic, count = model.arithmetic(compiled) or "f32", self.subject.batch_size
+        worst = 0.0
+        for at in range(0, len(images), count):
+            outputs = model.infer(compiled, batch_of(images, at, count))
+            mine = [wanted[(at + item) % len(images)] for item in range(count)]
+            worst = max(worst, check(outputs, mine, wanted, arithmetic))
+        return worst
 
     def ready(self, compiled: Compiled) -> Compiled:
         """As for every deployment; anew where the runtime makes one request of several."""

@@ -1,10 +1,11 @@
 """Look at a workload on a machine before anything is measured: what may be done with it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import openvino as ov
 
 from autotune.space.dimensions import ARITHMETIC_PROPERTY
@@ -68,7 +69,7 @@ def look_at_workload(bench: WorkloadBench) -> dict[str, Any]:
     if asked.preprocessing is not None:
         bench.progress("comparing host and graph")
         name = image_input(bench.network, asked.preprocessing)
-        images = [one[name][0] for one in asked.samples[:_MOST_IMAGES]]
+        images = _some([one[name][0] for one in asked.samples])
         found["image_sizes"] = len({one[name].shape for one in asked.samples})
         if not asked.images_vary:
             found["image_size"] = image_size(images[0], asked.preprocessing)
@@ -76,6 +77,16 @@ def look_at_workload(bench: WorkloadBench) -> dict[str, Any]:
             bench.core, bench.network, asked.preprocessing, images, bench.device
         )
     return found
+
+
+def _some(images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """A few images to compare, one of each size before others."""
+    seen: dict[tuple[int, ...], int] = {}
+    again: list[int] = []
+    for number, image in enumerate(images):
+        if seen.setdefault(image.shape, number) != number:
+            again.append(number)
+    return [images[number] for number in [*seen.values(), *again][:_MOST_IMAGES]]
 
 
 def fed_of(asked: WorkloadData) -> int:

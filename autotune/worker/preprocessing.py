@@ -5,13 +5,14 @@ from functools import partial
 
 import numpy as np
 import openvino as ov
-from openvino import opset13 as op
+from openvino import opset15 as op
 from openvino.preprocess import PrePostProcessor, PreProcessSteps, ResizeAlgorithm
 
 from autotune.space.dimensions import ARITHMETIC_PROPERTY
 from autotune.worker.inputs import input_name
 from autotune.worker.model import last_line
 from autotune.workload.preparing import (
+    FRACTION,
     HALF,
     PreparationError,
     Size,
@@ -19,8 +20,10 @@ from autotune.workload.preparing import (
     prepare,
     prepared_size,
     resized_size,
+    rows_first,
     size_in,
     source_of,
+    taps,
 )
 from autotune.workload.preprocessing import Preprocessing, Resize
 
@@ -68,7 +71,6 @@ def with_preprocessing(network: ov.Model, how: Preprocessing, *, size: Size | No
             tensor.set_spatial_static_shape(*size)
     info.model().set_layout(ov.Layout(how.model_layout))
     steps = info.preprocess()
-    steps.convert_element_type(ov.Type.f32)
     _reshape(steps, how, resized, size)
     if how.colors[0] is not how.colors[1]:
         steps.reverse_channels()
@@ -83,21 +85,72 @@ def with_preprocessing(network: ov.Model, how: Preprocessing, *, size: Size | No
 def _reshape(
     steps: PreProcessSteps, how: Preprocessing, resized: Size | None, size: Size | None
 ) -> None:
-    """Resize and crop images that are f32 by now."""
-    if how.resize is not None and resized is not None:
-        if how.resize is Resize.NEAREST:
-            raise PreparationError(NO_NEAREST)
-        if how.type == "u8":
-            rows = how.layout.index("H") + 1
-            steps.custom(partial(_resized_as_bytes, resize=how.resize, size=resized, rows=rows))
-        else:
-            steps.resize(_ALGORITHMS[how.resize], *resized)
+    """Resize and crop images, which are f32 afterwards."""
+    if how.resize is None or resized is None:
+        steps.convert_element_type(ov.Type.f32)
+    elif how.resize is Resize.NEAREST:
+        raise PreparationError(NO_NEAREST)
+    elif how.type != "u8":
+        steps.convert_element_type(ov.Type.f32)
+        steps.resize(_ALGORITHMS[how.resize], *resized)
+    else:
+        as_pillow = _resized_to_the_bit if size is not None else _resized_as_bytes
+        rows = how.layout.index("H") + 1
+        steps.custom(partial(as_pillow, resize=how.resize, size=resized, rows=rows))
+        steps.convert_element_type(ov.Type.f32)
     if how.crop is not None:
         steps.crop(*crop_bounds(how, resized or size))
 
 
+def _resized_to_the_bit(images: ov.Output, *, resize: Resize, size: Size, rows: int) -> ov.Output:
+    """Images of bytes, all of one size, in another one, to the bit as Pillow does it.
+
+    In its integers, whatever precision the model computes in: in f32 an operation of the runtime's
+    rounds halves another way, and in bf16 it is several steps off.
+
+    Args:
+        images: the node's output.
+        resize: bilinear or bicubic.
+        size: height and width afterwards.
+        rows: the axis of the height; that of the width is the next.
+    """
+    sizes = [one.get_length() for one in list(images.get_partial_shape())[1:]]
+    before = (sizes[rows - 1], sizes[rows])
+    found: ov.Node = op.convert(images, "i32")
+    for axis in (0, 1) if rows_first(before, size) else (1, 0):
+        if before[axis] == size[axis]:
+            continue
+        places, weights = taps(before[axis], size[axis], resize)
+        found = _along(found, rows + axis, sizes, places, weights)
+        sizes[rows + axis - 1] = size[axis]
+    return found.output(0)
+
+
+def _along(
+    images: ov.Node, axis: int, sizes: Sequence[int], places: np.ndarray, weights: np.ndarray
+) -> ov.Node:
+    """Bytes in i32 resized along an axis, which lies outermost for it: then rows move whole."""
+    order = [0, axis, *(other for other in range(1, len(sizes) + 1) if other != axis)]
+    others = [sizes[other - 1] for other in order[2:]]
+    flat = op.reshape(
+        op.transpose(images, op.constant(np.array(order))),
+        op.constant(np.array([0, sizes[axis - 1], int(np.prod(others))])),
+        special_zero=True,
+    )
+    total: ov.Node = op.constant(np.int32(1 << (FRACTION - 1)))
+    for place, weight in zip(places.T, weights.T, strict=True):
+        part = op.gather(flat, op.constant(np.ascontiguousarray(place)), op.constant(np.int32(1)))
+        total = op.add(total, op.multiply(part, op.constant(weight.reshape(1, -1, 1))))
+    whole = op.bitwise_right_shift(total, op.constant(np.int32(FRACTION)))
+    bytes_ = op.minimum(op.maximum(whole, op.constant(np.int32(0))), op.constant(np.int32(255)))
+    shape = op.constant(np.array([0, len(places), *others]))
+    return op.transpose(
+        op.reshape(bytes_, shape, special_zero=True), op.constant(np.argsort(order))
+    )
+
+
 def _resized_as_bytes(images: ov.Output, *, resize: Resize, size: Size, rows: int) -> ov.Output:
-    """Images of whole numbers in f32 in another size, as Pillow does it for bytes.
+    """Images of bytes, of any size, in another one, nearly as Pillow does it.
 
     In two passes, after each of which it rounds half up, and clips what bicubic weights overshoot;
     a resize in one goes up to 0.1 of the largest value astray. A single pass is a resize that keeps
@@ -112,6 +165,7 @@ def _resized_as_bytes(images: ov.Output, *, resize: Resize, size: Size, rows: in
     axes = op.constant(np.array([rows, rows + 1]))
     target = op.constant(np.array(size))
     before = op.gather(op.shape_of(images), axes, op.constant(np.int64(0)))
+    found: ov.Node = op.convert(images, "f32")
     # As Pillow 13 decides: columns first where more than twice as many rows as columns go.
     gone = op.subtract(before, target)
     high, wide = op.split(gone, op.constant(np.int64(0)), 2).outputs()
@@ -120,16 +174,16 @@ def _resized_as_bytes(images: ov.Output, *, resize: Resize, size: Size, rows: in
     )
     first = op.select(op.concat([columns, op.logical_not(columns)], 0), target, before)
     for sizes in (first, target):
-        images = op.interpolate(
-            images,
+        found = op.interpolate(
+            found,
             sizes,
             mode=f"{resize}_pillow",
             shape_calculation_mode="sizes",
             axes=axes,
             cube_coeff=-0.5,
         )
-        images = op.clamp(op.floor(op.add(images, op.constant(np.float32(HALF)))), 0, 255)
-    return images.output(0)
+        found = op.clamp(op.floor(op.add(found, op.constant(np.float32(HALF)))), 0, 255)
+    return found.output(0)
 
 
 def why_no_graph(

@@ -16,9 +16,10 @@ Size = tuple[int, int]
 """Height and width."""
 
 HALF = 0.5 + 2**-14
-"""What the graph adds to a resized byte before it rounds down: half a step goes up, and so does a
-little less, as what is exact in Pillow's integers is not in f32. Of 720p to 320×320 one value in
-5,000 is one step off; of 768×1024, where without this it is one in 50, one in 1,200."""
+"""What a graph for images of several sizes adds to a resized byte before it rounds down: half a
+step goes up, and so does a little less, as what is exact in Pillow's integers is not in f32."""
+FRACTION = 22
+"""Bits behind the point of the weights with which Pillow resizes bytes."""
 _ALL = 2**31 - 1
 """An end that no dimension has: to its own."""
 
@@ -61,6 +62,58 @@ def size_in(shape: Sequence[int], how: Preprocessing) -> Size:
 def resized_size(how: Preprocessing, model: Size) -> Size | None:
     """Height and width after the resize; None without one."""
     return None if how.resize is None else how.resize_to or model
+
+
+def taps(before: int, after: int, resize: Resize) -> tuple[np.ndarray, np.ndarray]:
+    """Which rows (or columns) of an image each of the resized one is made of, and how much of each.
+
+    Bytes that are weighted so, added up, and rounded by half a step up are those of Pillow
+    (`precompute_coeffs` and `normalize_coeffs_8bpc` in its Resample.c).
+
+    Args:
+        before: how many there are.
+        after: how many there will be.
+        resize: bilinear or bicubic.
+
+    Returns:
+        Places and weights in units of 2^-`FRACTION`, both int32, (after, n); of what needs fewer
+        than n, the others weigh nothing.
+    """
+    scale = before / after
+    stretch = max(scale, 1.0)
+    support = _REACH[resize] * stretch
+    center = (np.arange(after) + 0.5) * scale
+    first = np.maximum((center - support + 0.5).astype(np.int64), 0)
+    end = np.minimum((center + support + 0.5).astype(np.int64), before)
+    places = first[:, None] + np.arange((end - first).max())
+    away = np.abs((places - center[:, None] + 0.5) * (1.0 / stretch))
+    weights = np.where(places < end[:, None], _weight(away, resize), 0.0)
+    total = np.zeros(after)
+    for column in weights.T:  # in this order, as sums of floats depend on it
+        total += column
+    weights /= total[:, None]
+    fixed = np.trunc(np.where(weights < 0, -0.5, 0.5) + weights * 2**FRACTION).astype(np.int32)
+    used = fixed.any(axis=0)
+    return np.minimum(places, before - 1).astype(np.int32)[:, used], fixed[:, used]
+
+
+_REACH = {Resize.BILINEAR: 1.0, Resize.BICUBIC: 2.0}
+"""How far a filter goes, in rows of the smaller image."""
+
+
+def _weight(away: np.ndarray, resize: Resize) -> np.ndarray:
+    """Of what is so far from the middle; Pillow's filters, in the order of its operations."""
+    if resize is Resize.BILINEAR:
+        return np.where(away < 1, 1 - away, 0.0)
+    near = ((-0.5 + 2) * away - (-0.5 + 3)) * away * away + 1
+    far = (((away - 5) * away + 8) * away - 4) * -0.5
+    return np.where(away < 1, near, np.where(away < 2, far, 0.0))
+
+
+def rows_first(before: Size, after: Size) -> bool:
+    """Whether Pillow (13) resizes heights before widths: where most is gained by it."""
+    high, wide = before[0] - after[0], before[1] - after[1]
+    return high > 0 and 2 * wide < high
 
 
 def prepare(image: np.ndarray, how: Preprocessing, height: int, width: int) -> np.ndarray:

@@ -31,7 +31,7 @@ def run() -> list[Figure]:
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)
         export(_BEST, _TARGETS, folder)
-        _build(folder / "cpp")
+        build(folder / "cpp")
         rates = {name: [0.0] * _ROUNDS for name in _TARGETS}
         for number in range(_ROUNDS):
             # Every other round backwards, so that no target always comes after the same one.
@@ -54,7 +54,8 @@ def run() -> list[Figure]:
     ]
 
 
-def _build(folder: Path) -> None:
+def build(folder: Path) -> None:
+    """The exported C++ program, with optimisation."""
     home = Path(openvino.__file__).parent / "cmake"
     release = "-DCMAKE_BUILD_TYPE=Release"
     for command in (

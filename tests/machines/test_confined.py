@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from autotune.domain.measurement import Flag
 from autotune.host.core_budget import CoreBudget, CpuRequest
 from autotune.host.cpus import affinity
 from autotune.machines.fingerprint import Machine, fingerprint
@@ -82,7 +83,19 @@ def test_under_a_budget_pressure_is_what_others_took_of_its_cpus(
     """Tasks of the application beside it wait for CPUs that are none of the worker's."""
     block = done(others_s=others_s, affinity_cpus=cpus).block(cpus, is_confined=True)
     assert block.pressure_s == pytest.approx(pressure_s)
-    assert done(others_s=others_s, affinity_cpus=cpus).block(cpus).pressure_s == 0.45
+
+
+@pytest.mark.parametrize(
+    ("waited_s", "others_s", "pressure_s"),
+    [(0.45, 0.2, 0.2), (0.45, 0.0, 0.0), (0.45, 0.6, 0.45), (0.45, None, 0.45), (None, 0.6, None)],
+)
+def test_what_tasks_waited_for_each_other_is_no_pressure(
+    waited_s: float | None, others_s: float | None, pressure_s: float | None
+) -> None:
+    """Streams of several models and the thread that feeds them share the CPUs by themselves."""
+    block = done(pressure_s=waited_s, others_s=others_s, affinity_cpus=2).block(2)
+    assert block.pressure_s == pressure_s
+    assert (Flag.PRESSURE in block.flags) is (pressure_s == 0.45)
 
 
 def test_what_others_took_is_unknown_where_nobody_counts_it() -> None:

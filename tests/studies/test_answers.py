@@ -76,6 +76,16 @@ def test_the_detector_finds_signs_and_pages(data_of: Data) -> None:
             assert text < 0.001, path
 
 
+def test_the_detector_finds_text_in_every_frame(data_of: Data) -> None:
+    """On signs and pages."""
+    detector = compiled("detector.onnx")
+    for path in sorted((data_of("frames") / "frames").iterdir()):
+        with Image.open(path) as image:
+            small = np.asarray(image.resize((320, 320), Image.Resampling.BILINEAR), np.float32)
+        x = (small[None, ..., ::-1].transpose(0, 3, 1, 2) - 127.5) / 127.5
+        assert (answer(detector, x) > 0.3).mean() > 0.003, path
+
+
 def test_every_cut_is_a_face(data_of: Data) -> None:
     """To the landmark model, which sees none in a cup."""
     model = compiled("landmarks.tflite")

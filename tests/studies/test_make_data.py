@@ -87,6 +87,15 @@ def test_photographs_are_of_several_sizes(data_of: Data) -> None:
     assert {(640, 480), (600, 400)} <= set(sizes)
 
 
+def test_frames_have_the_size_that_their_study_says(data_of: Data) -> None:
+    """All the same, and each another picture."""
+    paths = sorted((data_of("frames") / "frames").iterdir())
+    for path in paths:
+        with Image.open(path) as image:
+            assert (image.mode, image.size) == ("RGB", (1280, 720))
+    assert len({path.read_bytes() for path in paths}) == len(paths) == 16
+
+
 def test_sentences_are_whole_and_distinct(data_of: Data) -> None:
     """One in a line, each from a capital to its full stop."""
     lines = (data_of("sentences") / "sentences.txt").read_text().splitlines()

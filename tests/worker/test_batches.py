@@ -20,6 +20,14 @@ def test_an_item_must_give_what_its_sample_gives_alone() -> None:
     assert check([ROWS * np.float32(1.02)], KNOWN, KNOWN, "bf16") == pytest.approx(0.02, rel=0.1)
 
 
+def test_a_single_item_is_called_no_batch() -> None:
+    """Its deviation is said with enough digits to be more than what is allowed."""
+    with pytest.raises(WrongOutputError, match=r"from the reference by 0\.0103 .* more than 0\.01"):
+        check([ROWS[2:] * np.float32(1.0103)], [KNOWN[2]], KNOWN, "f32")
+    with pytest.raises(WrongOutputError, match="the answer does not follow its sample"):
+        check([np.array([[8.0, 9.95], [8.0, 9.95]])[:1]], [KNOWN[0]], KNOWN, "bf16", 9.0)
+
+
 @given(st.permutations([0, 1, 2]))
 def test_an_exchange_of_items_is_always_seen(order: list[int]) -> None:
     """Whatever goes where."""

@@ -13,11 +13,13 @@ from PIL import Image
 
 from autotune.workload.described import why_not
 from autotune.workload.preparing import (
+    FRACTION,
     PreparationError,
     into,
     prepare,
     prepared_size,
     source_of,
+    taps,
 )
 from autotune.workload.preprocessing import Color, Preprocessing, Resize
 from tests.pictures import page
@@ -213,3 +215,23 @@ def test_pictures_mean_something() -> None:
 
     assert (image.min(), image.max()) == (0, 255)
     assert len(np.unique(image)) > 50
+
+
+@given(
+    st.integers(1, 300),
+    st.integers(1, 200),
+    st.sampled_from((Resize.BILINEAR, Resize.BICUBIC)),
+    st.integers(0, 2**32 - 1),
+)
+@tried(max_examples=300)
+def test_taps_are_those_of_pillow(before: int, after: int, resize: Resize, seed: int) -> None:
+    """Bytes of a column that is resized by them are those of Pillow, to the bit."""
+    random = np.random.default_rng(seed)
+    column = random.integers(0, 256, before).astype(np.uint8)
+    column[random.random(before) < 0.3] = 255  # where bicubic weights overshoot
+    places, weights = taps(before, after, resize)
+    total = (column[places].astype(np.int64) * weights).sum(axis=1) + 2 ** (FRACTION - 1)
+    assert np.abs(total).max() < 2**31  # in the whole numbers of a graph
+    found = np.clip(total >> FRACTION, 0, 255)
+    wanted = Image.fromarray(column[:, None]).resize((1, after), FILTERS[resize])
+    assert np.array_equal(found, np.asarray(wanted)[:, 0])

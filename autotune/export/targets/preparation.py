@@ -3,10 +3,16 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from autotune.workload.preparing import HALF, Size, channels_of, crop_bounds, resized_size, size_in
+from autotune.workload.preparing import (
+    HALF,
+    Size,
+    channels_of,
+    crop_bounds,
+    resized_size,
+    rows_first,
+    size_in,
+)
 from autotune.workload.preprocessing import Preprocessing
-
-_CPP_TYPES = {"u8": "std::uint8_t", "f32": "float", "f16": "ov::float16", "f64": "double"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +72,24 @@ class Preparation:
         return [self.how.layout.index(one) + 1 for one in "HW"]
 
     @property
+    def sizes(self) -> list[int]:
+        """Of an image, as the graph takes it; only where all have one size."""
+        found = dict(zip("HW", self.source or (-1, -1), strict=True))
+        return [found.get(one, self.channels) for one in self.how.layout]
+
+    @property
+    def passes(self) -> list[tuple[int, int]]:
+        """In which order the graph resizes images of one size: axis in a batch, and its size."""
+        if self.source is None or self.resized is None:
+            return []
+        found = [
+            (axis, after)
+            for axis, before, after in zip(self.axes, self.source, self.resized, strict=True)
+            if before != after
+        ]
+        return found if rows_first(self.source, self.resized) else found[::-1]
+
+    @property
     def turned(self) -> bool:
         """Whether the order of the channels changes."""
         return self.how.colors[0] is not self.how.colors[1]
@@ -85,16 +109,6 @@ class Preparation:
     def scale(self) -> tuple[float, ...]:
         """Likewise; empty where nothing is divided."""
         return _each(self.how.scale, self.channels)
-
-    @property
-    def cpp_source(self) -> str:
-        """The type of an image's values in C++."""
-        return _CPP_TYPES[self.how.type]
-
-    @property
-    def cpp_type(self) -> str:
-        """The type of the model's values in C++."""
-        return _CPP_TYPES[self.type]
 
     @property
     def words(self) -> str:
