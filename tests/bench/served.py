@@ -27,7 +27,7 @@ _WAYS = (
     ("sentences", 'shape_plan = ["dynamic"]'),
     ("sentences", 'shape_plan = ["buckets:3"]'),
 )
-_ROUNDS = 7
+_ROUNDS = 5
 _SECONDS = 8
 
 
