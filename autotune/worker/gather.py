@@ -13,7 +13,7 @@ from autotune.worker.ceiling import at_most_more
 from autotune.worker.inputs import DataError, Sample, converted, input_name
 from autotune.worker.tensors import dtype_of, limits
 from autotune.workload.gathered import Gathered
-from autotune.workload.inputs import Inputs, Range
+from autotune.workload.inputs import Inputs, Range, Source
 from autotune.workload.ports import PortFacts, names_of
 from autotune.workload.preprocessing import Color, Preprocessing
 from autotune.workload.random_data import made_samples
@@ -71,12 +71,18 @@ def gather(  # noqa: PLR0913 - a message's fields
             "use fewer or smaller samples, or raise it"
         )
         raise DataError(message) from None
-    samples = [
-        _fitted(network, sample, f"sample {number} ({name})", image, preprocessing)
-        for number, (name, sample) in enumerate(
-            zip(gathered.names, gathered.samples, strict=True), 1
-        )
-    ]
+    try:
+        samples = [
+            _fitted(network, sample, f"sample {number} ({name})", image, preprocessing)
+            for number, (name, sample) in enumerate(
+                zip(gathered.names, gathered.samples, strict=True), 1
+            )
+        ]
+    except DataError as error:
+        if inputs.source is not Source.IMAGES or preprocessing is not None:
+            raise
+        message = f"{error}; say what is made of pictures: [workload.preprocessing]"
+        raise DataError(message) from None
     return Gathered(samples=samples, names=gathered.names, notes=gathered.notes)
 
 

@@ -176,6 +176,15 @@ def test_what_is_no_image_is_named(
     assert words in str(caught.value)
 
 
+def test_pictures_that_do_not_fit_lead_to_their_preparation(tmp_path: Path) -> None:
+    """A model seldom takes them as a camera leaves them."""
+    model = written(tmp_path, x=("[1,3,8,8]", "f32"))
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (5, 4)).save(tmp_path / "photos" / "a.png")
+    with pytest.raises(DataError, match=r"is 4x5x3, the model .*: \[workload\.preprocessing\]$"):
+        gathered(tmp_path, model, of_files(Source.IMAGES, tmp_path / "photos"))
+
+
 def test_several_inputs_with_an_image_among_them(tmp_path: Path) -> None:
     """A batch of one is an image, too; a scale goes beside it."""
     model = written(tmp_path, image=("[1,3,8,8]", "f32"), scale=("[1,2]", "f32"))
