@@ -137,12 +137,27 @@ def refuse_another(stored: Identity, current: Identity, name: object) -> None:
         raise StudyMismatchError(message)
 
 
+def _changed(then: Any, now: Any, where: str = "") -> list[str]:
+    """What differs, by its key; of a digest that there is another content, or another code."""
+    if isinstance(then, Mapping) and isinstance(now, Mapping):
+        keys = [key for key in dict.fromkeys([*then, *now]) if then.get(key) != now.get(key)]
+        parts = [
+            _changed(then.get(key), now.get(key), f"{where}.{key}" if where else str(key))
+            for key in keys
+        ]
+        return [line for part in parts for line in part]
+    if where.endswith("sha256"):
+        return [f"{where.removesuffix('sha256').rstrip('_')}: another content, or another code"]
+    return [f"{where}: {then} then, {now} now"]
+
+
 def _differences(stored: Identity, current: Identity) -> list[str]:
     faults = []
     if stored.model_sha256 not in {current.model_sha256, *current.earlier_sha256}:
         faults.append("the model file has changed since the study began")
     if stored.inputs != current.inputs:
-        faults.append(f"shape or inputs have changed: {stored.inputs} then, {current.inputs} now")
+        changed = "; ".join(_changed(stored.inputs, current.inputs))
+        faults.append(f"shape or inputs have changed: {changed}")
     if stored.items_per_request != current.items_per_request:
         faults.append(
             f"the items in a request have changed: {stored.items_per_request} then, "

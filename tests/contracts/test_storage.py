@@ -178,7 +178,11 @@ def test_a_study_is_begun_once_and_resumed_as_it_is(database: Database) -> None:
     ("change", "words"),
     [
         ({"model_sha256": "cd" * 32}, "the model file has changed"),
-        ({"inputs": {"shapes": {"x": [1]}}}, "shape or inputs have changed"),
+        ({"inputs": {"shapes": {"x": [1]}}}, "shape or inputs have changed: shapes.x: "),
+        (
+            {"inputs": {"shapes": {}, "workload": {"inputs_sha256": "b"}}},
+            "shape or inputs have changed: .*workload: ",
+        ),
         ({"goal": Goal(Objective.LATENCY, 99.0, None)}, "the goal has changed"),
         ({"space": {"cpus": 2, "batch": [1, 2]}}, "the space has changed"),
         ({"items_per_request": 8}, "the items in a request have changed"),
