@@ -139,7 +139,8 @@ def refuse_another(stored: Identity, current: Identity, name: object) -> None:
 
 def _changed(then: Any, now: Any, where: str = "") -> list[str]:
     """What differs, by its key; of a digest that there is another content, or another code."""
-    if isinstance(then, Mapping) and isinstance(now, Mapping):
+    if isinstance(then, Mapping) or isinstance(now, Mapping):
+        then, now = then or {}, now or {}
         keys = [key for key in dict.fromkeys([*then, *now]) if then.get(key) != now.get(key)]
         parts = [
             _changed(then.get(key), now.get(key), f"{where}.{key}" if where else str(key))

@@ -19,7 +19,7 @@ from autotune.worker.asking import bound, copied_in
 from autotune.worker.batches import check
 from autotune.worker.feeding import Feeding, bound_once, copied
 from autotune.worker.gather import image_input
-from autotune.worker.inputs import Sample, batch_of, samples
+from autotune.worker.inputs import Sample, batch_of, input_name, samples
 from autotune.worker.judgement import Subject, prove, trust_alone
 from autotune.worker.mixed import MixedModels, prove_mixed
 from autotune.worker.open_shapes import see_every_shape
@@ -116,7 +116,7 @@ class OneModel:
             groups = probes(subject.read(), self.file, known.kinds)
         outputs = model.infer(one, batch_of(groups[0], 0, subject.batch_size))
         off, why = prove(subject, one, outputs, groups, known, plain)
-        if plain is not None and self.asked is not None:
+        if plain is not None and self.asked is not None and known.is_deterministic:
             off = max(off, self._prove_others(one, self.asked, len(plain[0])))
         if self.asked is not None and self.asked.states is States.CARRIED:
             exact = load_own_answers(subject.reference)
@@ -125,13 +125,17 @@ class OneModel:
         return off, why
 
     def _prove_others(self, compiled: ov.CompiledModel, asked: WorkloadData, first: int) -> float:
-        """Images that the reference does not have, by single requests of the plain model."""
+        """Images that the reference does not have, by single requests of the plain model.
+
+        It is compiled for them, which only a graph with more images than that pays.
+        """
         how, images = asked.preprocessing, asked.samples[first:]
         if how is None or not images:
             return 0.0
         alone = self.subject.single()
         name = image_input(alone, how)
-        size = size_in(list(alone.input(name).shape), how)
+        port = next(one for one in alone.inputs if input_name(one) == name)
+        size = size_in(list(port.shape), how)
         plain = [{**one, name: prepare(one[name][0], how, *size)} for one in images]
         wanted = [model.answer(alone, one) for one in plain]
         arithmetic, count = model.arithmetic(compiled) or "f32", self.subject.batch_size

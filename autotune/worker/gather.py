@@ -1,6 +1,7 @@
 """Read the user's samples for a model, and hold them against its inputs."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,20 +58,10 @@ def gather(  # noqa: PLR0913 - a message's fields
     ports = facts_of(network, preprocessing)
     color = Color.RGB if preprocessing is None else preprocessing.color
     made, ports = _parted(ports, ranges or {})
-    try:
+    with _in_one_line(inputs):
         with at_most_more(memory_bytes):
             gathered = read(inputs, ports, color)
         gathered = _completed(gathered, made, ranges or {})
-    except InputCodeError:
-        raise
-    except SourceError as error:
-        raise DataError(str(error)) from None
-    except MemoryError:
-        message = (
-            f"reading the {inputs.source} takes more memory than its limit: "
-            "use fewer or smaller samples, or raise it"
-        )
-        raise DataError(message) from None
     try:
         samples = [
             _fitted(network, sample, f"sample {number} ({name})", image, preprocessing)
@@ -84,6 +75,23 @@ def gather(  # noqa: PLR0913 - a message's fields
         message = f"{error}; say what is made of pictures: [workload.preprocessing]"
         raise DataError(message) from None
     return Gathered(samples=samples, names=gathered.names, notes=gathered.notes)
+
+
+@contextlib.contextmanager
+def _in_one_line(inputs: Inputs) -> Iterator[None]:
+    """What samples are read under: faults of theirs are data, those of the user's code stay."""
+    try:
+        yield
+    except InputCodeError:
+        raise
+    except SourceError as error:
+        raise DataError(str(error)) from None
+    except MemoryError:
+        message = (
+            f"reading the {inputs.source} takes more memory than its limit: "
+            "use fewer or smaller samples, or raise it"
+        )
+        raise DataError(message) from None
 
 
 def facts_of(network: ov.Model, preprocessing: Preprocessing | None = None) -> list[PortFacts]:

@@ -51,7 +51,7 @@ def look_at_workload(bench: WorkloadBench) -> dict[str, Any]:
     """
     asked = bench.asked
     found: dict[str, Any] = {
-        "samples": fed_of(asked),
+        "samples": _fed_of(asked),
         "is_random": asked.is_random,
         "notes": list(asked.notes),
         "states": asked.states,
@@ -89,7 +89,7 @@ def _some(images: Sequence[np.ndarray]) -> list[np.ndarray]:
     return [images[number] for number in [*seen.values(), *again][:_MOST_IMAGES]]
 
 
-def fed_of(asked: WorkloadData) -> int:
+def _fed_of(asked: WorkloadData) -> int:
     """How many samples are fed in turn: of one shape, as the model takes them, so many will do."""
     is_plain = asked.mix is None and asked.preprocessing is None and asked.states is None
     return min(len(asked.samples), MOST_OF_ONE_SHAPE) if is_plain else len(asked.samples)

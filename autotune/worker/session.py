@@ -23,7 +23,7 @@ from autotune.worker.examination import examine
 from autotune.worker.faults import classify
 from autotune.worker.graph import why_random_misleads
 from autotune.worker.inputs import input_name, samples
-from autotune.worker.inspection import Bench, inspect
+from autotune.worker.inspection import Bench, Findings, inspect
 from autotune.worker.items import items_per_request
 from autotune.worker.judgement import Subject, forget
 from autotune.worker.load import RequestLoop, deployed
@@ -37,7 +37,7 @@ from autotune.worker.memory import HighWater, give_back, rss_bytes, why_no_phase
 from autotune.worker.properties import check_properties
 from autotune.worker.read_workload import read_workload
 from autotune.worker.readings import meter
-from autotune.worker.reference import load_reference, save_reference
+from autotune.worker.reference import Run, save_reference
 from autotune.workload.workload import Workload
 
 
@@ -172,18 +172,12 @@ class Session:
         found = inspect(bench, devices, try_batch=try_batch and alone is None)
         forget(Path(reference))
         save_reference(Path(reference), found.reference)
-        fed = None if asked is None else self._looked_at(asked, path, shapes, reference)
+        exact = found.reference.exact
+        fed = None if asked is None else self._looked_at(asked, path, shapes, reference, exact)
         self._answers.say(
             "inspected",
             openvino=ov.get_version(),
             devices=facts,
-            default_precision=found.default_precision,
-            precision_errors=found.precision_errors,
-            untrusted=found.untrusted,
-            unproven_precisions=found.reference.unproven_precisions(),
-            is_deterministic=found.reference.is_deterministic,
-            why_no_batch=found.reference.why_no_batch,
-            unproven_batch=found.reference.unproven_batch if try_batch else None,
             static_shapes=static_shapes,
             items_per_request=items,
             fed_warnings=warnings,
@@ -192,13 +186,18 @@ class Session:
             why_one_request=alone,
             unsaid_ids=ids,
             workload=fed,
+            **_told(found, try_batch=try_batch),
             **described,
         )
 
     def _looked_at(
-        self, asked: WorkloadData, path: str, shapes: dict[str, list[int]], reference: str
+        self,
+        asked: WorkloadData,
+        path: str,
+        shapes: dict[str, list[int]],
+        reference: str,
+        exact: Run,
     ) -> dict[str, Any]:
-        exact = load_reference(Path(reference)).exact
         return look_at_workload(
             WorkloadBench(
                 core=self._core,
@@ -319,6 +318,20 @@ class Session:
             )
             self._source_kind = kind
         return self._source
+
+
+def _told(found: Findings, *, try_batch: bool) -> dict[str, Any]:
+    """What inspection found of answers, as the parent is told."""
+    reference = found.reference
+    return {
+        "default_precision": found.default_precision,
+        "precision_errors": found.precision_errors,
+        "untrusted": found.untrusted,
+        "unproven_precisions": reference.unproven_precisions(),
+        "is_deterministic": reference.is_deterministic,
+        "why_no_batch": reference.why_no_batch,
+        "unproven_batch": reference.unproven_batch if try_batch else None,
+    }
 
 
 def _nothing(**_: Any) -> None:

@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from autotune.domain.paths import absolute, relative, unwritable_name
@@ -78,14 +79,7 @@ def inputs_of(
             raise SourceError(
                 f"{shown(words[0])}: a tokenizer is for files of text, not a function"
             )
-        file, function = resolve(words[0], folder)
-        return Inputs(
-            source=Source.FUNCTION,
-            function=function,
-            function_file=file,
-            folder=_root(words[0], file, folder),
-            most=most,
-        )
+        return _called(words[0], folder, Inputs(source=Source.FUNCTION, most=most))
     kinds = {path: _source_of(path, has_tokenizer=tokenizer is not None) for path in paths}
     source = kinds[paths[0]]
     other = next((path for path, kind in kinds.items() if kind is not source), None)
@@ -101,15 +95,17 @@ def inputs_of(
             f'{shown(paths[0])}: text needs a tokenizer; write tokenizer = "module:function", '
             "which is called with a line and gives a dictionary of arrays"
         )
-    file, function = resolve(tokenizer, folder)
-    return Inputs(
-        source=source,
-        files=tuple(paths),
-        function=function,
-        function_file=file,
-        folder=_root(tokenizer, file, folder),
-        most=most,
-    )
+    return _called(tokenizer, folder, Inputs(source=source, files=tuple(paths), most=most))
+
+
+def _called(word: str, folder: Path, inputs: Inputs) -> Inputs:
+    """These inputs with the function that a word names.
+
+    Raises:
+        SourceError: there is no such file.
+    """
+    file, function = resolve(word, folder)
+    return replace(inputs, function=function, function_file=file, folder=_root(word, file, folder))
 
 
 def _root(word: str, file: Path, folder: Path) -> Path:

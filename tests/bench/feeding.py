@@ -22,9 +22,7 @@ _HINT = {"PERFORMANCE_HINT": "THROUGHPUT"}
 
 def run() -> list[Figure]:
     """Pictures of 1280x720 for the detector, with overlap and without."""
-    for script in ("fetch_model.py", "make_data.py"):
-        command = [sys.executable, f"studies/{script}", "--study", str(_STUDY)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    obtain(_STUDY)
     found = []
     for name, requests in (("overlapped, 4 requests", 4), ("one by one", None)):
         rates, feeds, ours, theirs = [], [], [], []
@@ -42,6 +40,13 @@ def run() -> list[Figure]:
             figure(f"{name}: by hand", theirs, "items/s", "-"),
         ]
     return found
+
+
+def obtain(study: Path) -> None:
+    """An example study's model and data."""
+    for script in ("fetch_model.py", "make_data.py"):
+        command = [sys.executable, f"studies/{script}", "--study", str(study)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def _ours(requests: int | None) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from autotune.machines.workers import SubprocessRunner
 from autotune.measuring.measure import arrival_of
 from autotune.racing.named import NamedContender, contender_of_file
 from tests.bench.exports import build
+from tests.bench.feeding import obtain
 from tests.bench.figure import Figure, figure
 
 _WAYS = (
@@ -43,11 +44,9 @@ def run() -> list[Figure]:
 
 def _tuned(study: str, way: str, home: Path) -> Path:
     """A copy of an example study that was tuned for three quarters of a minute."""
-    for script in ("fetch_model.py", "make_data.py"):
-        command = [sys.executable, f"studies/{script}", "--study", f"studies/{study}"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    (home / "models").symlink_to(Path("studies/models").resolve())
     source, folder = Path("studies") / study, home / study
+    obtain(source)
+    (home / "models").symlink_to(Path("studies/models").resolve())
     folder.mkdir()
     shutil.copytree(source / "data", folder / "data")
     for file in source.glob("*.py"):

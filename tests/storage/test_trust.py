@@ -193,3 +193,4 @@ def test_files_that_are_not_imported_do_not_matter(study: Path, state: Path) -> 
         (study / name).chmod(0o666)
     refuse_code(code(study), study, trusted=False)
     refuse_code(inputs_of("a.npz", study), study, trusted=False, begun_here=True)
+    assert not state.exists()  # nobody had to be trusted
