@@ -8,12 +8,13 @@ from rich.console import Console
 
 from autotune.cli.output import print_json, say
 from autotune.errors import EXIT_OK, UsageError
+from autotune.export.best_file import best_at
 from autotune.export.targets import TARGETS
 from autotune.export.targets.target import UnsupportedError
 from autotune.export.to_targets import NOTES, Written, export
 
 ALL = "all"
-_BEST, _FOLDER = "best.json", "export"
+_FOLDER = "export"
 
 
 def run_export(
@@ -30,7 +31,7 @@ def run_export(
     if unknown:
         known = ", ".join(TARGETS)
         raise UsageError(f"--to: there is no target {unknown[0]!r}; there are {known}, and {ALL}")
-    path = file / _BEST if file.is_dir() else file
+    path = best_at(file)
     names = list(TARGETS) if ALL in asked else list(dict.fromkeys(asked))
     made, refused = export(path, names, out or path.parent / _FOLDER, model, is_all=ALL in asked)
     if not made:

@@ -17,10 +17,11 @@ from autotune.cli.shapes import example, likely_layout, open_dimensions
 from autotune.domain.inspection import Inspection, ModelPort
 from autotune.domain.model_facts import ModelFacts
 from autotune.domain.model_file import fault_of, located, model_files
+from autotune.domain.units import number
 from autotune.errors import AutotuneError, ModelError
 from autotune.machines.locks import machine_lock
 from autotune.machines.passing import examine, try_model
-from autotune.report.format import memory, number, percent
+from autotune.report.format import memory, percent
 from autotune.spec import parse_shapes
 
 _MOST_TYPES = 8

@@ -76,8 +76,9 @@ def run_tune(
         folder, spec, text = new_study(target, given, limits)
     options = {"duration": "--budget", "trials": "--trials", "until": "--until"}
     words = [f"{option} {limits[key]}" for key, option in options.items() if limits.get(key)]
-    again = " ".join([*words, *(["--until-stable"] if limits.get("stable") else [])])
-    go_on = f"autotune tune {folder} {again}".rstrip()
+    words += ["--until-stable"] if limits.get("stable") else []
+    again = [] if text is not None else words  # of a new study they stand in its file
+    go_on = " ".join([f"autotune tune {folder}", *again])
     session = _Tuning(folder, console)
     with closing(session), optional_output():
         try:
@@ -266,7 +267,8 @@ def _show(outcome: Outcome, folder: Path, console: Console) -> None:
         leader = [] if outcome.best is None else [outcome.best]
         rows = {t.number: t for t in (*leader, *baselines(outcome.trials).values())}
         mix = mix_fed(outcome.fed)
-        console.print(trials_table(list(rows.values()), outcome.goal, hint, mix=mix))
+        if rows:
+            console.print(trials_table(list(rows.values()), outcome.goal, hint, mix=mix))
     hint = better_hint(outcome.trials, outcome.goal, outcome.race)
     each = devices_table(by_device(outcome.trials, outcome.goal), outcome.goal, hint)
     if each is not None:

@@ -25,6 +25,7 @@ from autotune.cli.streams import optional_output
 from autotune.domain.goal import Goal, Verdict
 from autotune.domain.race import LimitStanding, RaceResult
 from autotune.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_VERIFICATION
+from autotune.export.best_file import best_at
 from autotune.machines.fingerprint import Machine
 from autotune.racing.claims import (
     Finding,
@@ -66,6 +67,7 @@ def run_verify(
 ) -> int:
     """Verify each file in turn, and race several against each other; the exit code."""
     budget_s, asked = seconds_of("--budget", budget), cpus_of(cpus)
+    files = [best_at(path) for path in files]
     # Several race in the end, on the same CPUs.
     named = []
     if len(files) > 1:
@@ -129,6 +131,9 @@ def _show_verification(
     if differences:
         say(console, f"another machine or runtime than the file's: {'; '.join(differences)}")
     console.print(race_table(result, goal, states=False))
+    if len(result.standings) > 1 and str(standing.contender.configuration) == best.better_hint:
+        other = result.standings[-1].contender.name
+        say(console, f"the file has the better hint itself: ratios are to the other, {other}")
     items = standing.contender.items_per_request
     say(console, terms_in_words(items, inputs_of_file(best), machine.budget_words))
     if standing.failure is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from autotune.domain.failure import Failure
-from autotune.domain.goal import Verdict
+from autotune.domain.goal import Verdict, together
 from autotune.domain.limits import Limit
 from autotune.domain.measurement import Block, Feed, Flag, Interval, Latency, Opening, Readings
 from autotune.space.configuration import Configuration, Effective
@@ -226,6 +226,11 @@ class Standing:
     """What it took beside time, 95 % over slices and launches, and the most memory of any."""
     flags: frozenset[Flag] = frozenset()
     failure: Failure | None = None
+
+    @property
+    def overall_in_search(self) -> Verdict | None:
+        """Of the SLA and all limits at 5 %; None where the goal asks for nothing."""
+        return together([self.search_verdict, *(one.search_verdict for one in self.limits)])
 
     def headroom(self, cap_ms: float | None) -> float | None:
         """How much slower requests may become before the bound of the percentile is at the cap.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from autotune.domain.goal import Goal, Objective, Verdict, together
+from autotune.domain.goal import Goal, Objective, Verdict
 from autotune.domain.measurement import Measurement
 from autotune.domain.race import RaceResult
 from autotune.domain.trial import Trial
@@ -53,10 +53,8 @@ def is_shown(trial: Trial, goal: Goal, race: RaceResult | None) -> bool:
     Where nothing is shown to, what may meet all is chosen, and is no more than a guess.
     """
     winner = None if race is None else race.winner
-    if winner is not None:
-        limits = (one.search_verdict for one in winner.limits)
-        if together([winner.search_verdict, *limits]) in {None, Verdict.MET}:
-            return True
+    if winner is not None and winner.overall_in_search in {None, Verdict.MET}:
+        return True
     return trial.measurement is not None and is_feasible(trial.measurement, goal)
 
 

@@ -35,6 +35,16 @@ _LARGEST_SHARE = 10.0
 _PART = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([a-zµ]+)")
 
 
+def number(value: float, digits: int = 4) -> str:
+    """Four significant digits, no exponent: 0.01234, 12.34, 1234, 123456."""
+    if value == 0:
+        return "0"
+    rounded = float(f"{value:.{digits}g}")
+    if abs(rounded) >= 10 ** (digits - 1):
+        return f"{value:.0f}"
+    return f"{rounded:.10f}".rstrip("0").rstrip(".")
+
+
 def parse_duration(text: str) -> float:
     """Seconds in a text such as ``800us``, ``2.5ms``, ``90s``, ``10m`` or ``1h30m``.
 

@@ -35,6 +35,8 @@ from autotune.storage.digests import digest_of
 
 FORMAT_VERSION: Literal[6] = 6
 Size = Annotated[int, Field(ge=0, lt=10**9)]
+BEST = "best.json"
+"""As `tune` calls it, in the study's folder."""
 _MAX_BYTES = 2**20
 
 
@@ -227,6 +229,11 @@ def write_best(file: BestFile, path: Path) -> None:
     except PydanticSerializationError as error:
         raise AutotuneError(f"{path}: cannot be written: {error}") from error
     write_atomically(path, text + "\n")
+
+
+def best_at(path: Path) -> Path:
+    """The file itself; a study's folder stands for the one in it."""
+    return path / BEST if path.is_dir() else path
 
 
 def read_best(path: Path) -> BestFile:

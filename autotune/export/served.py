@@ -21,6 +21,7 @@ from autotune.export.targets.served import (
 from autotune.export.targets.target import Port
 from autotune.space.rows.workload import PREPROCESSING, SHAPE_PLAN
 from autotune.space.shape_plan import Serving, ShapePlan, parse_plan
+from autotune.workload.digest import digest
 from autotune.workload.guesses import InputKind, guessed
 from autotune.workload.inputs import MOST_OF_ONE_SHAPE, Inputs, Range, Source
 from autotune.workload.mix import Mix
@@ -210,8 +211,9 @@ def _source(best: BestFile, home: Path, folder: Path, served: ServedWorkload) ->
             return SampleSource(fault=str(error))
         ranges = {} if workload is None else dict(workload.ranges)
         inputs = None if workload is None else workload.inputs
-    if inputs is not None:
-        return _read(inputs, folder, served, ranges)
+    if asked is not None and inputs is not None:
+        has_changed = asked.inputs_sha256 not in {None, digest(inputs)}
+        return replace(_read(inputs, folder, served, ranges), has_changed=has_changed)
     if best.model.inputs is not None:
         file = relative(home / best.model.inputs, folder)
         return SampleSource(kind=Source.ARRAYS, files=(file,), most=MOST_OF_ONE_SHAPE)

@@ -186,10 +186,11 @@ def _status(field: Field, records: Sequence[Record], chosen: int | None, end: En
 def _choose(field: Field, records: Sequence[Record], posterior: Posterior) -> Chosen:
     """The best by the rules, and which rule decided.
 
-    Among those whose SLA and limits may be certified, else those that meet them, else those that
-    are within them as far as was seen; else the one that is nearest to all, unless it clearly
-    misses one. Of those that are equal, first fewer settings that hold here only, where the goal
-    prefers that, then more room below the cap, then fewer threads, then less memory.
+    Among those whose SLA and limits may be certified, else those that meet them, at 1 % or else at
+    the 5 % of the search, else those that are within them as far as was seen; else the one that is
+    nearest to all, unless it clearly misses one. Of those that are equal, first fewer settings that
+    hold here only, where the goal prefers that, then more room below the cap, then fewer threads,
+    then less memory.
     """
     able = [i for i, record in enumerate(records) if record.slices and not field.has_failed(i)]
     unclear = [i for i in able if records[i].overall is Verdict.UNCLEAR]
@@ -197,6 +198,7 @@ def _choose(field: Field, records: Sequence[Record], posterior: Posterior) -> Ch
     pool = (
         [i for i in able if records[i].holds and len(records[i].launches) >= LEAST_LAUNCHES]
         or [i for i in able if records[i].overall in {None, Verdict.MET}]
+        or [i for i in unclear if records[i].overall_in_search is Verdict.MET]
         or [i for i in unclear if over[i] <= 0]
         or sorted(unclear, key=over.__getitem__)[:1]
     )

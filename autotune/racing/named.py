@@ -12,7 +12,7 @@ from autotune.domain.model_file import located
 from autotune.domain.paths import absolute, unwritable_name
 from autotune.domain.race import Contender
 from autotune.errors import ModelError, SpecError, UsageError
-from autotune.export.best_file import BestFile, model_of, read_best
+from autotune.export.best_file import BestFile, best_at, model_of, read_best
 from autotune.export.configuration import configuration_of
 from autotune.host.core_budget import CoreBudget, budget_of
 from autotune.racing.nomination import contender as contender_of_trial
@@ -93,9 +93,10 @@ def named_contenders(
 
 def _with_model(name: str, model: RacedModel | None, *, trust: bool) -> NamedContender | None:
     trial = trial_of(name)
-    if Path(name).is_file():
+    file = best_at(Path(name))
+    if file.is_file():
         moved = None if model is None else model.path
-        return contender_of_file(Path(name), moved, trust=trust)
+        return contender_of_file(file, moved, trust=trust)
     if trial is not None:
         return contender_of_stored(*trial, trust=trust)
     if name.endswith(".json"):

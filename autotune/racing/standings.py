@@ -19,7 +19,7 @@ from autotune.stats.latency import (
     ticks_of,
 )
 from autotune.stats.launches import LaunchSpread, launch_upper_bound
-from autotune.stats.tail_test import CERTIFICATE_ALPHA, requests_needed, sla_verdict
+from autotune.stats.tail_test import CERTIFICATE_ALPHA, SEARCH_ALPHA, requests_needed, sla_verdict
 
 _COMFORTABLE = 0.75
 _LAUNCH_SD, _CLUSTERING = 0.05, 1.4
@@ -70,6 +70,12 @@ class Record(CountedSlices):
     def overall(self) -> Verdict | None:
         """Of the SLA and all limits at 1 %; None where the goal asks for nothing."""
         return together([self.verdict(), *(one.verdict for one in self.limits)])
+
+    @cached_property
+    def overall_in_search(self) -> Verdict | None:
+        """The same at 5 %, as the search has it."""
+        limits = (one.search_verdict for one in self.limits)
+        return together([self.verdict(SEARCH_ALPHA), *limits])
 
     @cached_property
     def excess(self) -> float:

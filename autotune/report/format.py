@@ -4,17 +4,7 @@ from collections.abc import Iterable
 
 from autotune.domain.goal import Goal, Objective, Resource
 from autotune.domain.limits import Limit, LimitRow
-from autotune.domain.units import format_duration
-
-
-def number(value: float, digits: int = 4) -> str:
-    """Four significant digits, no exponent: 0.01234, 12.34, 1234, 123456."""
-    if value == 0:
-        return "0"
-    rounded = float(f"{value:.{digits}g}")
-    if abs(rounded) >= 10 ** (digits - 1):
-        return f"{value:.0f}"
-    return f"{rounded:.10f}".rstrip("0").rstrip(".")
+from autotune.domain.units import format_duration, number
 
 
 def per_second(value: float | None) -> str:

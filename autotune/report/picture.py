@@ -9,9 +9,10 @@ from autotune.analysis.pareto import NOISE, pareto_front
 from autotune.analysis.what_if import is_allowed
 from autotune.domain.goal import Goal, Verdict
 from autotune.domain.trial import Trial
+from autotune.domain.units import number
 from autotune.domain.verdicts import verdict_under
 from autotune.errors import UsageError
-from autotune.report.format import cap_in_words, goal_in_words, number, percentile
+from autotune.report.format import cap_in_words, goal_in_words, percentile
 
 # The colours of page.css, in its light form.
 _INK, _GRID, _LINE, _HINT, _CAP = "#1a1d21", "#e4e7ea", "#3a4a5a", "#1a1d21", "#a3216f"

@@ -97,8 +97,10 @@ def _because(result: RaceResult, winner: Standing, goal: Goal) -> str:
     reason = _CHOICES[result.choice or Choice.FASTEST].format(**_compared(goal))
     if together([winner.verdict, *(one.verdict for one in winner.limits)]) is Verdict.UNCLEAR:
         # Whoever is over something is chosen only where nobody is within all, whatever the speed.
+        if winner.overall_in_search is Verdict.MET:
+            return f"{reason}, of those shown to keep all that is asked for at 5 %; none is at 1 %"
         where = f"{reason}, of those within it as far as was seen"
-        return "nothing is shown to keep all that is asked for; " + (
+        return "the race shows of nothing that it keeps all that is asked for; " + (
             where if _is_within(winner, goal) else "it comes nearest to it"
         )
     unsure = (s for s in result.standings if s.state in _IN_QUESTION and not s.holds)

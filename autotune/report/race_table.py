@@ -14,9 +14,9 @@ from autotune.domain.race import (
     Standing,
     State,
 )
+from autotune.domain.units import number
 from autotune.report.format import (
     milliseconds,
-    number,
     per_second,
     percentile,
 )

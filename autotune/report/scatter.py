@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from autotune.report.format import number
+from autotune.domain.units import number
 
 _SMALLEST = (24, 6)
 

@@ -41,7 +41,10 @@ def configuration_in(text: str, device: str = "CPU") -> Configuration:
     threads, streams = found.pop(_THREADS, None), found.get("streams")
     if threads is not None:
         if streams is None or threads % streams:
-            message = f"{threads} threads need streams that divide them"
+            message = (
+                f"{threads} threads need streams that divide them; threads_per_stream counts those "
+                "of each stream"
+            )
             raise ValueError(message)
         found["threads_per_stream"] = threads // streams
     if found.get("threads_per_stream") and not streams:

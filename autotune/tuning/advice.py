@@ -6,6 +6,7 @@ from collections.abc import Callable
 from autotune.domain.budget import Budget
 from autotune.domain.goal import Sla
 from autotune.domain.trial import Trial
+from autotune.domain.units import number
 from autotune.measuring.measure import PROMISING_FACTOR
 from autotune.racing.nomination import may_race, requests_per_s
 from autotune.spec import StudySpec
@@ -74,7 +75,7 @@ def _for_trials(rate: float, sla: Sla, longest_s: float) -> str | None:
         return None
     return (
         f"p{sla.percentile:g} needs at least {needed} requests for a verdict, "
-        f"{_span(needed / rate)} at {rate:.3g} requests/s, but a trial may take "
+        f"{_span(needed / rate)} at {number(rate, 3)} requests/s, but a trial may take "
         f"{_span(longest_s)}: give a longer [measure] limit or budget, or a lower percentile"
     )
 
@@ -84,7 +85,7 @@ def _for_race(rate: float, sla: Sla, needed_s: float, most_s: float, length_s: f
     needed = requests_needed(0, sla.percentile, CERTIFICATE_ALPHA)
     return (
         f"a certificate of p{sla.percentile:g} takes at least {needed} requests each of the best "
-        f"and of the hint: at {rate:.3g} requests/s a race of "
+        f"and of the hint: at {number(rate, 3)} requests/s a race of "
         f"{_span(needed_s)}, and this budget has {_span(most_s)} for it; give at least "
         f"{_span(length_s)}, or the result stays provisional"
     )

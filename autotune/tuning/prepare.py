@@ -196,16 +196,17 @@ def source(spec: StudySpec, folder: Path, *, trust: bool = False) -> ModelSource
         ModelError, SourceError: one of them is missing.
         StudyMismatchError: the inputs are code of another's study.
     """
-    path = located(folder / spec.model.path)
+    path, file = located(folder / spec.model.path), folder / STUDY_FILE
     fault = fault_of(path)
     if fault is not None:
-        raise ModelError(fault)
+        raise ModelError(f"{file}: [model] path: {fault}")
     inputs = None if spec.model.inputs is None else absolute(folder / spec.model.inputs)
-    fault = None if inputs is None else unwritable_name(inputs)
-    if fault is not None:
-        raise ModelError(fault)
-    if inputs is not None and not inputs.is_file():
-        raise ModelError(f"{inputs}: there is no such input file")
+    if inputs is not None:
+        fault = unwritable_name(inputs)
+        if fault is None and not inputs.is_file():
+            fault = f"{inputs}: there is no such input file"
+        if fault is not None:
+            raise ModelError(f"{file}: [model] inputs: {fault}")
     workload = spec.workload.within(absolute(folder))
     if workload is not None and workload.inputs is not None:
         refuse_code(workload.inputs, absolute(folder), trusted=trust)

@@ -32,6 +32,8 @@ from autotune.tuning.session import Outcome, Preamble, hold_session
 from autotune.tuning.warm import warm_start
 from autotune.workload.workload import ModelSource
 
+_LOOKS = "reading the workload and comparing its answers first, outside the budget"
+
 
 def tune(  # noqa: PLR0913 - what a session may be told
     spec: StudySpec,
@@ -68,6 +70,8 @@ def tune(  # noqa: PLR0913 - what a session may be told
         MachineFaultError: five machine faults in a row, and nothing that could be done about it.
     """
     model = source(spec, folder, trust=trust)
+    if model.workload is not None:
+        on_event(Noted(text=_LOOKS))
     with contextlib.ExitStack() as database:
         with prepared(
             spec,

@@ -37,6 +37,7 @@ from autotune.workload.random_data import made_samples
 from autotune.workload.weights import shapes_in_words
 from autotune.workload.workload import Workload
 
+_NO_PADDING = "nothing is padded, whatever [workload] pad says: samples have one shape"
 _Key = tuple[tuple[str, tuple[int, ...]], ...]
 """Shapes by input, as a key."""
 
@@ -170,9 +171,11 @@ def _of_tensors(
         found = _made(core, path, shapes, workload)
     network = model.shaped(core, path, shapes)
     mix = mix_of(network, found.samples, workload)
-    if mix is not None and workload.states is not None:
-        message = "[workload] states: items of a sequence have one shape, and these have several"
+    fault = None if workload.states is None else _why_no_states(network, mix)
+    if fault is not None:
+        message = f"[workload] states: {fault}"
         raise DataError(message)
+    idle = [_NO_PADDING] if mix is None and workload.pads else []
     asked = WorkloadData(
         samples=found.samples,
         weights=_weights(found.samples, mix),
@@ -180,13 +183,22 @@ def _of_tensors(
         states=workload.states,
         is_random=workload.inputs is None and inputs is None,
         ranged=tuple(workload.ranges),
-        notes=tuple(found.notes),
+        notes=(*found.notes, *idle),
     )
     if mix is None:
         return asked, found.samples
     pairs = zip(mix.shapes, mix.weights, strict=True)
     usual, _ = max(pairs, key=lambda pair: (pair[1], sum(map(math.prod, pair[0].values()))))
     return asked, [one for one in found.samples if shapes_of(one) == usual]
+
+
+def _why_no_states(network: ov.Model, mix: Mix | None) -> str | None:
+    """Why nothing can be said of states; None where it can."""
+    if mix is not None:
+        return "items of a sequence have one shape, and these have several"
+    if network.get_variables():
+        return None
+    return "the model keeps nothing from one request to the next: leave it out"
 
 
 def _made(core: ov.Core, path: Path, shapes: dict[str, list[int]], workload: Workload) -> Gathered:

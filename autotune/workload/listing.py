@@ -54,13 +54,33 @@ def files_of(paths: Sequence[Path], suffixes: Collection[str]) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        try:
-            entries = sorted(path.iterdir(), key=lambda entry: entry.name)
-        except OSError as error:
-            message = f"{shown(path)}: cannot be listed: {error.strerror}"
-            raise SourceError(message) from None
-        found += [entry for entry in entries if is_one(entry, suffixes) and not entry.is_dir()]
+        found += [entry for entry in _files_in(path) if is_one(entry, suffixes)]
     return found
+
+
+def passed_over(paths: Sequence[Path], suffixes: Collection[str]) -> list[Path]:
+    """Files in these folders whose endings are none of these, hidden ones left out.
+
+    Raises:
+        SourceError: a folder cannot be listed.
+    """
+    return [
+        entry
+        for path in paths
+        if path.is_dir()
+        for entry in _files_in(path)
+        if not is_one(entry, suffixes) and not entry.name.startswith(".")
+    ]
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """What is no folder, by name."""
+    try:
+        entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
+    except OSError as error:
+        message = f"{shown(folder)}: cannot be listed: {error.strerror}"
+        raise SourceError(message) from None
+    return [entry for entry in entries if not entry.is_dir()]
 
 
 def looked_at(inputs: Inputs) -> list[Path]:

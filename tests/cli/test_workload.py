@@ -153,6 +153,8 @@ def test_whose_code_runs(autotune: Autotune, home: Path) -> None:
     (home / "fn.py").write_text(CODE.replace("integers(3)", "integers(4)"))
     changed = autotune("verify", str(file), "--budget", "3s")
     assert (changed.code, "its inputs have changed" in changed.err) == (1, True)
+    exported = autotune("export", str(file), "--to", "python")
+    assert (exported.code, "is not what was measured" in exported.out) == (0, True)
     with closing(sqlite3.connect(study / "study.db")) as database:
         database.execute("UPDATE autotune_study SET owner = 'somebody else'")
         database.commit()

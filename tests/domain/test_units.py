@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.domain.units import format_duration, format_percent, parse_duration, parse_percent
+from autotune.domain.units import (
+    format_duration,
+    format_percent,
+    number,
+    parse_duration,
+    parse_percent,
+)
 
 UNITS = st.sampled_from(["us", "µs", "ms", "s", "m", "min", "h", "d"])
 
@@ -125,3 +131,26 @@ def test_what_is_no_percent_is_refused(text: str) -> None:
 def test_percents_round_trip(share: float) -> None:
     """What is written is read back as the same number."""
     assert parse_percent(format_percent(share)) == share
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (0.012346, "0.01235"),
+        (1.0, "1"),
+        (12.346, "12.35"),
+        (999.96, "1000"),
+        (1234.4, "1234"),
+        (123456.7, "123457"),
+    ],
+)
+def test_numbers_have_four_significant_digits(value: float, text: str) -> None:
+    """Never an exponent, never a trailing zero."""
+    assert number(value) == text
+
+
+@given(st.floats(1e-6, 1e9))
+def test_number_is_close_to_the_value(value: float) -> None:
+    """What is shown is the value to one part in a thousand."""
+    assert float(number(value)) == pytest.approx(value, rel=1e-3)

@@ -15,6 +15,7 @@ from autotune.export.best_file import (
     FORMAT_VERSION,
     BestFile,
     BestModel,
+    best_at,
     json_schema,
     read_best,
     relative_model_path,
@@ -279,3 +280,9 @@ def test_threads_of_a_hint_are_said_where_it_had_some_cpus(
     unknown = hint.model_copy(update={"effective": {"INFERENCE_NUM_THREADS": "0"}})
     assert properties_of(unknown) == hint.properties
     assert properties_of(hint.model_copy(update={"device": "GPU"})) == hint.properties
+
+
+def test_a_folder_stands_for_the_file_in_it(tmp_path: Path) -> None:
+    """As `tune` leaves it there; a file is itself, there or not."""
+    assert best_at(tmp_path) == tmp_path / "best.json"
+    assert best_at(tmp_path / "other.json") == tmp_path / "other.json"

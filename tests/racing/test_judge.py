@@ -374,6 +374,16 @@ def test_an_unclear_one_is_better_than_none() -> None:
     assert states(result) == [State.CHOSEN, State.MISSED]
 
 
+def test_one_that_the_search_would_call_met_comes_before_a_faster_one_that_is_unclear() -> None:
+    """Of 500 requests none is over the cap: met at 5 %, and not yet at 1 %."""
+    met = turns(0, 100, requests=500, launches=[0], rounds=[1.0])
+    unclear = turns(1, 200, launches=[0], rounds=[1.0])
+    result = judged(met, unclear)
+    assert [s.verdict for s in result.standings] == [Verdict.UNCLEAR] * 2
+    assert [s.overall_in_search for s in result.standings] == [Verdict.MET, Verdict.UNCLEAR]
+    assert (result.chosen, result.status) == (0, Status.UNCONFIRMED)
+
+
 @pytest.mark.parametrize(("over", "latency_ms"), [(0, 9.9), (1, 5.0)])
 def test_of_the_unclear_the_fastest_within_the_cap_is_chosen(over: int, latency_ms: float) -> None:
     """Three of a hundred requests over the cap are beyond the 99th percentile, too few to miss."""

@@ -8,29 +8,6 @@ from autotune.report import format as fmt
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [
-        (0.0, "0"),
-        (0.012346, "0.01235"),
-        (1.0, "1"),
-        (12.346, "12.35"),
-        (999.96, "1000"),
-        (1234.4, "1234"),
-        (123456.7, "123457"),
-    ],
-)
-def test_numbers_have_four_significant_digits(value: float, text: str) -> None:
-    """Never an exponent, never a trailing zero."""
-    assert fmt.number(value) == text
-
-
-@given(st.floats(1e-6, 1e9))
-def test_number_is_close_to_the_value(value: float) -> None:
-    """What is shown is the value to one part in a thousand."""
-    assert float(fmt.number(value)) == pytest.approx(value, rel=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
     [(0.2, "0 s"), (59.4, "59 s"), (60, "1 min 00 s"), (200, "3 min 20 s"), (25500, "7 h 05 min")],
 )
 def test_stretches_of_time(value: float, text: str) -> None:

@@ -298,7 +298,15 @@ def test_nothing_that_is_shown_to_hold_is_no_choice_of_the_fastest(value: float,
     winner = make_standing(limits=(unclear,), holds=False, ratio=Interval(0.49, 0.37, 0.66))
     lines = race_lines(make_result(winner=winner, status=Status.UNCONFIRMED), limited)
     (chosen,) = [line for line in lines if line.startswith("chosen: ")]
-    assert f"because nothing is shown to keep all that is asked for; {why}" in chosen
+    assert f"because the race shows of nothing that it keeps all that is asked for; {why}" in chosen
+
+
+def test_what_is_shown_at_5_percent_only_is_said_so() -> None:
+    """It is what the search asks for, and too little for a certificate."""
+    winner = make_standing(verdict=Verdict.UNCLEAR, search_verdict=Verdict.MET, holds=False)
+    lines = race_lines(make_result(winner=winner, status=Status.UNCONFIRMED), GOAL)
+    (chosen,) = [line for line in lines if line.startswith("chosen: ")]
+    assert "of those shown to keep all that is asked for at 5 %; none is at 1 %" in chosen
 
 
 def test_a_race_that_saw_nothing_of_it_says_nothing() -> None:

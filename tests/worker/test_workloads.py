@@ -374,6 +374,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"inputs": ["w4.npy", "w6.npy"], "states": "carried"},
         "have one shape",
     ),
+    "states of a model without any": (
+        {"inputs": "w4.npy", "states": "reset"},
+        "states: the model keeps nothing",
+    ),
     "not of images": (
         {"inputs": "w4.npy", "preprocessing": {"resize": "bilinear"}},
         "shape|image|u8",
@@ -402,6 +406,17 @@ def test_bad_input_is_named(tmp_path: Path, name: str) -> None:
     assert (answer["say"], answer["kind"]) == ("failed", kind), answer
     assert "\n" not in answer["message"]
     assert re.search(words, answer["message"]), answer["message"]
+
+
+@pytest.mark.parametrize(("widths_", "is_idle"), [((4,), True), ((4, 6), False)])
+def test_padding_that_pads_nothing_is_said(
+    tmp_path: Path, widths_: tuple[int, ...], is_idle: bool
+) -> None:
+    """Of one shape nothing is padded: whoever says how has expected several."""
+    said = {"inputs": widths(tmp_path, *widths_), "pad": {"value": 0, "axis": 3}}
+    Life(tmp_path, pointwise(tmp_path), said)
+    asked = load_asked(tmp_path / "workload.npz")
+    assert ["nothing is padded" in note for note in asked.notes] == [True] * is_idle
 
 
 def test_the_asked_order_is_the_mix(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_of_what_moves_the_first_frame_is_used(form: str, tmp_path: Path) -> Non
 
 
 def test_only_pictures_are_looked_at_by_name(tmp_path: Path) -> None:
-    """In the order of their names; a folder holds other things as well."""
+    """In the order of their names; a folder holds other things as well, which are said."""
     for name in ("b.PNG", "a.png", "c10.png", "c9.png"):
         gradient().save(tmp_path / name, "png")
     for name in ("README", ".DS_Store", "study.toml", ".hidden.png", "a.png.txt"):
@@ -145,7 +145,7 @@ def test_only_pictures_are_looked_at_by_name(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     found = pictures(tmp_path)
     assert found.names == ["a.png", "b.PNG", "c10.png", "c9.png"]
-    assert found.notes == []
+    assert found.notes == ["3 other files are no pictures: README, a.png.txt, study.toml"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(SourceError, match="has no pictures; folders in it are not looked into"):
         pictures(tmp_path / "empty")

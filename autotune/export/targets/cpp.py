@@ -18,10 +18,12 @@ from autotune.export.targets.target import (
     Tuned,
     UnsupportedError,
     another_runtime,
+    changed_data,
     check_readable,
     not_blocking,
     other_data,
     render,
+    tail_of,
     times_feeding,
     under_environment,
 )
@@ -54,6 +56,7 @@ def export(tuned: Tuned) -> Exported:
         confined=" ".join(on_its_cpus(tuned)),
         inputs=tuned.inputs,
         items=best.items,
+        tail=tail_of(tuned),
         num_requests=best.num_requests,
         expected=tuned.expected,
         copies=tuned.copies,
@@ -62,6 +65,7 @@ def export(tuned: Tuned) -> Exported:
     losses = [
         another_runtime(tuned, "whichever it is built with"),
         *(other_data(tuned) if served is None else []),
+        *changed_data(tuned),
         *not_blocking(tuned, "the program keeps one request in flight instead"),
         *under_environment(tuned, BY_THE_COMMAND),
         *under_budget(tuned, BY_THIS_COMMAND, NO_QUOTA),

@@ -19,6 +19,7 @@ from autotune.export.targets.target import (
     another_runtime,
     other_data,
     render,
+    tail_of,
     taken,
     under_environment,
 )
@@ -59,6 +60,7 @@ def export(tuned: Tuned) -> Exported:
         model=tuned.model,
         options=OPTIONS,
         items=best.items,
+        tail=tail_of(tuned),
         num_requests=best.num_requests,
         inputs=tuned.inputs,
         types=NUMPY_TYPES,

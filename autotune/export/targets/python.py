@@ -10,8 +10,10 @@ from autotune.export.targets.target import (
     Exported,
     Loss,
     Tuned,
+    changed_data,
     check_readable,
     render,
+    tail_of,
     times_feeding,
     under_environment,
 )
@@ -38,6 +40,7 @@ def export(tuned: Tuned) -> Exported:
         names=[port.name for port in tuned.inputs],
         batch_size=best.batch_size,
         items=best.items,
+        tail=tail_of(tuned),
         num_requests=best.num_requests,
         expected=tuned.expected,
         is_sync=tuned.is_sync,
@@ -46,6 +49,7 @@ def export(tuned: Tuned) -> Exported:
         **({} if served is None else _serving(tuned, served)),
     )
     losses = [
+        *changed_data(tuned),
         *under_environment(tuned, BY_THE_COMMAND),
         *under_budget(tuned, None, NO_QUOTA),
     ]

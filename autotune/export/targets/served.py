@@ -56,6 +56,9 @@ class SampleSource:
     fault: str = ""
     """Why they cannot be read, where what was measured is not there any more."""
 
+    has_changed: bool = False
+    """Whether they are not what was measured any more."""
+
     @property
     def is_random(self) -> bool:
         """Whether there were no data of the user's."""

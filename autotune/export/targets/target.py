@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -44,6 +45,16 @@ class Port:
     """With the tuned batch in the first dimension; -1 for what depends on the data."""
     type: str
     """OpenVINO's element type: f32, i64 and so on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """A percentile by nearest rank in whole numbers: of n values that at ``ceil(n · of / all)``."""
+
+    name: str
+    """Such as ``p99_ms``."""
+    of: int
+    all: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,6 +271,25 @@ def other_data(tuned: Tuned, instead: str = "random numbers") -> list[Loss]:
         Loss(
             f"the input data of the measurement: {instead} instead",
             "the speed of models whose work depends on their data",
+        )
+    ]
+
+
+def tail_of(tuned: Tuned) -> Tail:
+    """The percentile that it was tuned for: what a program prints beside the median."""
+    percentile = tuned.best.goal.percentile
+    share = Fraction(repr(percentile)) / 100
+    return Tail(f"p{percentile:g}_ms", share.numerator, share.denominator)
+
+
+def changed_data(tuned: Tuned) -> list[Loss]:
+    """Of a target that is fed with the samples of the measurement, if these are others by now."""
+    if tuned.served is None or not tuned.served.source.has_changed:
+        return []
+    return [
+        Loss(
+            "the input data of the measurement: what lies there now is not what was measured",
+            "neither speed nor shapes need be those of best.json; put them back, or tune anew",
         )
     ]
 

@@ -88,8 +88,10 @@ def _arrays(file: Path, ports: Sequence[PortFacts]) -> Iterator[Mapping[str, _Ar
         try:
             loaded = _loaded(stack.enter_context(file.open("rb")))
         except Exception as error:  # noqa: BLE001 - whatever a broken file makes NumPy raise
-            message = f"{shown(file)}: is no .npz or .npy file of plain arrays: {_reason(error)}"
-            raise SourceError(message) from None
+            said = _reason(error)
+            if not said.startswith(("is ", "holds ")):
+                said = f"is no .npz or .npy file of plain arrays: {said}"
+            raise SourceError(f"{shown(file)}: {said}") from None
         if not isinstance(loaded, np.ndarray):
             yield stack.enter_context(loaded)
         elif len(ports) == 1:

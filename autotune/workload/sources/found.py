@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from autotune.errors import SourceError
+from autotune.space.words import several
 from autotune.workload.inputs import Inputs
-from autotune.workload.listing import SUFFIXES, files_of, looked_at, why_unreadable
+from autotune.workload.listing import SUFFIXES, files_of, looked_at, passed_over, why_unreadable
 from autotune.workload.ports import PortFacts, names_of
 from autotune.workload.words import listed, one_line, shown
 
@@ -123,8 +124,9 @@ def decoded(
     Raises:
         SourceError: every file is broken.
     """
-    files = looked_at(inputs)
-    count = len(files_of(inputs.files, SUFFIXES[inputs.source]))
+    files, suffixes = looked_at(inputs), SUFFIXES[inputs.source]
+    count = len(files_of(inputs.files, suffixes))
+    others = [shown(file.name) for file in passed_over(inputs.files, suffixes)]
     broken: list[str] = []
     tried = 0
     try:
@@ -147,6 +149,9 @@ def decoded(
         if tried < count:
             used = tried - len(broken)
             notes.append(f"{used:,} of {count:,} {noun} {'is' if used == 1 else 'are'} used")
+        if others:
+            are = "are no" if len(others) > 1 else "is not among the"
+            notes.append(f"{several(len(others), 'other file')} {are} {noun}: {listed(others)}")
     if len(broken) == len(files):
         which = (
             f"none of {len(files):,} {noun}"

@@ -12,7 +12,7 @@ from autotune.space.dimensions import Api
 from tests.export.targets.builders import make_file, make_tuned
 
 PLAIN = Path(__file__).parent / "plain"
-"""Programs of before workloads were exported."""
+"""Programs of before workloads were exported, but for the word on a model that is gone."""
 BUDGET = {
     "core_budget": BestCoreBudget(asked="3", count=3, cpus=[4, 5, 8]),
     "machine": {"logical_cpus": 16, "affinity_cpus": 3, "quota_cpus": None},

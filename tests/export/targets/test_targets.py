@@ -2,11 +2,13 @@
 
 import ast
 import json
+import math
 import os
 import re
 import shlex
 import subprocess
 from dataclasses import replace
+from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from autotune.export.targets.target import (
     markdown,
     one_line,
     render,
+    tail_of,
     yaml_string,
 )
 from autotune.space.configuration import Effective
@@ -639,6 +642,30 @@ def test_text_has_no_random_values() -> None:
     """The C++ program would write bytes over strings."""
     with pytest.raises(UnsupportedError, match="text"):
         TARGETS["cpp"](make_tuned(inputs=(Port("x", (1,), "string"),)))
+
+
+def of_percentile(percentile: float, **fields: Any) -> Tuned:
+    """What was tuned for another percentile."""
+    best = make_file()
+    assert best.sla is not None
+    sla = best.sla.model_copy(update={"percentile": percentile})
+    return make_tuned(best.model_copy(update={"sla": sla}), **fields)
+
+
+@pytest.mark.parametrize("name", ["python", "cpp", "onnxruntime"])
+@pytest.mark.parametrize("percentile", [50.0, 90.0, 99.0, 99.9, 99.99])
+def test_a_program_prints_the_percentile_that_was_asked_for(name: str, percentile: float) -> None:
+    """Under its own name: whoever holds it against best.json compares the same."""
+    found = TARGETS[name](of_percentile(percentile, model="m.onnx")).files
+    (program,) = [text for file, text in found.items() if file.endswith((".py", ".cpp"))]
+    assert f"p{percentile:g}_ms" in program
+
+
+@given(st.integers(1, 10_000), st.sampled_from([1.0, 50.0, 90.0, 95.0, 99.0, 99.9, 99.99]))
+def test_a_percentile_is_counted_in_whole_numbers(count: int, percentile: float) -> None:
+    """Of the decimals that were written, and not of the float that is near them."""
+    tail = tail_of(of_percentile(percentile))
+    assert -(-tail.of * count // tail.all) == math.ceil(Fraction(str(percentile)) / 100 * count)
 
 
 def test_templates_are_in_the_package() -> None:

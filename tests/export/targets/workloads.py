@@ -15,6 +15,7 @@ from autotune.spec.workload import WorkloadSpec
 from autotune.worker import model
 from autotune.worker.asked import WorkloadData, load_asked
 from autotune.worker.read_workload import read_workload
+from autotune.workload.digest import digest
 from autotune.workload.preparing import image_size
 from tests.export.targets.builders import make_file
 
@@ -56,6 +57,7 @@ def write_workload(
         else {n: [(one.value, one.axis) for one in pads] for n, pads in mix.pads.items()},
         image_size=size,
         states=spec.states,
+        inputs_sha256=_digest(spec, folder),
     )
     best: BestFile = make_file(feed=feed, **{"num_requests": 3, **fields}).model_copy(
         update={
@@ -71,6 +73,11 @@ def write_workload(
     path = folder / "best.json"
     write_best(best, path)
     return path, asked
+
+
+def _digest(spec: WorkloadSpec, folder: Path) -> str | None:
+    workload = spec.within(folder)
+    return None if workload is None or workload.inputs is None else digest(workload.inputs)
 
 
 def look_here(
