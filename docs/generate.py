@@ -71,12 +71,22 @@ def _sections() -> Iterator[tuple[str, type[BaseModel]]]:
     for name, section in StudySpec.model_fields.items():
         model = _inner_model(section.annotation)
         if model is None:
-            raise TypeError(f"{name} is no section")
+            yield f"{name}.NAME", _of_each(name, section)
+            continue
         yield name, model
         for key, field in model.model_fields.items():
             inner = _inner_model(field.annotation)
             if inner is not None and type(None) in get_args(field.annotation):  # one, not a list
                 yield f"{name}.{key}", inner
+
+
+def _of_each(name: str, section: FieldInfo) -> type[BaseModel]:
+    """The model of every value of a table whose keys are names."""
+    each = next(iter(get_args(section.annotation)[1:]), None)
+    model = _inner_model(each)
+    if model is None:
+        raise TypeError(f"{name} is no section")
+    return model
 
 
 def dimensions() -> str:
@@ -208,7 +218,9 @@ def _inner_model(annotation: Any) -> type[BaseModel] | None:
 def _spec_row(section: type[BaseModel], key: str, field: FieldInfo) -> str:
     definitions = StudySpec.model_json_schema()["$defs"]
     kind = _kind(definitions[section.__name__]["properties"][key], definitions)
-    default = _default(field, kind)
+    default = "" if isinstance(field.default, BaseModel) else _default(field, kind)
+    if isinstance(field.default, BaseModel):
+        default = f"`{json.dumps(section().model_dump(mode='json')[key])}`"
     return f"| `{key}` | {kind} | {default} | {field.description} |"
 
 

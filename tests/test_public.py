@@ -29,7 +29,7 @@ def test_help_imports_nothing_heavy() -> None:
         "import sys; sys.argv[1:] = ['--help']\n"
         "from autotune.cli.main import app\n"
         "app(standalone_mode=False)\n"
-        "print([m for m in ('openvino', 'optuna', 'pandas', 'numpy') if m in sys.modules])"
+        "print([m for m in ('openvino', 'optuna', 'pandas', 'numpy', 'nncf') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
 

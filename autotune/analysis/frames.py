@@ -10,6 +10,7 @@ import pandas as pd
 
 from autotune.analysis.mixture import mix_fed, padding_of
 from autotune.analysis.preparation import preparation
+from autotune.domain.accuracy import Accuracy
 from autotune.domain.measurement import Measurement
 from autotune.domain.trial import Trial
 from autotune.errors import UsageError
@@ -59,6 +60,10 @@ COLUMNS = {
     "is end-to-end",
     "prepare_share": "of the mean latency, what preparing takes; likewise",
     "prepare_busy": "share of the time in which the feeding thread prepares inputs; likewise",
+    "accuracy": "of the answers, by the study's metric; missing without a guard",
+    "accuracy_drop": "what it loses against the model as it was given; likewise",
+    "accuracy_drop_high": "upper end of the 95 % interval of that; likewise",
+    "accuracy_verdict": "identical, met or unclear; likewise",
     "flags": "reasons to doubt, separated by spaces",
     "unproven": "why the answers could not be shown to be those of single requests",
     "reused_from": "trial that measured the same effective configuration",
@@ -75,7 +80,15 @@ def _type(one: Dimension) -> str:
     return _TYPES.get(one.type, "str")
 
 
-_TEXT = ("origin", "configuration", "verdict", "stop_reason", "flags", "unproven")
+_TEXT = (
+    "origin",
+    "configuration",
+    "verdict",
+    "stop_reason",
+    "accuracy_verdict",
+    "flags",
+    "unproven",
+)
 _WHOLE = ("trial", "requests", "over_cap")
 _MEMORY = ("open_peak_rss_bytes", "load_peak_rss_bytes", "steady_rss_bytes")
 _WHOLE_OR_MISSING = ("peak_rss_bytes", *_MEMORY, "reused_from")
@@ -174,9 +187,21 @@ def _row(trial: Trial) -> dict[str, object]:
         **_costs(measurement),
         "measure_s": measurement.measure_s,
         "peak_rss_bytes": measurement.peak_rss_bytes,
+        **_accuracy(measurement.opening.accuracy),
         "flags": " ".join(sorted(measurement.flags)),
         "unproven": measurement.opening.unproven,
         "reused_from": trial.reused_from,
+    }
+
+
+def _accuracy(found: Accuracy | None) -> dict[str, object]:
+    """What the guard found."""
+    drop = None if found is None else found.drop
+    return {
+        "accuracy": found and found.value,
+        "accuracy_drop": drop and drop.seen,
+        "accuracy_drop_high": drop and drop.high,
+        "accuracy_verdict": found and found.verdict.value,
     }
 
 

@@ -1,6 +1,7 @@
 """`dashboard`: optuna-dashboard on a copy of the study."""
 
 import threading
+import warnings
 import webbrowser
 from pathlib import Path
 from wsgiref.simple_server import WSGIRequestHandler, make_server
@@ -38,7 +39,9 @@ def run_dashboard(folder: Path, port: int, *, open_it: bool) -> None:
         AutotuneError: the port is taken, or the study cannot be read.
     """
     try:
-        from optuna_dashboard import wsgi
+        with warnings.catch_warnings():  # of what it imports and does not need here
+            warnings.simplefilter("ignore")
+            from optuna_dashboard import wsgi
     except ImportError:
         message = "this needs optuna-dashboard: pip install 'openvino-autotune[dashboard]'"
         raise UsageError(message) from None

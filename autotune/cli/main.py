@@ -9,7 +9,7 @@ from autotune.cli.commands.deploying import compare, export, verify
 from autotune.cli.commands.evidence import best, dashboard, frame, log, pareto, report, status
 from autotune.cli.commands.machine import devices, doctor, inspect
 from autotune.cli.commands.surfaces import record, replay
-from autotune.cli.commands.tuning import tune
+from autotune.cli.commands.tuning import tune, variants
 from autotune.cli.names import check_names, os_fault
 from autotune.cli.streams import OutputError, finish, guard
 from autotune.errors import EXIT_ERROR, EXIT_INTERRUPTED, AutotuneError
@@ -63,6 +63,7 @@ def _options(
 
 _COMMANDS = (
     tune,
+    variants,
     status,
     log,
     report,

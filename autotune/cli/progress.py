@@ -19,6 +19,7 @@ from autotune.domain.events import (
     Event,
     LaunchFinished,
     Noted,
+    Preparing,
     RaceFinished,
     RaceStarted,
     StudyFinished,
@@ -144,6 +145,8 @@ class Progress:
         match event:
             case StudyOpened():
                 self._opened = event
+            case Preparing():
+                self._now = Spinner("dots", Text(event.text, style="dim"))
             case TrialStarted():
                 text = Text(
                     f"{event.configuration}", style="dim", overflow="ellipsis", no_wrap=True
@@ -239,6 +242,8 @@ def lines(event: Event) -> list[str]:
             found = race_lines(event.result, event.goal)
         case StudyFinished():
             found = [f"end: {_ENDS.get(event.reason, event.reason)}"]
+        case Preparing():
+            found = [event.text]
         case TrialStarted():
             pass
     return found

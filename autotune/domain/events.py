@@ -52,6 +52,13 @@ class TrialFinished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Preparing:
+    """A step of what takes long before the first trial."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Noted:
     """Something that the user should know now."""
 
@@ -97,6 +104,7 @@ Event = (
     StudyOpened
     | TrialStarted
     | TrialFinished
+    | Preparing
     | Noted
     | RaceStarted
     | LaunchFinished

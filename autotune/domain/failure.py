@@ -12,6 +12,7 @@ class FailureKind(StrEnum):
     COMPILE_TIMEOUT = "compile_timeout"
     RUNTIME_ERROR = "runtime_error"  # an exception during inference
     WRONG_OUTPUT = "wrong_output"  # outputs differ from the reference
+    INACCURATE = "inaccurate"  # the guard: too far from the model as it was given
     HANG = "hang"  # no progress within the deadline
     OUT_OF_MEMORY = "out_of_memory"
     CRASH = "crash"  # killed by a signal of its own making

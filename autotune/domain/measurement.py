@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from autotune.domain.accuracy import Accuracy
 from autotune.domain.arrival import LEAST_OCCUPANCY, MOST_OCCUPANCY
 from autotune.domain.goal import Verdict
 from autotune.space.configuration import Configuration, Effective
@@ -240,6 +241,14 @@ class Opening:
     peak_rss_bytes: int | None = None
     """High-water mark of the worker's resident memory until the first answer: reading and
     compiling; None where unknown."""
+    accuracy: Accuracy | None = None
+    """What the guard found of its answers; None without one."""
+
+    def guarded(self, accuracy: Accuracy | None) -> "Opening":
+        """The same with what the guard found: what it does not show is not proven."""
+        if accuracy is None:
+            return self
+        return replace(self, accuracy=accuracy, unproven=self.unproven or accuracy.doubt)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

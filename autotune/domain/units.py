@@ -39,6 +39,8 @@ def number(value: float, digits: int = 4) -> str:
     """Four significant digits, no exponent: 0.01234, 12.34, 1234, 123456."""
     if value == 0:
         return "0"
+    if not math.isfinite(value):
+        return f"{value:+}".replace("inf", "∞").removeprefix("+")
     rounded = float(f"{value:.{digits}g}")
     if abs(rounded) >= 10 ** (digits - 1):
         return f"{value:.0f}"

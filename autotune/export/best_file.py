@@ -23,6 +23,7 @@ from autotune.domain.model_file import fault_of, located
 from autotune.domain.paths import relative
 from autotune.domain.race import Status
 from autotune.errors import AutotuneError, ModelError
+from autotune.export.best_accuracy import BestAccuracy, BestReference
 from autotune.export.best_measured import BestBaseline, BestMeasured
 from autotune.export.best_workload import BestWorkload
 from autotune.export.certificate import BestCertificate
@@ -33,7 +34,7 @@ from autotune.space.dimension import Bound, Dimension
 from autotune.space.dimensions import BATCH, REQUESTS, TABLE
 from autotune.storage.digests import digest_of
 
-FORMAT_VERSION: Literal[6] = 6
+FORMAT_VERSION: Literal[7] = 7
 Size = Annotated[int, Field(ge=0, lt=10**9)]
 BEST = "best.json"
 """As `tune` calls it, in the study's folder."""
@@ -60,6 +61,11 @@ class BestModel(FileSection):
         default=None,
         description="What else it was asked; null for data of one static shape, and before format "
         "6.",
+    )
+    reference: BestReference | None = Field(
+        default=None,
+        description="The model as it was given, of which this file has a variant; null where it "
+        "is that, and before format 7.",
     )
 
 
@@ -88,7 +94,7 @@ class BestSla(FileSection):
 class _Deployed(FileSection):
     """What is deployed; a field follows for each dimension that is no property."""
 
-    format_version: Literal[1, 2, 3, 4, 5, 6]
+    format_version: Literal[1, 2, 3, 4, 5, 6, 7]
     created_at: Text = Field(description="UTC, ISO 8601.")
     model: BestModel
     device: Text
@@ -150,6 +156,9 @@ class BestFile(_Loaded):
         "for: this model, this machine, or neither alone. Empty before format 5.",
     )
     measured: BestMeasured
+    accuracy: BestAccuracy | None = Field(
+        default=None, description="What the guard found; null without one, and before format 7."
+    )
     certificate: BestCertificate | None = Field(
         default=None, description="Null without a race in which it was chosen."
     )
@@ -224,7 +233,9 @@ def write_best(file: BestFile, path: Path) -> None:
         absent = {one.column for one in BESIDE if not one.is_said(getattr(file, one.column))}
         absent |= {"core_budget"} if file.core_budget is None else set()
         without: dict[str, Any] = dict.fromkeys(absent, True)
-        without |= {"model": {"workload"}} if file.model.workload is None else {}
+        without |= {"accuracy": True} if file.accuracy is None else {}
+        unsaid = {name for name in ("workload", "reference") if getattr(file.model, name) is None}
+        without |= {"model": unsaid} if unsaid else {}
         text = file.model_dump_json(indent=2, exclude=without)
     except PydanticSerializationError as error:
         raise AutotuneError(f"{path}: cannot be written: {error}") from error

@@ -10,6 +10,7 @@ from autotune.export.best_file import BestFile, model_of, read_best
 from autotune.export.configuration import configuration_of
 from autotune.export.core_budget import properties_of
 from autotune.export.served import in_graph, mix_and_plan
+from autotune.space.rows.variant import VARIANT
 from autotune.space.rows.workload import PREPROCESSING, SHAPE_PLAN
 from autotune.space.shape_plan import ShapePlan
 from autotune.workload.mix import Mix
@@ -107,7 +108,7 @@ class Deployment:
 
         best = self.best
         wanted = dict(configuration_of(best, self.path).compile_key.model)
-        unknown = sorted(set(wanted) - {PREPROCESSING.name, SHAPE_PLAN.name})
+        unknown = sorted(set(wanted) - {PREPROCESSING.name, SHAPE_PLAN.name, VARIANT.name})
         if unknown:
             told = ", ".join(f"{name}={wanted[name]}" for name in unknown)
             raise UsageError(f"{self.path}: {told}: compile() knows nothing of that")

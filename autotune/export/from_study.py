@@ -10,11 +10,15 @@ from autotune.domain.goal import Goal
 from autotune.domain.race import RaceResult
 from autotune.domain.trial import Trial
 from autotune.errors import StorageError
+from autotune.export.best_accuracy import BestReference, best_accuracy
 from autotune.export.best_file import BestFile, BestModel, relative_model_path
 from autotune.export.best_workload import best_workload
 from autotune.export.from_trial import best_file
+from autotune.space.rows.variant import GIVEN
 from autotune.spec import StudySpec, parse_shapes, parse_spec
 from autotune.spec.fed_words import fed_in_words
+from autotune.spec.variants import variant_file
+from autotune.storage.identity import Identity
 from autotune.storage.races import session_of_last_race
 from autotune.storage.reader import StudyReader
 
@@ -62,13 +66,17 @@ def _best_of_study(  # noqa: PLR0913 - as above
     spec = parse_spec(identity.spec, f"{store.name}: stored study")
     fed = identity.fed or Fed(data="random" if spec.model.inputs is None else "real")
     asked = best_workload(spec.workload, fed, identity.inputs.get("inputs_sha256"), folder, target)
+    file, sha256, reference = _deployed(spec, identity, trial, folder, target)
+    found = None if trial.measurement is None else trial.measurement.opening.accuracy
     return best_file(
         trial=trial,
         trials=trials,
         goal=goal,
+        accuracy=best_accuracy(spec.accuracy, found, folder, target),
         model=BestModel(
-            path=relative_model_path(folder / spec.model.path, target),
-            sha256=identity.model_sha256,
+            path=relative_model_path(file, target),
+            sha256=sha256,
+            reference=reference,
             shapes=_shapes(spec, fed),
             inputs=None
             if spec.model.inputs is None
@@ -84,6 +92,22 @@ def _best_of_study(  # noqa: PLR0913 - as above
         inputs=fed_in_words(spec, fed),
         environment=_environment(session.machine),
     )
+
+
+def _deployed(
+    spec: StudySpec, identity: Identity, trial: Trial, folder: Path, target: Path
+) -> tuple[Path, str, BestReference | None]:
+    """The file that is deployed, its digest, and the model as it was given where it is another."""
+    given, sha256, name = (
+        folder / spec.model.path,
+        identity.model_sha256,
+        trial.configuration.variant,
+    )
+    if name == GIVEN:
+        return given, sha256, None
+    path = folder / variant_file(name, spec.variants[name].path)
+    own = identity.inputs["variants"][f"{name}_sha256"]
+    return path, own, BestReference(path=relative_model_path(given, target), sha256=sha256)
 
 
 def _shapes(spec: StudySpec, fed: Fed) -> dict[str, list[int]]:

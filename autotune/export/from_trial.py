@@ -10,6 +10,7 @@ from autotune.domain.race import RaceResult, Status
 from autotune.domain.ranking import baselines, better_hint, ratio
 from autotune.domain.trial import Trial
 from autotune.domain.verdicts import Judged, judged, worth
+from autotune.export.best_accuracy import BestAccuracy
 from autotune.export.best_costs import best_trial_costs
 from autotune.export.best_file import (
     BESIDE,
@@ -40,6 +41,7 @@ def best_file(  # noqa: PLR0913 - the parts of the file
     fed: Fed | None = None,
     inputs: str | None = None,
     environment: dict[str, str] | None = None,
+    accuracy: BestAccuracy | None = None,
 ) -> BestFile:
     """The file for one trial of a study, with what `race` proved if it chose that trial."""
     measurement = trial.measurement
@@ -69,6 +71,7 @@ def best_file(  # noqa: PLR0913 - the parts of the file
         bound_to=bound_to(trial.configuration),
         sla=_sla(goal),
         measured=_measured(measurement, fed, inputs, goal),
+        accuracy=accuracy,
         certificate=None
         if race is None
         else certificate(

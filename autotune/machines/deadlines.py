@@ -45,6 +45,8 @@ class Deadlines:
     """For one configuration: reading, compiling, the first inference, the check of its answers."""
     inputs_s: float = 120.0
     """For reading what to feed, with the study's own function."""
+    build_s: float = 600.0
+    """For each step of making a variant."""
     block_s: float = 30.0
     """Beyond a block's least duration and three rounds of requests."""
 
@@ -67,6 +69,11 @@ class Deadlines:
     def inputs(self) -> Deadline:
         """Of reading what to feed."""
         return Deadline("inputs", self.inputs_s)
+
+    @property
+    def build(self) -> Deadline:
+        """Of one step of making a variant."""
+        return Deadline("build", self.build_s)
 
     @property
     def block(self) -> Deadline:
@@ -99,6 +106,7 @@ def deadlines_of(
         inspect_s=of("inspect", usual.inspect_s, 1.0),
         open_s=of("compile", usual.open_s, 0.5),
         inputs_s=of("inputs", usual.inputs_s),
+        build_s=of("build", usual.build_s, 2.0),
         block_s=of("block", usual.block_s, 0.05),
     )
 

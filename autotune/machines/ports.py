@@ -5,11 +5,13 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from autotune.domain.accuracy import Accuracy
 from autotune.domain.arrival import Arrival
 from autotune.domain.inspection import Inspection
 from autotune.domain.measurement import Block, Cached, Feed, Opening
 from autotune.machines.fingerprint import Machine
 from autotune.space.configuration import CompileKey
+from autotune.space.rows.variant import GIVEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +68,12 @@ class OpenModel(Protocol):
 class Runner(Protocol):
     """Real workers, or a simulation on a clock of its own."""
 
-    def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspection:
+    def inspect(
+        self, devices: Sequence[str], *, try_batch: bool, variant: str = GIVEN
+    ) -> Inspection:
         """The model's inputs and the devices here; keeps the reference outputs.
+
+        Of one of its variants, its own.
 
         Raises:
             ModelError: unreadable model, or one that needs other shapes.
@@ -79,6 +85,14 @@ class Runner(Protocol):
 
         Raises:
             TrialFault: refused, failed, crashed, or late.
+        """
+
+    def accuracy(self, key: CompileKey) -> Accuracy | None:
+        """How near its answers are to those of the model as it was given; None without a guard.
+
+        Raises:
+            TrialFault: it cannot be run.
+            ModelError: samples, labels or metric cannot be used.
         """
 
     def cached(self, key: CompileKey) -> Cached:

@@ -118,6 +118,39 @@ class WorkloadRead(_Message):
     """Static, at batch 1: of the samples that stand for all where these have several."""
     inputs: Text
     """A .npz file with samples of these shapes, as [model] inputs may name one."""
+    samples: Count
+
+
+class GuardDone(_Message):
+    """Answers were compared with those of the model as it was given; see `Guarded`."""
+
+    say: Literal["guarded"]
+    samples: Count
+    is_identical: bool
+    is_random: bool
+    reference: list[float]
+    """A score for each sample, of the reference."""
+    found: list[float]
+    """Likewise, of what was looked at."""
+    is_compared: bool
+    """Whether a score says how near an answer is to the reference's own."""
+    totals: tuple[float, float] | None
+    """Of a metric of all samples together: the reference's, and what was looked at."""
+    resampled: list[float]
+    """What it loses on samples that were drawn anew."""
+    why: Text | None
+    """Why nothing can be compared; null where it can."""
+
+
+class Built(_Message):
+    """A variant was made, and written."""
+
+    say: Literal["built"]
+    operations: dict[str, tuple[Count, Count]]
+    """By kind, how many have quantised weights or inputs, of how many there are."""
+    calibrated: Count
+    openvino: Text
+    nncf: Text | None
 
 
 class Inspected(_Message):
@@ -269,6 +302,8 @@ Message = (
     | Looked
     | Examined
     | WorkloadRead
+    | GuardDone
+    | Built
     | Inspected
     | Opened
     | CacheTried

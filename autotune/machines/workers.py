@@ -8,10 +8,10 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from autotune.domain.accuracy import Accuracy
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.inspection import Inspection
 from autotune.domain.measurement import Cached, Opening
-from autotune.domain.paths import absolute
 from autotune.errors import ModelError
 from autotune.host.core_budget import CoreBudget
 from autotune.host.files import known
@@ -25,7 +25,9 @@ from autotune.machines.conversation import (
 )
 from autotune.machines.deadlines import Deadlines, deadlines_of
 from autotune.machines.fingerprint import Machine, fingerprint, preloaded
+from autotune.machines.guards import refuse_inaccurate
 from autotune.machines.logs import WorkerLogs
+from autotune.machines.model_files import ModelFiles
 from autotune.machines.process import WORKER, WorkerProcess
 from autotune.machines.protocol import (
     CacheTried,
@@ -34,19 +36,12 @@ from autotune.machines.protocol import (
 )
 from autotune.machines.scratch import scratch_folder
 from autotune.machines.worker_model import WorkerModel
-from autotune.machines.workloads import WorkloadReader, refusal, workload_file
+from autotune.machines.workloads import refusal
 from autotune.space.configuration import CompileKey, Effective
+from autotune.space.rows.variant import GIVEN
 from autotune.spec import DeadlineSpec
+from autotune.workload.guard import Guard
 from autotune.workload.workload import ModelSource, Variant
-
-VARIANT = "variant"
-"""The name in a compile key's `model` by which one of several files is chosen."""
-
-
-def reference_file(log_folder: Path) -> Path:
-    """Where the reference outputs are kept, beside the workers' output."""
-    return absolute(log_folder / "reference.npz")
-
 
 _Steps = Generator[None, None, WorkerModel]
 """The steps to an open model, for several to take them together."""
@@ -55,14 +50,16 @@ _Steps = Generator[None, None, WorkerModel]
 class SubprocessRunner:
     """Every compile key in a fresh worker process."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a study says of its workers
         self,
         source: ModelSource,
         log_folder: Path,
         deadlines: Deadlines | None = None,
         command: Sequence[str] = WORKER,
+        *,
         variants: Sequence[Variant] = (),
         named: Mapping[str, Sequence[str]] | None = None,
+        guard: Guard | None = None,
     ) -> None:
         """Prepare; nothing is started yet.
 
@@ -73,18 +70,17 @@ class SubprocessRunner:
             command: how a worker is started, but for the number of its pipe.
             variants: other files of the model, which a compile key may name.
             named: values of properties that a study names by hand: inspection tries each.
+            guard: what is asked of answers; nothing without it.
 
         Raises:
             UsageError: a variable that sets a deadline is no duration, or one that workers run
                 under is no text.
         """
         preloaded(os.environ)  # before anybody waits, or looks at a model for minutes
-        self._source = source
-        self._variants = {variant.name: variant.source for variant in variants}
-        self._reference = reference_file(log_folder)
         self._logs = WorkerLogs(log_folder)
         self._deadlines = deadlines or deadlines_of(DeadlineSpec(), source.path)
-        self._workloads = WorkloadReader(workload_file(log_folder), self._deadlines)
+        self.models = ModelFiles(source, variants, guard, log_folder, self._deadlines)
+        """What workers compile, and are asked."""
         self._command = command
         self._budget: CoreBudget | None = None
         self._named = {name: list(values) for name, values in (named or {}).items()}
@@ -100,36 +96,22 @@ class SubprocessRunner:
         other._budget, other._begun = budget, []  # noqa: SLF001 - of its own class
         return other
 
-    def _source_of(self, key: CompileKey) -> ModelSource:
-        """The file that a key is about.
-
-        Raises:
-            TrialFault: it wants something of the model that is not known here.
-        """
-        wanted = dict(key.model)
-        name = wanted.pop(VARIANT, None)
-        is_served = not wanted or self._source.workload is not None
-        if not is_served or (name is not None and name not in self._variants):
-            message = f"no such model is known here: {', '.join(map('='.join, key.model))}"
-            raise TrialFault(Failure(FailureKind.INVALID_CONFIGURATION, message, "open"))
-        return self._source if name is None else self._variants[name]
-
     def _chosen(self, key: CompileKey) -> dict[str, Any]:
         """What a worker compiles: a key, its model, and what that is asked.
 
         Raises:
             TrialFault: it wants what is not known here, or the inputs cannot be read.
         """
-        source = self._source_of(key)
-        served = {name: value for name, value in key.model if name != VARIANT}
-        files = self._workloads.files(source, self._start, served)
         return {
             "device": key.device,
             "properties": dict(key.properties),
             "batch_size": key.batch_size,
-            "reference": str(self._reference),
-            **files,
+            **self.models.files_of(key, self.start),
         }
+
+    def accuracy(self, key: CompileKey) -> Accuracy | None:
+        """Ask a worker of its own, once for all keys that decide the same answers."""
+        return self.models.accuracy(key, self.start)
 
     def clock(self) -> float:
         """The machine's monotonic clock."""
@@ -144,24 +126,26 @@ class SubprocessRunner:
         names = {name: device.name for name, device in facts.devices.items()}
         return fingerprint(facts.openvino, names, self._budget)
 
-    def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspection:
+    def inspect(
+        self, devices: Sequence[str], *, try_batch: bool, variant: str = GIVEN
+    ) -> Inspection:
         """Ask a worker of its own, which leaves afterwards."""
-        asked = {"devices": list(devices), "try_batch": try_batch, "named": self._named}
+        path = self.models.path(variant)
+        question = {"devices": list(devices), "try_batch": try_batch, "named": self._named}
         try:
-            files = self._workloads.files(self._source, self._start)
-            question = {**asked, "reference": str(self._reference), **files}
-            with killed_on_error(self._start()) as worker:
+            question |= self.models.files(variant, self.start)
+            with killed_on_error(self.start()) as worker:
                 await_ready(worker, self._deadlines)
             try:
                 answer = ask(worker, self._deadlines.inspect, "inspect", **question)
             finally:
                 worker.close()
         except TrialFault as fault:
-            message = f"{self._source.path}: the model cannot be looked at: {fault.failure.message}"
+            message = f"{path}: the model cannot be looked at: {fault.failure.message}"
             raise ModelError(message) from None
         if isinstance(answer, Inspected):
             return answer.inspection()
-        raise refusal(answer, self._source.path)
+        raise refusal(answer, path)
 
     def open(self, key: CompileKey) -> WorkerModel:
         """Spawn a worker and have it compile, unless that was begun."""
@@ -179,7 +163,7 @@ class SubprocessRunner:
         chosen = self._chosen(key)
         with scratch_folder() as folder:
             for _ in range(2):
-                with killed_on_error(self._start()) as worker:
+                with killed_on_error(self.start()) as worker:
                     await_ready(worker, self._deadlines)
                     answer = ask(
                         worker,
@@ -213,8 +197,10 @@ class SubprocessRunner:
     def _steps(self, key: CompileKey) -> _Steps:
         """Start a worker; have it compile; wait for it. Closed before that, it ends the worker."""
         chosen = self._chosen(key)
+        accuracy = self.accuracy(key)
+        refuse_inaccurate(accuracy)
         begun_s = time.monotonic()
-        with killed_on_error(self._start()) as worker:
+        with killed_on_error(self.start()) as worker:
             yield
             await_ready(worker, self._deadlines)
             start_s = time.monotonic() - begun_s
@@ -231,9 +217,15 @@ class SubprocessRunner:
             unproven=answer.unproven,
             peak_rss_bytes=answer.open_peak_rss_bytes,
         )
-        return WorkerModel(worker, opening, self._deadlines, self._budget)
+        guarded = self.models.guarded(key, opening, accuracy)
+        return WorkerModel(worker, guarded, self._deadlines, self._budget)
 
-    def _start(self) -> WorkerProcess:
+    def start(self) -> WorkerProcess:
+        """A new worker, for whatever it is told.
+
+        Raises:
+            TrialFault: it cannot be started.
+        """
         try:
             return self._logged(self._logs.begin())
         except OSError as error:  # no memory, no process, no space: the machine's fault

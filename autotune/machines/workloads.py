@@ -71,6 +71,10 @@ class WorkloadReader:
             found = {"shapes": read.shapes, "inputs": read.inputs, "workload": workload}
         return {"path": str(source.path), **found}
 
+    def samples_of(self, source: ModelSource) -> int:
+        """How many samples were read for a model."""
+        return self._found[source.path].samples
+
     def _asked(self, source: ModelSource, start: Callable[[], WorkerProcess]) -> WorkloadRead:
         assert source.workload is not None  # noqa: S101 - for the type checker
         try:
@@ -118,6 +122,6 @@ def refusal(answer: Message, path: Path) -> AutotuneError:
         return SpecError(f"[space] properties: {said}")
     if kind == "code":
         return InputCodeError(said)
-    if kind == "data":
+    if kind in {"data", "build"}:
         return ModelError(said)  # which names the file that is to blame
     return ModelError(f"{path}: {'' if kind == 'shape' else 'cannot be read: '}{said}")

@@ -28,6 +28,7 @@ from autotune.racing.launch import Venue
 from autotune.racing.named import NamedContender, RacedModel
 from autotune.racing.plan import RacePlan, opens_one_by_one
 from autotune.racing.race import Race
+from autotune.space.rows.variant import GIVEN
 
 LAUNCHES = 3
 
@@ -86,6 +87,10 @@ def contest(  # noqa: PLR0913 - the parts of a race
             key: runner.inspect(devices, try_batch=key in batched)
             for key, (runner, devices) in made.items()
         }
+        for key, name in {(_key(e.model), e.contender.configuration.variant) for e in named}:
+            if name != GIVEN:  # its own answers are what its batches are held to
+                runner, devices = made[key]
+                runner.inspect(devices, try_batch=key in batched, variant=name)
         why = next((why for one in facts.values() if (why := why_unmeasurable(goal, one))), "")
         if why:
             raise UsageError(why)
@@ -259,9 +264,16 @@ def _subprocess_runner(budget: CoreBudget | None, model: RacedModel, folder: Pat
         moved_away = "; give --model if it was moved"
         raise ModelError(fault if os.path.lexists(model.path) else fault + moved_away)
     folder.mkdir()
-    runner = SubprocessRunner(model, folder, deadlines_of(model.deadline, model.path))
+    runner = SubprocessRunner(
+        model,
+        folder,
+        deadlines_of(model.deadline, model.path),
+        variants=model.variants,
+        guard=model.guard,
+    )
     return runner.confined(budget)
 
 
 def _key(model: RacedModel) -> str:
-    return repr((model.path, sorted(model.shapes.items()), model.inputs, model.workload))
+    told = (model.path, sorted(model.shapes.items()), model.inputs, model.workload)
+    return repr((*told, model.variants, model.guard))

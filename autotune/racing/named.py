@@ -8,7 +8,7 @@ from typing import Any
 
 from autotune.domain.goal import Goal
 from autotune.domain.measurement import Feed
-from autotune.domain.model_file import located
+from autotune.domain.model_file import fault_of, located
 from autotune.domain.paths import absolute, unwritable_name
 from autotune.domain.race import Contender
 from autotune.errors import ModelError, SpecError, UsageError
@@ -18,13 +18,19 @@ from autotune.host.core_budget import CoreBudget, budget_of
 from autotune.racing.nomination import contender as contender_of_trial
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
+from autotune.space.rows.variant import VARIANT
 from autotune.space.settings import configuration_in, keys
 from autotune.spec import DeadlineSpec, StudySpec, load_spec, parse_shapes, parse_spec
 from autotune.spec.fed_words import fed_in_words, fed_of_file
+from autotune.spec.study import guard_of
+from autotune.spec.variants import variant_file
+from autotune.spec.workload import WorkloadSpec
+from autotune.storage.digests import digest_of
 from autotune.storage.reader import StudyReader
 from autotune.storage.trust import refuse_code
 from autotune.workload.digest import digest
-from autotune.workload.workload import ModelSource, Workload
+from autotune.workload.guard import Guard
+from autotune.workload.workload import ModelSource, Variant, Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,10 @@ class RacedModel(ModelSource):
     """At batch 1, as the file or the study counts them; None where nobody has said."""
     fed: str = "random data, bound once"
     """What it is fed with, and how, in words."""
+    variants: tuple[Variant, ...] = ()
+    """Other files of it, which a configuration may name."""
+    guard: Guard | None = None
+    """What is asked of answers; None where nothing is."""
 
     @property
     def is_random(self) -> bool:
@@ -120,6 +130,7 @@ def contender_of_file(
     """
     best = read_best(path)
     found = model_of(best, path, model)
+    given, variants = _given(best, path, found)
     claim = best.certificate
     return NamedContender(
         contender=Contender(
@@ -131,8 +142,10 @@ def contender_of_file(
             search_efficiency=best.measured.efficiency,
         ),
         model=RacedModel(
-            path=found,
+            path=given,
             shapes=best.model.shapes,
+            variants=variants,
+            guard=_guard(best, path, trust=trust),
             inputs=_inputs(best, path),
             workload=_workload(best, path, trust=trust),
             deadline=_deadline(path.parent),
@@ -191,6 +204,43 @@ def _workload(best: BestFile, path: Path, *, trust: bool) -> Workload | None:
     if digest(found.inputs) != said.inputs_sha256:
         raise ModelError(f"{path}: its inputs have changed since it was written; put them back")
     refuse_code(found.inputs, folder, trusted=trust, begun_here=True)
+    return found
+
+
+def _given(best: BestFile, path: Path, found: Path) -> tuple[Path, tuple[Variant, ...]]:
+    """The model as it was given, and the variant that a file deploys, if it is one.
+
+    Raises:
+        ModelError: the former is missing, or another one: nothing is left to hold answers to.
+    """
+    reference, name = best.model.reference, best.beside[VARIANT.column]
+    if reference is None:
+        return found, ()
+    file = located(path.parent / reference.path)
+    fault = fault_of(file)
+    if fault is not None:
+        raise ModelError(f"{fault}; {path} has a variant of it, whose answers are held to it")
+    if not digest_of(file).is_called(reference.sha256):
+        raise ModelError(f"{file}: is not the model that {path} has a variant of")
+    source = ModelSource(path=found, shapes=best.model.shapes)
+    return file, (Variant(name=name, source=source),)
+
+
+def _guard(best: BestFile, path: Path, *, trust: bool) -> Guard | None:
+    """What is asked of its answers; None where nothing was.
+
+    Raises:
+        SourceError: samples, labels or metric are not there.
+        StudyMismatchError: they are code that nobody trusts.
+    """
+    if best.accuracy is None:
+        return None
+    folder, said = absolute(path.parent), best.model.workload
+    workload = WorkloadSpec() if said is None else said.spec
+    found = best.accuracy.within(folder, workload, best.model.inputs)
+    for code in (None, None) if found is None else (found.asked.inputs, found.metric.code):
+        if code is not None:
+            refuse_code(code, folder, trusted=trust, begun_here=True)
     return found
 
 
@@ -261,12 +311,38 @@ def contender_of_stored(folder: Path, number: int, *, trust: bool = False) -> Na
             deadline=_deadline(folder),
             items_per_request=identity.items_per_request,
             fed=fed_in_words(spec, identity.fed),
+            variants=_variants(spec, folder),
+            guard=_guard_of(spec, folder, trust=trust),
         ),
         goal=identity.goal,
         feed=spec.measure.feed,
         machine=machine,
         budget=None if machine is None else budget_of(machine),
     )
+
+
+def _variants(spec: StudySpec, folder: Path) -> tuple[Variant, ...]:
+    shapes = parse_shapes(spec.model.shape)
+    return tuple(
+        Variant(
+            name=name,
+            source=ModelSource(path=located(folder / variant_file(name, one.path)), shapes=shapes),
+        )
+        for name, one in spec.variants.items()
+    )
+
+
+def _guard_of(spec: StudySpec, folder: Path, *, trust: bool) -> Guard | None:
+    """That of a study.
+
+    Raises:
+        StudyMismatchError: its metric is code of another's study.
+    """
+    found = guard_of(spec, folder)
+    for code in (None, None) if found is None else (found.asked.inputs, found.metric.code):
+        if code is not None:
+            refuse_code(code, absolute(folder), trusted=trust)
+    return found
 
 
 def contender_of_words(text: str, model: RacedModel, device: str = "CPU") -> NamedContender:

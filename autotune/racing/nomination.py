@@ -11,6 +11,7 @@ from autotune.domain.trial import Trial
 from autotune.domain.verdicts import LATENCY, Judged, judged, worth
 from autotune.racing.plan import SLICE_S, WARM_ROUNDS, WARM_UP_S, longer_slice_s
 from autotune.space.dimensions import API
+from autotune.space.rows.variant import VARIANT
 from autotune.space.rows.workload import PREPROCESSING, SHAPE_PLAN
 
 MOST_SEATED = 7
@@ -62,7 +63,7 @@ def _rivals(able: Sequence[Trial]) -> list[Trial]:
     What a study of these was begun to know is not left to what happens to look fast.
     """
     found: list[Trial] = []
-    for one in (PREPROCESSING, SHAPE_PLAN, API):
+    for one in (VARIANT, PREPROCESSING, SHAPE_PLAN, API):
         seen = {one.of(trial.configuration) for trial in able[:1]}
         for trial in able:
             if one.of(trial.configuration) not in seen:

@@ -10,9 +10,11 @@ from autotune.analysis.preparation import (
     raced_overlap,
     raced_preparation,
 )
+from autotune.domain.accuracy import Accuracy, GuardVerdict
 from autotune.domain.goal import Goal
 from autotune.domain.race import RaceResult
 from autotune.domain.trial import Trial
+from autotune.domain.units import number
 from autotune.report.format import milliseconds, percent
 from autotune.report.race import ratio_text
 from autotune.space.shape_plan import ShapePlan
@@ -44,7 +46,9 @@ def labelled_workload(
     items: int,
     mix: Mix | None,
 ) -> list[tuple[str, str]]:
-    """How a mix is served, what preparing takes and what overlap brings, each with its label.
+    """What the guard found, how a mix is served, what preparing takes and what overlap brings.
+
+    Each with its label.
 
     Args:
         leader: what was chosen.
@@ -57,6 +61,9 @@ def labelled_workload(
     if leader is None or leader.measurement is None:
         return []
     found = []
+    accuracy = leader.measurement.opening.accuracy
+    if accuracy is not None:
+        found.append(("accuracy", accuracy_in_words(accuracy)))
     if mix is not None:
         found.append(("shape plan", plan_in_words(plan_of(leader.configuration), mix)))
     winner = None if race is None else race.winner
@@ -66,6 +73,21 @@ def labelled_workload(
         found.append(("preparation", preparation_in_words(each)))
         found.append(("overlap", _overlap_in_words(trials, race, goal)))
     return found
+
+
+def accuracy_in_words(found: Accuracy) -> str:
+    """``top1 0.991, loses 0.002 (0 to 0.008) of at most 0.01 on 500 held-out samples: met``."""
+    if found.verdict is GuardVerdict.IDENTICAL:
+        return f"identical answers on {found.samples} held-out samples"
+    if found.drop is None or found.value is None:
+        return f"{found.metric}: {found.why}"
+    drop = found.drop
+    ends = " to ".join(number(value, 3) for value in (drop.low, drop.high))
+    said = (
+        f"{found.metric} {number(found.value)}, loses {number(drop.seen, 3)} ({ends}) of at most "
+        f"{number(found.max_drop, 3)} on {found.samples} held-out samples: {found.verdict}"
+    )
+    return said if found.needed is None else f"{said}, about {found.needed} would decide"
 
 
 def plan_in_words(plan: ShapePlan, mix: Mix) -> str:

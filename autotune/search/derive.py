@@ -24,6 +24,7 @@ from autotune.space.dimensions import (
 from autotune.space.offer import Offer, Ways
 from autotune.space.rows.cpu import CORE_TYPE, HYPER_THREADING
 from autotune.space.rows.gpu import AUTO_BATCHING
+from autotune.space.rows.variant import VARIANT
 from autotune.space.rows.workload import PREPROCESSING, SHAPE_PLAN
 from autotune.space.space import SearchSpace, lone_request
 from autotune.spec import SpaceSpec
@@ -259,7 +260,7 @@ def openers(space: SearchSpace) -> list[Configuration]:
     first of these may come late.
     """
     found, first = seeds(space), lone_request(space, space.choices["device"][0])
-    for one in (API, PREPROCESSING):
+    for one in (API, PREPROCESSING, VARIANT):
         at = DIMENSIONS.index(one.name)
         for other in range(1, len(space.choices[one.name])):
             found.append(space.configuration((*first[:at], other, *first[at + 1 :])))

@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         on_members: bool = False
         preprocessing: str = "host"
         shape_plan: str = "dynamic"
+        variant: str = "model"
 
 else:
     _Values = make_dataclass(

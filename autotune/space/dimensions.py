@@ -13,7 +13,7 @@ from autotune.space.devices import KINDS, kind_of, members_of
 from autotune.space.dimension import Bound, Dimension, Kind, Stage
 from autotune.space.named import NAMED
 from autotune.space.offer import Offer
-from autotune.space.rows import cpu, gpu, meta, npu, workload
+from autotune.space.rows import cpu, gpu, meta, npu, variant, workload
 
 
 class PerformanceHint(StrEnum):
@@ -245,6 +245,7 @@ TABLE: tuple[Dimension, ...] = (
     *npu.ROWS,
     *meta.ROWS,
     *workload.ROWS,
+    *variant.ROWS,
     NAMED,
 )
 """Every dimension, in the order of study.toml, of frames and of words."""

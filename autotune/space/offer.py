@@ -13,6 +13,8 @@ class Ways:
     """Who may prepare the inputs; empty where nothing is to be prepared."""
     plans: tuple[str, ...] = ()
     """How a mix of shapes may be served; empty where there is one shape."""
+    variants: tuple[str, ...] = ()
+    """Files of the model to choose from; empty where there is one."""
     alone: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By dimension, choices with which a request holds one item."""
 

@@ -134,6 +134,11 @@ class DeadlineSpec(Section):
         description="To open one configuration: reading, compiling, the first inference and the "
         "check of its answers. Default 5m, and 1s more for each 2 MiB of the model.",
     )
+    build: Duration | None = Field(
+        default=None,
+        description="For each step of making a variant: a twentieth of the samples, as a rule. "
+        "Default 10m, and 2s more for each MiB of the model.",
+    )
     block: Duration | None = Field(
         default=None,
         description="For one block of load, beyond half a second and three rounds of requests. "

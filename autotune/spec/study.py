@@ -4,9 +4,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from autotune.domain.goal import Objective
+from autotune.domain.paths import absolute
 from autotune.domain.sampler import Sampler
 from autotune.errors import SpecError
 from autotune.spec.faults import faults_of
@@ -22,7 +23,9 @@ from autotune.spec.sections import (
 )
 from autotune.spec.space import SpaceSpec
 from autotune.spec.values import Section
+from autotune.spec.variants import AccuracySpec, Variants
 from autotune.spec.workload import WorkloadSpec
+from autotune.workload.guard import Guard
 
 STUDY_FILE = "study.toml"
 
@@ -32,6 +35,8 @@ class StudySpec(Section):
 
     model: ModelSpec
     workload: WorkloadSpec = WorkloadSpec()
+    variants: Variants = Field(default={}, description="Other files of the model, by name.")
+    accuracy: AccuracySpec = AccuracySpec()
     goal: GoalSpec
     budget: BudgetSpec = BudgetSpec()
     machine: MachineSpec = MachineSpec()
@@ -121,3 +126,14 @@ def build_spec(values: dict[str, Any], name: str) -> StudySpec:
         return StudySpec.model_validate(values)
     except ValidationError as error:
         raise SpecError(faults_of(error, name, StudySpec, {})) from None
+
+
+def guard_of(spec: StudySpec, folder: Path) -> Guard | None:
+    """What a study asks of answers; None where it says nothing of variants or accuracy.
+
+    Raises:
+        SourceError: a file or a function of it is not there.
+    """
+    if not spec.variants and not spec.accuracy.is_said:
+        return None
+    return spec.accuracy.within(absolute(folder), spec.workload, spec.model.inputs)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from autotune.domain.accuracy import Accuracy
 from autotune.domain.failure import Failure, FailureKind
 from autotune.domain.goal import Verdict
 from autotune.domain.measurement import (
@@ -111,6 +112,7 @@ def measurement_row(measurement: Measurement) -> dict[str, Any]:
         "why_not_cached": opening.why_not_cached,
         "output_error": opening.output_error,
         "unproven": opening.unproven,
+        "accuracy": opening.accuracy and json.dumps(opening.accuracy.to_dict()),
         "feed": measurement.feed,
         "flags": json.dumps(sorted(measurement.flags)),
         "warmup_blocks": measurement.warmup_blocks,
@@ -172,6 +174,7 @@ def measurement_of(row: Mapping[str, Any], blocks: tuple[Block, ...]) -> Measure
             first_inference_ms=row["first_inference_ms"],
             output_error=row["output_error"],
             unproven=row["unproven"],
+            accuracy=_accuracy(row["accuracy"]),
             cached_compile_s=row["cached_compile_s"],
             cached_first_inference_ms=row["cached_first_inference_ms"],
             why_not_cached=row["why_not_cached"],
@@ -198,6 +201,10 @@ def measurement_of(row: Mapping[str, Any], blocks: tuple[Block, ...]) -> Measure
         flags=frozenset(Flag(name) for name in json.loads(row["flags"])),
         readings=_readings_of(row),
     )
+
+
+def _accuracy(text: str | None) -> Accuracy | None:
+    return None if text is None else Accuracy.from_dict(json.loads(text))
 
 
 _LATENCIES = ("mean_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms", "max_ms", "goal_ms")
@@ -278,6 +285,7 @@ def opening_text(opening: Opening) -> str:
             "output_error": opening.output_error,
             "unproven": opening.unproven,
             **{name: value for name, value in later.items() if value is not None},
+            **({} if opening.accuracy is None else {"accuracy": opening.accuracy.to_dict()}),
         }
     )
 
@@ -288,9 +296,11 @@ _LATER = ("cached_compile_s", "cached_first_inference_ms", "why_not_cached", "pe
 def opening_of(text: str) -> Opening:
     """The opening in a JSON text."""
     values = json.loads(text)
-    effective = values.pop("effective")
+    effective, accuracy = values.pop("effective"), values.pop("accuracy", None)
     return Opening(
-        effective=Effective(effective["properties"], effective["optimal_requests"]), **values
+        effective=Effective(effective["properties"], effective["optimal_requests"]),
+        accuracy=None if accuracy is None else Accuracy.from_dict(accuracy),
+        **values,
     )
 
 

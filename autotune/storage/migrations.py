@@ -110,6 +110,11 @@ def _to_7(connection: Connection) -> None:
     _add_missing(connection, (MEASUREMENT, BLOCK, REFERENCE, SLICE))
 
 
+def _to_8(connection: Connection) -> None:
+    """What the guard found is on record."""
+    _add_missing(connection, (MEASUREMENT,))
+
+
 def _add_missing(connection: Connection, tables: Iterable[Table]) -> None:
     """Columns that may be null."""
     for table in tables:
@@ -172,5 +177,6 @@ _STEPS: dict[int, Callable[[Connection], None]] = {
     4: _to_5,
     5: _to_6,
     6: _to_7,
+    7: _to_8,
 }
 """The step from each version to the next."""

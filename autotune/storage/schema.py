@@ -18,7 +18,8 @@ and failures; numbers of trials are unique in a study, names of studies in a dat
 `machine_id` of measurements and failures. 6: what a measurement and a launch cost beside time
 (CPU time, energy, memory by phase, a model cache): columns of `autotune_measurement` and of blocks,
 `autotune_resident`, and `why_no_energy` of sessions. 7: the preparation of inputs, where it is a
-part of a request (`prepare_s` and `prepare_cpu_s` of blocks, `autotune_measurement.prepare_ms`).
+part of a request (`prepare_s` and `prepare_cpu_s` of blocks, `autotune_measurement.prepare_ms`). 8:
+what the guard found of answers (`autotune_measurement.accuracy`).
 """
 
 from sqlalchemy import (
@@ -34,7 +35,7 @@ from sqlalchemy import (
 
 from autotune.storage.columns import BEFORE, block, costs, real, text, whole, within
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 METADATA = MetaData()
 
@@ -183,6 +184,12 @@ MEASUREMENT = Table(
         "unproven",
         "Why the answers could not be shown to be those of single requests; null where they were, "
         "and before schema 4: the last event of the kind unproven then has the say.",
+        nullable=True,
+    ),
+    text(
+        "accuracy",
+        "JSON: metric, its value and the reference's, what is lost with its 95 % interval, and "
+        "what may be; null without a guard, and before schema 8.",
         nullable=True,
     ),
     Column(

@@ -17,6 +17,7 @@ from autotune.machines.ports import Load
 from autotune.measuring.measure import arrival_of
 from autotune.space.configuration import CompileKey
 from autotune.space.dimensions import ARITHMETIC
+from autotune.space.rows.variant import GIVEN
 from autotune.surfaces.surface import LEVELS, RecordedLaunch, RecordedSlice
 from autotune.surfaces.truth import RecordedMachine
 
@@ -56,7 +57,13 @@ class RecordedRunner:
         """The machine of the recording."""
         return Machine(**self.recorded.surface.identity.machine)
 
-    def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspection:  # noqa: ARG002
+    def inspect(
+        self,
+        devices: Sequence[str],
+        *,
+        try_batch: bool,  # noqa: ARG002 - as the protocol has it
+        variant: str = GIVEN,  # noqa: ARG002 - likewise
+    ) -> Inspection:
         """What must be known to derive the recorded space again."""
         identity = self.recorded.surface.identity
         known = identity.space.choices["device"]
@@ -78,6 +85,9 @@ class RecordedRunner:
     def _has_energy(self) -> bool:
         slices = (taken for one in self.recorded.surface.launches for taken in one.slices)
         return all(taken.energy_j is not None for taken in slices)
+
+    def accuracy(self, key: CompileKey) -> None:
+        """Not recorded."""
 
     def cached(self, key: CompileKey) -> Cached:  # noqa: ARG002 - as the protocol has it
         """Not recorded."""

@@ -10,15 +10,18 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from autotune.domain.accuracy import Accuracy
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.inspection import DeviceFacts, Inspection, ModelPort
 from autotune.domain.measurement import TICK_MS, Block, Cached, Opening
-from autotune.errors import DeviceError
+from autotune.errors import DeviceError, ModelError
 from autotune.machines.fingerprint import Machine
+from autotune.machines.guards import refuse_inaccurate
 from autotune.machines.ports import Load
 from autotune.space.all_devices import expanded
 from autotune.space.configuration import CompileKey, Configuration
 from autotune.space.dimensions import PROPERTIES
+from autotune.space.rows.variant import GIVEN, VARIANT
 from autotune.testing.cpu import Flow, SimulatedCpu
 from autotune.testing.weather import Weather
 
@@ -57,6 +60,8 @@ class SimulatedRunner:
     items_per_request: int = 1
     """What inspection finds."""
     fed_warnings: tuple[str, ...] = ()
+    variants: Mapping[str, Accuracy] = field(default_factory=dict)
+    """Other files of the model, and what the guard finds of each."""
     first_dimension: int = 1
     openvino: str = "simulated"
     opened: list[CompileKey] = field(default_factory=list)
@@ -65,6 +70,7 @@ class SimulatedRunner:
     def __post_init__(self) -> None:
         self._now_s = 0.0
         self._openings = 0
+        self._guarded: set[str] = set()
         self._keys: dict[CompileKey, CompileKey] = {}
         self._faults = {key: iter(failures) for key, failures in self.faults.items()}
 
@@ -91,8 +97,12 @@ class SimulatedRunner:
             devices={name: device.name for name, device in facts.devices.items()},
         )
 
-    def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspection:
-        """A model with one image-like input, on a CPU."""
+    def inspect(
+        self, devices: Sequence[str], *, try_batch: bool, variant: str = GIVEN
+    ) -> Inspection:
+        """A model with one image-like input, on a CPU; a variant is one that `variants` has."""
+        if variant != GIVEN and variant not in self.variants:
+            raise ModelError(f"{variant}: there is no such model file")
         for device in expanded(devices, ["CPU"]):
             if device != "CPU":
                 raise DeviceError(f"{device!r} is not here: the runtime has CPU")
@@ -131,9 +141,20 @@ class SimulatedRunner:
         if failure is not None and failure.phase != "load":
             self.advance(self.fault_s)
             raise TrialFault(failure)
+        accuracy = self.accuracy(key)
+        refuse_inaccurate(accuracy)
         self.advance(self.start_s + self.compile_s)
         self._openings += 1
-        return SimulatedModel(self, key, failure, self._openings)
+        return SimulatedModel(self, key, failure, self._openings, accuracy)
+
+    def accuracy(self, key: CompileKey) -> Accuracy | None:
+        """As `variants` has it, for the time of an opening; None of the model itself."""
+        name = dict(key.model).get(VARIANT.name, GIVEN)
+        found = self.variants.get(name)
+        if found is not None and name not in self._guarded:  # once for all configurations
+            self.advance(self.start_s + self.compile_s)
+            self._guarded.add(name)
+        return found
 
     def cached(self, key: CompileKey) -> Cached:
         """In `cached_s`; where that is None there is no cache."""
@@ -160,7 +181,12 @@ class SimulatedModel:
     """An `OpenModel` on the runner's clock."""
 
     def __init__(
-        self, runner: SimulatedRunner, key: CompileKey, failure: Failure | None, opening: int = 0
+        self,
+        runner: SimulatedRunner,
+        key: CompileKey,
+        failure: Failure | None,
+        opening: int = 0,
+        accuracy: Accuracy | None = None,
     ) -> None:
         self._runner = runner
         self._key = key
@@ -183,7 +209,7 @@ class SimulatedModel:
             unproven=(runner.unproven_batch if key.batch_size > 1 else None)
             or runner.unproven_precisions.get(effective.arithmetic),
             peak_rss_bytes=cpu.rss_bytes(effective, key.batch_size, 1) + cpu.compile_rss_bytes,
-        )
+        ).guarded(accuracy)
 
     @property
     def is_open(self) -> bool:

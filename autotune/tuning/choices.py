@@ -10,10 +10,12 @@ from autotune.search.derive import Known, derive_space, trusted_precisions
 from autotune.search.serving import plans_of
 from autotune.space.dimensions import API, TABLE, Api
 from autotune.space.offer import Ways
+from autotune.space.rows.variant import GIVEN, VARIANT
 from autotune.space.rows.workload import PREPROCESSING, SHAPE_PLAN
 from autotune.space.shape_plan import Serving
 from autotune.space.space import SearchSpace
 from autotune.spec import SpaceSpec, StudySpec
+from autotune.tuning.variants import VariantFacts
 from autotune.workload.preprocessing import Where
 
 _KEPT = tuple(
@@ -26,7 +28,11 @@ came later than some study, which goes on without it."""
 
 
 def space_of(
-    spec: StudySpec, facts: Inspection, hardware: Hardware, begun: SearchSpace | None = None
+    spec: StudySpec,
+    facts: Inspection,
+    hardware: Hardware,
+    begun: SearchSpace | None = None,
+    variants: VariantFacts | None = None,
 ) -> SearchSpace:
     """The space that follows from the spec, the model and the machine.
 
@@ -37,12 +43,14 @@ def space_of(
         begun: of the study, if it was begun: where the spec names none, it keeps its choices of
             what may change answers, such as batch and precision, whatever is known of them by
             now, and those of what came later.
+        variants: what is known of other files of the model.
 
     Raises:
         SpecError: the spec's overrides contradict them.
         StudyMismatchError: the study was begun with a batch that gives wrong answers.
     """
-    overrides = _served(spec, facts, begun)
+    overrides, known_variants = _served(spec, facts, begun), variants or VariantFacts()
+    _refuse_variants(overrides, known_variants)
     if begun is not None:
         kept = {n: begun.choices[n] for n in _KEPT if n not in overrides.model_fields_set}
         overrides = overrides.model_copy(update=kept)
@@ -60,7 +68,8 @@ def space_of(
         ways=Ways(
             preparers=_preparers(facts),
             plans=_plans(facts, overrides),
-            alone=_alone(facts),
+            variants=(GIVEN, *known_variants.usable) if known_variants.usable else (),
+            alone={**_alone(facts), **_alone_variants(facts, known_variants)},
         ),
     )
     return derive_space(overrides, hardware, known, begun)
@@ -114,6 +123,35 @@ def _alone(facts: Inspection) -> dict[str, tuple[str, ...]]:
     if facts.workload is not None and facts.workload.images_vary:
         found[PREPROCESSING.name] = (Where.GRAPH,)
     return found
+
+
+def _alone_variants(facts: Inspection, variants: VariantFacts) -> dict[str, tuple[str, ...]]:
+    """Variants whose batches could not be shown to be right, where those of the model were."""
+    if facts.why_no_batch or facts.unproven_batch:
+        return {}
+    found = tuple(
+        name for name, one in variants.usable.items() if one.why_no_batch or one.unproven_batch
+    )
+    return {VARIANT.name: found} if found else {}
+
+
+def _refuse_variants(overrides: SpaceSpec, variants: VariantFacts) -> None:
+    """Refuse a study that names what may not be tried.
+
+    Raises:
+        SpecError: with the reason.
+    """
+    for name in overrides.choices(VARIANT.name) or ():
+        if name in variants.refused:
+            raise SpecError(f"[space] {VARIANT.key}: {name} is not tried: {variants.refused[name]}")
+        if name != GIVEN and name not in variants.usable:
+            has = ", ".join([GIVEN, *variants.usable])
+            raise SpecError(f"[space] {VARIANT.key}: {name!r:.60} is no variant; there are {has}")
+
+
+def precisions_of(facts: Inspection) -> tuple[str, ...]:
+    """Precisions of the home device that may be used without being asked for."""
+    return _trusted(facts)[home_of(facts.devices)]
 
 
 def _trusted(facts: Inspection) -> dict[str, tuple[str, ...]]:

@@ -8,10 +8,15 @@ from autotune.space.dimensions import ARITHMETIC
 from autotune.space.rows.workload import SHAPE_PLAN
 from autotune.space.space import SearchSpace
 from autotune.spec import StudySpec
+from autotune.tuning.variants import VariantFacts
 
 
 def findings(
-    spec: StudySpec, facts: Inspection, choices: SearchSpace, items: int
+    spec: StudySpec,
+    facts: Inspection,
+    choices: SearchSpace,
+    items: int,
+    variants: VariantFacts | None = None,
 ) -> list[tuple[str, str]]:
     """What inspection found that bears on every number: the kind of each, and a line of text.
 
@@ -26,6 +31,8 @@ def findings(
     misleads = fed(spec, facts).note
     if misleads is not None:
         found.append(("random_inputs", misleads))
+    refused = {} if variants is None else variants.refused
+    found += [("variants", f"variant {name} is not tried: {why}") for name, why in refused.items()]
     return [*found, *_of_workload(spec, facts, choices)]
 
 

@@ -2,40 +2,52 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from autotune.domain.goal import Goal
 from autotune.domain.inspection import Inspection
 from autotune.domain.measurable import why_unmeasurable
 from autotune.domain.model_file import fault_of, located
 from autotune.domain.paths import absolute, unwritable_name
-from autotune.errors import ModelError, SpecError, StorageError, StudyMismatchError
+from autotune.errors import ModelError, SpecError
 from autotune.host.confinement import fault_of_request, held_budget
 from autotune.host.core_budget import budget_of
+from autotune.machines.building import calibration_file
 from autotune.machines.deadlines import deadlines_of
 from autotune.machines.fingerprint import Machine
+from autotune.machines.guards import accuracy_file
 from autotune.machines.locks import Patience, machine_lock, study_lock
+from autotune.machines.model_files import reference_file
 from autotune.machines.ports import Runner
-from autotune.machines.workers import SubprocessRunner, reference_file
+from autotune.machines.workers import SubprocessRunner
 from autotune.machines.workloads import workload_file
 from autotune.space.all_devices import ALL, expanded
 from autotune.space.devices import Through, kind_of
 from autotune.space.named import texts_of
 from autotune.space.space import SearchSpace
 from autotune.spec import STUDY_FILE, StudySpec, parse_shapes, to_toml
-from autotune.storage.database import DATABASE
+from autotune.spec.study import guard_of
 from autotune.storage.digests import digest_of, remembered_sha256
 from autotune.storage.identity import Identity
-from autotune.storage.reader import StudyReader
 from autotune.storage.trust import refuse_code
-from autotune.tuning.choices import space_of
+from autotune.tuning.choices import precisions_of, space_of
 from autotune.tuning.findings import fed
+from autotune.tuning.variants import (
+    Making,
+    VariantFacts,
+    cache_folder,
+    looked_at,
+    make_variants,
+    refuse_unmakeable,
+    variants_of,
+)
 from autotune.workload.digest import digest as inputs_digest
 from autotune.workload.workload import ModelSource
 
-T = TypeVar("T")
+Started = tuple[Runner, list[str], Making]
+"""How configurations are measured, what is to be said of it, and what became of variants."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +59,8 @@ class Prepared:
     facts: Inspection
     machine: Machine
     space: SearchSpace
+    variants: VariantFacts = field(default_factory=VariantFacts)
+    """Other files of the model, and which of them are not tried."""
     notes: tuple[str, ...] = ()
     """What has changed since the study was begun, and is no reason not to go on."""
 
@@ -61,6 +75,7 @@ def prepared(  # noqa: PLR0913 - what is known of an earlier session
     begun: Callable[[], SearchSpace | None] = lambda: None,
     machine_then: Callable[[], Mapping[str, Any]] = dict,
     patience: Patience | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Prepared]:
     """Hold the study and the machine; everything that can be wrong with the input shows here.
 
@@ -74,43 +89,57 @@ def prepared(  # noqa: PLR0913 - what is known of an earlier session
         machine_then: fingerprint of the machine that it was begun on, asked once the machine is
             held; empty for a new study.
         patience: how long to wait for the study and the machine, in all; not at all without.
+        tell: hears of what takes long, in a few words.
 
     Raises:
         ModelError, DeviceError, SpecError: the input cannot be used.
         StudyMismatchError: the study was begun with a batch that gives wrong answers.
         BusyError: another process holds the study or the machine.
     """
-    start = _workers(spec, folder, model, machine_then) if runner is None else lambda: (runner, [])
+    start = _given(runner) if runner else _workers(spec, folder, model, machine_then, tell)
     with (
         study_lock(folder, patience),
         machine_lock(patience),
         no_longer_than_this(reference_file(folder / "logs")),
         no_longer_than_this(workload_file(folder / "logs")),
+        no_longer_than_this(accuracy_file(folder / "logs")),
+        no_longer_than_this(calibration_file(folder / "logs")),
     ):
-        chosen, notes = start()
-        yield replace(prepared_on(chosen, spec, begun), notes=tuple(notes))
+        chosen, notes, making = start()
+        yield replace(prepared_on(chosen, spec, begun, making), notes=tuple(notes))
+
+
+def _given(runner: Runner) -> Callable[[], Started]:
+    return lambda: (runner, [], Making())
 
 
 def _workers(
-    spec: StudySpec, folder: Path, model: ModelSource, machine_then: Callable[[], Mapping[str, Any]]
-) -> Callable[[], tuple[Runner, list[str]]]:
+    spec: StudySpec,
+    folder: Path,
+    model: ModelSource,
+    machine_then: Callable[[], Mapping[str, Any]],
+    tell: Callable[[str], None],
+) -> Callable[[], Started]:
     """Worker processes under the study's core budget, with what there is to say of it.
 
     What can be wrong shows now. They are had by a call, once nobody else measures here: only then
-    can it be told which CPUs are the least busy.
+    can it be told which CPUs are the least busy, and variants be made.
     """
+    refuse_unmakeable(spec, folder)
     workers = SubprocessRunner(
         model,
         folder / "logs",
         deadlines_of(spec.deadline, model.path),
         named=texts_of(spec.space.properties),
+        variants=variants_of(spec, folder, model),
+        guard=guard_of(spec, folder),
     )
     asked, name = spec.machine.cpus, f"{folder / STUDY_FILE}: [machine] cpus"
     fault = None if asked is None else fault_of_request(asked)
     if fault is not None:
         raise SpecError(f"{name}: {fault}")
 
-    def confined() -> tuple[Runner, list[str]]:
+    def confined() -> tuple[SubprocessRunner, list[str]]:
         if asked is None:
             return workers, []
         held = budget_of(machine_then())
@@ -122,13 +151,25 @@ def _workers(
             raise SpecError(f"{name}: {error}") from None
         return workers.confined(budget), [] if note is None else [note]
 
-    return confined
+    def started() -> Started:
+        found, notes = confined()
+        if all(one.recipe is None for one in spec.variants.values()):
+            return found, notes, Making()
+        maker = found.models.maker(cache_folder(folder), found.start)
+        return found, notes, make_variants(spec, folder, maker, tell)
+
+    return started
 
 
 def prepared_on(
-    runner: Runner, spec: StudySpec, begun: Callable[[], SearchSpace | None] = lambda: None
+    runner: Runner,
+    spec: StudySpec,
+    begun: Callable[[], SearchSpace | None] = lambda: None,
+    making: Making | None = None,
 ) -> Prepared:
     """What inspection finds, and the space that follows; `begun` as for `prepared`.
+
+    What became of variants that were to be made is in `making`.
 
     Raises:
         ModelError, DeviceError, SpecError, StudyMismatchError: as for `prepared`.
@@ -140,8 +181,11 @@ def prepared_on(
     if earlier is None:
         refuse_unsaid_ids(facts)
     named = _of_these(spec, facts, earlier)
-    choices = space_of(named, facts, machine.hardware(facts.devices), earlier)
-    return Prepared(spec=spec, runner=runner, facts=facts, machine=machine, space=choices)
+    variants = looked_at(runner, named, facts, precisions_of(facts), making)
+    choices = space_of(named, facts, machine.hardware(facts.devices), earlier, variants)
+    return Prepared(
+        spec=spec, runner=runner, facts=facts, machine=machine, space=choices, variants=variants
+    )
 
 
 def _of_these(spec: StudySpec, facts: Inspection, begun: SearchSpace | None) -> StudySpec:
@@ -208,8 +252,14 @@ def source(spec: StudySpec, folder: Path, *, trust: bool = False) -> ModelSource
         if fault is not None:
             raise ModelError(f"{file}: [model] inputs: {fault}")
     workload = spec.workload.within(absolute(folder))
-    if workload is not None and workload.inputs is not None:
-        refuse_code(workload.inputs, absolute(folder), trusted=trust)
+    guard = guard_of(spec, folder)
+    for code in (
+        None if workload is None else workload.inputs,
+        None if guard is None else guard.asked.inputs,
+        None if guard is None else guard.metric.code,
+    ):
+        if code is not None:
+            refuse_code(code, absolute(folder), trusted=trust)
     return ModelSource(
         path=path, shapes=parse_shapes(spec.model.shape), inputs=inputs, workload=workload
     )
@@ -236,14 +286,23 @@ def identity(spec: StudySpec, folder: Path, model: ModelSource, choices: SearchS
     Raises:
         ModelError: the model cannot be read.
     """
-    data = model.inputs
+    data, variants = model.inputs, variants_of(spec, folder, model)
     try:
         digest = digest_of(model.path)
+        files = {
+            one.name: digest_of(one.source.path).sha256
+            for one in variants
+            if one.source.path.exists()  # one that could not be made is none
+        }
         inputs = None if data is None else remembered_sha256(data).hex()
     except OSError as error:
         file = error.filename or model.path
         raise ModelError(f"{file}: the model cannot be read: {error.strerror}") from error
     asked: dict[str, Any] = {"shapes": model.shapes, "data_sha256": inputs}
+    if spec.variants:
+        asked["variants"] = {f"{name}_sha256": digest for name, digest in files.items()}
+    if spec.variants or spec.accuracy.is_said:
+        asked["accuracy"] = spec.accuracy.model_dump(mode="json", exclude_defaults=True)
     if model.workload is not None:
         asked["workload"] = spec.workload.model_dump(mode="json", exclude_defaults=True)
         if model.workload.inputs is not None:
@@ -271,47 +330,3 @@ def no_longer_than_this(file: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             for one in file.parent.glob(f"{file.name}*"):
                 one.unlink()
-
-
-def begun_space(folder: Path) -> SearchSpace | None:
-    """The space of the study in a folder; None where none was begun, or none can be read."""
-    return _of_begun(folder, lambda store: SearchSpace.from_dict(store.identity().space))
-
-
-def begun_machine(folder: Path) -> Mapping[str, Any]:
-    """Fingerprint of the machine that the study in a folder was begun on; empty for a new one."""
-    return _of_begun(folder, lambda store: store.sessions()[0].machine) or {}
-
-
-def _of_begun(folder: Path, ask: Callable[[StudyReader], T]) -> T | None:
-    """What a study says of itself; None where none was begun, or it cannot say.
-
-    Whoever opens it for writing says what is wrong with it.
-    """
-    if not (folder / DATABASE).is_file():
-        return None
-    try:
-        with contextlib.closing(StudyReader.read_only(folder)) as store:
-            return ask(store)
-    except (StorageError, LookupError, ValueError, TypeError):
-        return None
-
-
-def check_machine(store: StudyReader, machine: Machine, *, anyway: bool) -> list[str]:
-    """Refuse another machine or runtime, unless told to go on; returns what to tell the user.
-
-    Raises:
-        StudyMismatchError: lists what differs.
-    """
-    sessions = store.sessions()
-    differences = machine.differences(sessions[-1].machine) if sessions else []
-    if not differences:
-        return []
-    listed = "\n  ".join(differences)
-    if anyway:
-        return [f"continued on another machine or runtime: {'; '.join(differences)}"]
-    raise StudyMismatchError(
-        f"{store.name}: this is not where the study was begun:\n  {listed}\n"
-        "numbers of two machines must not be mixed: begin another study under a new --name, "
-        "or go on with --anyway"
-    )

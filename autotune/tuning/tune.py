@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from autotune.domain.events import Event, Noted
+from autotune.domain.events import Event, Noted, Preparing
 from autotune.machines.locks import Patience
 from autotune.machines.ports import Runner
 from autotune.racing.calibration import load_calibration
@@ -17,17 +17,9 @@ from autotune.storage.optuna_study import open_study
 from autotune.storage.reader import StudyReader
 from autotune.storage.writer import StudyWriter
 from autotune.tuning.allowance import StopRequest
+from autotune.tuning.begun import begun_machine, begun_space, check_machine
 from autotune.tuning.findings import findings, unproven
-from autotune.tuning.prepare import (
-    Prepared,
-    begun_machine,
-    begun_space,
-    check_machine,
-    counted,
-    identity,
-    prepared,
-    source,
-)
+from autotune.tuning.prepare import Prepared, counted, identity, prepared, source
 from autotune.tuning.session import Outcome, Preamble, hold_session
 from autotune.tuning.warm import warm_start
 from autotune.workload.workload import ModelSource
@@ -81,6 +73,7 @@ def tune(  # noqa: PLR0913 - what a session may be told
             begun=partial(begun_space, folder),
             machine_then=partial(begun_machine, folder),
             patience=patience,
+            tell=lambda text: on_event(Preparing(text=text)),
         ) as study:
             store, search, preamble = database.enter_context(
                 _opened(
@@ -145,7 +138,7 @@ def _opened(
             search,
             Preamble(
                 notes=tuple(notes),
-                findings=tuple(findings(spec, facts, choices, items)),
+                findings=tuple(findings(spec, facts, choices, items, study.variants)),
                 doubts=unproven(facts),
                 warm=warm,
                 items_per_request=items,

@@ -2,6 +2,7 @@
 
 from autotune.errors import InputCodeError
 from autotune.worker.batches import WrongOutputError
+from autotune.worker.building import BuildError
 from autotune.worker.device_names import DeviceMissingError
 from autotune.worker.inputs import DataError
 from autotune.worker.model import ShapeError
@@ -32,6 +33,7 @@ _KINDS = {
     InputCodeError: "code",
     ShapeError: "shape",
     DataError: "data",
+    BuildError: "build",
     DeviceMissingError: "device",
     PropertyError: "property",
 }

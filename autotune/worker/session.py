@@ -2,6 +2,8 @@
 
 import dataclasses
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +16,7 @@ from autotune.space.directed import flattened
 from autotune.worker import model, sample
 from autotune.worker.absent import absent
 from autotune.worker.asked import WorkloadData, load_asked
+from autotune.worker.building import build
 from autotune.worker.cache import try_cache
 from autotune.worker.deployment import Compiled, DeployedModels, deployment_of
 from autotune.worker.device import device_facts
@@ -22,6 +25,7 @@ from autotune.worker.embeddings import table_rows
 from autotune.worker.examination import examine
 from autotune.worker.faults import classify
 from autotune.worker.graph import why_random_misleads
+from autotune.worker.guard import hold
 from autotune.worker.inputs import input_name, samples
 from autotune.worker.inspection import Bench, Findings, inspect
 from autotune.worker.items import items_per_request
@@ -71,11 +75,13 @@ class Session:
             "look": self.look,
             "examine": self.examine,
             "read_workload": self.read_workload,
+            "guard": partial(self._answer, "guarded", hold),
+            "build": partial(self._answer, "built", build),
             "inspect": self.inspect,
             "open": self.open,
             "cached": self.cached,
             "load": self.load,
-            "write_sample": self.write_sample,
+            "write_sample": partial(self._answer, "written", sample.obey),
         }
         try:
             duties.get(do, _nothing)(**command)
@@ -83,10 +89,9 @@ class Session:
             self._answers.say("failed", kind=classify(error, do), message=model.last_line(error))
         command["do"] = do
 
-    def write_sample(self, path: str) -> None:
-        """Write a small model, to have something to run where the user gave none."""
-        sample.write(Path(path))
-        self._answers.say("written")
+    def _answer(self, word: str, duty: Callable[..., dict[str, Any]], **asked: Any) -> None:
+        """Carry out what needs no state."""
+        self._answers.say(word, **duty(self._core, self._progress, **asked))
 
     def look(
         self, path: str | None, shapes: dict[str, list[int]] | None = None, batch_size: int = 1
@@ -128,7 +133,8 @@ class Session:
         file = None if inputs is None else Path(inputs)
         asked = Workload.from_dict(workload)
         static, found = read_workload(self._core, Path(path), shapes, file, asked, Path(samples))
-        self._answers.say("workload_read", shapes=static, inputs=str(found))
+        count = len(load_asked(Path(samples)).samples)
+        self._answers.say("workload_read", shapes=static, inputs=str(found), samples=count)
 
     def inspect(  # noqa: PLR0913 - a message's fields
         self,

@@ -122,6 +122,32 @@ def _root(word: str, file: Path, folder: Path) -> Path:
     return home
 
 
+def function_in(word: str, folder: Path) -> Inputs:
+    """A function of the study's that is no source of samples: where it is, and what is beside it.
+
+    Args:
+        word: as `module:function` or `file.py:function`.
+        folder: the study's.
+
+    Raises:
+        SourceError: there is no such file.
+    """
+    return _called(word, absolute(folder), Inputs(source=Source.FUNCTION))
+
+
+def file_in(word: str, folder: Path) -> Path:
+    """A file that a study names.
+
+    Raises:
+        SourceError: it is none.
+    """
+    path = _placed(word, absolute(folder))
+    if _kind(path) != stat.S_IFREG:
+        why = "is no regular file" if _kind(path) else "no such file"
+        raise SourceError(f"{shown(path)}: {why}")
+    return path
+
+
 def seen_from(word: str, folder: Path, target: Path) -> str:
     """A path, or a function in the file that it is in, as another folder's study says it.
 

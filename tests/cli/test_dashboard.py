@@ -11,6 +11,7 @@ from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from wsgiref.util import setup_testing_defaults
 
 import pytest
@@ -25,7 +26,8 @@ from tests.report.studies import BrokenRunner, make_study
 
 def served(folder: Path, target: Path) -> Any:
     """What the dashboard's own program answers about the copy."""
-    from optuna_dashboard import wsgi
+    with mock.patch.dict(os.environ):  # scikit-learn sets variables when it is imported
+        from optuna_dashboard import wsgi
 
     storage = dashboard_copy(folder, target, ["throughput_per_s"])
     status: list[str] = []

@@ -71,8 +71,8 @@ def test_defaults_grow_with_the_model_and_its_weights(tmp_path: Path) -> None:
     small = deadlines_of(DeadlineSpec(), tmp_path / "m.xml", {})
     sparse(tmp_path / "m.bin", 4000 * MIB)
     large = deadlines_of(DeadlineSpec(), tmp_path / "m.xml", {})
-    assert [of(small, key).value_s for key in KEYS] == [60, 601, 120, 301, 31]
-    assert [of(large, key).value_s for key in KEYS] == [60, 4601, 120, 2301, 231]
+    assert [of(small, key).value_s for key in KEYS] == [60, 601, 120, 301, 601, 31]
+    assert [of(large, key).value_s for key in KEYS] == [60, 4601, 120, 2301, 8601, 231]
 
 
 def test_weights_count_wherever_they_are(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.errors import DeviceError, ModelError
 from autotune.machines.deadlines import Deadlines
 from autotune.machines.ports import OpenModel
-from autotune.machines.workers import VARIANT, SubprocessRunner
+from autotune.machines.workers import SubprocessRunner
+from autotune.space.rows.variant import VARIANT
 from autotune.workload.workload import ModelSource, Variant
 from tests.machines.fakes import KEY, LOAD, fake_worker, is_gone, runner_of
 
@@ -251,7 +252,9 @@ TELLS_ITS_FILE = "say('ready'); say('failed', kind='lost', message=hear()['path'
 
 
 @pytest.mark.parametrize(
-    ("model", "file"), [((), "m.xml"), (((VARIANT, "int8"),), "int8.xml")], ids=["given", "variant"]
+    ("model", "file"),
+    [((), "m.xml"), (((VARIANT.name, "int8"),), "int8.xml")],
+    ids=["given", "variant"],
 )
 def test_a_compile_key_names_the_file_that_is_opened(
     tmp_path: Path, model: tuple[tuple[str, str], ...], file: str
@@ -269,7 +272,7 @@ def test_a_compile_key_names_the_file_that_is_opened(
     assert caught.value.failure.message == str(tmp_path / file)
 
 
-@pytest.mark.parametrize("model", [((VARIANT, "pruned"),), (("shape plan", "padded"),)])
+@pytest.mark.parametrize("model", [((VARIANT.name, "pruned"),), (("shape plan", "padded"),)])
 def test_what_is_asked_of_the_model_must_be_known(
     tmp_path: Path, model: tuple[tuple[str, str], ...]
 ) -> None:

@@ -21,9 +21,10 @@ SHARED = {
     "requests_per_stream",
     "batch",
     "preprocessing",
+    "variant",
 }
 """Their names may stand in the modules of `REASONS`; those of all others nowhere."""
-DEVICE, HINT, STREAMS, THREADS, REQUESTS, BATCH, PREPROCESSING = (
+DEVICE, HINT, STREAMS, THREADS, REQUESTS, BATCH, PREPROCESSING, VARIANT = (
     "device",
     "hint",
     "streams",
@@ -31,6 +32,7 @@ DEVICE, HINT, STREAMS, THREADS, REQUESTS, BATCH, PREPROCESSING = (
     "requests_per_stream",
     "batch",
     "preprocessing",
+    "variant",
 )
 REASONS: list[tuple[str, set[str], str]] = [
     ("analysis/caps.py", {REQUESTS}, "Little's law: what a cap lets through"),
@@ -41,7 +43,11 @@ REASONS: list[tuple[str, set[str], str]] = [
     ("analysis/devices.py", {DEVICE, HINT}, "the best of each device, and its better hint"),
     ("analysis/importance.py", {REQUESTS}, "as they were kept in flight"),
     ("analysis/what_if.py", {DEVICE, REQUESTS}, "limits are on the device, verdicts on requests"),
-    ("cli/*.py", {DEVICE, HINT, STREAMS, BATCH}, "options, and what devices and hints are shown"),
+    (
+        "cli/*.py",
+        {DEVICE, HINT, STREAMS, BATCH, VARIANT},
+        "options, and what devices, hints and variants are shown",
+    ),
     ("cli/commands/*.py", {DEVICE}, "an option of its own, older than [space]"),
     ("doctor/probes.py", {DEVICE}, "looks at each device"),
     ("domain/arrival.py", {REQUESTS}, "Little's law"),
@@ -54,7 +60,7 @@ REASONS: list[tuple[str, set[str], str]] = [
     ("export/core_budget.py", {THREADS}, "a hint's threads are said where it had some CPUs only"),
     (
         "export/*.py",
-        {DEVICE, HINT, REQUESTS, BATCH, PREPROCESSING},
+        {DEVICE, HINT, REQUESTS, BATCH, PREPROCESSING, VARIANT},
         "best.json names them beside its properties",
     ),
     (
@@ -62,11 +68,15 @@ REASONS: list[tuple[str, set[str], str]] = [
         {DEVICE, HINT, STREAMS, THREADS, REQUESTS, BATCH},
         "each target has its own words for devices, streams, threads and requests",
     ),
-    ("machines/*.py", {DEVICE, STREAMS, REQUESTS, BATCH}, "what a worker is told, and says"),
+    (
+        "machines/*.py",
+        {DEVICE, STREAMS, REQUESTS, BATCH, VARIANT},
+        "what a worker is told, and says",
+    ),
     ("measuring/measure.py", {REQUESTS, BATCH}, "rounds of requests, and items"),
     ("racing/choice.py", {HINT}, "equality and doubt are for the hint"),
     ("racing/claims.py", {HINT}, "the hint then and now says how fast the machine is"),
-    ("racing/contest.py", {DEVICE, BATCH}, "devices to inspect, batches to prove"),
+    ("racing/contest.py", {DEVICE, BATCH, VARIANT}, "what to inspect, batches to prove"),
     ("racing/counted.py", {REQUESTS}, "what was kept in flight"),
     ("racing/judge.py", {THREADS, REQUESTS}, "ties: fewer threads"),
     ("racing/named.py", {DEVICE, HINT}, "a hint is named by its word"),
@@ -83,10 +93,14 @@ REASONS: list[tuple[str, set[str], str]] = [
     ("spec/profile*.py", {DEVICE, STREAMS}, "facts of devices that are not here"),
     ("stats/tail_test.py", {REQUESTS}, "requests of one round are not independent"),
     ("storage/*.py", {REQUESTS}, "a column of a measurement"),
-    ("surfaces/*.py", {DEVICE, STREAMS, THREADS, REQUESTS, BATCH}, "noise is that of a layout"),
+    (
+        "surfaces/*.py",
+        {DEVICE, STREAMS, THREADS, REQUESTS, BATCH, VARIANT},
+        "noise is that of a layout",
+    ),
     (
         "testing/*.py",
-        {DEVICE, HINT, STREAMS, THREADS, REQUESTS, BATCH},
+        {DEVICE, HINT, STREAMS, THREADS, REQUESTS, BATCH, VARIANT},
         "a simulated CPU is made of streams, threads, requests and items",
     ),
     ("tuning/advice.py", {DEVICE}, "what a device does not let be read back"),
@@ -98,6 +112,7 @@ REASONS: list[tuple[str, set[str], str]] = [
     ("tuning/ledger.py", {DEVICE}, "a device that is hopeless is taken out"),
     ("tuning/loop.py", {DEVICE}, "says so"),
     ("tuning/prepare.py", {DEVICE, BATCH}, "devices to inspect, whether to try a batch"),
+    ("tuning/variants.py", {DEVICE, STREAMS, THREADS, VARIANT}, "variants, on the home device"),
     ("tuning/rig.py", {HINT}, "the reference is the better hint"),
     ("spec/workload.py", {PREPROCESSING}, "a workload says what is to be prepared"),
     ("tuning/choices.py", {STREAMS, REQUESTS, BATCH, DEVICE}, "one request of one item, of states"),

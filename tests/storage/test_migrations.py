@@ -77,6 +77,7 @@ _COLUMNS = {
             for name in ("block", "reference", "slice")
         },
     },
+    8: {"autotune_measurement": {"accuracy"}},
 }
 """What every version added to tables that were there."""
 _TABLES = {

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autotune.domain.accuracy import Accuracy
 from autotune.domain.failure import Failure, FailureKind, TrialFault
 from autotune.domain.inspection import Inspection
 from autotune.domain.measurement import TICK_MS, Block, Cached, Feed
@@ -19,6 +20,7 @@ from autotune.machines.fingerprint import Machine
 from autotune.machines.ports import Load, OpenModel
 from autotune.space.configuration import CompileKey, Configuration
 from autotune.space.dimensions import Api, PerformanceHint
+from autotune.space.rows.variant import GIVEN
 from autotune.stats.latency import percentile_ms, ticks_of
 from autotune.surfaces.recording import Headway, Recording, recorded_slice
 from autotune.surfaces.surface import (
@@ -69,9 +71,15 @@ class Stage:
         """Virtual seconds."""
         return self.inner.clock()
 
-    def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspection:
+    def inspect(
+        self, devices: Sequence[str], *, try_batch: bool, variant: str = GIVEN
+    ) -> Inspection:
         """As simulated."""
-        return self.inner.inspect(devices, try_batch=try_batch)
+        return self.inner.inspect(devices, try_batch=try_batch, variant=variant)
+
+    def accuracy(self, key: CompileKey) -> Accuracy | None:
+        """As simulated."""
+        return self.inner.accuracy(key)
 
     def machine(self, facts: Inspection) -> Machine:
         """As simulated."""

@@ -25,6 +25,7 @@ from autotune.report.race import race_lines
 from autotune.report.race_json import race_json
 from autotune.report.words import limit_lines, why_nothing
 from autotune.space.configuration import Configuration
+from autotune.space.rows.variant import GIVEN
 from autotune.storage.reader import StudyReader
 from autotune.testing import SimulatedCpu, SimulatedRunner
 from autotune.tuning.session import Outcome
@@ -184,8 +185,10 @@ def test_memory_that_cannot_be_told_is_refused(folder: Path) -> None:
     """Else a whole budget would be spent on what nothing can be shown to keep."""
 
     class Sandbox(SimulatedRunner):
-        def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspection:
-            found = super().inspect(devices, try_batch=try_batch)
+        def inspect(
+            self, devices: Sequence[str], *, try_batch: bool, variant: str = GIVEN
+        ) -> Inspection:
+            found = super().inspect(devices, try_batch=try_batch, variant=variant)
             return replace(found, why_no_memory="a sandbox")
 
     spec = make_spec(trials=3, goal={"max_latency": "20ms", "max_memory": "1GiB"})

@@ -11,7 +11,9 @@ from autotune.errors import BusyError, SpecError
 from autotune.host.cpus import affinity, usable_cpus
 from autotune.machines.fingerprint import Machine
 from autotune.machines.locks import machine_lock, study_lock
-from autotune.machines.workers import SubprocessRunner, reference_file
+from autotune.machines.model_files import reference_file
+from autotune.machines.workers import SubprocessRunner
+from autotune.space.rows.variant import GIVEN
 from autotune.space.space import SearchSpace
 from autotune.spec import StudySpec
 from autotune.testing import SimulatedRunner
@@ -80,9 +82,11 @@ def test_answers_that_were_kept_for_workers_go_with_the_preparation(folder: Path
 class Inspected(SubprocessRunner):
     """Real workers' place, without workers: what it was given shows in its machine."""
 
-    def inspect(self, devices: Sequence[str], *, try_batch: bool) -> Inspection:
+    def inspect(
+        self, devices: Sequence[str], *, try_batch: bool, variant: str = GIVEN
+    ) -> Inspection:
         """Without a worker."""
-        return SimulatedRunner().inspect(devices, try_batch=try_batch)
+        return SimulatedRunner().inspect(devices, try_batch=try_batch, variant=variant)
 
 
 @pytest.fixture

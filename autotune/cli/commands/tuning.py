@@ -9,6 +9,7 @@ import typer
 from autotune.cli.commands.options import (
     Cpus,
     Headroom,
+    Json,
     MaxLatency,
     Percentile,
     Portable,
@@ -159,3 +160,21 @@ def tune(
         "stable": until_stable or None,
     }
     sys.exit(run_tune(target, given, budgets, anyway=anyway, trust=trust, wait=wait))
+
+
+def variants(
+    study: Annotated[
+        Path, path_argument(metavar="STUDY", help="A study's folder, with [variants].")
+    ],
+    *,
+    trust: Trust = False,
+    wait: Wait = None,
+    json: Json = False,
+) -> None:
+    """Make the variants of a study's model, and hold their answers to it, before anything is tuned.
+
+    Each is listed with its size, the operations that were quantised, and what the guard finds.
+    """
+    from autotune.cli.variants import show_variants
+
+    sys.exit(show_variants(study, trust=trust, wait=wait, as_json=json))
