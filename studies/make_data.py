@@ -24,6 +24,8 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFont
 STUDIES = Path(__file__).resolve().parent
 SOURCES = STUDIES / "sources"
 SAMPLES = 64
+READ = 1200
+"""Lines of the reader: half of them calibrate, half are held out."""
 
 LINE_HEIGHT = 48
 LINE_WIDTHS = range(80, 641, 80)
@@ -122,6 +124,17 @@ def lines(folder: Path) -> None:
         np.savez(folder / f"lines-{width:03}.npz", x=x)
         texts = "".join(f"{text}\n" for text, _ in chosen)
         (folder / f"lines-{width:03}.txt").write_text(texts, encoding="utf-8")
+
+
+def reader(folder: Path) -> None:
+    """Short lines of prose, one each, for a reader whose answers are held to them."""
+    generator = np.random.default_rng(19)
+    found: list[str] = []
+    for text in paragraphs():
+        if generator.random() < 0.4:
+            found += textwrap.wrap(text, int(generator.integers(10, 27)))[:4]
+    chosen = [line for line in dict.fromkeys(found) if 4 <= len(line) <= 26][:READ]
+    (folder / "lines.txt").write_text("".join(f"{line}\n" for line in chosen), encoding="utf-8")
 
 
 def render_line(text: str, generator: np.random.Generator) -> Image.Image:
@@ -293,6 +306,7 @@ DATA: dict[str, Callable[[Path], None]] = {
     "landmarks": landmarks,
     "lines": lines,
     "photos": photos,
+    "reader": reader,
     "sentences": sentences,
     "vad": vad,
 }

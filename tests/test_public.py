@@ -80,7 +80,7 @@ def test_example_studies_are_valid_and_introduced() -> None:
 
     studies = sorted(ROOT.glob("studies/*/study.toml"))
 
-    assert len(studies) == 15
+    assert len(studies) == 17
     goals = [load_spec(study).goal.goal for study in studies]
     assert {goal.objective for goal in goals} == set(Objective)
     assert any(goal.objective is Objective.THROUGHPUT and goal.cap_ms is None for goal in goals)

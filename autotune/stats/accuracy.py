@@ -170,15 +170,22 @@ def judged_drop(drop: Drop, max_drop: float) -> GuardVerdict:
     return GuardVerdict.MET if drop.high <= max_drop else GuardVerdict.UNCLEAR
 
 
-def needed_samples(drop: Drop, max_drop: float) -> int | None:
+def needed_samples(
+    drop: Drop, samples: int, max_drop: float, *, is_compared: bool = False
+) -> int | None:
     """About how many samples show the loss that was seen to be within the limit.
 
-    As many as would show the rate of so many wrong answers: of all scores between 0 and 1 with this
-    mean, those vary most. None where no number does.
+    Of answers that are compared with the reference's own, as many as would show the rate of so many
+    wrong ones: of all scores between 0 and 1 with this mean, those vary most. Else what samples
+    gain and lose is averaged, and the interval is as wide as one over the square root of their
+    number. None where no number does.
     """
-    seen = max(0.0, drop.seen)
-    if drop.seen >= max_drop or not math.isfinite(drop.high):
+    seen, room = max(0.0, drop.seen), max_drop - drop.seen
+    if room <= 0 or not math.isfinite(drop.high):
         return None
+    if not is_compared:
+        found = samples * ((drop.high - drop.seen) / room) ** 2
+        return None if found > MOST_SAMPLES else math.ceil(found)
     alpha = (1 - CONFIDENCE) / 2
 
     def shows(samples: int) -> bool:
@@ -220,7 +227,8 @@ def accuracy(
         return no_number(metric, max_drop, own.size, "a score is no number")
     limit = max_drop * abs(float(base.mean())) if is_relative else max_drop
     drop = drop_of(base, own, is_compared=is_compared)
-    return _with_verdict(metric, float(own.mean()), float(base.mean()), drop, limit, own.size)
+    means = float(own.mean()), float(base.mean())
+    return _with_verdict(metric, *means, drop, limit, own.size, is_compared=is_compared)
 
 
 def of_all(
@@ -255,8 +263,15 @@ def judged(found: Accuracy, verdict: GuardVerdict) -> Accuracy:
     return replace(found, verdict=verdict, needed=None)
 
 
-def _with_verdict(
-    metric: str, own: float, base: float, drop: Drop, limit: float, samples: int
+def _with_verdict(  # noqa: PLR0913 - as above
+    metric: str,
+    own: float,
+    base: float,
+    drop: Drop,
+    limit: float,
+    samples: int,
+    *,
+    is_compared: bool = False,
 ) -> Accuracy:
     verdict = judged_drop(drop, limit)
     return Accuracy(
@@ -267,7 +282,9 @@ def _with_verdict(
         max_drop=limit,
         samples=samples,
         verdict=verdict,
-        needed=needed_samples(drop, limit) if verdict is GuardVerdict.UNCLEAR else None,
+        needed=needed_samples(drop, samples, limit, is_compared=is_compared)
+        if verdict is GuardVerdict.UNCLEAR
+        else None,
     )
 
 

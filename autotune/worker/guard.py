@@ -26,6 +26,7 @@ from autotune.worker.deployment import Compiled, DeployedModels, SeveralShapes, 
 from autotune.worker.fitting import cropped
 from autotune.worker.gather import image_input
 from autotune.worker.gathered import unhurried
+from autotune.worker.given_answers import given_answers
 from autotune.worker.inputs import DataError, Sample, input_name, shapes_of
 from autotune.worker.judgement import Subject
 from autotune.worker.user_metric import UserMetric, labels_of
@@ -70,6 +71,8 @@ class Guarded:
     """Of the dimensions that decide what the model is, what is not at its default."""
     asked: WorkloadData
     """All samples, those that calibration saw among them."""
+    samples: Path
+    """Their file."""
     held: Sequence[int]
     """Numbers of those that were held out."""
     labels: Sequence[dict[str, np.ndarray[Any, Any]]] | None = None
@@ -88,7 +91,7 @@ class Guarded:
             message = "[accuracy]: no held-out sample is left that the shape plan takes"
             raise DataError(message)
         self.progress("asking the model as it was given")
-        wanted = self._of_given(numbers)
+        wanted = given_answers(self.samples, numbers, lambda: self._of_given(numbers))
         self.progress("asking the variant")
         found = self._of_variant(numbers)
         pairs = zip(wanted, found, strict=True)
@@ -239,7 +242,8 @@ def hold(
     Raises:
         RuntimeError, DataError, InputCodeError: as for `guard`.
     """
-    data, labels = load_asked(Path(asked.pop("samples"))), asked.pop("labels")
+    samples = Path(asked.pop("samples"))
+    data, labels = load_asked(samples), asked.pop("labels")
     is_part = asked.pop("is_part")
     capabilities = {
         name: core.get_property(name, "OPTIMIZATION_CAPABILITIES")
@@ -253,6 +257,7 @@ def hold(
         home=home,
         arithmetic="f32" if "f32" in native_of(home, capabilities[home]) else "",
         asked=data,
+        samples=samples,
         labels=None
         if labels is None
         else labels_of(Path(labels), len(data.samples), is_part=is_part),

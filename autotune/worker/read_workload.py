@@ -12,6 +12,7 @@ from autotune.errors import InputCodeError, SourceError
 from autotune.worker import model
 from autotune.worker.asked import WorkloadData, save_asked, save_static, static_file
 from autotune.worker.gather import facts_of, gather, image_input
+from autotune.worker.given_answers import forget_answers
 from autotune.worker.inputs import (
     DataError,
     Sample,
@@ -72,6 +73,7 @@ def read_workload(
         raise
     except (SourceError, PreparationError) as error:
         raise DataError(str(error)) from None
+    forget_answers(samples)
     save_asked(samples, asked)
     save_static(static_file(samples), fed[:MOST_OF_ONE_SHAPE])
     return {name: list(array.shape) for name, array in fed[0].items()}, static_file(samples)

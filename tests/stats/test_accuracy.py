@@ -211,7 +211,7 @@ def test_so_many_samples_would_decide(wrong: int, limit: float) -> None:
     """With the same share of losses the bound is then within the limit; with fewer it is not."""
     found = np.repeat([0.0, 1.0], [wrong, 100 - wrong])
     drop = drop_of(np.ones(100), found, is_compared=True)
-    needed = needed_samples(drop, limit)
+    needed = needed_samples(drop, 100, limit, is_compared=True)
     assert needed is not None
 
     def high(samples: int) -> float:
@@ -220,8 +220,20 @@ def test_so_many_samples_would_decide(wrong: int, limit: float) -> None:
     assert high(math.ceil(1.1 * needed)) <= limit < high(math.floor(0.9 * needed))
 
 
+def test_gains_and_losses_need_more_samples_than_losses_alone() -> None:
+    """Of 600 lines 36 are read wrong that were right, and 30 the other way round."""
+    reference, found = np.ones(600), np.ones(600)
+    found[:36], reference[36:66] = 0, 0
+    drop = drop_of(reference, found)
+    needed = needed_samples(drop, 600, 0.03)
+    assert needed is not None
+    times = round(needed / 600)
+    more = drop_of(np.tile(reference, times), np.tile(found, times))
+    assert more.high == pytest.approx(0.03, abs=0.003)
+
+
 def test_no_number_of_samples_shows_what_is_over_the_limit() -> None:
     """Nor what is just at it."""
     drop = drop_of(np.ones(100), np.repeat([0.0, 1.0], [2, 98]), is_compared=True)
-    assert needed_samples(drop, 0.02) is None
-    assert needed_samples(drop, 0.01) is None
+    assert needed_samples(drop, 100, 0.02, is_compared=True) is None
+    assert needed_samples(drop, 100, 0.01) is None

@@ -3,7 +3,7 @@
 import re
 import wave
 from collections.abc import Callable
-from itertools import groupby, pairwise
+from itertools import groupby, islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,26 @@ def test_the_recogniser_reads_the_lines(data_of: Data) -> None:
             total += len(text.replace(" ", ""))
     assert total > 1000
     assert wrong / total < 0.04
+
+
+def test_the_metric_of_the_reader_counts_lines_that_are_read_right(
+    data_of: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of three at least; none where answers are of other lines."""
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "data").symlink_to(data_of("reader"))
+    (tmp_path / "models").symlink_to(MODELS)
+    monkeypatch.chdir(tmp_path / "study")
+    pages, metric = load("reader/pages.py"), load("reader/metric.py")
+    texts = (data_of("reader") / "lines.txt").read_text().splitlines()[:40]
+    reader = compiled("recogniser.onnx")
+    outputs = [
+        {"y": answer(reader, one["x"])} for one, _ in zip(pages.lines(), texts, strict=False)
+    ]
+    samples = [{"label": np.array(text)} for text in texts]
+    assert len(outputs) == len(texts) == 40
+    assert sum(metric.right(outputs, samples)) > 26
+    assert sum(metric.right(outputs[1:] + outputs[:1], samples)) == 0
 
 
 def test_the_detector_finds_signs_and_pages(data_of: Data) -> None:

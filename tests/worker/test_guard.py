@@ -1,6 +1,6 @@
 """The guard on real models: what is identical passes, what is planted wrong does not."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from autotune.machines.protocol import GuardDone
 from autotune.spec.variants import AccuracySpec
 from autotune.spec.workload import WorkloadSpec
 from autotune.worker.asked import load_asked
+from autotune.worker.given_answers import forget_answers, given_answers
 from autotune.worker.guard import hold
 from autotune.worker.inputs import DataError
 from autotune.worker.read_workload import read_workload
@@ -319,6 +320,34 @@ def test_what_is_said_of_samples_holds_for_those_of_the_guard() -> None:
     assert guard is not None
     assert isinstance(guard.asked, Workload)
     assert [one[""] for one in guard.asked.shapes] == [(1, 3, 4), (1, 3, 6)]
+
+
+def test_the_model_is_asked_once_for_all_that_is_held_to_it(tmp_path: Path) -> None:
+    """Kept answers are those that were given; of other samples it is asked again."""
+    samples, asked = tmp_path / "s.npz", []
+
+    def ask(count: int) -> Callable[[], list[Any]]:
+        def answers() -> list[Any]:
+            asked.append(count)
+            return [{"y": np.full((n, 2), n, np.float32), "z": np.array(n)} for n in range(count)]
+
+        return answers
+
+    first = given_answers(samples, [1, 3, 5], ask(3))
+    again = given_answers(samples, [5, 1], ask(2))
+    assert asked == [3]
+    for one, other in ((again[0], first[2]), (again[1], first[0])):
+        assert list(one) == list(other) == ["y", "z"]
+        assert all(np.array_equal(one[name], other[name]) for name in one)
+    given_answers(samples, [2], ask(1))
+    assert asked == [3, 1]
+    for spoilt in (b"", b"PK\x03\x04"):
+        (tmp_path / "s.npz.answers.npz").write_bytes(spoilt)
+        given_answers(samples, [2], ask(1))
+    assert asked == [3, 1, 1, 1]
+    forget_answers(samples)
+    given_answers(samples, [2], ask(1))
+    assert asked == [3, 1, 1, 1, 1]
 
 
 def numbers(count: int, **said: Any) -> tuple[Sequence[int], Sequence[int]]:
