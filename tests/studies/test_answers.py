@@ -3,7 +3,7 @@
 import re
 import wave
 from collections.abc import Callable
-from itertools import groupby, islice, pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
