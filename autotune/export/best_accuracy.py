@@ -7,11 +7,15 @@ from pydantic import Field, ValidationError
 
 from autotune.domain.accuracy import Accuracy, GuardVerdict
 from autotune.errors import AutotuneError
-from autotune.export.section import Count, FileSection, Finite, Text
+from autotune.export.section import Count, FileSection, Text
 from autotune.spec.variants import AccuracySpec
 from autotune.spec.workload import WorkloadSpec
 from autotune.workload.guard import Guard
 from autotune.workload.locate import seen_from
+
+
+Signed = Annotated[float, Field(allow_inf_nan=False)]
+"""An accuracy, or a loss, which may be a gain."""
 
 
 class BestReference(FileSection):
@@ -30,17 +34,17 @@ class BestAccuracy(FileSection):
         description="[accuracy] of the study; paths are relative to the folder of this file."
     )
     metric: Text
-    value: Finite | None = Field(description="Of these answers; null where there is no number.")
-    reference: Finite | None = Field(
+    value: Signed | None = Field(description="Of these answers; null where there is no number.")
+    reference: Signed | None = Field(
         description="Of the model as it was given: 1 where the two are compared with each other."
     )
-    drop: Finite | None = Field(description="What is lost on the held-out samples.")
-    drop_low: Finite | None = Field(
+    drop: Signed | None = Field(description="What is lost on the held-out samples.")
+    drop_low: Signed | None = Field(
         description="Lower end of the 95 % interval of what is lost on all samples like these; "
         "null where nothing bounds it."
     )
-    drop_high: Finite | None = Field(description="Upper end.")
-    max_drop: Finite = Field(description="What may be lost.")
+    drop_high: Signed | None = Field(description="Upper end.")
+    max_drop: Signed = Field(description="What may be lost.")
     samples: Count = Field(description="Held-out samples.")
     verdict: GuardVerdict = Field(
         description="identical: to the bit; met: shown to be within the limit; unclear: within it, "

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from autotune.domain.fed import Fed
 from autotune.domain.race import Status
 from autotune.errors import AutotuneError
+from autotune.export.best_accuracy import best_accuracy
 from autotune.export.best_file import (
     FORMAT_VERSION,
     BestFile,
@@ -25,6 +26,8 @@ from autotune.export.core_budget import limit_of, properties_of
 from autotune.export.from_trial import best_file
 from autotune.space.configuration import Configuration
 from autotune.space.dimensions import PerformanceHint
+from autotune.spec.variants import AccuracySpec
+from autotune.stats.accuracy import accuracy
 from tests.builders import GOAL, make_failure, make_measurement, make_opening, make_trial
 
 HINT = make_trial(0, configuration=Configuration(device="CPU", hint=PerformanceHint.THROUGHPUT))
@@ -286,3 +289,16 @@ def test_a_folder_stands_for_the_file_in_it(tmp_path: Path) -> None:
     """As `tune` leaves it there; a file is itself, there or not."""
     assert best_at(tmp_path) == tmp_path / "best.json"
     assert best_at(tmp_path / "other.json") == tmp_path / "other.json"
+
+
+def test_a_variant_may_lose_less_than_nothing(tmp_path: Path) -> None:
+    """A quantised model that is right more often; and one of which nothing is bounded."""
+    gains = accuracy("top1", [0.0, 1.0] * 50, [1.0] * 100, 0.01)
+    unbounded = accuracy("mAP", [31.0, 33.0], [30.0, 35.0], 5.0)
+    for found in (gains, unbounded):
+        told = best_accuracy(AccuracySpec(), found, tmp_path, tmp_path)
+        file = make_best().model_copy(update={"accuracy": told})
+        write_best(file, tmp_path / "best.json")
+        assert read_best(tmp_path / "best.json").accuracy == told
+    assert told is not None
+    assert (told.drop_low, told.drop_high) == (None, None)
