@@ -13,7 +13,6 @@ from autotune.spec.workload import WorkloadSpec
 from autotune.workload.guard import Guard
 from autotune.workload.locate import seen_from
 
-
 Signed = Annotated[float, Field(allow_inf_nan=False)]
 """An accuracy, or a loss, which may be a gain."""
 
