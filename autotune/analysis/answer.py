@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from autotune.analysis.among import ALL, Among
 from autotune.analysis.what_if import deciding, is_allowed, needs_judging, under
 from autotune.domain.goal import Goal
 from autotune.domain.race import RaceResult
@@ -29,14 +30,15 @@ class Answer:
     """Judged by the goal: all of them for the study's own, else at least the hints, the failed ones
     and all that decide."""
     is_any_allowed: bool
-    """Whether anything that was measured is on the device and within the limits beside latency."""
+    """Whether anything that was measured is one that is asked about, and within the limits beside
+    latency."""
 
 
-def answer(store: StudyReader, goal: Goal, device: str | None = None) -> Answer:
-    """The best trial under a goal, on a device if one is named.
+def answer(store: StudyReader, goal: Goal, among: Among = ALL) -> Answer:
+    """The best trial under a goal, of those that are asked about.
 
-    The race has a say where it was held over all trials and what it chose is on the device; under
-    another goal than its own, only where that is also the best of the trials. What is preferred
+    The race has a say where it was held over all trials and what it chose is one of those; under
+    another goal than its own, only where that is also the best of them. What is preferred
     among equals makes no other goal.
 
     Raises:
@@ -46,8 +48,8 @@ def answer(store: StudyReader, goal: Goal, device: str | None = None) -> Answer:
     judged = trials
     if needs_judging(stored, goal):
         with rows_explained(store.name, "the requests of a trial"):
-            judged = deciding(trials, stored, goal, store.with_blocks, device)
-    here = [t for t in judged if device is None or t.configuration.device == device]
+            judged = deciding(trials, stored, goal, store.with_blocks, among)
+    here = [trial for trial in judged if among.has(trial)]
     race = _held_over(store, goal, len(trials))
     winner = None if race is None else race.winner
     number = None if winner is None else winner.contender.trial
@@ -62,7 +64,7 @@ def answer(store: StudyReader, goal: Goal, device: str | None = None) -> Answer:
         race=race,
         held=held,
         trials=judged,
-        is_any_allowed=any(is_allowed(trial, goal, device) for trial in here),
+        is_any_allowed=any(is_allowed(trial, goal, among) for trial in here),
     )
 
 

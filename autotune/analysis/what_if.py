@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from autotune.analysis.among import ALL, Among
 from autotune.analysis.caps import cap_ranges, latencies_of, lowest_met
 from autotune.domain.goal import Goal, Objective, Sla, Verdict
 from autotune.domain.measurement import TICK_MS, Latency, Measurement
@@ -16,13 +17,13 @@ from autotune.stats.latency import cap_ticks, over_cap, percentile_rank, summari
 from autotune.stats.tail_test import most_over_to_meet, sla_verdict
 
 
-def is_allowed(trial: Trial, goal: Goal, device: str | None = None) -> bool:
-    """Whether a measured trial ran on the device and keeps every limit beside latency.
+def is_allowed(trial: Trial, goal: Goal, among: Among = ALL) -> bool:
+    """Whether a measured trial is one of those and keeps every limit beside latency.
 
     One whose reading is not known does not.
     """
     measured = trial.measurement
-    if measured is None or device not in {None, trial.configuration.device}:
+    if measured is None or not among.has(trial):
         return False
     return all(one.verdict is Verdict.MET for one in judged(measured, goal))
 
@@ -50,7 +51,7 @@ def deciding(
     stored: Goal,
     goal: Goal,
     with_blocks: Callable[[Trial], Trial],
-    device: str | None = None,
+    among: Among = ALL,
 ) -> tuple[Trial, ...]:
     """The trials that decide which is best under another goal, and the hints, judged by it.
 
@@ -64,15 +65,15 @@ def deciding(
         stored: the goal that these belong to.
         goal: the one that is asked for.
         with_blocks: brings back the blocks of a trial.
-        device: what the best must run on.
+        among: which the best must be one of.
     """
-    allowed = [trial for trial in trials if is_allowed(trial, goal, device)]
+    allowed = [trial for trial in trials if is_allowed(trial, goal, among)]
     if goal.objective is Objective.LATENCY:
         needed = _lowest_met(allowed, stored, goal, with_blocks)
     else:
         ranked = sorted(allowed, key=lambda trial: merit(trial, goal), reverse=True)
         needed = _first_met(ranked, goal, with_blocks)
-    needed = needed or _misses(trials, allowed, stored, goal, device)
+    needed = needed or _misses(trials, allowed, stored, goal, among)
     others = [t for t in trials if t.configuration.is_hint or t.measurement is None]
     wanted = {trial.number: trial for trial in (*others, *needed)}
     return under([wanted[number] for number in sorted(wanted)], goal, with_blocks)
@@ -173,12 +174,12 @@ def _misses(
     allowed: Sequence[Trial],
     stored: Goal,
     goal: Goal,
-    device: str | None,
+    among: Among,
 ) -> list[Trial]:
     """What comes nearest: to the cap among those within the limits, and to each limit."""
     found = _nearest(allowed, stored.percentile, goal.percentile)
     if goal.limits:
-        there = [t for t in trials if t.measurement and device in {None, t.configuration.device}]
+        there = [trial for trial in trials if trial.measurement and among.has(trial)]
         beside = replace(goal, cap_ms=None)
         near = nearest_miss(there, beside)
         found += [*nearest_misses(there, beside).values(), *([] if near is None else [near])]

@@ -1,17 +1,20 @@
 """What is asked, of which study: from the words of the command line to values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from autotune.analysis.among import Among
 from autotune.domain.goal import Goal, Objective
 from autotune.domain.limits import BY_NAME
-from autotune.domain.units import parse_duration, parse_percent
+from autotune.domain.trial import Trial
+from autotune.domain.units import number, parse_duration, parse_percent
 from autotune.errors import SpecError, UsageError
 from autotune.host.core_budget import budget_in_words
 from autotune.report.words import inputs_of
 from autotune.spec import STUDY_FILE, parse_spec
+from autotune.spec.variants import parse_max_drop
 from autotune.storage.backup import SUFFIX
 from autotune.storage.database import DATABASE
 from autotune.storage.identity import Identity
@@ -89,6 +92,37 @@ def within_limits(goal: Goal, limits: Mapping[str, str | None]) -> Goal:
             except ValueError as error:
                 raise UsageError(f"{BY_NAME[name].option}: {error}") from None
     return goal.within(found) if found else goal
+
+
+def asked_about(
+    trials: Sequence[Trial], device: str | None = None, max_drop: str | None = None
+) -> Among:
+    """Which trials are asked about, from the words of the command line.
+
+    Raises:
+        UsageError: a loss that is none, that no guard looked at, or that is more than it let
+            through: nothing above that was measured.
+    """
+    device = None if device is None else device.upper()
+    if max_drop is None:
+        return Among(device=device)
+    try:
+        asked = parse_max_drop(max_drop)
+    except ValueError as error:
+        said = str(error).rsplit("Value error, ", maxsplit=1)[-1]
+        raise UsageError(f"--max-drop: {said}") from None
+    found = [t.measurement.opening.accuracy for t in trials if t.measurement is not None]
+    known = next((one for one in found if one is not None), None)
+    if known is None:
+        raise UsageError("--max-drop: the study has no guard that looked at answers: [accuracy]")
+    scale = abs(known.reference or 0.0) if asked.is_relative else 1.0
+    lost = asked.amount * scale
+    if lost > known.max_drop * (1 + 1e-9):
+        raise UsageError(
+            f"--max-drop: the study's guard let no more through than {number(known.max_drop, 3)}, "
+            "and what lost more was not measured; begin a study with another [accuracy] max_drop"
+        )
+    return Among(device=device, max_drop=lost)
 
 
 def terms_json(identity: Identity, machine: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from autotune.analysis.among import ALL, Among
 from autotune.analysis.comparison import Side
 from autotune.analysis.evidence import Evidence
 from autotune.cli.output import must_end_with, say
-from autotune.cli.questions import opened, within_limits
+from autotune.cli.questions import asked_about, opened, within_limits
 from autotune.domain.goal import Goal
 from autotune.domain.paths import absolute
 from autotune.errors import UsageError
@@ -31,14 +32,16 @@ def show_report(
     *,
     open_it: bool,
     limits: Mapping[str, str | None] | None = None,
+    max_drop: str | None = None,
 ) -> None:
     """Write the page, beside the study where nothing else is said, and open it if asked to.
 
     With `png`, the main chart goes there, and the page is written only where it is asked for.
-    `limits` are what the page begins with in its answers to other questions.
+    `limits` and `max_drop` are what the page begins with in its answers to other questions.
     """
     folder, store = opened(folder)
     asked = within_limits(store.identity().goal, limits or {})
+    among = asked_about(store.trials(), max_drop=max_drop)
     console = Console()
     if out is not None:
         must_end_with("--out", out, ".html")
@@ -52,7 +55,7 @@ def show_report(
         store = StudyReader.read_only(folder)
     target = out or folder / REPORT
     with closing(store):
-        _write(store, target, asked)
+        _write(store, target, asked, among)
     _say_and_open(target, open_it=open_it)
 
 
@@ -63,12 +66,15 @@ def show_comparison(
     *,
     open_it: bool,
     limits: Mapping[str, str | None] | None = None,
+    max_drop: str | None = None,
 ) -> None:
     """Several studies on one page, judged by the first one's goal, with other limits if asked for.
 
     Raises:
-        UsageError: a picture is asked for, which is of one study.
+        UsageError: what is of one study is asked for: a picture, or a loss of accuracy.
     """
+    if max_drop is not None:
+        raise UsageError("--max-drop: accuracies are of one study; give one")
     if png is not None:
         raise UsageError("--png: the picture is of one study; give one")
     if out is not None:
@@ -112,5 +118,5 @@ def _say_and_open(target: Path, *, open_it: bool) -> None:
         say(console, "no browser was found: open it by hand")
 
 
-def _write(store: StudyReader, target: Path, asked: Goal | None = None) -> None:
-    write_atomically(target, render(view_of(Evidence.of(store), asked)))
+def _write(store: StudyReader, target: Path, asked: Goal | None = None, among: Among = ALL) -> None:
+    write_atomically(target, render(view_of(Evidence.of(store), asked, among)))

@@ -7,15 +7,18 @@ from pathlib import Path
 
 from rich.console import Console
 
+from autotune.analysis.among import Among
 from autotune.analysis.answer import Answer, answer, raced, trials_under
 from autotune.analysis.devices import by_device
+from autotune.analysis.guarded import losses_of
 from autotune.analysis.mixture import mix_fed
 from autotune.analysis.pareto import NOISE, pareto_front
 from autotune.analysis.what_if import is_allowed, lowest_cap
 from autotune.cli.output import STDOUT, csv_to, goal_json, must_end_with, print_json, say, show
-from autotune.cli.questions import asked_goal, opened, terms_json, within_limits
+from autotune.cli.questions import asked_about, asked_goal, opened, terms_json, within_limits
 from autotune.domain.goal import Goal
 from autotune.domain.ranking import baselines, better_hint, is_shown, latest
+from autotune.domain.units import number
 from autotune.errors import EXIT_NO_FEASIBLE, EXIT_OK, AutotuneError, UsageError
 from autotune.export.best_file import BestFile, read_best, write_best
 from autotune.export.from_study import best_of_study
@@ -32,7 +35,14 @@ from autotune.storage.sessions import last_machine
 from autotune.workload.mix import Mix
 
 
-def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_json: bool) -> None:
+def show_pareto(
+    folder: Path,
+    percentile: float | None,
+    csv: Path | None,
+    *,
+    max_drop: str | None = None,
+    as_json: bool,
+) -> None:
     """The front over all measurements within the limits, beyond the noise, drawn and listed."""
     from autotune.analysis.frames import frame, to_csv, to_records
 
@@ -41,10 +51,14 @@ def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_
     stored = identity.goal
     goal = asked_goal(stored, None, percentile)
     trials = trials_under(store, stored, goal)
+    among = asked_about(trials, max_drop=max_drop)
     measured = [t for t in trials if t.measurement is not None and t.reused_from is None]
-    table = frame([one for one in latest(measured) if is_allowed(one, goal)], identity)
-    on_front = pareto_front(table["throughput_per_s"], table["latency_goal_ms"], NOISE)
-    table = table[on_front].sort_values("throughput_per_s")
+    allowed = [one for one in latest(measured) if is_allowed(one, goal, among)]
+    table = frame(allowed, identity)
+    on_front = pareto_front(
+        table["throughput_per_s"], table["latency_goal_ms"], NOISE, losses_of(allowed)
+    )
+    table = table[on_front].sort_values(["accuracy_drop", "throughput_per_s"])
     if csv is not None:
         csv_to(csv, to_csv(table))
         if str(csv) == STDOUT:
@@ -68,7 +82,12 @@ def show_pareto(folder: Path, percentile: float | None, csv: Path | None, *, as_
     show(console, pareto_chart(measured, rows, goal, console.width))
     title = (
         f"{len(rows)} of {len(measured)} measurements are on the front: "
-        f"each has over {percent(NOISE)} more throughput than the one above it"
+        f"each has over {percent(NOISE)} more throughput than "
+        + (
+            "the one above it"
+            if losses_of(rows) is None
+            else "those above it that lose no more accuracy"
+        )
         + (", and all keep the limits beside latency" if goal.limits else "")
     )
     race = raced(store, store.trials()) if goal == stored else None  # of no other goal
@@ -87,6 +106,7 @@ def show_best(
     *,
     headroom: str | None = None,
     limits: Mapping[str, str | None] | None = None,
+    max_drop: str | None = None,
     device: str | None = None,
     portable: bool = False,
     as_json: bool,
@@ -98,12 +118,12 @@ def show_best(
     goal = asked_goal(store.identity().goal, max_latency, percentile, headroom)
     goal = within_limits(goal, limits or {})
     goal = replace(goal, portable=portable or goal.portable)
-    device = None if device is None else device.upper()
-    found = answer(store, goal, device)
+    among = asked_about(store.trials(), device, max_drop)
+    found = answer(store, goal, among)
     leader, race, trials = found.best, found.race, found.trials
     console = Console()
     if leader is None:
-        why = _why_nothing(store, found, goal, device)
+        why = _why_nothing(store, found, goal, among)
         if as_json:
             print_json({"goal": goal_json(goal), "best": None, "why": why})
         else:
@@ -118,8 +138,8 @@ def show_best(
     if as_json:
         print_json(file.model_dump(mode="json"))
         return code
-    _tell_best(console, found, file, goal, device, mix_fed(store.identity().fed))
-    _tell_devices(console, store, found, goal, device)
+    _tell_best(console, found, file, goal, among, mix_fed(store.identity().fed))
+    _tell_devices(console, store, found, goal, among)
     for line in _of_workload(store, found, goal):
         say(console, line)
     say(console, terms_of(store.identity(), last_machine(store.sessions())))
@@ -133,11 +153,11 @@ def _tell_best(
     found: Answer,
     file: BestFile,
     goal: Goal,
-    device: str | None,
+    among: Among,
     mix: Mix | None,
 ) -> None:
     """The race that chose it, or what the search saw of it beside the hints."""
-    say(console, f"{goal_in_words(goal)}{_on(device)}:")
+    say(console, f"{goal_in_words(goal)}{_of(among)}:")
     if found.race is not None:
         show(console, race_table(found.race, goal))
         for line in race_lines(found.race, goal):
@@ -154,13 +174,13 @@ def _tell_best(
 
 
 def _tell_devices(
-    console: Console, store: StudyReader, found: Answer, goal: Goal, device: str | None
+    console: Console, store: StudyReader, found: Answer, goal: Goal, among: Among
 ) -> None:
     """The best of each device, where several are asked about."""
-    if device is not None or len({t.configuration.device for t in found.trials}) < 2:
+    if among.device is not None or len({t.configuration.device for t in found.trials}) < 2:
         return
     # Of another goal, only what decides it over all has been judged so far.
-    judged = trials_under(store, store.identity().goal, goal)
+    judged = [t for t in trials_under(store, store.identity().goal, goal) if among.has(t)]
     each = devices_table(by_device(judged, goal), goal, better_hint(judged, goal, found.race))
     if each is not None:
         show(console, each)
@@ -203,13 +223,18 @@ def _keep_certified(out: Path, file: BestFile) -> None:
         raise UsageError(f"--out: {out} was raced, and this was not; give another name")
 
 
-def _on(device: str | None) -> str:
-    return "" if device is None else f", on {device}"
+def _of(among: Among) -> str:
+    on = "" if among.device is None else f", on {among.device}"
+    lost = among.max_drop
+    return on if lost is None else f"{on}, losing at most {number(lost, 3)} accuracy"
 
 
-def _why_nothing(store: StudyReader, found: Answer, goal: Goal, device: str | None) -> str:
+def _why_nothing(store: StudyReader, found: Answer, goal: Goal, among: Among) -> str:
     """Why there is no best within the limits, the nearest misses, and the cap that would be met."""
-    here = tuple(t for t in found.trials if device in {None, t.configuration.device})
+    device = among.device
+    here = tuple(trial for trial in found.trials if among.has(trial))
+    if among.max_drop is not None and not any(trial.measurement for trial in here):
+        return f"nothing that was measured was shown to lose at most {number(among.max_drop, 3)}"
     if device is not None and not any(trial.measurement for trial in here):
         measured = {t.configuration.device for t in store.trials() if t.measurement is not None}
         listed = f"; measured were {', '.join(sorted(measured))}" if measured else ""
@@ -217,7 +242,7 @@ def _why_nothing(store: StudyReader, found: Answer, goal: Goal, device: str | No
     why = why_nothing(here or found.trials, goal)
     if goal.cap_ms is not None and found.is_any_allowed:
         stored, trials = store.identity().goal.percentile, store.trials()
-        allowed = [trial for trial in trials if is_allowed(trial, goal, device)]
+        allowed = [trial for trial in trials if is_allowed(trial, goal, among)]
         relaxed = relaxed_in_words(
             lowest_cap(allowed, stored, goal.percentile, store.with_blocks), goal
         )

@@ -56,6 +56,13 @@ class Accuracy:
     """Why there is no number, or why it says nothing."""
 
     @property
+    def bounds(self) -> Drop | None:
+        """What is known of the loss: it is none of identical answers; None where nothing is."""
+        if self.verdict is GuardVerdict.IDENTICAL:
+            return Drop(seen=0.0, low=0.0, high=0.0)
+        return None if self.why is not None else self.drop
+
+    @property
     def doubt(self) -> str | None:
         """Why what has it may not be certified; None where it may."""
         if self.verdict.is_shown:

@@ -57,6 +57,13 @@ PREPARATION = Column(
     holds="to prepare the inputs of a request, the mean, where that is a part of its latency",
     is_number=True,
 )
+LOSS = Column(
+    name="accuracy loss",
+    narrow="loss",
+    holds="what the accuracy loses against the model as it was given, as seen on the held-out "
+    "samples, where a guard looks at answers; below 0 it gains",
+    is_number=True,
+)
 THROUGHPUT = Column(
     name="throughput",
     narrow="through-\nput",
@@ -118,8 +125,21 @@ ON_THE_PAGE = {
 }
 """The page's table of all trials, by the names of its cells in page.js; without those of padding
 and preparation where there is none."""
-TERMINAL = (TRIAL, STREAMS, REQUESTS, BATCH, PRECISION, PADDING, THROUGHPUT, LATENCY, SLA, GAIN)
-"""The terminal's tables of trials; without padding where shapes are not mixed."""
+TERMINAL = (
+    TRIAL,
+    STREAMS,
+    REQUESTS,
+    BATCH,
+    PRECISION,
+    PADDING,
+    LOSS,
+    THROUGHPUT,
+    LATENCY,
+    SLA,
+    GAIN,
+)
+"""The terminal's tables of trials; without padding where shapes are not mixed, and without a loss
+where nobody looks at answers."""
 COMPARED = (STUDY, CONFIGURATION, THROUGHPUT, LATENCY, SLA, BETTER_HINT, GAIN)
 """The best of each study, on the page of several."""
 ALL = tuple(dict.fromkeys((*TERMINAL, *ON_THE_PAGE.values(), *COMPARED)))

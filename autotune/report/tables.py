@@ -6,14 +6,16 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from autotune.analysis.guarded import loss_of
 from autotune.analysis.mixture import padding_of
 from autotune.domain.goal import Goal, Verdict, together
 from autotune.domain.limits import LimitRow
 from autotune.domain.measurement import FLAGS, Flag, Measurement
 from autotune.domain.ranking import ratio
 from autotune.domain.trial import Trial
+from autotune.domain.units import number
 from autotune.domain.verdicts import judged
-from autotune.report.columns import LATENCY, PADDING, STREAMS, TERMINAL
+from autotune.report.columns import LATENCY, LOSS, PADDING, STREAMS, TERMINAL
 from autotune.report.format import milliseconds, per_second, percent, percentile, times
 from autotune.space.dimensions import ARITHMETIC
 from autotune.workload.mix import Mix
@@ -21,6 +23,7 @@ from autotune.workload.mix import Mix
 STYLES = {Verdict.MET: "green", Verdict.MISSED: "red", Verdict.UNCLEAR: "yellow", None: ""}
 SIGNS = {Verdict.MET: "+", Verdict.MISSED: "x", Verdict.UNCLEAR: "?", None: " "}
 
+_AFTER_LOSS = len(TERMINAL) - 1 - TERMINAL.index(LOSS)
 UNPROVEN = "unproven"
 """Stands beside the flags: answers that could not be shown to be those of single requests."""
 
@@ -54,9 +57,10 @@ def trials_table(
     measured = [trial for trial in trials if trial.measurement is not None]
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     table.padding = (0, 1, 0, 0)
+    is_guarded = any(loss_of(trial) is not None for trial in measured)
     several = len({trial.configuration.device for trial in measured}) > 1
     for column in TERMINAL:
-        if column is PADDING and mix is None:
+        if (column is PADDING and mix is None) or (column is LOSS and not is_guarded):
             continue
         may_fold = column is STREAMS  # the only one with words, some of them many
         table.add_column(
@@ -66,7 +70,9 @@ def trials_table(
             overflow="fold" if column is STREAMS else "ellipsis",
         )
     for trial in measured:
-        table.add_row(*_cells(trial, baseline, goal, mix, with_device=several))
+        cells = _cells(trial, baseline, goal, mix, with_device=several)
+        loss = [loss_or_dash(loss_of(trial))] if is_guarded else []
+        table.add_row(*cells[:-_AFTER_LOSS], *loss, *cells[-_AFTER_LOSS:])
     table.caption = _flags(measured)
     table.caption_justify = "left"
     return table
@@ -107,6 +113,11 @@ def doubt_in_words(doubt: str) -> str:
 def share_or_dash(share: float | None) -> str:
     """A share in percent; a dash where it is not known."""
     return "-" if share is None else percent(share)
+
+
+def loss_or_dash(loss: float | None) -> str:
+    """What an accuracy loses; a dash where it is not known."""
+    return "-" if loss is None else number(loss, 2)
 
 
 def _cells(

@@ -1,5 +1,6 @@
 """[variants]: other files of the model, given or made here; [accuracy]: how far they may be off."""
 
+import contextlib
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -139,14 +140,32 @@ class MaxDrop(Section):
     """Whether it is a share of the reference's own accuracy."""
 
 
+def parse_max_drop(text: str) -> MaxDrop:
+    """``0.01``, or ``1%`` of the reference's own accuracy.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    return MaxDrop.model_validate(_max_drop(text if text.strip().endswith("%") else _number(text)))
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 def _max_drop(value: object) -> object:
     if isinstance(value, MaxDrop):
         return value
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    amount = parse_percent(value) if isinstance(value, str) else value
-    if not (is_number or isinstance(value, str)) or not isinstance(amount, int | float):
-        message = f'{value!r} is no loss; write 0.01 for that much, or "1%" for a share'
-        raise ValueError(message)
+    amount: object = value
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            amount = parse_percent(value)
+    if isinstance(amount, bool) or not isinstance(amount, int | float):
+        message = f'{value!r:.80} is no loss; write 0.01 for that much, or "1%" for a share'
+        raise ValueError(message)  # noqa: TRY004 - pydantic reports it
     if not 0 <= amount < 1:
         message = f"{value!r} must be at least 0 and less than 1"
         raise ValueError(message)

@@ -24,7 +24,9 @@ from autotune.storage.sessions import SessionRow, places, session_of_row
 
 OF_WORKLOAD = ("inputs", "plans", "graph", "states")
 """Kinds of events that say what was found of the workload."""
-FINDINGS = ("items", "no_batch", "doubt", "random_inputs", *OF_WORKLOAD)
+OF_VARIANTS = "variants"
+"""The kind of those that say which variants are not tried, and why."""
+FINDINGS = ("items", "no_batch", "doubt", "random_inputs", *OF_WORKLOAD, OF_VARIANTS)
 """Kinds of events that say what inspection found."""
 UNPROVEN = "unproven"
 """The kind of event that says what a session could not show of answers, its own and older ones."""

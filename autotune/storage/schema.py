@@ -355,7 +355,8 @@ EVENT = Table(
         "kind",
         String(32),
         nullable=False,
-        comment="repaired, paused, accepted_change, items, no_batch, doubt, random_inputs; "
+        comment="repaired, paused, accepted_change, items, no_batch, doubt, random_inputs, inputs, "
+        "plans, graph, states, variants; "
         "unproven: what inspection could not show, held against older measurements as well.",
     ),
     text("data", "JSON."),

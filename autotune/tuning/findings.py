@@ -8,6 +8,7 @@ from autotune.space.dimensions import ARITHMETIC
 from autotune.space.rows.workload import SHAPE_PLAN
 from autotune.space.space import SearchSpace
 from autotune.spec import StudySpec
+from autotune.storage.reader import OF_VARIANTS
 from autotune.tuning.variants import VariantFacts
 
 
@@ -32,7 +33,7 @@ def findings(
     if misleads is not None:
         found.append(("random_inputs", misleads))
     refused = {} if variants is None else variants.refused
-    found += [("variants", f"variant {name} is not tried: {why}") for name, why in refused.items()]
+    found += [(OF_VARIANTS, f"variant {name} is not tried: {why}") for name, why in refused.items()]
     return [*found, *_of_workload(spec, facts, choices)]
 
 

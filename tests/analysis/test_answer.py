@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta
 
+from autotune.analysis.among import Among
 from autotune.analysis.answer import answer
 from autotune.analysis.caps import cap_ranges, latencies_of, lowest_met
 from autotune.analysis.what_if import deciding, is_allowed, lowest_cap, may_be_met, under
@@ -215,11 +216,11 @@ def test_what_is_allowed() -> None:
     """Unknown memory is not within a limit; another device is not the one asked for."""
     goal = GOAL.within({"max_memory": 1000.0})
 
-    assert is_allowed(with_memory(0, 980), goal, "CPU")
+    assert is_allowed(with_memory(0, 980), goal, Among(device="CPU"))
     assert not is_allowed(with_memory(0, 1000), goal), "the next process may take one page more"
     assert not is_allowed(with_memory(0, 1001), goal)
     assert not is_allowed(with_memory(0, None), goal)
-    assert not is_allowed(with_memory(0, 10, device="GPU"), goal, "CPU")
+    assert not is_allowed(with_memory(0, 10, device="GPU"), goal, Among(device="CPU"))
     assert is_allowed(with_memory(0, None), GOAL)
 
 
@@ -234,7 +235,7 @@ def test_a_race_has_no_say_over_what_is_not_allowed(night: Path) -> None:
         assert used is not None
         tight = answer(store, goal.within({"max_memory": used - 1}))
         none = answer(store, goal.within({"max_memory": 1}))
-        elsewhere = answer(store, goal, "GPU")
+        elsewhere = answer(store, goal, Among(device="GPU"))
 
     assert tight.best is None or tight.best.number != free.best.number
     assert none.best is None

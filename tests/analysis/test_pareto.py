@@ -22,6 +22,20 @@ def test_front_is_that_of_the_definition(points: list[tuple[int, int]]) -> None:
     assert pareto_front(speed, delay).tolist() == naive(points)
 
 
+SPACED = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 3)), max_size=30)
+
+
+@given(SPACED)
+def test_front_with_a_loss_is_that_of_the_definition(points: list[tuple[int, int, int]]) -> None:
+    """Nobody is at least as good in all three and better in one."""
+    speed, delay, loss = ([point[axis] for point in points] for axis in range(3))
+    naive = [
+        not any(a >= s and b <= t and c <= u and (a, b, c) != (s, t, u) for a, b, c in points)
+        for s, t, u in points
+    ]
+    assert pareto_front(speed, delay, loss=loss).tolist() == naive
+
+
 @given(POINTS, st.randoms(use_true_random=False))
 def test_order_does_not_matter(points: list[tuple[int, int]], random: "st.DrawFn") -> None:
     """Shuffled points have the same front."""

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from autotune.analysis.among import Among
 from autotune.analysis.answer import answer
 from autotune.analysis.comparison import Side
 from autotune.analysis.evidence import Evidence
@@ -258,7 +259,7 @@ def _within(kept: list[Any], value: Any, data: st.DataObject) -> Any:
 def _see_answers(store: StudyReader) -> None:
     for goal in (store.identity().goal, Goal(Objective.THROUGHPUT, 90.0, 3.0)):
         for device, asked in ((None, goal), ("CPU", goal.within({"max_memory": 2**28}))):
-            found = answer(store, asked, device)
+            found = answer(store, asked, Among(device=device))
             assert why_nothing(found.trials, asked)
             assert ratio(found.best, better_hint(found.trials, asked), asked) != 0
 

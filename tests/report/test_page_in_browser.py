@@ -15,6 +15,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
+from autotune.analysis.among import Among
 from autotune.analysis.answer import answer
 from autotune.cli.questions import asked_goal
 from autotune.cli.report import show_comparison, show_report
@@ -23,6 +24,7 @@ from autotune.report import format as formats
 from autotune.report.page import render
 from autotune.report.page.view import view_of
 from autotune.storage.reader import StudyReader
+from tests.report.guarded import make_guarded
 from tests.report.mixes import FACTS, of_a_mix
 from tests.report.studies import BrokenRunner, make_study, page
 
@@ -181,6 +183,33 @@ def test_a_limit_answers_as_best_does(
     assert len(answers) >= 2
     shown.page.click("#reset")
     assert shown.page.input_value(f"#limit-{name}") == ""
+
+
+def test_a_loss_of_accuracy_answers_as_best_does(tmp_path: Path, shown: Shown) -> None:
+    """The fastest of what was shown to lose no more, as `autotune best --max-drop` has it."""
+    folder = make_guarded(tmp_path / "guarded")
+    shown.visit(page(folder))
+    assert shown.page.is_visible("#accuracy .main-svg")
+    shown.page.click("#more summary")
+    answers = set()
+    with closing(StudyReader.read_only(folder)) as store:
+        goal = store.identity().goal
+        for lost in (0.015, 0.006, 0.001):
+            shown.page.fill("#limit-max_drop", str(lost))
+            leader = answer(store, goal, Among(max_drop=lost)).best
+            assert leader is not None
+            assert shown.comes_to(
+                "(wanted) => document.getElementById('live').dataset.trial === wanted",
+                str(leader.number),
+            ), lost
+            assert "accuracy loss <=" in shown.page.inner_text("#live")
+            answers.add(leader.number)
+    assert len(answers) == 3
+    file = folder / "less.html"
+    show_report(folder, file, None, open_it=False, max_drop="0.006")
+    shown.requests.clear()
+    shown.visit(file)
+    assert shown.page.input_value("#limit-max_drop") == "0.006"
 
 
 def test_the_page_begins_with_limits_that_are_asked_for(study: Path, shown: Shown) -> None:

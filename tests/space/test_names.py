@@ -39,10 +39,11 @@ REASONS: list[tuple[str, set[str], str]] = [
     ("analysis/comparison.py", {HINT}, "the better hint is what studies are compared by"),
     ("analysis/evidence.py", {HINT}, "the better hint is part of the evidence"),
     ("analysis/frames.py", {REQUESTS, BATCH}, "requests in flight, and how many in a second"),
-    ("analysis/answer.py", {DEVICE}, "asked of one device"),
     ("analysis/devices.py", {DEVICE, HINT}, "the best of each device, and its better hint"),
     ("analysis/importance.py", {REQUESTS}, "as they were kept in flight"),
-    ("analysis/what_if.py", {DEVICE, REQUESTS}, "limits are on the device, verdicts on requests"),
+    ("analysis/among.py", {DEVICE}, "questions about one device"),
+    ("analysis/guarded.py", {VARIANT}, "each way to answer, by its name"),
+    ("analysis/what_if.py", {REQUESTS}, "verdicts are on requests"),
     (
         "cli/*.py",
         {DEVICE, HINT, STREAMS, BATCH, VARIANT},

@@ -10,6 +10,7 @@ import typer
 from autotune.cli.commands.options import (
     Headroom,
     Json,
+    MaxDrop,
     MaxLatency,
     OpenIt,
     Percentile,
@@ -56,6 +57,7 @@ def report(
             metavar="FILE", help="Write the main chart as a picture instead (needs matplotlib)."
         ),
     ] = None,
+    max_drop: MaxDrop = None,
     open_it: OpenIt = False,
     limits: dict[str, str | None],
 ) -> None:
@@ -68,9 +70,9 @@ def report(
     from autotune.cli.report import show_comparison, show_report
 
     if len(studies) > 1:
-        show_comparison(studies, out, png, open_it=open_it, limits=limits)
+        show_comparison(studies, out, png, open_it=open_it, limits=limits, max_drop=max_drop)
     else:
-        show_report(studies[0], out, png, open_it=open_it, limits=limits)
+        show_report(studies[0], out, png, open_it=open_it, limits=limits, max_drop=max_drop)
 
 
 def dashboard(
@@ -94,13 +96,18 @@ def pareto(
     study: StudyFolder,
     *,
     percentile: Percentile = None,
+    max_drop: MaxDrop = None,
     csv: Annotated[Path | None, path_option(metavar="FILE", help="Write the front as CSV.")] = None,
     json: Json = False,
 ) -> None:
-    """Show the Pareto front of throughput against latency of all measurements within limits."""
+    """Show the Pareto front of throughput against latency of all measurements within limits.
+
+    Where a guard looks at answers, accuracy is a third axis: what is slower and loses less is on
+    the front, too.
+    """
     from autotune.cli.results import show_pareto
 
-    show_pareto(study, percentile, csv, as_json=json)
+    show_pareto(study, percentile, csv, max_drop=max_drop, as_json=json)
 
 
 def frame(
@@ -129,6 +136,7 @@ def best(
     headroom: Headroom = None,
     portable: Portable = False,
     limits: dict[str, str | None],
+    max_drop: MaxDrop = None,
     device: Annotated[
         str | None, typer.Option(metavar="DEVICE", help="Only what ran on this device.")
     ] = None,
@@ -152,6 +160,7 @@ def best(
             out,
             headroom=headroom,
             limits=limits,
+            max_drop=max_drop,
             device=device,
             portable=portable,
             as_json=json,

@@ -33,6 +33,15 @@ Headroom = Annotated[
         help="How much slower the machine may become before the cap is at risk: 15%.",
     ),
 ]
+MaxDrop = Annotated[
+    str | None,
+    typer.Option(
+        "--max-drop",
+        metavar="LOSS",
+        help="Only what was shown to lose no more accuracy: 0.005, or 1% of the reference's.",
+        show_default="what the study's guard let through",
+    ),
+]
 Wait = Annotated[
     str | None,
     typer.Option(

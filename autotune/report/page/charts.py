@@ -12,6 +12,7 @@ from autotune.domain.goal import Objective
 from autotune.domain.ranking import improvements, merit
 from autotune.domain.trial import Trial
 from autotune.report.format import per_resource, percentile
+from autotune.report.page.accuracy import accuracy_figure
 from autotune.report.page.drawing import Figure, across, down, plain, rate_of, rounded, trace_of
 from autotune.report.page.settings import mattered, slices, together
 from autotune.report.page.workload import mix_figure
@@ -201,6 +202,7 @@ def all_figures(study: Evidence) -> dict[str, Figure]:
         "race": race(study),
         "latency": latency(study),
         "mix": mix_figure(study),
+        "accuracy": accuracy_figure(study),
         "progress": progress(study),
         "mattered": mattered(study),
         "drift": drift(study),

@@ -8,7 +8,11 @@ from autotune.domain.limits import BY_NAME, TABLE, LimitRow
 from autotune.domain.measurement import Measurement
 from autotune.domain.trial import Trial
 from autotune.domain.verdicts import worth
+from autotune.report.columns import LOSS
 from autotune.report.page.drawing import rounded
+
+MAX_DROP = "max_drop"
+"""What the page calls the limit of the accuracy that is lost."""
 
 _SCALES: dict[str, tuple[tuple[str, float], ...]] = {
     "memory": (("GiB", 2.0**30), ("MiB", 2.0**20)),
@@ -27,6 +31,26 @@ def limit_columns(trials: Sequence[Trial], asked: Collection[str] = ()) -> list[
     """
     found = (_column(row, trials, is_asked=row.name in asked) for row in TABLE)
     return [column for column in found if column is not None]
+
+
+def drop_column(trials: Sequence[Trial]) -> dict[str, Any] | None:
+    """What the accuracy of each trial loses, as a limit of the page; None where nobody looked.
+
+    What was not shown of answers has no bounds, and so meets no limit.
+    """
+    seen = [None if t.measurement is None else t.measurement.opening.accuracy for t in trials]
+    if not any(seen):
+        return None
+    found = [one and one.bounds for one in seen]
+    return {
+        "name": MAX_DROP,
+        "label": LOSS.name,
+        "floor": False,
+        "units": [{"text": "", "scale": 1.0}],
+        "value": [one and rounded(one.seen) for one in found],
+        "low": [one and rounded(one.low) for one in found],
+        "high": [one and rounded(one.high) for one in found],
+    }
 
 
 def _column(row: LimitRow, trials: Sequence[Trial], *, is_asked: bool) -> dict[str, Any] | None:

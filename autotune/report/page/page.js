@@ -30,7 +30,7 @@ const isOwn = () => state.percentile === goal.percentile && state.cap === goal.c
 const quantity = ({ units }, value) => {  // as report/format.py has it
   if (value === null) return "-";
   const { text, scale } = units.find((unit) => value >= 0.9995 * unit.scale) ?? units[units.length - 1];
-  return text === "/s" ? `${number(value)}/s` : `${number(value / scale, 3)} ${text}`;
+  return text === "/s" ? `${number(value)}/s` : `${number(value / scale, 3)} ${text}`.trimEnd();
 };
 const limitVerdict = (column, i, limit) => {
   const low = column.low[i], high = column.high[i];
@@ -132,10 +132,14 @@ const front = () => {
     return true;
   });
 };
+const lossOf = (i) => {  // of accuracy, where a guard looks at answers
+  const column = data.limits.find(({ name }) => name === "max_drop");
+  return column && column.value[i] !== null ? `, ${column.label} ${quantity(column, column.value[i])}` : "";
+};
 const drawMap = ({ chosen }) => {
   const shown = measured.filter((i) => trials.own[i] && latency(i) !== null);
   const hover = (i) => `trial ${trials.number[i]}: ${trials.words[i]}<br>${perSecond(trials.rate[i])}, ` +
-    `p${state.percentile} ${milliseconds(latency(i))}<br>${isFree() ? "" : verdict(i)}`;
+    `p${state.percentile} ${milliseconds(latency(i))}${lossOf(i)}<br>${isFree() ? "" : verdict(i)}`;
   const points = (name, indices, marker) => ({
     type: "scatter", mode: "markers", name, x: indices.map(latency), y: indices.map((i) => trials.rate[i]),
     text: indices.map(hover).map(escaped), hovertemplate: "%{text}<extra></extra>",

@@ -13,16 +13,34 @@ from autotune.domain.trial import Trial
 from autotune.report.columns import ON_THE_PAGE
 from autotune.report.format import per_resource
 from autotune.report.page.drawing import Figure
-from autotune.report.page.limits import limit_columns, needed_bytes, worths
+from autotune.report.page.limits import (
+    MAX_DROP,
+    drop_column,
+    limit_columns,
+    needed_bytes,
+    worths,
+)
 from autotune.report.tables import names_of_doubts
 from autotune.stats.tail_test import requests_needed
 from autotune.workload.mix import Mix
 
 
 def data_of(
-    study: Evidence, figures: dict[str, Figure], status: str, asked: Goal
+    study: Evidence,
+    figures: dict[str, Figure],
+    status: str,
+    asked: Goal,
+    max_drop: float | None = None,
 ) -> dict[str, Any]:
-    """Columns of all trials, verdicts for every cap, and the figures."""
+    """Columns of all trials, verdicts for every cap, and the figures.
+
+    Args:
+        study: what is shown.
+        figures: by their places in the page.
+        status: of the answer.
+        asked: the goal that the page's other answers begin with.
+        max_drop: what accuracies may lose there; None for what the study's guard let through.
+    """
     goal, trials = study.goal, study.trials
     cells = _cells(trials) | _beside(trials, mix_fed(study.identity.fed))
     caps: dict[str, dict[str, list[int | None]]] = {}
@@ -41,8 +59,8 @@ def data_of(
             "resource": per_resource(goal),
             "limits": {limit.name: limit.value for limit in goal.limits},
         },
-        "asked": {limit.name: limit.value for limit in asked.limits},
-        "limits": limit_columns(trials, [one.name for one in (*goal.limits, *asked.limits)]),
+        "asked": _asked(asked, max_drop),
+        "limits": _limits(trials, [one.name for one in (*goal.limits, *asked.limits)]),
         "worth": worths(trials, goal),
         "chosen": None if study.leader is None else study.leader.number,
         "is_raced": study.race is not None,
@@ -59,6 +77,16 @@ def data_of(
         "trials": cells,
         "figures": figures,
     }
+
+
+def _asked(goal: Goal, max_drop: float | None) -> dict[str, float]:
+    lost = {} if max_drop is None else {MAX_DROP: max_drop}
+    return {limit.name: limit.value for limit in goal.limits} | lost
+
+
+def _limits(trials: Sequence[Trial], asked: Sequence[str]) -> list[dict[str, Any]]:
+    lost = drop_column(trials)
+    return [*limit_columns(trials, asked), *([] if lost is None else [lost])]
 
 
 def _cells(trials: Sequence[Trial]) -> dict[str, list[Any]]:

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from autotune.analysis.among import ALL, Among
 from autotune.analysis.caps import lowest_met
 from autotune.analysis.evidence import Evidence
 from autotune.analysis.mixture import mix_fed
@@ -24,6 +25,7 @@ from autotune.report.format import (
     seconds,
     times,
 )
+from autotune.report.page.accuracy import AccuracyView, accuracy_view
 from autotune.report.page.charts import all_figures
 from autotune.report.page.drawing import Figure
 from autotune.report.page.program import data_of
@@ -72,6 +74,8 @@ class View:
     """Each device, its best or why it has none, and that against the better hint; empty for one."""
     workload: WorkloadView | None
     """None where there is nothing to say of it."""
+    accuracy: AccuracyView | None
+    """Likewise."""
     notes: tuple[str, ...]
     """What bears on every number."""
     failures: tuple[tuple[str, int, str], ...]
@@ -92,8 +96,8 @@ class View:
     """For the page's program."""
 
 
-def view_of(study: Evidence, asked: Goal | None = None) -> View:
-    """The page of a study; `asked` is what its answers to other questions begin with."""
+def view_of(study: Evidence, asked: Goal | None = None, among: Among = ALL) -> View:
+    """The page of a study; `asked` and `among` are what its other answers begin with."""
     figures = all_figures(study)
     status, badge, answer = _answer(study)
     last = study.sessions[-1] if study.sessions else None
@@ -111,6 +115,7 @@ def view_of(study: Evidence, asked: Goal | None = None) -> View:
         lines=tuple(_lines(study)),
         devices=tuple(device_rows(study.devices, study.goal, study.hint)),
         workload=workload_view(study),
+        accuracy=accuracy_view(study),
         notes=tuple(_notes(study)),
         failures=tuple(
             (kind.replace("_", " "), count, _example(failed, kind))
@@ -132,7 +137,7 @@ def view_of(study: Evidence, asked: Goal | None = None) -> View:
         versions=tuple(_pairs(last.versions if last else {})),
         flags=tuple((doubt_in_words(flag), count) for flag, count in flags.most_common()),
         figures=frozenset(figures),
-        data=data_of(study, figures, status, asked or study.goal),
+        data=data_of(study, figures, status, asked or study.goal, among.max_drop),
     )
 
 
