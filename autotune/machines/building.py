@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -47,12 +47,19 @@ class Made:
     """By kind, how many have quantised weights or inputs, of how many there are."""
     calibrated: int
     """Samples that calibration took."""
+    given_back: tuple[str, ...] = ()
+    """Names of operations that were quantised at first, and cost too much accuracy."""
     nncf: str | None
     """Its version; None where it was not needed."""
     took_s: float
     """Making it, then."""
     is_kept: bool
     """Whether it was there already."""
+
+    @property
+    def is_all_given_back(self) -> bool:
+        """Whether nothing of it is quantised any more."""
+        return bool(self.given_back) and not any(done for done, _ in self.operations.values())
 
 
 class VariantMaker:
@@ -120,14 +127,7 @@ class VariantMaker:
         found = _kept(folder)
         if found is None:
             raise StorageError(f"{folder}: what was made is not there any more")
-        return Made(
-            path=found.path,
-            operations=found.operations,
-            calibrated=found.calibrated,
-            nncf=found.nncf,
-            took_s=found.took_s,
-            is_kept=False,
-        )
+        return replace(found, is_kept=False)
 
     def _key(self, recipe: VariantRecipe) -> str:
         """Of all that decides what comes out: model, samples, settings, and versions."""
@@ -147,6 +147,8 @@ class VariantMaker:
                 else inputs_digest(workload.inputs),
                 guard is not None and guard.is_split,
             ]
+        if recipe.accuracy_aware and self._guard is not None:
+            told["near"] = _near_by(self._guard)
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
 
     def _built(
@@ -172,6 +174,7 @@ class VariantMaker:
                     recipe=recipe.to_dict(),
                     samples=samples,
                     calibrating=numbers,
+                    near=self._near(recipe),
                     target=str(target),
                     memory_bytes=max(_LEAST_MEMORY, _TIMES_MODEL * size),
                 )
@@ -187,6 +190,30 @@ class VariantMaker:
         worker.close()
         return found
 
+    def _near(self, recipe: VariantRecipe) -> dict[str, Any] | None:
+        """What decides which operations are given back, as workers take it."""
+        guard = self._guard
+        if guard is None or not recipe.accuracy_aware:
+            return None
+        return {
+            "metric": guard.metric.to_dict(),
+            "max_drop": guard.max_drop,
+            "is_relative": guard.is_relative,
+            "labels": None if guard.labels is None else str(guard.labels),
+            "is_part": guard.is_part(self._reader.samples_of(self._given)),
+        }
+
+
+def _near_by(guard: Guard) -> list[Any]:
+    """The same by content."""
+    metric = guard.metric
+    return [
+        {**metric.to_dict(), "code": None if metric.code is None else inputs_digest(metric.code)},
+        guard.max_drop,
+        guard.is_relative,
+        None if guard.labels is None else sha256(guard.labels).hex(),
+    ]
+
 
 def _version(package: str) -> str | None:
     try:
@@ -201,6 +228,7 @@ def _seal(place: Path, built: Built, took_s: float) -> None:
         "sha256": {one.name: sha256(one).hex() for one in sorted(place.iterdir())},
         "operations": built.operations,
         "calibrated": built.calibrated,
+        "given_back": built.given_back,
         "nncf": built.nncf,
         "openvino": built.openvino,
         "took_s": took_s,
@@ -224,6 +252,7 @@ def _kept(folder: Path) -> Made | None:
             path=folder / _MODEL,
             operations={kind: (done, every) for kind, (done, every) in told["operations"].items()},
             calibrated=told["calibrated"],
+            given_back=tuple(told.get("given_back", ())),
             nncf=told["nncf"],
             took_s=told["took_s"],
             is_kept=True,

@@ -149,6 +149,8 @@ class Built(_Message):
     operations: dict[str, tuple[Count, Count]]
     """By kind, how many have quantised weights or inputs, of how many there are."""
     calibrated: Count
+    given_back: list[Text] = []
+    """Names of operations that were to be quantised, and cost too much accuracy."""
     openvino: Text
     nncf: Text | None
 

@@ -1,6 +1,7 @@
 """study.toml to StudySpec: every fault at once, each with its key, value and way out."""
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from autotune.spec.sections import (
 )
 from autotune.spec.space import SpaceSpec
 from autotune.spec.values import Section
-from autotune.spec.variants import AccuracySpec, Variants
+from autotune.spec.variants import AccuracySpec, Variants, VariantSpec
 from autotune.spec.workload import WorkloadSpec
 from autotune.workload.guard import Guard
 
@@ -52,6 +53,23 @@ class StudySpec(Section):
         model = info.data.get("model")
         if model is not None and model.inputs is not None and value.inputs is not None:
             message = "inputs: [model] inputs names data as well; say one of both"
+            raise ValueError(message)
+        return value
+
+    @field_validator("accuracy")
+    @classmethod
+    def _aware_of_something(cls, value: AccuracySpec, info: ValidationInfo) -> AccuracySpec:
+        variants: Mapping[str, VariantSpec] = info.data.get("variants") or {}
+        aware = next((name for name, one in variants.items() if one.accuracy_aware), None)
+        if aware is not None and value.guard == "none":
+            message = f"guard: variant {aware} is accuracy_aware, and there is no guard to be near"
+            raise ValueError(message)
+        if aware is not None and value.labels is not None and value.inputs is not None:
+            message = (
+                f"labels: are of [accuracy] inputs alone, and variant {aware}, which is "
+                "accuracy_aware, needs those of the samples that calibrate; leave inputs out here, "
+                "so that every other sample of [workload] inputs is held out"
+            )
             raise ValueError(message)
         return value
 

@@ -61,6 +61,12 @@ class VariantSpec(Section):
     transformer: Switch = Field(
         default=False, description="Whether the model is a transformer, whose attention is spared."
     )
+    accuracy_aware: Switch = Field(
+        default=False,
+        description="Whether operations are given back, the most harmful first, until answers to "
+        "the samples of calibration lose no more than half of [accuracy] max_drop. Takes much "
+        "longer.",
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -68,7 +74,12 @@ class VariantSpec(Section):
         if len(ways) != 1:
             message = "say one of path, quantize and compress"
             raise ValueError(message)
-        of_quantising = {"preset", "subset", "transformer"} & self.model_fields_set
+        of_quantising = {
+            "preset",
+            "subset",
+            "transformer",
+            "accuracy_aware",
+        } & self.model_fields_set
         if ways[0] != "quantize" and of_quantising:
             message = f"{min(of_quantising)} is of quantize, and this is {ways[0]}"
             raise ValueError(message)
@@ -89,6 +100,7 @@ class VariantSpec(Section):
             subset=self.subset,
             ignored=self.ignored,
             transformer=self.transformer,
+            accuracy_aware=self.accuracy_aware,
         )
 
 

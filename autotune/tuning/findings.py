@@ -1,5 +1,7 @@
 """What inspection found that bears on every number of a study, in words."""
 
+from collections.abc import Sequence
+
 from autotune.domain.doubts import Doubts
 from autotune.domain.fed import Fed
 from autotune.domain.inspection import Inspection
@@ -7,9 +9,12 @@ from autotune.search.serving import refused_plans
 from autotune.space.dimensions import ARITHMETIC
 from autotune.space.rows.workload import SHAPE_PLAN
 from autotune.space.space import SearchSpace
+from autotune.space.words import several
 from autotune.spec import StudySpec
 from autotune.storage.reader import OF_VARIANTS
 from autotune.tuning.variants import VariantFacts
+
+_MOST_NAMED = 20
 
 
 def findings(
@@ -34,7 +39,20 @@ def findings(
         found.append(("random_inputs", misleads))
     refused = {} if variants is None else variants.refused
     found += [(OF_VARIANTS, f"variant {name} is not tried: {why}") for name, why in refused.items()]
+    made = {} if variants is None else variants.made
+    found += [
+        (OF_VARIANTS, f"variant {name} {given_back_in_words(one.given_back)}")
+        for name, one in made.items()
+        if one.given_back
+    ]
     return [*found, *_of_workload(spec, facts, choices)]
+
+
+def given_back_in_words(names: Sequence[str]) -> str:
+    """``gave 2 operations back: conv1, conv7``; the first of many."""
+    listed = ", ".join(names[:_MOST_NAMED])
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"gave {several(len(names), 'operation')} back: {listed}{more}"
 
 
 def _of_workload(spec: StudySpec, facts: Inspection, choices: SearchSpace) -> list[tuple[str, str]]:

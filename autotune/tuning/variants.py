@@ -89,9 +89,15 @@ def make_variants(
             made = maker.made(name, one.recipe, lambda what, name=name: tell(f"{name}: {what}"))  # type: ignore[misc]
         except ModelError as error:
             failed[name] = str(error)
-        else:
-            placed(made, folder / MADE_IN, name)
-            found[name] = made
+            continue
+        if made.is_all_given_back:
+            failed[name] = (
+                f"all {len(made.given_back)} operations were given back: whichever is quantised, "
+                "its answers are too far off"
+            )
+            continue
+        placed(made, folder / MADE_IN, name)
+        found[name] = made
     return Making(made=found, failed=failed)
 
 

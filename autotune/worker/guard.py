@@ -217,8 +217,8 @@ def _compiled(deployment: DeployedModels) -> Compiled:
 
 def _outputs(compiled: ov.CompiledModel, arrays: Sequence[np.ndarray[Any, Any]]) -> Outputs:
     """Copies, by name: a request gives them out of its own memory."""
-    names = [str(min(port.get_names(), default=n)) for n, port in enumerate(compiled.outputs)]
-    return {name: np.array(array) for name, array in zip(names, arrays, strict=True)}
+    named = zip(model.output_names(compiled), arrays, strict=True)
+    return {name: np.array(array) for name, array in named}
 
 
 def _as_wanted(wanted: Outputs, found: Outputs) -> Outputs:

@@ -190,6 +190,11 @@ def infer_by(
     return [decode(request.get_output_tensor(i)) for i in range(len(compiled.outputs))]
 
 
+def output_names(compiled: ov.CompiledModel) -> list[str]:
+    """Of each output its first name, or its place where it has none."""
+    return [str(min(port.get_names(), default=n)) for n, port in enumerate(compiled.outputs)]
+
+
 def answer(compiled: ov.CompiledModel, sample: Sample) -> Answer:
     """What one sample gives, by a new request."""
     return answer_of(compiled.create_infer_request(), compiled, sample)

@@ -23,6 +23,8 @@ class VariantRecipe:
     ignored: tuple[str, ...] = ()
     """Names of operations that keep their precision."""
     transformer: bool = False
+    accuracy_aware: bool = False
+    """Whether operations are given back where the answers of the whole are too far off."""
 
     @property
     def needs_samples(self) -> bool:
@@ -51,4 +53,5 @@ class VariantRecipe:
         said = [f"quantised to {self.quantize}"]
         said += [f"preset {self.preset}"] if self.preset else []
         said += [f"{len(self.ignored)} operations left out"] if self.ignored else []
+        said += ["given back what costs too much accuracy"] if self.accuracy_aware else []
         return ", ".join(said)

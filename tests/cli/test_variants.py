@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -42,7 +43,8 @@ streams = 1
 {space}
 
 [budget]
-duration = "25s"
+duration = "45s"
+trials = 5
 """
 
 
@@ -134,3 +136,34 @@ def test_a_study_without_variants_says_how_to_name_some(autotune: Autotune, home
     done = autotune("variants", "study")
     assert done.code == 2
     assert "there are no [variants]; write for instance" in done.err
+
+
+AWARE = """
+[model]
+path = "../given.xml"
+[workload]
+inputs = "../x.npy"
+[variants]
+int8 = { quantize = "int8" }
+good = "../good.xml"
+[accuracy]
+max_drop = 0.03
+[goal]
+max_latency = "50ms"
+"""
+
+
+def test_operations_are_given_back_where_that_is_asked_for(autotune: Autotune, home: Path) -> None:
+    """Listed, and with what to write so that tuning makes the same; not once a study has begun."""
+    (home / "study" / "study.toml").write_text(AWARE)
+    plain = autotune("variants", "study", "--json")
+    (whole,) = [r for r in json.loads(plain.out)["variants"] if r["name"] == "int8"]
+    assert whole["given_back"] == []
+    done = autotune("variants", "study", "--accuracy-aware")
+    assert done.code == EXIT_OK, done.err
+    said = " ".join(done.out.split())
+    assert re.search(r"int8 gave \d operations? back: MatMul", said)
+    assert "made as accuracy_aware = true of int8 says" in said
+    (home / "study" / "study.db").write_bytes(b"")
+    done = autotune("variants", "study", "--accuracy-aware")
+    assert (done.code, "has measured int8 as study.toml says" in done.err) == (2, True)

@@ -1,11 +1,13 @@
 """Variants that are made: once for all that decides what comes out, and quietly."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -22,6 +24,7 @@ from autotune.workload.workload import ModelSource
 from tests.worker.test_guard import classifier
 
 INT8, HALF = VariantRecipe(quantize="int8", subset=10), VariantRecipe(compress="fp16")
+AWARE = VariantRecipe(quantize="int8", accuracy_aware=True)
 
 
 @pytest.fixture
@@ -33,10 +36,10 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def maker_of(home: Path, data: str = "x.npy") -> VariantMaker:
+def maker_of(home: Path, data: str = "x.npy", **accuracy: Any) -> VariantMaker:
     """As a study with a guard has one."""
     asked = WorkloadSpec.model_validate({"inputs": data})
-    guard = AccuracySpec().within(home, asked, None)
+    guard = AccuracySpec.model_validate(accuracy).within(home, asked, None)
     source = ModelSource(path=home / "given.xml", shapes={}, workload=asked.within(home))
     runner = SubprocessRunner(source, home / "logs", guard=guard)
     return runner.models.maker(home / "cache", runner.start)
@@ -164,16 +167,18 @@ print(json.dumps([seen, "torch" in sys.modules]))
 
 
 @pytest.mark.openvino
-def test_building_opens_no_connection(home: Path) -> None:
+@pytest.mark.parametrize("recipe", [INT8, AWARE], ids=["whole", "aware"])
+def test_building_opens_no_connection(home: Path, recipe: VariantRecipe) -> None:
     """NNCF would tell of its use; nor is PyTorch loaded."""
     maker = maker_of(home)
     maker._reader.files(maker._given, maker._start)
     asked = {
         "given": str(home / "given.xml"),
         "shapes": {},
-        "recipe": INT8.to_dict(),
+        "recipe": recipe.to_dict(),
         "samples": str(maker._samples),
         "calibrating": list(range(10)),
+        "near": maker._near(recipe),
         "target": str(home / "quiet.xml"),
         "memory_bytes": None,
     }
@@ -196,3 +201,104 @@ def test_a_recipe_is_what_was_written() -> None:
         VariantRecipe(quantize="int8", ignored=("a", "b"), transformer=True),
     ):
         assert VariantRecipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+
+
+# --- what is given back
+
+
+@pytest.fixture
+def many(home: Path) -> Path:
+    """Four hundred samples, half of which calibrate: the whole int8 model loses about 0.02."""
+    random = np.random.default_rng(1)
+    np.save(home / "x.npy", random.standard_normal((400, 16)).astype(np.float32))
+    return home
+
+
+@pytest.mark.openvino
+@pytest.mark.parametrize(("max_drop", "least", "most"), [(0.5, 0, 0), (0.03, 1, 2), (1e-6, 3, 3)])
+def test_operations_are_given_back_until_answers_are_near(
+    many: Path, max_drop: float, least: int, most: int
+) -> None:
+    """None where the whole is near enough; all where nothing else helps."""
+    told: list[str] = []
+    made = maker_of(many, max_drop=max_drop).made("int8", AWARE, told.append)
+    done, every = made.operations["MatMul"]
+    assert least <= len(made.given_back) <= most
+    assert (done, every) == (3 - len(made.given_back), 3)
+    assert made.is_all_given_back is (least == 3)
+    assert all(name.startswith("MatMul") for name in made.given_back)
+    assert any(text.startswith("looking at answers, model 0: sample 1 of 200") for text in told)
+    assert maker_of(many, max_drop=max_drop).made("int8", AWARE) == replace(made, is_kept=True)
+    assert [path.name for path in made.path.parent.glob("*.xml")] == ["model.xml"]
+
+
+@pytest.mark.openvino
+def test_what_is_near_decides_what_is_given_back(many: Path) -> None:
+    """So that it is a part of the name under which it is kept."""
+    np.save(many / "y.npy", np.zeros(400, np.int64))
+    np.save(many / "z.npy", np.ones(400, np.int64))
+    keys = {
+        maker_of(many, **accuracy)._key(AWARE)
+        for accuracy in (
+            {},
+            {"max_drop": 0.02},
+            {"max_drop": "1%"},
+            {"metric": "top1"},
+            {"metric": "top1", "output": "shorter"},
+            {"metric": "top1", "labels": "y.npy"},
+            {"metric": "top1", "labels": "z.npy"},
+        )
+    }
+    assert len(keys) == 7
+    assert maker_of(many)._key(INT8) == maker_of(many, max_drop=0.02)._key(INT8)
+
+
+METRIC = """
+import numpy as np
+
+def each(outputs, samples):
+    return [float(np.isfinite(out["scores"]).all()) for out, _ in zip(outputs, samples)]
+
+def whole(outputs, samples):
+    right = [out["scores"].argmax() == one["label"] for out, one in zip(outputs, samples)]
+    return float(np.mean(right))
+
+def broken(outputs, samples):
+    raise KeyError("no such thing")
+"""
+
+
+@pytest.mark.openvino
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        ("metric.py:each", None),
+        ("metric.py:whole", None),
+        ("metric.py:broken", "metric.py:broken raised KeyError"),
+        ("top1", "label 9 is none of 5 classes"),
+    ],
+)
+def test_the_studys_own_metric_decides(many: Path, metric: str, words: str | None) -> None:
+    """One number for each sample, or one for all; what is wrong with it is named."""
+    (many / "metric.py").write_text(METRIC)
+    np.save(many / "y.npy", np.full(400, 9 if metric == "top1" else 0))
+    maker = maker_of(many, metric=metric, max_drop=0.3, labels="y.npy")
+    if words is None:
+        made = maker.made("int8", AWARE)
+        assert made.given_back == ()
+        return
+    with pytest.raises(ModelError, match=re.escape(words)):
+        maker.made("int8", AWARE)
+
+
+@pytest.mark.openvino
+def test_nothing_is_given_back_without_a_guard(many: Path) -> None:
+    """There is nothing to be near to."""
+    source = ModelSource(
+        path=many / "given.xml",
+        shapes={},
+        workload=WorkloadSpec.model_validate({"inputs": "x.npy"}).within(many),
+    )
+    runner = SubprocessRunner(source, many / "logs")
+    with pytest.raises(ModelError, match="there is no guard"):
+        runner.models.maker(many / "cache", runner.start).made("int8", AWARE)

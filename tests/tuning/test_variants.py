@@ -12,15 +12,17 @@ from autotune.domain.inspection import Inspection, ModelPort
 from autotune.domain.race import Status
 from autotune.errors import ModelError, SpecError, StudyMismatchError
 from autotune.export.from_study import best_of_study
+from autotune.machines.building import Made
 from autotune.space.configuration import CompileKey
 from autotune.space.rows.variant import GIVEN
 from autotune.stats.accuracy import accuracy, no_number
 from autotune.storage.reader import StudyReader
 from autotune.testing import SimulatedCpu, SimulatedRunner
 from autotune.tuning import variants as module
+from autotune.tuning.findings import given_back_in_words
 from autotune.tuning.prepare import prepared_on
 from autotune.tuning.tune import tune
-from autotune.tuning.variants import broken_contract, refuse_unmakeable
+from autotune.tuning.variants import Making, broken_contract, make_variants, refuse_unmakeable
 from tests.tuning.races import Told, make_spec
 
 GOOD = accuracy("top1", [1.0] * 2000, [1.0] * 1999 + [0.0], 0.01, is_compared=True)
@@ -182,6 +184,66 @@ def test_what_nothing_here_can_make_is_said_at_once(
     with pytest.raises(ModelError, match=r"openvino-autotune\[int8\]"):
         refuse_unmakeable(spec, study)
     refuse_unmakeable(make_spec(variants={"half": {"compress": "fp16"}}), study)
+
+
+class Maker:
+    """Makes what it is told to."""
+
+    def __init__(self, made: Made) -> None:
+        self._made = made
+
+    def made(self, *_: Any) -> Made:
+        """Without any work."""
+        return self._made
+
+
+def test_what_is_not_quantised_any_more_is_no_variant(study: Path) -> None:
+    """What was given back is named where something is left."""
+    spec = make_spec(variants={"int8": {"quantize": "int8", "accuracy_aware": True}})
+    path = study / "good.onnx"
+    path.with_suffix(".bin").write_bytes(b"weights")
+
+    def making(quantised: int) -> Making:
+        made = Made(
+            path=path,
+            operations={"MatMul": (quantised, 3)},
+            calibrated=10,
+            given_back=("a", "b"),
+            nncf="3",
+            took_s=1.0,
+            is_kept=False,
+        )
+        return make_variants(spec, study, Maker(made), lambda _: None)  # type: ignore[arg-type]
+
+    assert making(0).failed["int8"].startswith("all 2 operations were given back: whichever")
+    found = making(1)
+    assert (found.failed, list(found.made)) == ({}, ["int8"])
+    assert given_back_in_words(found.made["int8"].given_back) == "gave 2 operations back: a, b"
+    assert given_back_in_words([str(n) for n in range(25)]).endswith("18, 19 and 5 more")
+
+
+@pytest.mark.parametrize(
+    ("variant", "accuracy", "words"),
+    [
+        ({"compress": "fp16", "accuracy_aware": True}, {}, "accuracy_aware is of quantize"),
+        (
+            {"quantize": "int8", "accuracy_aware": True},
+            {"guard": "none"},
+            "variant int8 is accuracy_aware, and there is no guard",
+        ),
+        (
+            {"quantize": "int8", "accuracy_aware": True},
+            {"metric": "top1", "labels": "y.npy", "inputs": "x.npy"},
+            "needs those of the samples that calibrate",
+        ),
+    ],
+)
+def test_giving_back_needs_something_to_be_near_to(
+    variant: dict[str, Any], accuracy: dict[str, Any], words: str
+) -> None:
+    """Said of the file, before anything is made."""
+    with pytest.raises(SpecError, match=words):
+        make_spec(variants={"int8": variant}, accuracy=accuracy)
 
 
 def ports(inputs: Any, outputs: Any) -> Inspection:

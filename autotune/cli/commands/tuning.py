@@ -167,6 +167,14 @@ def variants(
         Path, path_argument(metavar="STUDY", help="A study's folder, with [variants].")
     ],
     *,
+    accuracy_aware: Annotated[
+        bool,
+        typer.Option(
+            "--accuracy-aware",
+            help="Give operations back where the whole int8 model is too far off, the most harmful "
+            "first; as accuracy_aware = true does in study.toml. Takes much longer.",
+        ),
+    ] = False,
     trust: Trust = False,
     wait: Wait = None,
     json: Json = False,
@@ -177,4 +185,5 @@ def variants(
     """
     from autotune.cli.variants import show_variants
 
-    sys.exit(show_variants(study, trust=trust, wait=wait, as_json=json))
+    code = show_variants(study, accuracy_aware=accuracy_aware, trust=trust, wait=wait, as_json=json)
+    sys.exit(code)
